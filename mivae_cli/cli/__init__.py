@@ -1,0 +1,83 @@
+"""The command line: each module here is one command, and none of them computes anything.
+
+Commands import the engine inside their bodies: torch takes seconds to import, and --help and
+shell completion should not wait for it.
+"""
+
+__all__ = ["app", "main"]
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import MivaeError
+from .config import config
+from .encode import encode
+from .estimate_mi import estimate_mi
+from .eval import evaluate
+from .interpolate import interpolate
+from .presets import presets
+from .reconstruct import reconstruct
+from .sample import sample
+from .train import train
+
+app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")
+app.command()(train)
+app.command(name="eval")(evaluate)
+app.command(name="estimate-mi")(estimate_mi)
+app.command()(sample)
+app.command()(interpolate)
+app.command()(reconstruct)
+app.command()(encode)
+app.command()(presets)
+app.add_typer(config, name="config")
+
+
+@app.callback()
+def mivae(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+) -> None:
+    """Train text VAEs that are held to carry information, and measure how much they do.
+
+    Example: [bold]mivae train corpus.txt[/], then [bold]mivae sample --n 10[/].
+    """
+
+
+def main() -> None:
+    """Runs the app; what the user can mend is one line on standard error, not a traceback."""
+    arguments = sys.argv[1:]
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    if arguments[:1] == ["--version"]:
+        print(f"mivae {__version__}")
+        return
+    try:
+        code = app(arguments, standalone_mode=False)
+    except MivaeError as error:
+        if debug:
+            raise
+        code = _complain(str(error), error.exit_code)
+    except typer.TyperException as error:  # an option or argument that does not fit
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "mivae"
+        message = getattr(error, "format_message", lambda: str(error))()
+        code = _complain(f"{message.rstrip('.')}; see '{path} --help'", 2)
+    except KeyboardInterrupt:
+        code = _complain("interrupted", 130)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(message: str, code: int) -> int:
+    from rich.markup import escape
+
+    from .console import plain, stderr
+
+    stderr.print(f"[bold red]error:[/] {escape(plain(message))}", soft_wrap=True)
+    return code

@@ -1,0 +1,70 @@
+"""The 'config' commands."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Run, RunArgument, Sets
+
+config = typer.Typer(
+    no_args_is_help=True, help="Write, show and check configurations.", rich_markup_mode="rich"
+)
+Presets = Annotated[list[str], typer.Option("--preset", help="Begin with a preset.")]
+
+
+@config.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("mivae.toml"),
+    preset: Presets = [],
+) -> None:
+    """Write a TOML file that explains every setting, for 'mivae train --config'.
+
+    Example: [bold]mivae config init mine.toml --preset mine[/]
+    """
+    from ..errors import ConfigError
+    from ..resolve import read_config, template
+    from .console import note
+
+    if path.exists():
+        raise ConfigError(f"'{path}' is there already: name another file")
+    try:
+        path.write_text(template(read_config(preset)), encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write '{path}': {error.strerror}") from error
+    note(f"wrote {path}; train with: mivae train corpus.txt --config {path}")
+
+
+@config.command()
+def show(
+    run: RunArgument = None,
+    run_option: Run = None,
+    preset: Presets = [],
+    file: Annotated[Path | None, typer.Option("--config", help="A TOML file.")] = None,
+    set_: Sets = [],
+) -> None:
+    """Print the settings of a run, or those that presets, a file and --set make together.
+
+    Example: [bold]mivae config show --preset mine --set objective.mi_weight=2[/]
+    """
+    from ..resolve import read_config, template
+    from .console import print_line
+    from .runs import locate
+
+    if run is not None or run_option is not None:
+        print_line(template(locate(run, run_option).config).rstrip())
+    else:
+        print_line(template(read_config(preset, file, overrides=set_)).rstrip())
+
+
+@config.command()
+def validate(file: Annotated[Path, typer.Argument(help="A TOML file.")]) -> None:
+    """Check a TOML file: does every key exist, and can it have that value?
+
+    Example: [bold]mivae config validate mine.toml[/]
+    """
+    from ..resolve import read_config
+    from .console import note
+
+    read_config(file=file)
+    note(f"{file} is a valid configuration")

@@ -1,0 +1,44 @@
+"""The 'eval' command."""
+
+from typing import Annotated
+
+import typer
+
+from .options import AsJSON, Data, Device, Run, RunArgument, Seed
+
+
+def evaluate(
+    run: RunArgument = None,
+    run_option: Run = None,
+    data: Data = None,
+    iw_samples: Annotated[
+        int, typer.Option(min=1, help="Samples of the importance-weighted bound.")
+    ] = 500,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: AsJSON = False,
+) -> None:
+    """Report KL, mutual information, active units and perplexity on held-out sentences.
+
+    Example: [bold]mivae eval runs/mine --iw-samples 500[/]
+    """
+    from dataclasses import asdict
+
+    from .. import evaluation
+    from ..trainer import resolve_device
+    from .console import print_json, stdout
+    from .runs import locate, open_split
+    from .tables import evaluation_table
+
+    found = locate(run, run_option)
+    store, corpus = open_split(found, data), found.corpus
+    model = found.load_model(resolve_device(device))
+    record = evaluation.evaluate(
+        model, store, (corpus["train"], corpus["valid"]), iw_samples, seed
+    )
+    if data is None:
+        found.write_evaluation(asdict(record))
+    if as_json:
+        print_json(asdict(record), indent=2)
+    else:
+        stdout.print(evaluation_table(record, f"{found.path}, {data or 'test split'}"))

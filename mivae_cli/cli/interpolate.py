@@ -1,0 +1,48 @@
+"""The 'interpolate' command."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from .options import AsJSON, Device, Run, RunAndTexts, Seed
+
+
+def interpolate(
+    arguments: RunAndTexts = None,
+    run_option: Run = None,
+    steps: Annotated[int, typer.Option(min=2, help="Sentences, both ends among them.")] = 7,
+    path: Annotated[
+        Literal["slerp", "linear"], typer.Option(help="Along an arc or a line.")
+    ] = "slerp",
+    beam: Annotated[int, typer.Option(min=1, help="Beam width; 1 is greedy.")] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: AsJSON = False,
+) -> None:
+    """Walk between two sentences; without any, between two of the run's test split.
+
+    Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
+    """
+    from ..errors import ConfigError
+    from ..generation import Decoding, encode_texts, generated, interpolation, test_pair
+    from ..trainer import resolve_device
+    from .console import note, print_json, print_line
+    from .runs import load_latent_model, locate_with_texts
+
+    found, texts = locate_with_texts(arguments, run_option)
+    if len(texts) not in (0, 2):
+        raise ConfigError(f"interpolate takes two sentences or none, not {len(texts)}")
+    if not texts:
+        texts = test_pair(found.corpus["test"], found.tokenizer, seed)
+    model = load_latent_model(found, resolve_device(device))
+    for text in texts:
+        note(f"between: {text}")
+    means = encode_texts(model, found.tokenizer, texts, found.config.data).mean
+    z = interpolation(means[0], means[1], steps, path)
+    decoding = Decoding(beam=beam, max_tokens=found.config.data.max_tokens)
+    for place, text in enumerate(generated(model, found.tokenizer, z, decoding, seed)):
+        t = place / (steps - 1)
+        if as_json:
+            print_json({"t": t, "text": text})
+        else:
+            print_line(f"{t:.2f}  {text}")

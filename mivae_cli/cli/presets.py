@@ -1,0 +1,32 @@
+"""The 'presets' command."""
+
+from typing import Annotated
+
+import typer
+
+from .options import AsJSON
+
+
+def presets(
+    name: Annotated[
+        str | None, typer.Argument(help="Print this one's TOML.", show_default=False)
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List the methods and recipes that come with mivae, or print one.
+
+    Example: [bold]mivae presets mine[/]
+    """
+    from ..resolve import describe_preset, preset_names, preset_text
+    from .console import print_json, print_line
+
+    if name is not None:
+        print_line(preset_text(name).rstrip())
+        return
+    described = {known: describe_preset(known) for known in preset_names()}
+    if as_json:
+        print_json(described, indent=2)
+        return
+    width = max(map(len, described))
+    for known, description in described.items():
+        print_line(f"{known:<{width}}  {description}")

@@ -1,0 +1,124 @@
+"""Shows a training run while it goes on, and what came of it."""
+
+__all__ = ["dry_run_rows", "run_training"]
+
+import contextlib
+import resource
+import sys
+import time
+from dataclasses import asdict
+from itertools import islice
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ..checkpoint import RunDirectory
+from ..config import RunConfig
+from ..data.store import Corpus
+from ..evaluation import evaluate
+from ..trainer import Step, Trainer
+from .console import note, print_json, stderr, stdout
+from .tables import evaluation_table, validation_line
+
+COLLAPSE_ADVICE = (
+    "warning: the posterior has collapsed: z tells sentences hardly apart. Try a larger "
+    "--mi-weight, --set model.encoder.pooling=max, --set model.decoder.word_dropout=0.3, or a "
+    "slower rise of beta (objective.beta_schedule)"
+)
+
+
+def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: bool) -> None:
+    """Trains to the end, evaluates the best weights on the test split, and shows both."""
+    config = trainer.config
+    note(
+        f"run: {run.path} ({config.preset}, {trainer.parameters / 1e6:.1f} M weights, "
+        f"{trainer.device})"
+    )
+    if trainer.state.finished:
+        note("this run is complete; evaluating it")
+    try:
+        _show(trainer, run)
+    except KeyboardInterrupt:
+        note(f"stopped; go on with: mivae train --resume --out {run.path}")
+        raise
+    note("evaluating the best checkpoint on the test split ...")
+    corpus = trainer.corpus
+    model = run.load_model(trainer.device)
+    record = evaluate(
+        model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples, config.seed
+    )
+    run.write_evaluation(asdict(record))
+    if as_json:
+        print_json(asdict(record), indent=2)
+    else:
+        stdout.print(evaluation_table(record, f"{run.path}, test split"))
+
+
+def _show(trainer: Trainer, run: RunDirectory) -> None:
+    epochs = trainer.config.training.epochs
+    total = len(trainer.sampler) * epochs
+    columns = (
+        BarColumn(bar_width=20),
+        TextColumn("{task.description}"),
+        TimeRemainingColumn(),
+    )
+    warned = False
+    # on a pipe or in a log file, lines that overwrite themselves are noise
+    live = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
+    with live:
+        task = live.add_task("", total=total, completed=trainer.state.step)
+        for record in trainer.fit(run):
+            live.update(task, completed=record.step)
+            if isinstance(record, Step):
+                live.update(task, description=_description(record))
+                continue
+            line = validation_line(record, epochs, trainer.config.model.latent_size)
+            stderr.print(line, markup=False, soft_wrap=True)
+            if record.collapsed and not warned:
+                warned = True
+                stderr.print(COLLAPSE_ADVICE, style="yellow", markup=False, soft_wrap=True)
+            if record.stopped and record.epoch < epochs:
+                note("validation no longer improves: stopping early")
+
+
+def _description(record: Step) -> str:
+    bound = "" if record.mi_bound is None else f"  MI bound {record.mi_bound:.2f}"
+    return (
+        f"epoch {record.epoch:.1f}  D {record.distortion:.1f}  KL {record.rate:.2f}{bound}  "
+        f"{record.tokens_per_second:,.0f} tokens/s"
+    )
+
+
+def dry_run_rows(config: RunConfig, corpus: Corpus) -> list[tuple[str, str]]:
+    """Builds the model, makes a few steps, and says what the whole run would take."""
+    trainer = Trainer(config, corpus)
+    batches = trainer.sampler.batches(0)
+    trainer.step(next(batches))  # the first step also allocates
+    started = time.monotonic()
+    steps = sum(1 for batch in islice(batches, 5) if trainer.step(batch))
+    seconds = (time.monotonic() - started) / max(1, steps)
+    total = len(trainer.sampler) * config.training.epochs
+    checkpoint = 12 * trainer.parameters / 2**20  # float32 weights and Adam's two moments
+    return [
+        ("weights", f"{trainer.parameters:,}"),
+        ("device", str(trainer.device)),
+        ("steps", f"{total:,} at most ({len(trainer.sampler):,} an epoch)"),
+        (
+            "time",
+            f"about {_minutes(seconds * total)} of training, at {seconds * 1e3:.0f} ms a step",
+        ),
+        ("memory", f"{_peak_mebibytes():,.0f} MiB at the peak of these steps"),
+        ("disk", f"about {2 * checkpoint:,.0f} MiB for two checkpoints"),
+    ]
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _peak_mebibytes() -> float:
+    with contextlib.suppress(ImportError):
+        import torch
+
+        if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+            return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -1,0 +1,50 @@
+"""The 'reconstruct' command."""
+
+from typing import Annotated
+
+import typer
+
+from .options import AsJSON, Data, Device, Run, RunAndTexts
+
+
+def reconstruct(
+    arguments: RunAndTexts = None,
+    run_option: Run = None,
+    data: Data = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="At most so many sentences of the test split.")
+    ] = 10,
+    beam: Annotated[int, typer.Option(min=1, help="Beam width; 1 is greedy.")] = 1,
+    device: Device = "auto",
+    as_json: AsJSON = False,
+) -> None:
+    """Encode sentences and decode their posterior means: what z remembers of them.
+
+    Sentences come from the command line, from --data, or from the run's test split.
+
+    Example: [bold]mivae reconstruct "a man rides a horse ."[/]
+    """
+    from ..data.corpus import read_sentences
+    from ..errors import ConfigError
+    from ..generation import Decoding, encode_texts, generated
+    from ..trainer import resolve_device
+    from .console import print_json, print_line
+    from .runs import load_latent_model, locate_with_texts
+
+    found, texts = locate_with_texts(arguments, run_option)
+    if texts and data is not None:
+        raise ConfigError("give sentences or --data, not both")
+    tokenizer, settings = found.tokenizer, found.config.data
+    if data is not None:
+        texts = list(read_sentences(data, settings))
+    elif not texts:
+        test = found.corpus["test"]
+        texts = [tokenizer.decode(test.sentence(place)) for place in range(min(limit, len(test)))]
+    model = load_latent_model(found, resolve_device(device))
+    means = encode_texts(model, tokenizer, texts, settings).mean
+    decoding = Decoding(beam=beam, max_tokens=settings.max_tokens)
+    for text, again in zip(texts, generated(model, tokenizer, means, decoding), strict=True):
+        if as_json:
+            print_json({"text": text, "reconstruction": again, "exact": text == again})
+        else:
+            print_line(f"{text}\n  {again}")

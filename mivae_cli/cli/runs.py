@@ -1,0 +1,58 @@
+"""Which run a command is about, and what the command needs of it."""
+
+__all__ = ["load_latent_model", "locate", "locate_with_texts", "open_split"]
+
+from pathlib import Path
+
+import torch
+
+from ..checkpoint import CHECKPOINTS, RunDirectory, newest_run
+from ..data.store import TokenStore, encode_file
+from ..errors import CheckpointError, DataError
+from ..models.vae import VAE
+from .console import note
+
+
+def locate(argument: str | None, option: Path | None) -> RunDirectory:
+    """Returns the run that is named, or the newest, which is then named on stderr."""
+    named = option if option is not None else argument
+    if named is not None:
+        return RunDirectory.open(Path(named))
+    run = newest_run()
+    note(f"run: {run.path}")
+    return run
+
+
+def locate_with_texts(
+    arguments: list[str] | None, option: Path | None
+) -> tuple[RunDirectory, list[str]]:
+    """Returns the run and the remaining arguments: a first one that is no run is text."""
+    texts = list(arguments or [])
+    if option is None and texts and _is_run(Path(texts[0])):
+        return locate(texts[0], None), texts[1:]
+    return locate(None, option), texts
+
+
+def open_split(run: RunDirectory, data: Path | None) -> TokenStore:
+    """Returns the sentences of a file in the run's vocabulary, or the run's test split."""
+    if data is None:
+        return run.corpus["test"]
+    if not data.is_file():
+        raise DataError(f"there is no file '{data}'")
+    return encode_file(data, run.tokenizer, run.config.data)
+
+
+def load_latent_model(run: RunDirectory, device: torch.device) -> VAE:
+    """Loads a model that has a latent."""
+    model = run.load_model(device)
+    if not model.latent_size:
+        raise CheckpointError(f"'{run.path}' is a language model: it has no latent")
+    return model
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        inside = path.name in CHECKPOINTS and path.parent.name == "checkpoints"
+        return path.is_dir() and (inside or (path / "config.json").is_file())
+    except OSError:  # a sentence can be too long for a file name
+        return False

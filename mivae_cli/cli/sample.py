@@ -1,0 +1,49 @@
+"""The 'sample' command."""
+
+from typing import Annotated
+
+import typer
+
+from .options import AsJSON, Device, Run, RunArgument, Seed
+
+
+def sample(
+    run: RunArgument = None,
+    run_option: Run = None,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many sentences.")] = 10,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1: likelier words; above: bolder ones.")
+    ] = 0.8,
+    top_k: Annotated[int, typer.Option(help="Keep the k likeliest words; 0: all.")] = 0,
+    top_p: Annotated[float, typer.Option(help="Keep the words that make up this share.")] = 1.0,
+    greedy: Annotated[
+        bool, typer.Option("--greedy", help="Always take the likeliest word.")
+    ] = False,
+    beam: Annotated[int, typer.Option(min=0, help="Beam search with so many hypotheses.")] = 0,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: AsJSON = False,
+) -> None:
+    """Write sentences from latents drawn from the prior, one a line.
+
+    Example: [bold]mivae sample --n 10 --temperature 0.8[/]
+    """
+    from ..errors import ConfigError
+    from ..generation import Decoding, generated, prior_samples
+    from ..trainer import resolve_device
+    from .console import print_json, print_line
+    from .runs import locate
+
+    if greedy and beam:
+        raise ConfigError("--greedy and --beam exclude each other")
+    found = locate(run, run_option)
+    decoding = Decoding(
+        temperature, top_k, top_p, 1 if greedy else beam, found.config.data.max_tokens
+    )
+    model = found.load_model(resolve_device(device))
+    z = prior_samples(n, model.latent_size, seed)
+    for text in generated(model, found.tokenizer, z, decoding, seed):
+        if as_json:
+            print_json({"text": text})
+        else:
+            print_line(text)

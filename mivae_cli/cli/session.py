@@ -1,0 +1,74 @@
+"""From a configuration to a run that is ready to train."""
+
+__all__ = ["begin", "prepare", "resumed"]
+
+import re
+import time
+from pathlib import Path
+
+from ..checkpoint import RunDirectory, newest_run
+from ..config import RunConfig
+from ..data.store import Corpus, prepare_corpus
+from ..errors import CheckpointError
+from ..trainer import Trainer
+from .console import note
+
+RUNS = Path("runs")
+MANY_UNKNOWN = 0.2
+
+
+def prepare(config: RunConfig, started: float) -> Corpus:
+    """Prepares the corpus and says what came of it."""
+    corpus = prepare_corpus(config.data)
+    for split, summary in corpus.summaries.items():
+        remarks = [f"{summary.sentences:,} sentences", f"{summary.tokens:,} tokens"]
+        if summary.unknown:
+            remarks.append(f"{summary.unknown_share:.1%} unknown")
+        if summary.truncated:
+            remarks.append(f"{summary.truncated:,} cut to {config.data.max_tokens} tokens")
+        if summary.skipped:
+            remarks.append(f"{summary.skipped:,} longer than {config.data.max_tokens} left out")
+        note(f"{split + ':':<7}{', '.join(remarks)}")
+        if summary.unknown_share > MANY_UNKNOWN:
+            note(
+                f"warning: {summary.unknown_share:.0%} of the words of {split} are not in the "
+                "vocabulary; a larger one, a lower data.tokenizer.min_count or --tokenizer bpe "
+                "keeps more"
+            )
+    kind = config.data.tokenizer.kind
+    seconds = time.monotonic() - started
+    note(f"vocabulary: {corpus.tokenizer.size:,} ({kind}); prepared in {seconds:.1f} s")
+    return corpus
+
+
+def begin(
+    config: RunConfig, corpus: Corpus, out: Path | None, overwrite: bool
+) -> tuple[RunDirectory, Trainer]:
+    """Makes the directory of a new run and its trainer."""
+    trainer = Trainer(config, corpus)  # first, so that a device that is not there leaves no run
+    run = RunDirectory.create(out or _fresh_name(config), config, corpus, overwrite)
+    return run, trainer
+
+
+def resumed(out: Path | None) -> tuple[RunDirectory, Trainer]:
+    """Opens a run that was interrupted, at its last checkpoint."""
+    run = newest_run(RUNS) if out is None else RunDirectory.open(out)
+    trainer = Trainer(run.config, run.corpus)
+    try:
+        trainer.resume(run)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; begin anew with --overwrite") from error
+    state = trainer.state
+    note(f"resuming {run.path} after epoch {state.epoch}, step {state.step}")
+    return run, trainer
+
+
+def _fresh_name(config: RunConfig) -> Path:
+    """Returns the first of runs/CORPUS-PRESET-1, -2, ... that is not there."""
+    source = config.data.train.rstrip("/")
+    stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
+    name = re.sub(r"[^\w.+-]+", "-", f"{stem}-{config.preset}")
+    number = 1
+    while (path := RUNS / f"{name}-{number}").exists():
+        number += 1
+    return path

@@ -1,0 +1,124 @@
+"""Records as tables."""
+
+__all__ = ["dry_run_table", "estimates_table", "evaluation_table", "validation_line"]
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from ..estimators.estimate import CriticEstimate
+from ..evaluation import Evaluation
+from ..information import Estimate, MIReport
+from ..trainer import Validation
+
+NEAR_CEILING = 0.1  # nats
+
+
+def evaluation_table(evaluation: Evaluation, title: str) -> Table:
+    """Shows an evaluation record: rate, information, active units and perplexity first."""
+    table = _table(title, f"{evaluation.sentences:,} sentences, {evaluation.tokens:,} tokens")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("±", justify="right")
+    table.add_column("", style="dim")
+    for row in _evaluation_rows(evaluation):
+        table.add_row(*row)
+    return table
+
+
+def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
+    samples, mi = evaluation.iw_samples, evaluation.mi
+    likelihood = [
+        ("perplexity (IW)", f"{evaluation.ppl_iw:.2f}", "", f"{samples} samples a sentence"),
+        ("perplexity (ELBO)", f"{evaluation.ppl_elbo:.2f}", "", ""),
+        ("NLL (IW)", f"{evaluation.iw_nll:.2f}", "", "nats a sentence"),
+        ("NLL (-ELBO)", f"{evaluation.nll:.2f}", "", "distortion + KL"),
+        ("distortion", f"{evaluation.distortion:.2f}", "", "-log p(x|z)"),
+    ]
+    if mi is None:
+        return [
+            ("perplexity", f"{evaluation.ppl_iw:.2f}", "", "language model: exact, no latent"),
+            ("NLL", f"{evaluation.nll:.2f}", "", "nats a sentence"),
+        ]
+    rows = [("KL (rate)", f"{evaluation.rate:.2f}", "", "nats; never below the MI")]
+    if mi.dual is not None:
+        rows.append(_estimate_row("MI lower bound", mi.dual, None, "held-out critic (dual)"))
+    known = mi.known_posterior
+    rows.append(_estimate_row("MI (known posterior)", known, known.ceiling, f"N = {known.n:,}"))
+    if mi.leave_one_out is not None:
+        rows.append(_estimate_row("MI upper bound", mi.leave_one_out, None, "leave-one-out"))
+    rows.append(_estimate_row(f"MI@{mi.batch32.n}", mi.batch32, mi.batch32.ceiling, "in batches"))
+    units = f"{evaluation.active_units}/{evaluation.latent_units}"
+    rows.append(("active units", units, "", "variance of the means ≥ 0.01"))
+    rows += likelihood
+    rows.append(("KL(q(z)‖p(z))", f"{evaluation.kl_aggregated_prior:.2f}", "", "KL - MI"))
+    return rows
+
+
+def estimates_table(report: MIReport, title: str) -> Table:
+    """Shows estimates of mutual information side by side."""
+    table = _table(title, f"{report.n:,} sentences, {report.z_dim} latent units, in nats")
+    table.add_column("estimator")
+    table.add_column("I(x; z)", justify="right")
+    table.add_column("95 % interval", justify="right")
+    table.add_column("direction")
+    table.add_column("", style="dim")
+    for estimate in report.estimates:
+        table.add_row(
+            escape(estimate.estimator),
+            f"{estimate.value:.3f}",
+            "" if estimate.ci_low is None else f"{estimate.ci_low:.3f} … {estimate.ci_high:.3f}",
+            {"lower": "lower bound", "upper": "upper bound", "neither": ""}[estimate.direction],
+            _ceiling_note(estimate.value, estimate.ceiling),
+        )
+    return table
+
+
+def dry_run_table(rows: Sequence[tuple[str, str]], title: str) -> Table:
+    """Shows what a run would be and cost."""
+    table = _table(title, "nothing was written")
+    table.add_column("", style="dim")
+    table.add_column("")
+    for name, value in rows:
+        table.add_row(escape(name), escape(value))
+    return table
+
+
+def validation_line(record: Validation, epochs: int, latent_units: int) -> str:
+    """Returns an epoch's figures in one line of fixed columns."""
+    latent = (
+        f"  KL {record.rate:7.2f}  MI {record.mi:5.2f}"
+        f"  units {record.active_units:>3}/{latent_units}"
+    )
+    return (
+        f"epoch {record.epoch:>3}/{epochs}  ELBO {record.elbo:8.2f}  D {record.distortion:7.2f}"
+        f"{latent if latent_units else ''}  {record.seconds:5.0f} s{'  best' if record.best else ''}"
+    )
+
+
+def _estimate_row(
+    name: str, estimate: Estimate | CriticEstimate, ceiling: float | None, remark: str
+) -> tuple[str, str, str, str]:
+    margin = (estimate.ci_high - estimate.ci_low) / 2
+    at = _ceiling_note(estimate.value, ceiling)
+    return name, f"{estimate.value:.2f}", f"{margin:.2f}", f"{remark}{'; ' if at else ''}{at}"
+
+
+def _ceiling_note(value: float, ceiling: float | None) -> str:
+    if ceiling is None:
+        return ""
+    if ceiling - value < NEAR_CEILING:
+        return f"at its ceiling, {ceiling:.2f}: the true value may be higher"
+    return f"ceiling {ceiling:.2f}"
+
+
+def _table(title: str, caption: str) -> Table:
+    return Table(
+        title=escape(title),
+        caption=caption,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )

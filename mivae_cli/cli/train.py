@@ -1,0 +1,100 @@
+"""The 'train' command."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import Sets
+
+
+def train(
+    corpus: Annotated[
+        str | None,
+        typer.Argument(
+            help="Text (.txt, .jsonl, .csv, .tsv, each also .gz), a folder with train, valid and "
+            "test files, or - for standard input.",
+            show_default=False,
+        ),
+    ] = None,
+    preset: Annotated[
+        list[str], typer.Option(help="A method or recipe; see 'mivae presets'. Repeat to combine.")
+    ] = [],
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file; see 'mivae config init'.")
+    ] = None,
+    set_: Sets = [],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="The run directory; by default a new one under runs/."),
+    ] = None,
+    valid: Annotated[str | None, typer.Option(help="Validation text.")] = None,
+    test: Annotated[str | None, typer.Option(help="Test text.")] = None,
+    field: Annotated[str | None, typer.Option(help="The text's field in .jsonl.")] = None,
+    column: Annotated[str | None, typer.Option(help="The text's column in .csv, .tsv.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="word or bpe.")] = None,
+    mi_weight: Annotated[
+        float | None, typer.Option(help="Weight (lambda) of the mutual-information bound.")
+    ] = None,
+    latent: Annotated[int | None, typer.Option(help="Latent units.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many passes.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Sentences a step.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seeds every random draw.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    iw_samples: Annotated[
+        int, typer.Option(min=1, help="Samples of the final importance-weighted bound.")
+    ] = 500,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a run that was interrupted.")
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the run that is there.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what the run would be and cost; write nothing.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the evaluation record as JSON.")
+    ] = False,
+) -> None:
+    """Train a text VAE, keep its best weights, and evaluate them.
+
+    Example: [bold]mivae train corpus.txt --preset mine --mi-weight 1.0 --out runs/mine[/]
+    """
+    from ..errors import ConfigError
+    from ..resolve import read_config
+    from .progress import dry_run_rows, run_training
+    from .session import begin, prepare, resumed
+    from .tables import dry_run_table
+
+    if resume:
+        if overwrite or dry_run:
+            raise ConfigError("--resume does not go with --overwrite or --dry-run")
+        run_training(*resumed(out), iw_samples, as_json)
+        return
+    options = {
+        "data.train": corpus,
+        "data.valid": valid,
+        "data.test": test,
+        "data.field": field,
+        "data.column": column,
+        "data.tokenizer": None if tokenizer is None else {"kind": tokenizer},
+        "objective.mi_weight": mi_weight,
+        "model.latent_size": latent,
+        "training.epochs": epochs,
+        "training.batch_size": batch_size,
+        "seed": seed,
+        "device": device,
+    }
+    settings = read_config(preset, config, options, set_)
+    if not settings.data.train:
+        raise ConfigError("which text? Name it: mivae train corpus.txt")
+    started = time.monotonic()
+    prepared = prepare(settings, started)
+    if dry_run:
+        from .console import stdout
+
+        stdout.print(dry_run_table(dry_run_rows(settings, prepared), "dry run"))
+        return
+    run_training(*begin(settings, prepared, out, overwrite), iw_samples, as_json)

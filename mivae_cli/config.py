@@ -1,0 +1,238 @@
+"""The one description of a run: read from TOML, stored as JSON beside the weights.
+
+Nothing here imports torch, so the command line can offer every choice without paying for
+it, and a run's configuration can be read on any machine.
+"""
+
+__all__ = [
+    "AdamConfig",
+    "BPETokenizerConfig",
+    "ConcatenatedCriticConfig",
+    "CriticConfig",
+    "DataConfig",
+    "LSTMDecoderConfig",
+    "LSTMEncoderConfig",
+    "ModelConfig",
+    "Pooling",
+    "RunConfig",
+    "SGDConfig",
+    "SeparableCriticConfig",
+    "TrainingConfig",
+    "WordTokenizerConfig",
+]
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+)
+
+from .objectives import Objective
+
+Pooling = Literal["last", "mean", "max"]
+Probability = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Config(BaseModel):
+    """Frozen, and strict about field names; a field's docstring is its description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class WordTokenizerConfig(_Config):
+    """Words are what stands between spaces, as in the field's benchmarks."""
+
+    kind: Literal["word"] = "word"
+    vocab_size: Annotated[int, Field(ge=3)] = 20_000
+    """At most so many entries, the end of a sentence and the unknown word among them."""
+    min_count: PositiveInt = 2
+    """Rarer words are read as the unknown word."""
+
+
+class BPETokenizerConfig(_Config):
+    """Byte-level byte-pair encoding: any text is read and given back without loss."""
+
+    kind: Literal["bpe"] = "bpe"
+    vocab_size: Annotated[int, Field(ge=258)] = 8_000
+    """At most so many entries; 256 bytes and two symbols are always there."""
+    min_count: PositiveInt = 2
+    """A pair seen less often is not merged."""
+
+
+Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discriminator="kind")]
+
+
+class DataConfig(_Config):
+    """Where the sentences are and how they become tokens."""
+
+    train: str = ""
+    """A text file, a folder with train, valid and test files, or - for standard input."""
+    valid: str = ""
+    """Held-out sentences to choose the checkpoint on; empty: split off from train."""
+    test: str = ""
+    """Held-out sentences to report on; empty: split off from train."""
+    valid_share: Probability = 0.05
+    """The share that is split off for validation, by a hash of the sentence."""
+    test_share: Probability = 0.05
+    """The share that is split off for the test, by a hash of the sentence."""
+    field: str = "text"
+    """The field that holds the text in .jsonl files."""
+    column: str = "text"
+    """The column that holds the text in .csv and .tsv files."""
+    tokenizer: Tokenizer = BPETokenizerConfig()
+    """How a sentence becomes tokens: word or bpe."""
+    max_tokens: PositiveInt = 100
+    """The longest sentence, in tokens, the end symbol not counted."""
+    too_long: Literal["truncate", "skip"] = "truncate"
+    """What becomes of longer sentences."""
+
+
+class LSTMEncoderConfig(_Config):
+    """An LSTM whose pooled states are the sentence's features."""
+
+    kind: Literal["lstm"] = "lstm"
+    embedding_size: PositiveInt = 256
+    """Width of the word vectors."""
+    hidden_size: PositiveInt = 256
+    """Width of the states, each way."""
+    bidirectional: bool = False
+    """Whether a second LSTM reads the sentence backwards."""
+    pooling: Pooling = "max"
+    """How the states become one vector: the last one, their mean, or their maximum."""
+    dropout: Probability = 0.0
+    """Dropout on the word vectors."""
+
+
+class LSTMDecoderConfig(_Config):
+    """An LSTM that sees z in its initial state and at every step."""
+
+    kind: Literal["lstm"] = "lstm"
+    embedding_size: PositiveInt = 256
+    """Width of the word vectors."""
+    hidden_size: PositiveInt = 256
+    """Width of the states."""
+    dropout: Probability = 0.5
+    """Dropout on the word vectors and on the states before the output layer."""
+    word_dropout: Probability = 0.0
+    """The share of previous words that the decoder is not shown in training."""
+    tie_weights: bool = False
+    """Whether the output layer reuses the word vectors."""
+
+
+class ModelConfig(_Config):
+    """The network."""
+
+    latent_size: NonNegativeInt = 32
+    """Units of z; 0 leaves the encoder out: a plain language model."""
+    encoder: LSTMEncoderConfig = LSTMEncoderConfig()
+    """From a sentence to its features."""
+    decoder: LSTMDecoderConfig = LSTMDecoderConfig()
+    """From z to a sentence."""
+    init_scale: PositiveFloat | None = None
+    """Draw initial weights from U(-s, s), embeddings from ten times that; unset: torch's own."""
+
+
+class SeparableCriticConfig(_Config):
+    """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
+
+    kind: Literal["separable"] = "separable"
+    hidden_size: PositiveInt = 256
+    """Width of the two networks' hidden layers."""
+    score_size: PositiveInt = 128
+    """Width m of the vectors that are multiplied."""
+
+
+class ConcatenatedCriticConfig(_Config):
+    """One network reads x's features and z side by side: a pass for every pair."""
+
+    kind: Literal["concatenated"] = "concatenated"
+    hidden_size: PositiveInt = 256
+    """Width of the two hidden layers."""
+
+
+Critic = Annotated[SeparableCriticConfig | ConcatenatedCriticConfig, Field(discriminator="kind")]
+
+
+class CriticConfig(_Config):
+    """The critic of the mutual-information term and how it learns."""
+
+    network: Critic = SeparableCriticConfig()
+    """The shape of the critic: separable or concatenated."""
+    steps: PositiveInt = 1
+    """Critic steps before each step of the model (K)."""
+    learning_rate: PositiveFloat = 1e-3
+    """Adam's step size for the critic."""
+    queue_size: NonNegativeInt = 2048
+    """Sentences of earlier batches that the product of the marginals is drawn from."""
+    xi_decay: Probability = 0.9
+    """How much of the moving average of the partition function survives a batch."""
+    clip: PositiveFloat | None = None
+    """Bound on the pointwise information of product pairs, in the model's gradient only."""
+
+
+class AdamConfig(_Config):
+    """Adam."""
+
+    kind: Literal["adam"] = "adam"
+    learning_rate: PositiveFloat = 1e-3
+    """Initial step size."""
+
+
+class SGDConfig(_Config):
+    """Plain stochastic gradient descent, as in He et al. (2019)."""
+
+    kind: Literal["sgd"] = "sgd"
+    learning_rate: PositiveFloat = 1.0
+    """Initial step size."""
+
+
+Optimizer = Annotated[AdamConfig | SGDConfig, Field(discriminator="kind")]
+
+
+class TrainingConfig(_Config):
+    """How the objective is minimised."""
+
+    optimizer: Optimizer = AdamConfig()
+    """How the model's weights are moved: adam or sgd."""
+    epochs: PositiveInt = 25
+    """At most so many passes over the corpus."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    """Sentences a step."""
+    max_norm: PositiveFloat = 5.0
+    """Gradients are clipped to this Euclidean norm."""
+    decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Factor on the learning rate when validation no longer improves."""
+    patience: PositiveInt = 2
+    """Validations without improvement before a decay."""
+    max_decays: NonNegativeInt = 3
+    """The decay after so many ends the training."""
+    log_every: PositiveInt = 20
+    """Steps between two records of progress."""
+    save_minutes: PositiveFloat = 10.0
+    """Minutes between two saves in the middle of an epoch."""
+
+
+class RunConfig(_Config):
+    """Everything that, with the code's version, determines a run."""
+
+    preset: str = "default"
+    """The presets this began as, for the record."""
+    seed: NonNegativeInt = 0
+    """Seeds every random draw."""
+    device: str = "auto"
+    """auto, cpu, cuda, cuda:1, mps; auto takes a CUDA device where there is one."""
+    data: DataConfig = DataConfig()
+    """The corpus."""
+    model: ModelConfig = ModelConfig()
+    """The network."""
+    objective: Objective = Objective()
+    """What is minimised."""
+    critic: CriticConfig = CriticConfig()
+    """How the mutual-information term learns."""
+    training: TrainingConfig = TrainingConfig()
+    """The loop."""

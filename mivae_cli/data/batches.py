@@ -1,0 +1,103 @@
+"""Batches: sentences of like length, in an order that a seed decides and a run can resume.
+
+Shapes: B sentences, T tokens of the longest.
+"""
+
+__all__ = ["Batch", "BatchSampler", "collate", "ordered_batches"]
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .store import TokenStore
+from .tokenizer import BOUNDARY
+
+WINDOW = 64  # batches whose sentences are sorted by length together
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sentences side by side, padded on the right with the boundary's id."""
+
+    tokens: Tensor  # (B, T), without boundaries
+    lengths: Tensor  # (B,)
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to(self, device: torch.device) -> "Batch":
+        """Returns the batch on another device."""
+        return Batch(self.tokens.to(device), self.lengths.to(device))
+
+    @property
+    def mask(self) -> Tensor:
+        """Where a token stands, with shape (B, T)."""
+        steps = torch.arange(self.tokens.shape[1], device=self.tokens.device)
+        return steps < self.lengths[:, None]
+
+    def inputs(self) -> Tensor:
+        """Returns what the decoder reads: the boundary, then the tokens, (B, T + 1)."""
+        return torch.nn.functional.pad(self.tokens, (1, 0), value=BOUNDARY)
+
+    def targets(self) -> Tensor:
+        """Returns what the decoder is to say: the tokens, then the boundary, (B, T + 1)."""
+        return torch.nn.functional.pad(self.tokens, (0, 1), value=BOUNDARY)
+
+    def target_mask(self) -> Tensor:
+        """Where a target counts: the tokens and the end of each sentence, (B, T + 1)."""
+        steps = torch.arange(self.tokens.shape[1] + 1, device=self.tokens.device)
+        return steps <= self.lengths[:, None]
+
+
+def collate(store: TokenStore, indices: NDArray[np.int64]) -> Batch:
+    """Gathers the sentences of the given indices, with shape (B,)."""
+    starts = store.offsets[indices]
+    lengths = store.offsets[indices + 1] - starts
+    steps = np.arange(lengths.max(initial=1))
+    inside = steps < lengths[:, None]  # (B, T)
+    places = np.where(inside, starts[:, None] + steps, 0)
+    tokens = np.where(inside, store.tokens[places], BOUNDARY).astype(np.int64)
+    return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths.astype(np.int64)))
+
+
+def ordered_batches(
+    store: TokenStore, batch_size: int
+) -> Iterator[tuple[NDArray[np.int64], Batch]]:
+    """Yields every sentence once, shortest first, with its indices in the store."""
+    order = np.argsort(store.lengths, kind="stable")
+    for start in range(0, len(order), batch_size):
+        indices = order[start : start + batch_size]
+        yield indices, collate(store, indices)
+
+
+class BatchSampler:
+    """The order of a training run: any epoch's, from any position, without going through it."""
+
+    def __init__(self, store: TokenStore, batch_size: int, seed: int) -> None:
+        self.store, self.batch_size, self.seed = store, batch_size, seed
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.store) / self.batch_size)
+
+    def order(self, epoch: int) -> list[NDArray[np.int64]]:
+        """Returns the batches of an epoch as indices: a partition of the corpus."""
+        generator = np.random.default_rng([self.seed, epoch])
+        shuffled = generator.permutation(len(self.store))
+        lengths = self.store.lengths
+        batches: list[NDArray[np.int64]] = []
+        for start in range(0, len(shuffled), WINDOW * self.batch_size):
+            window = shuffled[start : start + WINDOW * self.batch_size]
+            window = window[np.argsort(lengths[window], kind="stable")]
+            cuts = range(self.batch_size, len(window), self.batch_size)
+            batches += np.split(window, list(cuts))
+        return [batches[place] for place in generator.permutation(len(batches))]
+
+    def batches(self, epoch: int, position: int = 0) -> Iterator[Batch]:
+        """Yields the batches of an epoch, from a position on."""
+        for indices in self.order(epoch)[position:]:
+            yield collate(self.store, indices)

@@ -1,0 +1,274 @@
+"""The token store: a corpus as one flat integer array with offsets, memory-mapped.
+
+A prepared corpus is a folder:
+
+    tokenizer.json        the vocabulary
+    SPLIT.tokens          the ids of all sentences end to end, without boundaries
+    SPLIT.offsets.npy     where each sentence begins, and the end of the last: N + 1 integers
+    corpus.json           hashes of the sources, counts of what was read, cut and left out
+
+It is made once and found again by the hash of the source's bytes and the data settings.
+"""
+
+__all__ = ["Corpus", "SplitSummary", "TokenStore", "encode_file", "open_corpus", "prepare_corpus"]
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import DataConfig
+from ..errors import CheckpointError, ConfigError, DataError
+from .corpus import Split, locate_splits, read_sentences, split_of, spooled_stdin
+from .tokenizer import UNKNOWN, Tokenizer, train_tokenizer
+
+FORMAT = 1
+SPLITS: tuple[Split, ...] = get_args(Split)
+CHUNK = 10_000  # sentences tokenised at a time
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """The sentences of a split: ids end to end, with shape (tokens,), and N + 1 offsets."""
+
+    tokens: NDArray[np.integer[Any]]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sentence, boundaries not counted, with shape (N,)."""
+        return np.diff(self.offsets)
+
+    def sentence(self, index: int) -> list[int]:
+        """Returns the ids of one sentence."""
+        ids: list[int] = self.tokens[self.offsets[index] : self.offsets[index + 1]].tolist()
+        return ids
+
+    @classmethod
+    def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":
+        """Keeps sentences in memory."""
+        tokens, offsets = array("I"), array("q", [0])
+        for ids in sentences:
+            tokens.extend(ids)
+            offsets.append(len(tokens))
+        return cls(np.array(tokens, dtype=np.uint32), np.array(offsets, dtype=np.int64))
+
+
+@dataclass
+class SplitSummary:
+    """What was read into a split."""
+
+    sentences: int = 0
+    tokens: int = 0
+    unknown: int = 0
+    truncated: int = 0
+    skipped: int = 0
+
+    @property
+    def unknown_share(self) -> float:
+        """The share of tokens that the vocabulary lacks."""
+        return self.unknown / max(1, self.tokens)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A prepared corpus: its tokenizer, and a store and a summary for each split."""
+
+    folder: Path
+    tokenizer: Tokenizer
+    stores: dict[Split, TokenStore]
+    summaries: dict[Split, SplitSummary]
+    sources: dict[str, str] = field(default_factory=dict)  # path -> hash of its bytes
+
+    def __getitem__(self, split: Split) -> TokenStore:
+        return self.stores[split]
+
+    def copy_to(self, folder: Path) -> None:
+        """Places the corpus in another folder, as links where the file system allows."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in self.folder.iterdir():
+            target = folder / path.name
+            target.unlink(missing_ok=True)
+            try:
+                os.link(path, target)
+            except OSError:
+                shutil.copyfile(path, target)
+
+
+def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
+    """Reads, splits and tokenises a corpus, or finds it already prepared.
+
+    Arguments:
+        config: Where the text is and how it becomes tokens.
+        cache: The folder of prepared corpora; by default in the user's cache.
+
+    Raises:
+        DataError: The text cannot be read, or a split comes out empty.
+    """
+    if config.train == "-":
+        with spooled_stdin() as path:
+            return prepare_corpus(config.model_copy(update={"train": str(path)}), cache)
+    files = locate_splits(config)
+    hashes = {split: _file_hash(path) for split, path in files.items()}
+    key = _key(hashes, files, config)
+    folder = (cache or _default_cache()) / key
+    if (folder / "corpus.json").is_file():
+        return open_corpus(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=folder.parent))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot write prepared corpora to '{folder.parent}': {error.strerror}; name another "
+            "place in the environment variable MIVAE_CACHE"
+        ) from error
+    try:
+        _write(draft, files, hashes, config)
+        try:
+            draft.rename(folder)
+        except OSError:  # another process was faster with the same corpus
+            if not (folder / "corpus.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return open_corpus(folder)
+
+
+def open_corpus(folder: Path) -> Corpus:
+    """Opens a prepared corpus.
+
+    Raises:
+        CheckpointError: A file is missing or has not the size that it should have.
+    """
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    try:
+        record = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
+        summaries = {split: SplitSummary(**record["splits"][split]) for split in SPLITS}
+        stores = {split: _open_store(folder, split, np.dtype(record["dtype"])) for split in SPLITS}
+        return Corpus(folder, tokenizer, stores, summaries, record["sources"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the prepared corpus '{folder}' is damaged: {error}") from error
+
+
+def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenStore:
+    """Reads a file with an existing vocabulary, into memory.
+
+    Raises:
+        DataError: The file holds no sentence, or hardly a word that the vocabulary knows.
+    """
+    summary = SplitSummary()
+    sentences = _encoded(read_sentences(path, config), tokenizer, config, summary)
+    store = TokenStore.from_ids(sentences)
+    if not len(store):
+        raise DataError(f"'{path}' holds no sentences")
+    if summary.unknown_share > 0.5:
+        raise DataError(
+            f"{summary.unknown_share:.0%} of the words of '{path}' are not in the run's "
+            "vocabulary: it was trained on another kind of text, and figures would mean nothing"
+        )
+    return store
+
+
+def _write(
+    folder: Path, files: dict[Split, Path], hashes: dict[Split, str], config: DataConfig
+) -> None:
+    train = (text for split, text in _assigned(files, config) if split == "train")
+    tokenizer = train_tokenizer(train, config.tokenizer)
+    tokenizer.save(folder / "tokenizer.json")
+    dtype = np.dtype("<u2" if tokenizer.size <= 2**16 else "<u4")
+    summaries = {split: SplitSummary() for split in SPLITS}
+    for split in SPLITS:
+        texts = (text for assigned, text in _assigned(files, config, split) if assigned == split)
+        offsets = array("q", [0])
+        with (folder / f"{split}.tokens").open("wb") as file:
+            for ids in _encoded(texts, tokenizer, config, summaries[split]):
+                file.write(np.array(ids, dtype=dtype).tobytes())
+                offsets.append(offsets[-1] + len(ids))
+        np.save(folder / f"{split}.offsets.npy", np.array(offsets, dtype=np.int64))
+    counts = {split: summary.sentences for split, summary in summaries.items()}
+    if min(counts.values()) == 0:
+        listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
+        raise DataError(
+            f"'{config.train}' is too short: it gives {listed}; bring more sentences, or name "
+            "held-out files with --valid and --test"
+        )
+    record = {
+        "format": FORMAT,
+        "dtype": dtype.str,
+        "sources": {str(files[split].resolve()): hashes[split] for split in files},
+        "splits": {split: asdict(summary) for split, summary in summaries.items()},
+    }
+    (folder / "corpus.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+
+
+def _assigned(
+    files: dict[Split, Path], config: DataConfig, wanted: Split = "train"
+) -> Iterator[tuple[Split, str]]:
+    """Yields sentences with the split they belong to, from the file that holds `wanted`."""
+    if wanted in files and wanted != "train":
+        yield from ((wanted, text) for text in read_sentences(files[wanted], config))
+        return
+    valid_share = 0.0 if "valid" in files else config.valid_share
+    test_share = 0.0 if "test" in files else config.test_share
+    for text in read_sentences(files["train"], config):
+        yield split_of(text, valid_share, test_share), text
+
+
+def _encoded(
+    texts: Iterator[str], tokenizer: Tokenizer, config: DataConfig, summary: SplitSummary
+) -> Iterator[list[int]]:
+    while chunk := list(islice(texts, CHUNK)):
+        for ids in tokenizer.encode(chunk):
+            if len(ids) > config.max_tokens:
+                if config.too_long == "skip":
+                    summary.skipped += 1
+                    continue
+                summary.truncated += 1
+                ids = ids[: config.max_tokens]
+            summary.sentences += 1
+            summary.tokens += len(ids)
+            summary.unknown += ids.count(UNKNOWN)
+            yield ids
+
+
+def _open_store(folder: Path, split: Split, dtype: np.dtype[Any]) -> TokenStore:
+    offsets = np.load(folder / f"{split}.offsets.npy", mmap_mode="r", allow_pickle=False)
+    path = folder / f"{split}.tokens"
+    if path.stat().st_size != offsets[-1] * dtype.itemsize:
+        raise ValueError(f"'{path.name}' has not the size that its offsets ask for")
+    return TokenStore(np.memmap(path, dtype=dtype, mode="r"), offsets)
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:32]
+    except OSError as error:
+        raise DataError(f"cannot read '{path}': {error.strerror}") from error
+
+
+def _key(hashes: dict[Split, str], files: dict[Split, Path], config: DataConfig) -> str:
+    settings = config.model_dump(exclude={"train", "valid", "test"})
+    suffixes = {split: path.suffixes for split, path in files.items()}  # they choose the reader
+    text = json.dumps([FORMAT, hashes, suffixes, settings], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _default_cache() -> Path:
+    if named := os.environ.get("MIVAE_CACHE"):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "mivae"

@@ -1,0 +1,37 @@
+"""What can go wrong in a way that the user can mend.
+
+Library code raises one of these and never prints or exits; the command line shows the
+message on standard error and leaves with the error's exit code.
+"""
+
+__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "MivaeError"]
+
+
+class MivaeError(Exception):
+    """The root: says what is wrong, where, and what to do about it."""
+
+    exit_code = 1
+
+
+class ConfigError(MivaeError):
+    """A setting, a preset, an option or an output place that cannot be used."""
+
+    exit_code = 2
+
+
+class DataError(MivaeError):
+    """Text that cannot be read, or of which there is too little."""
+
+    exit_code = 3
+
+
+class CheckpointError(MivaeError):
+    """A run or checkpoint that is missing, damaged or made for something else."""
+
+    exit_code = 4
+
+
+class DivergedError(MivaeError):
+    """Training left the finite numbers."""
+
+    exit_code = 5

@@ -1,0 +1,1 @@
+"""Mutual information: bounds, critics, and the estimates made with them."""

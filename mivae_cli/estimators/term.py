@@ -1,0 +1,109 @@
+r"""The mutual-information term of the training objective: critic, dual variable and queue.
+
+One step of the algorithm, with the features h and the latents z of a batch:
+
+| psi-step     ascend :math:`I_\xi` in the critic, h and z detached
+| xi-step      :math:`\log \xi \leftarrow -\log \mathrm{EMA}(Z)`
+| phi-step     ascend :math:`I_\xi` in the encoder through z alone; critic, xi and h frozen
+
+With :math:`\xi = 1 / \mathrm{EMA}(Z)` held, the psi-step's gradient is MINE's bias-corrected
+one. That the phi-step may ignore how the critic itself depends on the encoder, and how h
+does, holds when the critic is optimal (Q 5-10).
+
+Batches hold sentences of like length, so pairs within a batch stand for
+:math:`q(x \mid \mathrm{length}) \, q(z \mid \mathrm{length})` and would measure
+:math:`I(x; z \mid \mathrm{length})`. A queue of features from earlier batches gives the product
+of the marginals across lengths.
+
+Shapes: B sentences, F features, Z latent units, Q places in the queue.
+"""
+
+__all__ = ["MutualInformationTerm"]
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+
+from ..config import CriticConfig
+from .bounds import dual, log_mean_exp_product
+from .critics import build_critic
+
+
+class MutualInformationTerm(nn.Module):
+    """A critic that follows the encoder, and the bound that it gives."""
+
+    log_partition: Tensor
+    queue: Tensor
+    pushed: Tensor
+
+    def __init__(self, config: CriticConfig, features: int, latent_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.critic = build_critic(config.network, features, latent_size)
+        self.register_buffer("log_partition", torch.tensor(math.nan))  # log EMA(Z)
+        self.register_buffer("queue", torch.zeros(config.queue_size, features))
+        self.register_buffer("pushed", torch.tensor(0))  # features ever put into the queue
+
+    @property
+    def log_xi(self) -> Tensor:
+        """The logarithm of the dual variable, with shape ()."""
+        return -self.log_partition
+
+    def ascend(
+        self, features: Tensor, z: Tensor, optimizer: torch.optim.Optimizer, max_norm: float
+    ) -> None:
+        """Makes K psi- and xi-steps on a batch.
+
+        Arguments:
+            features: What the critic reads of x, detached, with shape (B, F).
+            z: The latents drawn with them, detached, with shape (B, Z).
+            optimizer: Moves the critic's weights.
+            max_norm: Clips the critic's gradient.
+        """
+        rows = self._rows(features)
+        for _ in range(self.config.steps):
+            scores = self.critic(rows, z)
+            self._follow(log_mean_exp_product(scores.detach()))
+            optimizer.zero_grad(set_to_none=True)
+            (-dual(scores, self.log_xi)).backward()
+            clip_grad_norm_(self.critic.parameters(), max_norm)
+            optimizer.step()
+
+    def lower_bound(self, features: Tensor, z: Tensor) -> Tensor:
+        """Returns the bound on a batch in nats, differentiable in z alone, with shape ()."""
+        self.critic.requires_grad_(False)
+        try:
+            scores = self.critic(self._rows(features.detach()), z)
+        finally:
+            self.critic.requires_grad_(True)
+        self._follow(log_mean_exp_product(scores.detach()))  # the critic has moved since
+        return dual(scores, self.log_xi, clip=self.config.clip)
+
+    def push(self, features: Tensor) -> None:
+        """Puts the features of a batch into the queue, over the oldest."""
+        if not (size := len(self.queue)):
+            return
+        features = features[:size].detach()
+        places = (self.pushed + torch.arange(len(features), device=features.device)) % size
+        self.queue[places] = features
+        self.pushed += len(features)
+
+    def _rows(self, features: Tensor) -> Tensor:
+        """Returns the batch's features and the queue's, with shape (B + Q, F)."""
+        filled = min(int(self.pushed), len(self.queue))
+        return torch.cat([features, self.queue[:filled]])
+
+    def _follow(self, log_mean: Tensor) -> None:
+        r"""Moves log EMA(Z), in log space; the present batch is always part of it.
+
+        So :math:`\xi Z \le 1 / (1 - \mathrm{decay})` on every batch, and no batch's product
+        term can outweigh the joint one without limit.
+        """
+        if self.log_partition.isnan():
+            self.log_partition.copy_(log_mean)
+        else:
+            kept = self.log_partition + math.log(max(self.config.xi_decay, 1e-30))
+            added = log_mean + math.log1p(-self.config.xi_decay)
+            self.log_partition.copy_(torch.logaddexp(kept, added))

@@ -1,0 +1,131 @@
+r"""Evaluation: every figure that a model is judged by, on held-out sentences.
+
+Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in nats.
+"""
+
+__all__ = ["Evaluation", "MutualInformation", "evaluate", "importance_weighted"]
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .data.batches import Batch, ordered_batches
+from .data.store import TokenStore
+from .estimators.estimate import CriticEstimate
+from .information import Estimate, measure
+from .metrics import active_units, importance_weighted_bound, perplexity
+from .models.latent import standard_normal_log_prob
+from .models.vae import VAE
+from .reading import read
+
+AT_ONCE = 32  # sentences of like length
+TOKENS_AT_ONCE = 8192  # bounds the K B T x V logits of importance weighting
+
+
+@dataclass(frozen=True)
+class MutualInformation:
+    """I(x; z) by routes that should agree; see `information`."""
+
+    known_posterior: Estimate
+    leave_one_out: Estimate | None
+    batch32: Estimate
+    dual: CriticEstimate | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The evaluation record; its fields are the keys of the JSON form."""
+
+    elbo: float
+    nll: float
+    iw_nll: float
+    iw_samples: int
+    ppl_elbo: float
+    ppl_iw: float
+    distortion: float
+    rate: float
+    rates: list[float]  # of each latent unit
+    active_units: int
+    latent_units: int
+    sentences: int
+    tokens: int  # predicted ones: each sentence's end counts
+    mi: MutualInformation | None  # none for a language model
+    kl_aggregated_prior: float
+
+
+def evaluate(
+    model: VAE,
+    store: TokenStore,
+    fitting: tuple[TokenStore, TokenStore] | None = None,
+    iw_samples: int = 500,
+    seed: int = 0,
+) -> Evaluation:
+    """Returns the evaluation record of a model on held-out sentences.
+
+    Arguments:
+        model: The model.
+        store: The sentences to report on.
+        fitting: Training and validation sentences for the critic of the dual bound.
+        iw_samples: Samples K of the importance-weighted bound.
+        seed: Seeds every draw.
+    """
+    reading = read(model, store, seed)
+    sentences, tokens = len(store), len(store.tokens) + len(store)
+    distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
+    nll = iw_nll = distortion + rate
+    mi, kl_aggregated_prior = None, 0.0
+    if model.latent_size:  # otherwise nothing is integrated out: the likelihood is exact
+        iw_nll = -float(importance_weighted(model, store, iw_samples, seed).mean())
+        found = measure(model, store, reading, fitting, seed)
+        mi = MutualInformation(
+            found.known_posterior, found.leave_one_out, found.batch32, found.dual
+        )
+        kl_aggregated_prior = found.kl_aggregated_prior
+    return Evaluation(
+        elbo=-nll,
+        nll=nll,
+        iw_nll=iw_nll,
+        iw_samples=iw_samples,
+        ppl_elbo=perplexity(nll, sentences, tokens),
+        ppl_iw=perplexity(iw_nll, sentences, tokens),
+        distortion=distortion,
+        rate=rate,
+        rates=reading.posterior.rates().mean(dim=0).tolist(),
+        active_units=active_units(reading.posterior.mean),
+        latent_units=model.latent_size,
+        sentences=sentences,
+        tokens=tokens,
+        mi=mi,
+        kl_aggregated_prior=kl_aggregated_prior,
+    )
+
+
+@torch.inference_mode()
+def importance_weighted(model: VAE, store: TokenStore, samples: int, seed: int) -> Tensor:
+    """Returns the importance-weighted bound of each sentence, with shape (N,).
+
+    Sentences are encoded once; samples go through the decoder as many at a time as fit.
+    """
+    model.eval()
+    generator = torch.Generator(device=model.device).manual_seed(seed)
+    bounds = torch.empty(len(store))
+    for indices, batch in ordered_batches(store, AT_ONCE):
+        batch = batch.to(model.device)
+        bound = _importance_weighted(model, batch, samples, generator)
+        bounds[torch.from_numpy(indices)] = bound.cpu()
+    return bounds
+
+
+def _importance_weighted(
+    model: VAE, batch: Batch, samples: int, generator: torch.Generator
+) -> Tensor:
+    posterior = model.encode(batch).posterior
+    tokens = len(batch) * (batch.tokens.shape[1] + 1)
+    chunk = max(1, TOKENS_AT_ONCE // tokens)
+    joint, own = [], []
+    for start in range(0, samples, chunk):
+        z = posterior.rsample(generator, count=min(chunk, samples - start))  # (K, B, Z)
+        joint.append(model.log_likelihood(batch, z) + standard_normal_log_prob(z))
+        own.append(posterior.log_prob(z))
+    return importance_weighted_bound(torch.cat(joint), torch.cat(own))

@@ -1,0 +1,79 @@
+r"""What a trained model is judged by. Every quantity is in nats unless it says otherwise.
+
+Shapes: B sentences, N sentences of a corpus, K samples, Z latent units.
+"""
+
+__all__ = ["Interval", "active_units", "importance_weighted_bound", "mean_interval", "perplexity"]
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+Z_95 = 1.959963984540054  # the standard normal's 97.5 % quantile
+
+
+class Interval(NamedTuple):
+    """An estimate with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def perplexity(nll: float, sentences: int, tokens: int) -> float:
+    r"""Returns :math:`\exp(\mathrm{NLL} \cdot N_\mathrm{sentences} / N_\mathrm{tokens})`.
+
+    Arguments:
+        nll: The negative log-likelihood a sentence, or a bound on it, in nats.
+        sentences: The number of sentences.
+        tokens: The number of *predicted* tokens: each sentence's end counts, its start and
+            padding do not.
+    """
+    exponent = nll * sentences / tokens
+    return math.exp(exponent) if exponent < 700 else math.inf
+
+
+def active_units(means: Tensor, threshold: float = 0.01) -> int:
+    r"""Counts the latent units with :math:`\mathrm{Var}_x(\mathbb{E}[z_k \mid x]) \ge \delta`.
+
+    The variance is the unbiased one (N - 1), as in the field's codes.
+
+    References:
+        | Importance Weighted Autoencoders (Burda et al., 2016)
+
+    Arguments:
+        means: The posterior means of a corpus, with shape (N, Z).
+        threshold: The variance :math:`\delta` that a unit must reach.
+    """
+    if len(means) < 2:
+        return 0
+    return int((means.var(dim=0) >= threshold).sum())
+
+
+def importance_weighted_bound(log_joint: Tensor, log_posterior: Tensor) -> Tensor:
+    r"""Returns the importance-weighted bound on :math:`\log p(x)` (Burda et al., 2016).
+
+    .. math:: \mathcal{L}_K = \mathbb{E} \Big[ \log \frac{1}{K} \sum_{k=1}^K
+        \frac{p(x, z_k)}{q(z_k \mid x)} \Big], \qquad z_k \sim q(z \mid x)
+
+    Arguments:
+        log_joint: :math:`\log p(x, z_k)`, with shape (K, B).
+        log_posterior: :math:`\log q(z_k \mid x)`, with shape (K, B).
+
+    Returns:
+        The bound of each sentence in nats, with shape (B,).
+    """
+    return torch.logsumexp(log_joint - log_posterior, dim=0) - math.log(len(log_joint))
+
+
+def mean_interval(terms: Tensor) -> Interval:
+    """Returns the mean of independent terms and its normal 95 % interval.
+
+    Arguments:
+        terms: The terms, with shape (N,); one alone has an interval without width.
+    """
+    value = float(terms.mean())
+    error = float(terms.std()) / math.sqrt(len(terms)) if len(terms) > 1 else 0.0
+    return Interval(value, value - Z_95 * error, value + Z_95 * error)

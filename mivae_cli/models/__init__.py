@@ -1,0 +1,1 @@
+"""The networks: encoder, latent, decoder, and the VAE that holds them."""

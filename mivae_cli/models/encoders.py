@@ -1,0 +1,66 @@
+"""Encoders: from token ids to one vector of features a sentence.
+
+Shapes: B sentences, T tokens, E embedding, H hidden units, F features.
+"""
+
+__all__ = ["LSTMEncoder"]
+
+import math
+from typing import assert_never
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from ..config import LSTMEncoderConfig, Pooling
+from ..data.batches import Batch
+
+
+class LSTMEncoder(nn.Module):
+    """Reads a sentence with an LSTM and pools its states.
+
+    Pooling decides how easily the posterior collapses: the maximum or the mean over all
+    states keeps sentences apart from the first step on, where the last state hardly does
+    (Long et al., 2019).
+    """
+
+    def __init__(self, config: LSTMEncoderConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.pooling = config.pooling
+        self.bidirectional = config.bidirectional
+        self.features = config.hidden_size * (2 if config.bidirectional else 1)
+        self.embedding = nn.Embedding(vocab_size, config.embedding_size)
+        self.dropout = nn.Dropout(config.dropout)
+        self.lstm = nn.LSTM(
+            config.embedding_size,
+            config.hidden_size,
+            batch_first=True,
+            bidirectional=config.bidirectional,
+        )
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Returns the features of a batch, with shape (B, F)."""
+        embedded = self.dropout(self.embedding(batch.tokens))  # (B, T, E)
+        if not self.bidirectional:  # what follows a sentence's end cannot reach back into it
+            return _pool(self.lstm(embedded)[0], batch, self.pooling)
+        packed = pack_padded_sequence(
+            embedded, batch.lengths.cpu(), batch_first=True, enforce_sorted=False
+        )
+        states, (final, _) = self.lstm(packed)
+        if self.pooling == "last":
+            return torch.cat([*final], dim=-1)
+        return _pool(pad_packed_sequence(states, batch_first=True)[0], batch, self.pooling)
+
+
+def _pool(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
+    """Reduces states of shape (B, T, F) to (B, F), padding left out."""
+    mask = batch.mask[..., None]  # (B, T, 1)
+    match pooling:
+        case "last":
+            return states[torch.arange(len(states), device=states.device), batch.lengths - 1]
+        case "mean":
+            return states.masked_fill(~mask, 0.0).sum(dim=1) / batch.lengths[:, None]
+        case "max":
+            return states.masked_fill(~mask, -math.inf).amax(dim=1)
+        case _:
+            assert_never(pooling)

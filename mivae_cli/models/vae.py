@@ -1,0 +1,70 @@
+r"""The text VAE: encoder, posterior and decoder. It knows no loss and prints nothing.
+
+Shapes: B sentences, F features, Z latent units.
+"""
+
+__all__ = ["VAE", "Encoding", "build_model"]
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..config import ModelConfig
+from ..data.batches import Batch
+from .decoders import LSTMDecoder
+from .encoders import LSTMEncoder
+from .latent import DiagonalGaussian, GaussianHead
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """What the encoder says of a batch."""
+
+    features: Tensor  # (B, F), what the critic reads of x
+    posterior: DiagonalGaussian  # q(z | x)
+
+
+class VAE(nn.Module):
+    r"""Holds :math:`q(z \mid x)` and :math:`p(x \mid z)`; with Z = 0, a language model."""
+
+    def __init__(self, config: ModelConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.latent_size = config.latent_size
+        self.decoder = LSTMDecoder(config.decoder, vocab_size, config.latent_size)
+        if config.latent_size:
+            self.encoder = LSTMEncoder(config.encoder, vocab_size)
+            self.head = GaussianHead(self.encoder.features, config.latent_size)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.decoder.output.weight.device
+
+    @property
+    def features(self) -> int:
+        """The number F of features; 0 for a language model."""
+        return self.encoder.features if self.latent_size else 0
+
+    def encode(self, batch: Batch) -> Encoding:
+        """Returns the features and the posterior of each sentence."""
+        if not self.latent_size:
+            nothing = self.decoder.output.weight.new_empty(len(batch), 0)
+            return Encoding(nothing, DiagonalGaussian(nothing, nothing))
+        features = self.encoder(batch)
+        return Encoding(features, self.head(features))
+
+    def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
+        r"""Returns :math:`\log p(x \mid z)`, for z with shape (..., B, Z): (...,  B)."""
+        likelihood: Tensor = self.decoder(batch, z)
+        return likelihood
+
+
+def build_model(config: ModelConfig, vocab_size: int) -> VAE:
+    """Builds a model with freshly drawn weights."""
+    model = VAE(config, vocab_size)
+    if (scale := config.init_scale) is not None:
+        for name, parameter in model.named_parameters():
+            width = 10 * scale if "embedding" in name else scale
+            nn.init.uniform_(parameter, -width, width)
+    return model

@@ -1,0 +1,61 @@
+r"""One pass over sentences: their posteriors, a sample of each, and what it costs to tell them.
+
+Shapes: N sentences, Z latent units. All in nats.
+"""
+
+__all__ = ["Reading", "posteriors", "read"]
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .data.batches import ordered_batches
+from .data.store import TokenStore
+from .models.latent import DiagonalGaussian
+from .models.vae import VAE
+
+AT_ONCE = 128  # sentences
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one pass with one sample of z a sentence tells, in the order of the store."""
+
+    posterior: DiagonalGaussian  # (N, Z)
+    z: Tensor  # (N, Z)
+    distortion: Tensor  # (N,)
+
+    @property
+    def rate(self) -> Tensor:
+        """The rate of each sentence, with shape (N,)."""
+        return self.posterior.rates().sum(dim=-1)
+
+
+@torch.inference_mode()
+def read(model: VAE, store: TokenStore, seed: int) -> Reading:
+    """Encodes and scores every sentence once, dropout off.
+
+    The noise is drawn for the whole store at once, so batching does not change the figures.
+    """
+    posterior = posteriors(model, store)
+    z = posterior.rsample(torch.Generator().manual_seed(seed))
+    distortion = torch.empty(len(store))
+    for indices, batch in ordered_batches(store, AT_ONCE):
+        rows = torch.from_numpy(indices)
+        drawn = z[rows].to(model.device)
+        distortion[rows] = -model.log_likelihood(batch.to(model.device), drawn).cpu()
+    return Reading(posterior, z, distortion)
+
+
+@torch.inference_mode()
+def posteriors(model: VAE, store: TokenStore) -> DiagonalGaussian:
+    """Encodes every sentence, dropout off, in the order of the store: (N, Z), on the CPU."""
+    model.eval()
+    mean = torch.empty(len(store), model.latent_size)
+    log_scale = torch.empty_like(mean)
+    for indices, batch in ordered_batches(store, AT_ONCE):
+        posterior = model.encode(batch.to(model.device)).posterior
+        rows = torch.from_numpy(indices)
+        mean[rows], log_scale[rows] = posterior.mean.cpu(), posterior.log_scale.cpu()
+    return DiagonalGaussian(mean, log_scale)

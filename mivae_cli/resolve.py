@@ -1,0 +1,220 @@
+"""From presets, a TOML file and overrides to one resolved configuration.
+
+Later sources win: the defaults, then presets in the order they are named, then the file, then
+options of the command line, then `--set`. A key that does not exist is an error that names the
+nearest one.
+"""
+
+__all__ = [
+    "describe_preset",
+    "known_keys",
+    "preset_names",
+    "preset_text",
+    "read_config",
+    "template",
+]
+
+import difflib
+import json
+import tomllib
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from .config import RunConfig
+from .errors import ConfigError
+
+Table = dict[str, Any]
+T = TypeVar("T")
+
+
+def read_config(
+    presets: Sequence[str] = (),
+    file: Path | None = None,
+    options: Mapping[str, object] | None = None,
+    overrides: Sequence[str] = (),
+) -> RunConfig:
+    """Returns the configuration that these sources make together.
+
+    Arguments:
+        presets: Names of presets, merged from left to right.
+        file: A TOML file of the same form.
+        options: Values by dotted key; None stands for an option not given.
+        overrides: Texts of the form `section.key=value`, the value as in TOML.
+
+    Raises:
+        ConfigError: A preset, key or value is not one that exists.
+    """
+    table: Table = RunConfig().model_dump(mode="json")
+    for name in presets:
+        layer = tomllib.loads(preset_text(name))
+        layer.pop("description", None)
+        table = _merged(table, layer)
+    if presets:
+        table["preset"] = "+".join(presets)
+    if file is not None:
+        table = _merged(table, _read_toml(file))
+    for key, value in (options or {}).items():
+        if value is not None:
+            table = _merged(table, _nested(key, value))
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"--set {text}: write it as section.key=value")
+        table = _merged(table, _nested(key.strip(), _toml_value(value.strip())))
+    try:
+        return RunConfig.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(explain(error)) from error
+
+
+def preset_names() -> list[str]:
+    """Returns the names of the presets that come with mivae."""
+    folder = resources.files(__package__) / "presets"
+    names = (entry.name for entry in folder.iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def preset_text(name: str) -> str:
+    """Returns the TOML text of a preset.
+
+    Raises:
+        ConfigError: There is no such preset.
+    """
+    if name not in preset_names():
+        raise ConfigError(
+            f"there is no preset '{name}'{_suggestion(name, preset_names())}; "
+            "'mivae presets' lists them"
+        )
+    file = resources.files(__package__) / "presets" / f"{name}.toml"
+    return file.read_text(encoding="utf-8")
+
+
+def describe_preset(name: str) -> str:
+    """Returns the one line in which a preset describes itself."""
+    return str(tomllib.loads(preset_text(name))["description"])
+
+
+def explain(error: ValidationError) -> str:
+    """Returns a validation error as lines that name the key and what to write instead."""
+    lines = []
+    for detail in error.errors():
+        # a union's tag stands in the location, but not in the file
+        location = [str(part) for part in detail["loc"]]
+        keys = known_keys()
+        named = ".".join(location)
+        if named not in keys:
+            shorter = [part for part in location if not _is_tag(part)]
+            named = ".".join(shorter)
+        if detail["type"] == "extra_forbidden":
+            lines.append(f"there is no setting '{named}'{_suggestion(named, list(keys))}")
+        else:
+            lines.append(f"'{named}' cannot be {detail['input']!r}: {detail['msg']}")
+    return "; ".join(lines)
+
+
+def known_keys() -> dict[str, str]:
+    """Returns every dotted key of a configuration, with its description."""
+    return {key: description for key, _, description in _fields(RunConfig, "")}
+
+
+def template(config: RunConfig) -> str:
+    """Returns a configuration as TOML, with every key explained."""
+    lines = ["# Every setting of a mivae run. Leave out what you do not change."]
+    _write_table(config, "", lines)
+    return "\n".join(lines) + "\n"
+
+
+def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
+    tables = []
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            tables.append((name, value, field.description))
+            continue
+        if field.description:
+            lines.append(f"# {field.description}")
+        lines.append(f"{name} = {_toml_text(value)}" if value is not None else f"# {name} =")
+    for name, value, description in tables:
+        lines += ["", f"[{prefix}{name}]"]
+        if description:
+            lines.append(f"# {description}")
+        _write_table(value, f"{prefix}{name}.", lines)
+
+
+def _toml_text(value: object) -> str:
+    # JSON's scalars are TOML's too
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:
+    for name, field in model.model_fields.items():
+        yield f"{prefix}{name}", field.annotation, field.description or ""
+        for inner in _models(field.annotation):
+            yield from _fields(inner, f"{prefix}{name}.")
+
+
+def _models(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yields the models that an annotation admits."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) in (Annotated, Union, types.UnionType):
+        for argument in get_args(annotation):
+            yield from _models(argument)
+
+
+def _is_tag(part: str) -> bool:
+    return any(
+        part in get_args(annotation)
+        for key, annotation, _ in _fields(RunConfig, "")
+        if key.endswith(".kind") and get_origin(annotation) is Literal
+    )
+
+
+def _merged(base: Table, layer: Table) -> Table:
+    """Lays one table over another; a table of another kind replaces instead."""
+    merged = dict(base)
+    for key, value in layer.items():
+        below = merged.get(key)
+        if not (isinstance(value, dict) and isinstance(below, dict)) or (
+            "kind" in value and value["kind"] != below.get("kind")
+        ):
+            merged[key] = value
+        else:
+            merged[key] = _merged(below, value)
+    return merged
+
+
+def _nested(key: str, value: object) -> Table:
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    assert isinstance(value, dict)
+    return value
+
+
+def _toml_value(text: str) -> object:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # a bare word is a string
+
+
+def _read_toml(path: Path) -> Table:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"cannot read '{path}': {error}") from error
+
+
+def _suggestion(name: str, known: Sequence[str]) -> str:
+    """Returns a hint at the nearest known name, of the whole or of its last part."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    if not near:
+        last = name.rpartition(".")[2]
+        by_last = {key.rpartition(".")[2]: key for key in known}
+        near = [by_last[match] for match in difflib.get_close_matches(last, list(by_last), n=1)]
+    return f": did you mean '{near[0]}'?" if near else ""
