@@ -64,7 +64,7 @@ def main() -> None:
     except typer.TyperException as error:  # an option or argument that does not fit
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "mivae"
-        message = getattr(error, "format_message", lambda: str(error))()
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
         code = _complain(f"{message.rstrip('.')}; see '{path} --help'", 2)
     except KeyboardInterrupt:
         code = _complain("interrupted", 130)
