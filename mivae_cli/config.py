@@ -21,7 +21,7 @@ __all__ = [
     "WordTokenizerConfig",
 ]
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -30,6 +30,7 @@ from pydantic import (
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    model_validator,
 )
 
 from .objectives import Objective
@@ -121,7 +122,13 @@ class LSTMDecoderConfig(_Config):
     word_dropout: Probability = 0.0
     """The share of previous words that the decoder is not shown in training."""
     tie_weights: bool = False
-    """Whether the output layer reuses the word vectors."""
+    """Whether the output layer reuses the word vectors; both widths must then be equal."""
+
+    @model_validator(mode="after")
+    def _tied_widths_are_equal(self) -> Self:
+        if self.tie_weights and self.embedding_size != self.hidden_size:
+            raise ValueError("tie_weights needs embedding_size and hidden_size to be equal")
+        return self
 
 
 class ModelConfig(_Config):
@@ -141,9 +148,9 @@ class SeparableCriticConfig(_Config):
     """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
 
     kind: Literal["separable"] = "separable"
-    hidden_size: PositiveInt = 256
+    hidden_size: PositiveInt = 128
     """Width of the two networks' hidden layers."""
-    score_size: PositiveInt = 128
+    score_size: PositiveInt = 64
     """Width m of the vectors that are multiplied."""
 
 
@@ -167,7 +174,7 @@ class CriticConfig(_Config):
     """Critic steps before each step of the model (K)."""
     learning_rate: PositiveFloat = 1e-3
     """Adam's step size for the critic."""
-    queue_size: NonNegativeInt = 2048
+    queue_size: NonNegativeInt = 1024
     """Sentences of earlier batches that the product of the marginals is drawn from."""
     xi_decay: Probability = 0.9
     """How much of the moving average of the partition function survives a batch."""

@@ -47,7 +47,7 @@ def active_units(means: Tensor, threshold: float = 0.01) -> int:
         means: The posterior means of a corpus, with shape (N, Z).
         threshold: The variance :math:`\delta` that a unit must reach.
     """
-    if len(means) < 2:
+    if len(means) < 2 or not means.shape[1]:
         return 0
     return int((means.var(dim=0) >= threshold).sum())
 

@@ -50,9 +50,9 @@ class Objective(BaseModel):
 
     beta: NonNegativeFloat = 1.0
     """Weight of the rate."""
-    beta_schedule: Schedule = Linear(delay=2.0, over=5.0)
-    """Factor on beta by epoch; zero at first is an autoencoder warm-up."""
-    mi_weight: NonNegativeFloat = 0.0
+    beta_schedule: Schedule = Linear(start=0.1, over=5.0)
+    """Factor on beta by epoch; near zero at first is an autoencoder warm-up."""
+    mi_weight: NonNegativeFloat = 1.0
     """Weight (lambda) of the mutual-information bound; zero trains no critic."""
     mi_schedule: Schedule = Constant()
     """Factor on mi_weight by epoch."""

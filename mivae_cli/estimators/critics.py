@@ -21,7 +21,9 @@ from ..config import ConcatenatedCriticConfig, Critic, SeparableCriticConfig
 class SeparableCritic(nn.Module):
     r"""Scores by inner products, :math:`f(x, z) = g(h)^\top k(z) / \sqrt{m}`.
 
-    All M B pairs cost one matrix product.
+    All M B pairs cost one matrix product. Both vectors are layer-normalised, so that
+    :math:`|f| \le \sqrt{m}`: without a limit the encoder can raise the bound for ever by
+    moving z to where the critic grows fastest, and training breaks down.
     """
 
     def __init__(self, config: SeparableCriticConfig, features: int, latent_size: int) -> None:
@@ -31,8 +33,8 @@ class SeparableCritic(nn.Module):
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
         """Returns the scores of features (M, F) against latents (B, Z), with shape (M, B)."""
-        left: Tensor = self.of_features(features)  # (M, m)
-        right: Tensor = self.of_latents(z)  # (B, m)
+        left = _normalised(self.of_features(features))  # (M, m)
+        right = _normalised(self.of_latents(z))  # (B, m)
         return left @ right.T / math.sqrt(left.shape[-1])
 
 
@@ -81,6 +83,11 @@ class _Network(nn.Module):
         inputs = self.norm(inputs)
         outputs: Tensor = self.around(inputs) + self.through(inputs)
         return outputs
+
+
+def _normalised(vectors: Tensor) -> Tensor:
+    """Gives each row mean 0 and length sqrt(m)."""
+    return nn.functional.layer_norm(vectors, vectors.shape[-1:])
 
 
 def build_critic(

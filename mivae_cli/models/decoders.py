@@ -51,7 +51,7 @@ class LSTMDecoder(nn.Module):
         Returns:
             The log-likelihoods, with the shape of z less its last dimension.
         """
-        flat = z.reshape(-1, z.shape[-1])  # (M, Z)
+        flat = z.flatten(end_dim=-2)  # (M, Z)
         copies = len(flat) // len(batch)
         words = self.embedding(self._dropped(batch.inputs()))  # (B, T + 1, E)
         words = words.repeat(copies, 1, 1)  # (M, T + 1, E)

@@ -49,7 +49,9 @@ class LSTMEncoder(nn.Module):
         states, (final, _) = self.lstm(packed)
         if self.pooling == "last":
             return torch.cat([*final], dim=-1)
-        return _pool(pad_packed_sequence(states, batch_first=True)[0], batch, self.pooling)
+        width = batch.tokens.shape[1]
+        padded, _ = pad_packed_sequence(states, batch_first=True, total_length=width)
+        return _pool(padded, batch, self.pooling)
 
 
 def _pool(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:

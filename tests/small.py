@@ -1,0 +1,47 @@
+"""A small corpus of scenes and a small run on it, for tests that need the whole machine."""
+
+from pathlib import Path
+from typing import Any
+
+from test_examples import scenes
+
+from mivae_cli.checkpoint import RunDirectory
+from mivae_cli.config import RunConfig
+from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.trainer import Record, Trainer
+
+SMALL: dict[str, Any] = {
+    "data": {"tokenizer": {"kind": "word"}},
+    "model": {
+        "latent_size": 4,
+        "encoder": {"embedding_size": 16, "hidden_size": 32},
+        "decoder": {"embedding_size": 16, "hidden_size": 32, "dropout": 0.0},
+    },
+    "critic": {
+        "network": {"kind": "separable", "hidden_size": 16, "score_size": 8},
+        "queue_size": 64,
+    },
+    "training": {"epochs": 2, "batch_size": 32, "log_every": 5},
+}
+
+
+def write_scenes(path: Path, count: int = 400, seed: int = 0) -> Path:
+    """Writes sentences of the grammar."""
+    lines = [f"{scene.sentence()}\n" for scene in scenes.scenes(count, seed)]
+    path.write_text("".join(lines), encoding="utf-8")
+    return path
+
+
+def small_config(text: Path, **sections: dict[str, Any]) -> RunConfig:
+    """Returns the small configuration, sections laid over its own."""
+    table = {**SMALL, "data": {**SMALL["data"], "train": str(text)}}
+    for name, section in sections.items():
+        table[name] = {**table.get(name, {}), **section}
+    return RunConfig.model_validate(table)
+
+
+def train_to_end(config: RunConfig, place: Path) -> tuple[RunDirectory, Corpus, list[Record]]:
+    """Trains a run in one go."""
+    corpus = prepare_corpus(config.data)
+    run = RunDirectory.create(place, config, corpus)
+    return run, corpus, list(Trainer(config, corpus).fit(run))

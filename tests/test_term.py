@@ -1,0 +1,164 @@
+"""The mutual-information term: its gradients, its dual variable and its queue."""
+
+import math
+from collections.abc import Callable
+
+import pytest
+import torch
+from gaussian import GaussianChannel, assert_near
+from torch import Tensor, nn
+
+from mivae_cli.config import ConcatenatedCriticConfig, CriticConfig, SeparableCriticConfig
+from mivae_cli.estimators.bounds import dual
+from mivae_cli.estimators.critics import build_critic
+from mivae_cli.estimators.term import MutualInformationTerm
+
+
+@pytest.mark.parametrize("log_xi", [-1.0, 0.0, 1.0])
+def test_the_gradient_through_the_sample_path_alone_is_that_of_the_information(
+    log_xi: float,
+) -> None:
+    """Q 5-10 on z = a x + s e: with f = f* frozen, it equals dI/da = a / (a^2 + s^2)."""
+    gain, scale = 0.8, 0.6
+    channel = GaussianChannel(1, scale, gain)  # frozen: its gain is a plain number
+    gradients = []
+    for _ in range(400):
+        a = torch.tensor(gain, dtype=torch.float64, requires_grad=True)
+        x = torch.randn(128, 1, dtype=torch.float64)
+        z = a * x + scale * torch.randn_like(x)
+        (gradient,) = torch.autograd.grad(dual(channel.log_ratios(x, z) - log_xi, log_xi), a)
+        gradients.append(gradient)
+    assert_near(torch.stack(gradients), gain / (gain**2 + scale**2))
+
+
+def test_a_critic_of_another_channel_gives_another_gradient() -> None:
+    """The check above can fail: it needs the optimal critic."""
+    gain, scale = 0.8, 0.6
+    wrong = GaussianChannel(1, scale, gain=0.3)
+    a = torch.tensor(gain, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(20_000, 1, dtype=torch.float64)
+    z = a * x + scale * torch.randn_like(x)
+    joint = torch.stack([wrong.log_ratios(x[i : i + 200], z[i : i + 200]) for i in (0, 200, 400)])
+    (gradient,) = torch.autograd.grad(torch.stack([dual(s, 0.0) for s in joint]).mean(), a)
+    assert abs(float(gradient) - gain / (gain**2 + scale**2)) > 0.2
+
+
+def _term(queue_size: int = 8, steps: int = 1, **changes: float) -> MutualInformationTerm:
+    config = CriticConfig(
+        network=SeparableCriticConfig(hidden_size=16, score_size=8),
+        queue_size=queue_size,
+        steps=steps,
+        **changes,
+    )
+    return MutualInformationTerm(config, features=3, latent_size=2)
+
+
+def test_the_model_step_moves_neither_critic_nor_features() -> None:
+    term = _term()
+    features = torch.randn(4, 3, requires_grad=True)
+    z = torch.randn(4, 2, requires_grad=True)
+    term.lower_bound(features, z).backward()
+    assert features.grad is None
+    assert all(parameter.grad is None for parameter in term.critic.parameters())
+    assert all(parameter.requires_grad for parameter in term.critic.parameters())
+    assert z.grad is not None
+    assert z.grad.abs().sum() > 0
+
+
+WIDE = torch.randn(2, 32, generator=torch.Generator().manual_seed(0))
+
+
+def _features(x: Tensor) -> Tensor:
+    """Spreads x over many features, as an encoder does: (B, 1 or 2) -> (B, 32)."""
+    return torch.tanh(x.float() @ WIDE[: x.shape[1]] + WIDE[0].roll(7))
+
+
+def test_the_critic_learns_most_of_a_known_information() -> None:
+    channel = GaussianChannel(2, 0.5)
+    config = CriticConfig(
+        network=SeparableCriticConfig(hidden_size=64, score_size=32), queue_size=256
+    )
+    term = MutualInformationTerm(config, features=32, latent_size=2)
+    optimizer = torch.optim.Adam(term.critic.parameters(), lr=3e-3)
+    bounds = []
+    for step in range(600):
+        x, z = channel.draw(64)
+        features, z = _features(x), z.float()
+        term.ascend(features, z, optimizer, max_norm=5.0)
+        term.push(features)
+        if step >= 500:
+            bounds.append(term.lower_bound(features, z))
+    value = float(torch.stack(bounds).mean())
+    assert 0.7 * channel.mutual_information < value < 1.1 * channel.mutual_information
+
+
+def test_xi_times_z_is_bounded_whatever_the_scores_do() -> None:
+    term = _term(xi_decay=0.9)
+    for log_mean in (0.0, 50.0, -50.0, 80.0):
+        term._follow(torch.tensor(log_mean))
+        assert log_mean + float(term.log_xi) <= math.log(1 / (1 - 0.9)) + 1e-4
+
+
+def test_the_partition_function_is_averaged_in_log_space() -> None:
+    term = _term(xi_decay=0.75)
+    values = [1.0, 4.0, 0.5]
+    average = values[0]
+    term._follow(torch.tensor(math.log(values[0])))
+    for value in values[1:]:
+        average = 0.75 * average + 0.25 * value
+        term._follow(torch.tensor(math.log(value)))
+    assert float(term.log_partition) == pytest.approx(math.log(average), abs=1e-5)
+
+
+def test_the_queue_holds_the_latest_features_and_overwrites_the_oldest() -> None:
+    term = _term(queue_size=5)
+    for start in (0, 3, 6):
+        term.push(torch.arange(start, start + 3.0)[:, None].expand(3, 3))
+    rows = term._rows(torch.full((1, 3), -1.0))[:, 0].tolist()
+    assert rows[0] == -1.0
+    assert sorted(rows[1:]) == [4.0, 5.0, 6.0, 7.0, 8.0]
+
+
+def test_an_unfilled_queue_contributes_no_rows() -> None:
+    term = _term(queue_size=5)
+    term.push(torch.ones(2, 3))
+    assert term._rows(torch.zeros(4, 3)).shape == (6, 3)
+
+
+def test_a_queue_across_lengths_sees_information_that_batches_of_one_length_hide() -> None:
+    """The trap of like-length batches: I(x; z) counts the length, I(x; z | length) does not."""
+
+    def bound(batches: Callable[[], Tensor], queue_size: int) -> float:
+        config = CriticConfig(
+            network=SeparableCriticConfig(hidden_size=32, score_size=16), queue_size=queue_size
+        )
+        term = MutualInformationTerm(config, features=32, latent_size=1)
+        optimizer = torch.optim.Adam(term.critic.parameters(), lr=3e-3)
+        values = []
+        for step in range(500):
+            length = batches()
+            z = length + 0.05 * torch.randn_like(length)  # z tells the length and nothing else
+            features = _features(length)
+            term.ascend(features, z, optimizer, max_norm=5.0)
+            term.push(features)
+            if step >= 400:
+                values.append(term.lower_bound(features, z))
+        return float(torch.stack(values).mean())
+
+    def one_length_a_batch() -> Tensor:
+        return torch.randint(4, (1, 1)).float().expand(32, 1)
+
+    assert bound(one_length_a_batch, queue_size=0) < 0.2
+    assert bound(one_length_a_batch, queue_size=256) > 0.6  # of ln 4 = 1.39
+
+
+@pytest.mark.parametrize("config", [SeparableCriticConfig(), ConcatenatedCriticConfig()])
+def test_every_entry_of_a_score_matrix_is_the_score_of_its_pair(
+    config: SeparableCriticConfig | ConcatenatedCriticConfig,
+) -> None:
+    critic: nn.Module = build_critic(config, features=5, latent_size=3)
+    features, z = torch.randn(6, 5), torch.randn(4, 3)
+    scores = critic(features, z)
+    assert scores.shape == (6, 4)
+    alone = torch.stack([torch.cat([critic(f[None], k[None])[0] for k in z]) for f in features])
+    torch.testing.assert_close(scores, alone, rtol=1e-4, atol=1e-5)

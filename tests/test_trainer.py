@@ -1,0 +1,200 @@
+"""The loop: it learns, resumes exactly, notices collapse and divergence, and stops."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from small import small_config, train_to_end, write_scenes
+
+from mivae_cli.checkpoint import RunDirectory
+from mivae_cli.data.store import prepare_corpus
+from mivae_cli.errors import ConfigError, DivergedError
+from mivae_cli.trainer import Step, Trainer, Validation, resolve_device
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("text") / "scenes.txt")
+
+
+def _weights(run: RunDirectory) -> dict[str, torch.Tensor]:
+    folder = run.path / "checkpoints" / "last"
+    return {
+        f"{file}:{name}": tensor
+        for file in ("model", "critic", "training")
+        for name, tensor in load_file(str(folder / f"{file}.safetensors")).items()
+    }
+
+
+@pytest.mark.parametrize("steps_before", [1, 7, 12, 17])
+def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
+    text: Path, tmp_path: Path, steps_before: int
+) -> None:
+    config = small_config(text, training={"epochs": 3})
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+
+    run = RunDirectory.create(tmp_path / "stopped", config, corpus)
+    trainer = Trainer(config, corpus)
+    sampler = trainer.sampler
+    for _ in range(steps_before):  # by hand, so as to stop in the middle of an epoch
+        trainer.step(next(sampler.batches(trainer.state.epoch, trainer.state.position)))
+        if trainer.state.position == len(sampler):
+            trainer.state.epoch, trainer.state.position = trainer.state.epoch + 1, 0
+            validation = trainer._validate(0.0)
+            if validation.best:
+                run.save("best", trainer.state, trainer.model, trainer.term, trainer.optimizers)
+    run.save("last", trainer.state, trainer.model, trainer.term, trainer.optimizers)
+
+    torch.manual_seed(999)  # another process, with other random numbers
+    resumed = Trainer(config, corpus)
+    resumed.resume(run)
+    assert resumed.state.step == steps_before
+    list(resumed.fit(run))
+    expected, found = _weights(whole), _weights(run)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
+
+
+def test_the_same_seed_trains_the_same_weights_and_another_does_not(
+    text: Path, tmp_path: Path
+) -> None:
+    config = small_config(text, training={"epochs": 1})
+    first, _, _ = train_to_end(config, tmp_path / "first")
+    second, _, _ = train_to_end(config, tmp_path / "second")
+    other, _, _ = train_to_end(config.model_copy(update={"seed": 1}), tmp_path / "other")
+    name = "model:decoder.output.weight"
+    assert torch.equal(_weights(first)[name], _weights(second)[name])
+    assert not torch.equal(_weights(first)[name], _weights(other)[name])
+
+
+def test_the_objective_of_a_trained_model_is_better_than_before(
+    text: Path, tmp_path: Path
+) -> None:
+    _, _, records = train_to_end(small_config(text, training={"epochs": 6}), tmp_path / "run")
+    validations = [record for record in records if isinstance(record, Validation)]
+    assert validations[-1].distortion < 0.6 * validations[0].distortion
+    assert validations[-1].stopped
+    assert not any(record.stopped for record in validations[:-1])
+
+
+def test_information_is_held_with_the_mi_term_and_lost_without(text: Path, tmp_path: Path) -> None:
+    """The whole point, in small: last-state pooling, a full beta, and lambda 0 or 1."""
+    training = {"epochs": 8, "optimizer": {"kind": "adam", "learning_rate": 3e-3}}
+    found = {}
+    for mi_weight in (0.0, 2.0):
+        objective = {
+            "mi_weight": mi_weight,
+            "beta_schedule": {"kind": "linear", "start": 0.1, "over": 3.0},
+        }
+        config = small_config(text, training=training, objective=objective)
+        _, _, records = train_to_end(config, tmp_path / f"run{mi_weight}")
+        found[mi_weight] = records[-1]
+    with_term, without = found[2.0], found[0.0]
+    assert isinstance(with_term, Validation)
+    assert isinstance(without, Validation)
+    assert with_term.mi > without.mi + 0.5
+    assert with_term.mi <= with_term.rate + 0.1
+
+
+def test_a_decoder_that_needs_no_z_collapses_and_the_record_says_so(
+    text: Path, tmp_path: Path
+) -> None:
+    objective = {"mi_weight": 0.0, "beta": 5.0, "beta_schedule": {"kind": "constant"}}
+    config = small_config(text, objective=objective, training={"epochs": 4})
+    _, _, records = train_to_end(config, tmp_path / "run")
+    last = records[-1]
+    assert isinstance(last, Validation)
+    assert last.collapsed
+    assert last.active_units == 0
+    assert last.rate < 0.05
+
+
+def test_the_critic_is_trained_only_where_it_counts(text: Path, tmp_path: Path) -> None:
+    config = small_config(text, objective={"mi_weight": 0.0}, training={"epochs": 1})
+    run, _, records = train_to_end(config, tmp_path / "run")
+    assert not (run.checkpoint / "critic.safetensors").exists()
+    assert all(record.mi_bound is None for record in records if isinstance(record, Step))
+
+
+def test_a_language_model_trains_on_the_same_code(text: Path, tmp_path: Path) -> None:
+    config = small_config(text, model={"latent_size": 0}, training={"epochs": 1})
+    _, corpus, records = train_to_end(config, tmp_path / "run")
+    last = records[-1]
+    assert isinstance(last, Validation)
+    assert last.rate == last.mi == 0.0
+    assert not last.collapsed
+    assert -last.elbo < corpus["valid"].lengths.mean() * math.log(corpus.tokenizer.size)
+
+
+def test_no_checkpoint_is_best_before_the_objective_has_settled(
+    text: Path, tmp_path: Path
+) -> None:
+    objective = {"beta_schedule": {"kind": "linear", "start": 0.0, "over": 2.0}}
+    config = small_config(text, objective=objective, training={"epochs": 3})
+    _, _, records = train_to_end(config, tmp_path / "run")
+    best = [record.best for record in records if isinstance(record, Validation)]
+    assert best[0] is False
+    assert best[1] is True
+
+
+def test_plateaus_decay_the_learning_rate_and_then_end_the_training(
+    text: Path, tmp_path: Path
+) -> None:
+    training = {
+        "epochs": 50,
+        "patience": 1,
+        "max_decays": 1,
+        "optimizer": {"kind": "sgd", "learning_rate": 1e-12},  # nothing improves
+    }
+    objective = {"mi_weight": 0.0, "beta_schedule": {"kind": "constant"}}
+    config = small_config(text, training=training, objective=objective)
+    _, _, records = train_to_end(config, tmp_path / "run")
+    validations = [record for record in records if isinstance(record, Validation)]
+    assert len(validations) < 50
+    assert validations[-1].learning_rate == pytest.approx(0.5e-12)
+    assert validations[-1].stopped
+
+
+def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
+    text: Path, tmp_path: Path
+) -> None:
+    config = small_config(text, training={"epochs": 3})
+    corpus = prepare_corpus(config.data)
+    run = RunDirectory.create(tmp_path / "run", config, corpus)
+    trainer = Trainer(config, corpus)
+    with pytest.raises(DivergedError, match="diverged"):
+        for record in trainer.fit(run):
+            if isinstance(record, Validation):
+                with torch.no_grad():
+                    trainer.model.decoder.output.bias[0] = math.nan
+    assert all(
+        tensor.isfinite().all()
+        for tensor in load_file(
+            str(run.path / "checkpoints" / "last" / "model.safetensors")
+        ).values()
+    )
+
+
+def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
+    text: Path, tmp_path: Path
+) -> None:
+    config = small_config(text)
+    run, _, records = train_to_end(config, tmp_path / "run")
+    lines = (run.path / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == len(records)
+    kinds = [json.loads(line)["kind"] for line in lines]
+    assert kinds.count("validation") == 2
+    run.append_metrics({"kind": "step", "step": 10**6})
+    run.forget_metrics_after(records[-1].step)
+    assert (run.path / "metrics.jsonl").read_text().splitlines() == lines
+
+
+def test_a_device_that_is_not_there_is_an_error() -> None:
+    assert resolve_device("cpu").type == "cpu"
+    for name in ("cuda:99", "abacus"):
+        with pytest.raises(ConfigError, match=name):
+            resolve_device(name)
