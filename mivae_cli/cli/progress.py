@@ -51,6 +51,7 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
         print_json(asdict(record), indent=2)
     else:
         stdout.print(evaluation_table(record, f"{run.path}, test split"))
+        note("next: mivae sample, mivae interpolate, mivae estimate-mi")
 
 
 def _show(trainer: Trainer, run: RunDirectory) -> None:

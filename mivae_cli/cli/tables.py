@@ -18,7 +18,7 @@ NEAR_CEILING = 0.1  # nats
 
 def evaluation_table(evaluation: Evaluation, title: str) -> Table:
     """Shows an evaluation record: rate, information, active units and perplexity first."""
-    table = _table(title, f"{evaluation.sentences:,} sentences, {evaluation.tokens:,} tokens")
+    table = _table(title, f"{_count(evaluation.sentences, 'sentence')}, {_count(evaluation.tokens, 'token')}")
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("±", justify="right")
@@ -46,6 +46,9 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     if mi.dual is not None:
         rows.append(_estimate_row("MI lower bound", mi.dual, None, "held-out critic (dual)"))
     known = mi.known_posterior
+    if known.n < 2:
+        rows.append(("MI", "", "", "needs more than one sentence"))
+        return rows + likelihood
     rows.append(_estimate_row("MI (known posterior)", known, known.ceiling, f"N = {known.n:,}"))
     if mi.leave_one_out is not None:
         rows.append(_estimate_row("MI upper bound", mi.leave_one_out, None, "leave-one-out"))
@@ -59,7 +62,7 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
 
 def estimates_table(report: MIReport, title: str) -> Table:
     """Shows estimates of mutual information side by side."""
-    table = _table(title, f"{report.n:,} sentences, {report.z_dim} latent units, in nats")
+    table = _table(title, f"{_count(report.n, 'sentence')}, {_count(report.z_dim, 'latent unit')}, in nats")
     table.add_column("estimator")
     table.add_column("I(x; z)", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -112,6 +115,10 @@ def _ceiling_note(value: float, ceiling: float | None) -> str:
     if ceiling - value < NEAR_CEILING:
         return f"at its ceiling, {ceiling:.2f}: the true value may be higher"
     return f"ceiling {ceiling:.2f}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _table(title: str, caption: str) -> Table:

@@ -44,7 +44,7 @@ def train(
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: Annotated[
         int, typer.Option(min=1, help="Samples of the final importance-weighted bound.")
-    ] = 500,
+    ] = 100,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was interrupted.")
     ] = False,
