@@ -62,6 +62,8 @@ class Decoding:
             raise ConfigError("top-k and beam must not be negative")
         if not 0 < self.top_p <= 1:
             raise ConfigError("top-p must be above 0 and at most 1")
+        if self.max_tokens < 1:
+            raise ConfigError("a sentence must be allowed one token at least")
 
 
 @torch.inference_mode()
@@ -80,6 +82,8 @@ def decode(
     """
     model.eval()
     sentences: list[list[int]] = []
+    if not len(z):
+        return sentences
     for part in z.to(model.device).split(AT_ONCE):
         if decoding.beam:
             tokens = _beam(model, part, decoding)
@@ -152,8 +156,9 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
         The latents, with shape (steps, Z).
     """
     t = torch.linspace(0, 1, steps, device=start.device)[:, None]
-    cosine = torch.nn.functional.cosine_similarity(start, end, dim=0).clamp(-1, 1)
-    angle = torch.arccos(cosine)
+    # from the half angle, which stays exact where the cosine is rounded to almost 1 or -1
+    a, b = (torch.nn.functional.normalize(vector, dim=0) for vector in (start, end))
+    angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())
     # Where the ends point (almost) the same or opposite ways, no arc is defined.
     if path == "linear" or torch.sin(angle) < 1e-4:
         return (1 - t) * start + t * end
@@ -164,14 +169,17 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
 def encode_texts(
     model: VAE, tokenizer: Tokenizer, texts: Sequence[str], config: DataConfig
 ) -> DiagonalGaussian:
-    """Returns the posteriors of sentences given as text, with shape (N, Z).
+    """Returns the posteriors of sentences given as text, dropout off, with shape (N, Z).
 
     Raises:
-        DataError: A sentence is empty.
+        DataError: A sentence is empty, or made of bytes that are not UTF-8.
     """
+    model.eval()
     for place, text in enumerate(texts, start=1):
         if not text.strip():
             raise DataError(f"sentence {place} is empty")
+        if any("\ud800" <= char <= "\udfff" for char in text):  # how Python shows stray bytes
+            raise DataError(f"sentence {place} is not UTF-8")
     ids = [row[: config.max_tokens] for row in tokenizer.encode([text.strip() for text in texts])]
     store = TokenStore.from_ids(ids)
     rows, parts = [], []
@@ -237,10 +245,12 @@ def _allowed(log_probs: Tensor, first: bool) -> Tensor:
 
 def _shaped(log_probs: Tensor, decoding: Decoding) -> Tensor:
     """Applies temperature, top-k and top-p, and returns probabilities of shape (N, V)."""
-    log_probs = log_probs / decoding.temperature
+    # The likeliest word is put at 0 first, so that the lowest temperatures overflow nothing.
+    log_probs = log_probs - log_probs.amax(dim=-1, keepdim=True)
+    log_probs = log_probs / max(decoding.temperature, torch.finfo(log_probs.dtype).tiny)
     if 0 < decoding.top_k < log_probs.shape[-1]:
-        least = log_probs.topk(decoding.top_k, dim=-1).values[:, -1:]
-        log_probs = log_probs.masked_fill(log_probs < least, -math.inf)
+        kept, places = log_probs.topk(decoding.top_k, dim=-1)  # k of them even if some tie
+        log_probs = torch.full_like(log_probs, -math.inf).scatter(1, places, kept)
     probs = log_probs.softmax(dim=-1)
     if decoding.top_p < 1:
         ordered, places = probs.sort(dim=-1, descending=True)

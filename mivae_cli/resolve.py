@@ -108,9 +108,12 @@ def explain(error: ValidationError) -> str:
         keys = known_keys()
         named = ".".join(location)
         if named not in keys:
-            shorter = [part for part in location if not _is_tag(part)]
-            named = ".".join(shorter)
-        if detail["type"] == "extra_forbidden":
+            # the last part is always a key, even one that is spelt like a tag
+            shorter = [part for part in location[:-1] if not _is_tag(part)]
+            named = ".".join(shorter + location[-1:])
+        if detail["type"] == "extra_forbidden" and named in keys:
+            lines.append(f"'{named}' does not go with the kind that is chosen there")
+        elif detail["type"] == "extra_forbidden":
             lines.append(f"there is no setting '{named}'{_suggestion(named, list(keys))}")
         else:
             lines.append(f"'{named}' cannot be {detail['input']!r}: {detail['msg']}")
@@ -147,8 +150,10 @@ def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
 
 
 def _toml_text(value: object) -> str:
-    # JSON's scalars are TOML's too
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float):
+        return repr(value)  # as in TOML, also where it is infinite
+    # JSON's other scalars are TOML's too, but for one character that TOML wants escaped
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:

@@ -82,10 +82,14 @@ class BatchSampler:
         self.store, self.batch_size, self.seed = store, batch_size, seed
 
     def __len__(self) -> int:
-        return math.ceil(len(self.store) / self.batch_size)
+        return max(1, math.ceil((len(self.store) - 1) / self.batch_size))
 
     def order(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Returns the batches of an epoch as indices: a partition of the corpus."""
+        """Returns the batches of an epoch as indices: a partition of the corpus.
+
+        A sentence that would be left alone joins the batch before: alone, it has no other
+        sentence to be told from, and the mutual-information term nothing to compare.
+        """
         generator = np.random.default_rng([self.seed, epoch])
         shuffled = generator.permutation(len(self.store))
         lengths = self.store.lengths
@@ -95,6 +99,9 @@ class BatchSampler:
             window = window[np.argsort(lengths[window], kind="stable")]
             cuts = range(self.batch_size, len(window), self.batch_size)
             batches += np.split(window, list(cuts))
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            alone = batches.pop()
+            batches[-1] = np.concatenate([batches[-1], alone])
         return [batches[place] for place in generator.permutation(len(batches))]
 
     def batches(self, epoch: int, position: int = 0) -> Iterator[Batch]:

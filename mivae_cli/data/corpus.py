@@ -150,7 +150,7 @@ def _json_fields(lines: Iterator[str], path: Path, field: str) -> Iterator[str]:
             continue
         try:
             record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:  # too long a number is a bare ValueError
             raise DataError(f"'{path}', line {number}, is not JSON: {error}") from error
         text = record.get(field) if isinstance(record, dict) else record
         if not isinstance(text, str):
@@ -159,11 +159,18 @@ def _json_fields(lines: Iterator[str], path: Path, field: str) -> Iterator[str]:
                 f"'{path}', line {number}, has no text in the field '{field}' (it has {known}): "
                 "name another with --field"
             )
-        yield " ".join(text.split("\n"))
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise DataError(
+                f"'{path}', line {number}, is not Unicode text: it holds half a surrogate pair"
+            ) from error
+        yield " ".join(text.splitlines())
 
 
 def _table_cells(lines: Iterator[str], path: Path, column: str, delimiter: str) -> Iterator[str]:
-    rows = csv.reader(lines, delimiter=delimiter)
+    # strict: otherwise a quote that is never closed swallows the rest of the file in silence
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
     csv.field_size_limit(sys.maxsize // 2**32)  # the default, 128 KiB, is less than a long page
     try:
         header = next(rows, [])
@@ -179,6 +186,6 @@ def _table_cells(lines: Iterator[str], path: Path, column: str, delimiter: str) 
             )
         for row in rows:
             if len(row) > index:
-                yield " ".join(row[index].split("\n"))
+                yield " ".join(row[index].splitlines())
     except csv.Error as error:
         raise DataError(f"'{path}', line {rows.line_num}, is not a table: {error}") from error

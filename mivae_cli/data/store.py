@@ -125,8 +125,11 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
     hashes = {split: _file_hash(path) for split, path in files.items()}
     key = _key(hashes, files, config)
     folder = (cache or _default_cache()) / key
-    if (folder / "corpus.json").is_file():
-        return open_corpus(folder)
+    if folder.exists():
+        try:
+            return open_corpus(folder)
+        except CheckpointError:  # a cache is not worth mending: make it anew
+            shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=folder.parent))
@@ -159,7 +162,7 @@ def open_corpus(folder: Path) -> Corpus:
         summaries = {split: SplitSummary(**record["splits"][split]) for split in SPLITS}
         stores = {split: _open_store(folder, split, np.dtype(record["dtype"])) for split in SPLITS}
         return Corpus(folder, tokenizer, stores, summaries, record["sources"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
         raise CheckpointError(f"the prepared corpus '{folder}' is damaged: {error}") from error
 
 

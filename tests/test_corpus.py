@@ -1,0 +1,315 @@
+"""Readers: every form of file gives the same sentences, and a bad file is named with its line."""
+
+import csv
+import gzip
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mivae_cli.config import DataConfig
+from mivae_cli.data.corpus import locate_splits, read_sentences, split_of, spooled_stdin
+from mivae_cli.errors import DataError
+
+CONFIG = DataConfig()
+SENTENCES = ["The cat sat.", "Ünïcode, too: 猫!", 'She said "no".']
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("corpus")
+
+
+def read(path: Path, content: bytes, config: DataConfig = CONFIG) -> list[str]:
+    path.write_bytes(content)
+    return list(read_sentences(path, config))
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.splitlines()).strip()
+
+
+def kept(texts: list[str]) -> list[str]:
+    return [line for text in texts if (line := one_line(text))]
+
+
+characters = st.characters(codec="utf-8", exclude_characters="\0\ufeff")
+lines = st.lists(st.text(characters.filter(lambda char: char != "\n")))
+fields = st.lists(st.text(characters))
+
+
+@given(lines, st.sampled_from(["\n", "\r\n"]), st.booleans())
+def test_a_line_is_a_sentence_whatever_ends_it(
+    folder: Path, chosen: list[str], end: str, bom: bool
+) -> None:
+    content = "".join(line + end for line in chosen).encode("utf-8-sig" if bom else "utf-8")
+    expected = [line.strip() for line in chosen if line.strip()]
+    assert read(folder / "lines.txt", content) == expected
+    assert read(folder / "lines.txt.gz", gzip.compress(content, 1)) == expected
+
+
+@given(fields, st.booleans())
+def test_a_field_of_a_json_line_is_a_sentence(
+    folder: Path, chosen: list[str], escaped: bool
+) -> None:
+    content = "\n".join(json.dumps({"text": text}, ensure_ascii=escaped) for text in chosen)
+    assert read(folder / "fields.jsonl", content.encode()) == kept(chosen)
+
+
+@given(fields, st.sampled_from([("csv", ","), ("tsv", "\t")]))
+def test_a_cell_of_a_table_is_a_sentence(
+    folder: Path, chosen: list[str], form: tuple[str, str]
+) -> None:
+    extension, delimiter = form
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, delimiter=delimiter)
+    writer.writerow(["id", "text"])
+    writer.writerows([number, text] for number, text in enumerate(chosen))
+    content = buffer.getvalue().encode()
+    assert read(folder / f"cells.{extension}", content) == kept(chosen)
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a", "a.text", "a.TXT.GZ", "a.v2.txt.gz"])
+def test_what_is_no_table_is_read_as_lines(name: str, tmp_path: Path) -> None:
+    content = "\n".join(SENTENCES).encode()
+    content = gzip.compress(content) if name.lower().endswith("gz") else content
+    assert read(tmp_path / name, content) == SENTENCES
+
+
+def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
+    assert read(tmp_path / "a.txt", b"\n  \none\n\t\r\n\n two \n") == ["one", "two"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
+def test_a_file_of_nothing_holds_no_sentences(content: bytes, tmp_path: Path) -> None:
+    assert read(tmp_path / "a.txt", content) == []
+    assert read(tmp_path / "a.txt.gz", gzip.compress(content)) == []
+
+
+class TestJSONLines:
+    def test_the_field_is_chosen_by_name(self, tmp_path: Path) -> None:
+        content = b'{"text": "wrong", "body": "right"}\n\n{"body": "too"}\n'
+        config = DataConfig(field="body")
+        assert read(tmp_path / "a.jsonl", content, config) == ["right", "too"]
+
+    def test_a_line_that_is_a_string_is_the_sentence(self, tmp_path: Path) -> None:
+        assert read(tmp_path / "a.jsonl", b'"one"\n{"text": "two"}\n') == ["one", "two"]
+
+    def test_line_ends_inside_a_text_become_spaces(self, tmp_path: Path) -> None:
+        content = b'{"text": "one\\ntwo\\r\\nthree\\rfour"}'
+        assert read(tmp_path / "a.jsonl", content) == ["one two three four"]
+
+    def test_a_byte_order_mark_is_no_part_of_the_json(self, tmp_path: Path) -> None:
+        assert read(tmp_path / "a.jsonl", b'\xef\xbb\xbf{"text": "one"}\r\n') == ["one"]
+
+    @pytest.mark.parametrize(
+        "line",
+        [
+            b"{'text': 'quotes'}",
+            b"plain text",
+            b'{"text": "cut',
+            b"[" * 100_000,
+            b'{"text": "x", "id": ' + b"9" * 5000 + b"}",
+            b'{"text": "half \\ud83d"}',
+        ],
+        ids=["quotes", "plain", "cut", "deep", "long number", "surrogate"],
+    )
+    def test_a_line_that_is_not_json_is_named(self, line: bytes, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="line 3"):
+            read(tmp_path / "a.jsonl", b'{"text": "good"}\n\n' + line + b"\n")
+
+    @pytest.mark.parametrize(
+        "line", [b'{"body": "x"}', b'{"text": 3, "body": "x"}', b'{"text": null, "body": ""}']
+    )
+    def test_a_missing_field_lists_those_that_are_there(self, line: bytes, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"line 2.*'text'.*'body'.*--field"):
+            read(tmp_path / "a.jsonl", b'{"text": "good"}\n' + line)
+
+    @pytest.mark.parametrize("line", [b"3", b"null", b"[1, 2]", b"true"])
+    def test_what_is_neither_record_nor_string_has_no_fields(
+        self, line: bytes, tmp_path: Path
+    ) -> None:
+        with pytest.raises(DataError, match=r"line 1.*no fields"):
+            read(tmp_path / "a.jsonl", line)
+
+
+class TestTables:
+    def test_the_column_is_chosen_by_name(self, tmp_path: Path) -> None:
+        content = b"text,body\nwrong,right\n"
+        assert read(tmp_path / "a.csv", content, DataConfig(column="body")) == ["right"]
+
+    def test_a_single_column_needs_no_name(self, tmp_path: Path) -> None:
+        assert read(tmp_path / "a.tsv", b"sentence\none, two\nthree\n") == ["one, two", "three"]
+
+    def test_rows_without_the_cell_are_passed_over(self, tmp_path: Path) -> None:
+        assert read(tmp_path / "a.csv", b"id,text\n1,one\n2\n\n3,\n4,four\n") == ["one", "four"]
+
+    def test_a_cell_may_span_lines_of_any_end(self, tmp_path: Path) -> None:
+        content = b'id,text\r\n1,"one\r\ntwo"\r\n2,"say ""hi"""\r\n'
+        assert read(tmp_path / "a.csv", content) == ["one two", 'say "hi"']
+
+    def test_a_byte_order_mark_does_not_hide_the_first_column(self, tmp_path: Path) -> None:
+        assert read(tmp_path / "a.csv", b"\xef\xbb\xbftext,id\r\none,1\r\n") == ["one"]
+
+    def test_a_long_page_is_one_cell(self, tmp_path: Path) -> None:
+        page = "word " * 40_000
+        assert read(tmp_path / "a.csv", f"id,text\n1,{page}\n".encode()) == [page.strip()]
+
+    def test_a_missing_column_lists_those_that_are_there(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"'text'.*'id', 'body'.*--column"):
+            read(tmp_path / "a.csv", b"id,body\n1,one\n")
+
+    def test_a_table_of_nothing_has_no_columns(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="it has none"):
+            read(tmp_path / "a.csv", b"")
+
+    def test_a_quote_that_is_never_closed_swallows_nothing_in_silence(
+        self, tmp_path: Path
+    ) -> None:
+        with pytest.raises(DataError, match="not a table"):
+            read(tmp_path / "a.csv", b'id,text\n1,"one\n2,two\n3,three\n')
+
+    def test_a_bare_carriage_return_names_its_line(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="line 3"):
+            read(tmp_path / "a.csv", b"id,text\n1,one\n2,t\rwo\n")
+
+
+class TestBytesThatAreNoText:
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-16-le"])
+    @pytest.mark.parametrize("name", ["a.txt", "a.jsonl", "a.csv", "a.txt.gz"])
+    def test_utf16_is_refused(self, encoding: str, name: str, tmp_path: Path) -> None:
+        content = '{"text": "é"}\n'.encode(encoding)
+        content = gzip.compress(content) if name.endswith("gz") else content
+        with pytest.raises(DataError, match="UTF-16" if encoding == "utf-16" else "zero byte"):
+            read(tmp_path / name, content)
+
+    def test_a_zero_byte_names_its_line(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="line 2 holds a zero byte"):
+            read(tmp_path / "a.txt", b"one\ntw\0o\n")
+
+    def test_a_byte_that_is_not_utf8_is_named_with_its_line(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"not UTF-8: line 3, byte 4 .* 0xe9"):
+            read(tmp_path / "a.txt", "naïve\n\n".encode() + "café\n".encode("latin-1"))
+
+    def test_an_overlong_encoding_is_not_utf8(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="line 1"):
+            read(tmp_path / "a.txt", b"\xc0\xaf\n")
+
+
+class TestDamagedFiles:
+    content = "\n".join(f"sentence {number} of many" for number in range(2000)).encode()
+
+    @pytest.mark.parametrize("cut", [1, 4, 9, 100, 2000])
+    def test_a_truncated_gz_is_an_error(self, cut: int, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"cannot read .*a\.txt\.gz"):
+            read(tmp_path / "a.txt.gz", gzip.compress(self.content)[:-cut])
+
+    @pytest.mark.parametrize("place", [0, 1, 2, 60, -6])
+    def test_a_damaged_gz_is_an_error(self, place: int, tmp_path: Path) -> None:
+        damaged = bytearray(gzip.compress(self.content))
+        damaged[place] ^= 0xFF
+        with pytest.raises(DataError, match="cannot read"):
+            read(tmp_path / "a.txt.gz", bytes(damaged))
+
+    def test_text_that_calls_itself_gz_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="cannot read"):
+            read(tmp_path / "a.txt.gz", b"plain")
+
+    def test_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="absent"):
+            list(read_sentences(tmp_path / "absent.txt", CONFIG))
+
+
+class TestFolders:
+    @pytest.mark.parametrize("valid", ["valid.txt", "validation.jsonl", "val.tsv", "dev.csv.gz"])
+    def test_the_splits_of_a_folder_are_found_by_name(self, valid: str, tmp_path: Path) -> None:
+        for name in ("train.txt.gz", valid, "test.txt", "notes.txt"):
+            (tmp_path / name).touch()
+        assert locate_splits(DataConfig(train=str(tmp_path))) == {
+            "train": tmp_path / "train.txt.gz",
+            "valid": tmp_path / valid,
+            "test": tmp_path / "test.txt",
+        }
+
+    def test_a_folder_may_hold_the_training_text_alone(self, tmp_path: Path) -> None:
+        (tmp_path / "train.txt").touch()
+        assert locate_splits(DataConfig(train=str(tmp_path))) == {"train": tmp_path / "train.txt"}
+
+    def test_a_folder_without_training_text_is_an_error(self, tmp_path: Path) -> None:
+        (tmp_path / "valid.txt").touch()
+        with pytest.raises(DataError, match=r"train\.txt"):
+            locate_splits(DataConfig(train=str(tmp_path)))
+
+    def test_a_file_that_is_named_wins_over_the_folder(self, tmp_path: Path) -> None:
+        for name in ("train.txt", "valid.txt", "other.txt"):
+            (tmp_path / name).touch()
+        config = DataConfig(train=str(tmp_path), valid=str(tmp_path / "other.txt"))
+        assert locate_splits(config)["valid"] == tmp_path / "other.txt"
+
+    @pytest.mark.parametrize("split", ["train", "valid", "test"])
+    def test_a_file_that_is_named_must_be_there(self, split: str, tmp_path: Path) -> None:
+        (tmp_path / "train.txt").touch()
+        names = {"train": str(tmp_path / "train.txt"), split: str(tmp_path / "absent.txt")}
+        with pytest.raises(DataError, match="absent"):
+            locate_splits(DataConfig.model_validate(names))
+
+
+class TestSplitOf:
+    sentences = tuple(f"sentence {number}" for number in range(20_000))
+
+    @pytest.mark.parametrize("hash_seed", ["1", "2"])
+    def test_every_process_splits_alike(self, hash_seed: str) -> None:
+        code = (
+            "from mivae_cli.data.corpus import split_of\n"
+            "print(*(split_of(f'sentence {number}', 0.3, 0.3) for number in range(200)))"
+        )
+        found = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"PYTHONHASHSEED": hash_seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout.split()
+        assert found == [split_of(sentence, 0.3, 0.3) for sentence in self.sentences[:200]]
+        assert set(found) == {"train", "valid", "test"}
+
+    @pytest.mark.parametrize(("valid", "test"), [(0.05, 0.05), (0.3, 0.01), (0.0, 0.2)])
+    def test_shares_are_near_what_is_asked(self, valid: float, test: float) -> None:
+        counts = Counter(split_of(sentence, valid, test) for sentence in self.sentences)
+        total = len(self.sentences)
+        shares: dict[str, float] = {"valid": valid, "test": test, "train": 1 - valid - test}
+        for split, share in shares.items():
+            spread = math.sqrt(share * (1 - share) / total)  # of a binomial's mean
+            assert abs(counts[split] / total - share) <= 4 * spread, split  # type: ignore[index]
+
+    @given(st.text(), st.floats(0, 0.4), st.floats(0, 0.4))
+    def test_no_share_no_sentence(self, sentence: str, valid: float, test: float) -> None:
+        assert split_of(sentence, 0.0, 0.0) == "train"
+        assert split_of(sentence, valid, 0.0) != "test"
+        assert split_of(sentence, 0.0, test) != "valid"
+
+    @given(st.text(), st.floats(0, 0.4), st.floats(0, 0.4), st.floats(0, 0.2))
+    def test_a_larger_test_share_takes_nothing_out_of_the_test(
+        self, sentence: str, valid: float, test: float, more: float
+    ) -> None:
+        if split_of(sentence, valid, test) == "test":
+            assert split_of(sentence, valid, test + more) == "test"
+            assert split_of(sentence, 0.0, test) == "test"
+
+
+def test_standard_input_is_kept_byte_for_byte_and_then_removed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = b"one\r\n\xff\0two"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+    with spooled_stdin() as path:
+        assert path.read_bytes() == content
+    assert not path.exists()

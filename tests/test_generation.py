@@ -1,0 +1,505 @@
+"""Generation against models small enough to list every sentence that they can say."""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+from torch import Tensor
+
+from mivae_cli import generation
+from mivae_cli.config import (
+    BPETokenizerConfig,
+    DataConfig,
+    LSTMDecoderConfig,
+    LSTMEncoderConfig,
+    ModelConfig,
+    WordTokenizerConfig,
+)
+from mivae_cli.data.batches import collate
+from mivae_cli.data.store import TokenStore
+from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
+from mivae_cli.errors import ConfigError, DataError
+from mivae_cli.generation import (
+    Decoding,
+    decode,
+    encode_texts,
+    generated,
+    interpolation,
+    prior_samples,
+    write_vectors,
+)
+from mivae_cli.models.latent import DiagonalGaussian
+from mivae_cli.models.vae import VAE, build_model
+
+WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
+LATENT = 2
+
+
+def tiny_model(vocab_size: int = 5, ending: float = 0.0) -> VAE:
+    """A model whose next word depends strongly on z and on the words before."""
+    config = ModelConfig(
+        latent_size=LATENT,
+        encoder=LSTMEncoderConfig(embedding_size=4, hidden_size=6, dropout=0.5),
+        decoder=LSTMDecoderConfig(embedding_size=4, hidden_size=6, dropout=0.5),
+    )
+    model = build_model(config, vocab_size)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+        model.decoder.initial.weight *= 3  # type: ignore[union-attr]
+        model.decoder.output.weight *= 1.5
+        model.decoder.output.bias[BOUNDARY] += ending
+    return model.eval()
+
+
+def constant_model(probabilities: dict[int, float]) -> VAE:
+    """A model that says every word with a probability of its own, whatever came before."""
+    model = tiny_model(len(probabilities))
+    with torch.no_grad():
+        model.decoder.output.weight.zero_()
+        for word, probability in probabilities.items():
+            model.decoder.output.bias[word] = math.log(probability)
+    return model
+
+
+@torch.no_grad()
+def next_log_probs(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
+    """What may follow a prefix, read in one go and not by the step that generation takes."""
+    words = model.decoder.embedding(torch.tensor([[BOUNDARY, *prefix]]))
+    everywhere = z.expand(1, words.shape[1], -1)
+    states, _ = model.decoder.lstm(
+        torch.cat([words, everywhere], dim=-1), model.decoder.start(z[None])
+    )
+    log_probs: Tensor = model.decoder.output(states[0, -1]).log_softmax(dim=-1)
+    return log_probs
+
+
+@torch.no_grad()
+def likelihoods(model: VAE, z: Tensor, sentences: Sequence[tuple[int, ...]]) -> Tensor:
+    batch = collate(
+        TokenStore.from_ids([list(ids) for ids in sentences]), np.arange(len(sentences))
+    )
+    return model.log_likelihood(batch, z.expand(len(sentences), -1))
+
+
+class TestGreedy:
+    def test_it_takes_the_likeliest_word_step_by_step(self) -> None:
+        model, latents = tiny_model(), torch.randn(8, LATENT)
+        found = decode(model, latents, Decoding(beam=1, max_tokens=9))
+        assert len({tuple(ids) for ids in found}) > 1  # z is not ignored
+        for z, ids in zip(latents, found, strict=True):
+            prefix: tuple[int, ...] = ()
+            while len(prefix) < 9:
+                log_probs = next_log_probs(model, z, prefix)
+                log_probs[UNKNOWN] = -math.inf
+                if not prefix:
+                    log_probs[BOUNDARY] = -math.inf
+                word = int(log_probs.argmax())
+                if word == BOUNDARY:
+                    break
+                prefix += (word,)
+            assert tuple(ids) == prefix
+
+    @pytest.mark.parametrize(
+        "decoding",
+        [
+            Decoding(top_k=1, max_tokens=9),
+            Decoding(top_p=1e-9, max_tokens=9),
+            Decoding(temperature=1e-6, max_tokens=9),
+            Decoding(temperature=1e-300, max_tokens=9),
+        ],
+    )
+    def test_it_is_the_limit_of_every_way_to_draw(self, decoding: Decoding) -> None:
+        model, latents = tiny_model(20), torch.randn(30, LATENT)
+        greedy = decode(model, latents, Decoding(beam=1, max_tokens=9))
+        assert decode(model, latents, decoding) == greedy
+
+    @pytest.mark.parametrize("beam", [1, 3])
+    @pytest.mark.parametrize("at_once", [1, 4, 256])
+    def test_the_company_of_other_sentences_does_not_change_one(
+        self, beam: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model, latents = tiny_model(30, ending=2.0), torch.randn(9, LATENT)
+        decoding = Decoding(beam=beam, max_tokens=12)
+        alone = [decode(model, z[None], decoding)[0] for z in latents]
+        monkeypatch.setattr(generation, "AT_ONCE", at_once)
+        assert decode(model, latents, decoding) == alone
+        assert len({len(ids) for ids in alone}) > 1  # some end before others
+
+    def test_dropout_is_off_even_after_training(self) -> None:
+        model, latents = tiny_model(30), torch.randn(9, LATENT)
+        expected = decode(model, latents, Decoding(beam=1))
+        assert decode(model.train(), latents, Decoding(beam=1)) == expected
+
+
+class TestBeam:
+    longest = 4
+    sentences = tuple(
+        sentence
+        for length in range(1, longest + 1)
+        for sentence in itertools.product(WORDS, repeat=length)
+    )
+
+    @pytest.mark.parametrize(("seed", "ending"), [(1, 2.0), (5, 2.0), (7, 0.0), (11, 0.0)])
+    def test_a_beam_of_full_width_finds_the_best_sentence_there_is(
+        self, seed: int, ending: float
+    ) -> None:
+        torch.manual_seed(seed)
+        model, latents = tiny_model(ending=ending), torch.randn(20, LATENT)
+        decoding = Decoding(beam=len(WORDS) ** self.longest, max_tokens=self.longest)
+        found = decode(model, latents, decoding)
+        greedy = decode(model, latents, Decoding(beam=1, max_tokens=self.longest))
+        assert found != greedy  # so there is something to find
+        for z, ids in zip(latents, found, strict=True):
+            ended = likelihoods(model, z, self.sentences)
+            # a sentence that fills its place is cut before its end, which costs it nothing
+            full = [sentence for sentence in self.sentences if len(sentence) == self.longest]
+            costs = torch.stack([next_log_probs(model, z, x)[BOUNDARY] for x in full])
+            ended[-len(full) :] -= costs
+            assert tuple(ids) == self.sentences[int(ended.argmax())]
+
+    def test_a_wide_beam_finds_sentences_at_least_as_likely_as_the_greedy_ones(self) -> None:
+        torch.manual_seed(1)
+        model, latents = tiny_model(ending=2.0), torch.randn(20, LATENT)
+        decodings = [Decoding(beam=width, max_tokens=30) for width in (1, 200)]
+        greedy, best = (
+            torch.stack(
+                [
+                    likelihoods(model, z, [tuple(ids)])[0]
+                    for z, ids in zip(latents, decode(model, latents, decoding), strict=True)
+                ]
+            )
+            for decoding in decodings
+        )
+        assert (best >= greedy - 1e-5).all()
+        assert (best > greedy + 1e-2).any()
+
+    @pytest.mark.parametrize("width", [2, 5, 50])
+    def test_a_beam_wider_than_the_vocabulary_is_still_sound(self, width: int) -> None:
+        model = constant_model({BOUNDARY: 0.3, UNKNOWN: 0.4, 2: 0.2, 3: 0.1})
+        found = decode(model, torch.randn(3, LATENT), Decoding(beam=width, max_tokens=6))
+        assert found == [[2]] * 3
+
+    def test_it_draws_nothing(self) -> None:
+        before = torch.get_rng_state()
+        model = tiny_model()
+        drawn = torch.get_rng_state()
+        assert not torch.equal(before, drawn)
+        decode(model, torch.ones(2, LATENT), Decoding(beam=3))
+        assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def shaped(log_probs: Tensor, first: bool, decoding: Decoding) -> dict[int, float]:
+    """The distribution that a setting asks for, word by word in plain Python."""
+    allowed = {
+        word: math.exp(value / decoding.temperature)
+        for word, value in enumerate(log_probs.tolist())
+        if word != UNKNOWN and not (first and word == BOUNDARY)
+    }
+    order = sorted(allowed, key=lambda word: -allowed[word])[: decoding.top_k or None]
+    total = sum(allowed[word] for word in order)
+    kept: list[int] = []
+    for word in order:
+        kept.append(word)
+        if sum(allowed[other] for other in kept) >= decoding.top_p * total:
+            break
+    return {word: allowed[word] / sum(allowed[other] for other in kept) for word in kept}
+
+
+def all_sentences(
+    model: VAE, z: Tensor, decoding: Decoding, prefix: tuple[int, ...] = ()
+) -> dict[tuple[int, ...], float]:
+    """The probability of every sentence that can be drawn."""
+    if len(prefix) == decoding.max_tokens:
+        return {prefix: 1.0}
+    found: dict[tuple[int, ...], float] = {}
+    nexts = shaped(next_log_probs(model, z, prefix), not prefix, decoding)
+    for word, probability in nexts.items():
+        if word == BOUNDARY:
+            found[prefix] = probability
+            continue
+        for sentence, rest in all_sentences(model, z, decoding, (*prefix, word)).items():
+            found[sentence] = probability * rest
+    return found
+
+
+class TestSampling:
+    @pytest.mark.parametrize(
+        "decoding",
+        [
+            Decoding(max_tokens=3),
+            Decoding(max_tokens=3, temperature=2.5),
+            Decoding(max_tokens=3, top_k=2),
+            Decoding(max_tokens=3, top_p=0.8),
+            Decoding(max_tokens=3, temperature=2.0, top_k=3, top_p=0.7),
+        ],
+    )
+    def test_frequencies_are_those_of_the_model(self, decoding: Decoding) -> None:
+        model = tiny_model(ending=1.0)
+        with torch.no_grad():
+            model.decoder.output.weight *= 0.3  # softer, so that every sentence is seen
+        z, count = torch.randn(LATENT), 20_000
+        expected = all_sentences(model, z, decoding)
+        assert sum(expected.values()) == pytest.approx(1, abs=1e-5)
+        drawn = decode(model, z.expand(count, -1), decoding, torch.Generator().manual_seed(1))
+        found = Counter(tuple(ids) for ids in drawn)
+        assert set(found) <= set(expected)
+
+        seen = {ids: p for ids, p in expected.items() if count * p >= 5}
+        assert sum(seen.values()) > 0.95
+        assert len(seen) > 3
+        chi_square = sum((found[ids] - count * p) ** 2 / (count * p) for ids, p in seen.items())
+        freedom = len(seen) - 1
+        # its mean is the degrees of freedom, its variance twice that
+        assert chi_square < freedom + 4.5 * math.sqrt(2 * freedom) + 5
+
+    @pytest.mark.parametrize(
+        ("top_p", "words"),
+        [(0.1, {2}), (0.49, {2}), (0.6, {2, 3}), (0.8, {2, 3, 4}), (1.0, {2, 3, 4, 5})],
+    )
+    def test_top_p_keeps_the_likeliest_that_make_up_the_share(
+        self, top_p: float, words: set[int]
+    ) -> None:
+        # without the symbols, the words have 0.5, 0.25, 0.2 and 0.05 of what remains
+        model = constant_model({BOUNDARY: 1e-6, UNKNOWN: 0.2, 3: 0.2, 2: 0.4, 5: 0.04, 4: 0.16})
+        drawn = decode(model, torch.randn(100, LATENT), Decoding(top_p=top_p, max_tokens=20))
+        assert {word for ids in drawn for word in ids} == words
+
+    @pytest.mark.parametrize("top_k", [1, 2, 3])
+    def test_top_k_keeps_exactly_k_even_where_words_tie(self, top_k: int) -> None:
+        model = constant_model({BOUNDARY: 1e-9} | dict.fromkeys(range(1, 9), 0.125))
+        drawn = decode(model, torch.randn(100, LATENT), Decoding(top_k=top_k, max_tokens=20))
+        assert len({word for ids in drawn for word in ids}) == top_k
+
+    def test_a_top_k_beyond_the_vocabulary_keeps_all(self) -> None:
+        model, z = tiny_model(), torch.randn(50, LATENT)
+        draws = [
+            decode(model, z, Decoding(top_k=top_k, max_tokens=9), torch.Generator().manual_seed(5))
+            for top_k in (0, 5, 1000)
+        ]
+        assert draws[0] == draws[1] == draws[2]
+
+    def test_the_generator_decides_what_is_drawn(self) -> None:
+        model, z = tiny_model(), torch.zeros(20, LATENT)
+        first, again, other = (
+            decode(model, z, Decoding(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
+        )
+        assert first == again != other
+
+
+DECODINGS = [Decoding(max_tokens=7), *(Decoding(beam=width, max_tokens=7) for width in (1, 4))]
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_the_unknown_word_is_never_generated(decoding: Decoding) -> None:
+    model = constant_model({BOUNDARY: 0.004, UNKNOWN: 0.99, 2: 0.003, 3: 0.003})
+    drawn = decode(model, torch.randn(200, LATENT), decoding)
+    assert {word for ids in drawn for word in ids} <= {2, 3}
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_no_sentence_is_empty(decoding: Decoding) -> None:
+    model = constant_model({BOUNDARY: 0.9999, UNKNOWN: 3e-5, 2: 4e-5, 3: 3e-5})
+    drawn = decode(model, torch.randn(200, LATENT), decoding)
+    assert len(drawn) == 200
+    assert {len(ids) for ids in drawn} == {1}
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_sentences_stop_at_the_most_tokens(decoding: Decoding) -> None:
+    model = constant_model({BOUNDARY: 1e-9, UNKNOWN: 0.2, 2: 0.4, 3: 0.4})
+    assert {len(ids) for ids in decode(model, torch.randn(20, LATENT), decoding)} == {7}
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_no_latents_give_no_sentences(decoding: Decoding) -> None:
+    assert decode(tiny_model(), torch.empty(0, LATENT), decoding) == []
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"temperature": 0.0},
+        {"temperature": -1.0},
+        {"temperature": math.inf},
+        {"temperature": math.nan},
+        {"top_k": -1},
+        {"beam": -1},
+        {"top_p": 0.0},
+        {"top_p": 1.01},
+        {"top_p": math.nan},
+        {"max_tokens": 0},
+    ],
+)
+def test_a_setting_out_of_range_is_an_error(setting: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        Decoding(**setting)
+
+
+class TestInterpolation:
+    @given(st.integers(0, 2**16), st.integers(1, 40), st.integers(2, 12))
+    def test_both_paths_begin_and_end_at_the_ends(self, seed: int, size: int, steps: int) -> None:
+        start, end = 3 * torch.randn(2, size, generator=torch.Generator().manual_seed(seed))
+        for path in ("slerp", "linear"):
+            way = interpolation(start, end, steps, path)
+            assert way.shape == (steps, size)
+            torch.testing.assert_close(way[[0, -1]], torch.stack([start, end]))
+
+    @given(st.integers(0, 2**16), st.integers(2, 40))
+    def test_slerp_keeps_to_the_shell_of_its_ends(self, seed: int, size: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
+        start, end = torch.nn.functional.normalize(torch.randn(2, size, generator=generator))
+        norms = interpolation(2 * start, 2 * end, 9, "slerp").norm(dim=1)
+        torch.testing.assert_close(norms, torch.full((9,), 2.0), atol=1e-3, rtol=0)
+
+    def test_slerp_turns_by_equal_angles(self) -> None:
+        way = interpolation(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), 4, "slerp")
+        angles = torch.arange(4) * math.pi / 6
+        torch.testing.assert_close(way, torch.stack([angles.cos(), angles.sin()], dim=1))
+
+    def test_linear_steps_are_equal(self) -> None:
+        way = interpolation(torch.tensor([0.0, 3.0]), torch.tensor([4.0, -1.0]), 5, "linear")
+        torch.testing.assert_close(way.diff(dim=0), torch.tensor([[1.0, -1.0]]).repeat(4, 1))
+
+    @given(
+        st.integers(0, 2**16),
+        st.integers(1, 64),
+        st.sampled_from([1.0, 2.0, 0.3, -1.0, -2.0, -0.7]),
+    )
+    def test_ends_on_one_line_are_joined_by_that_line(
+        self, seed: int, size: int, factor: float
+    ) -> None:
+        start = torch.randn(size, generator=torch.Generator().manual_seed(seed))
+        found = interpolation(start, factor * start, 5, "slerp")
+        expected = interpolation(start, factor * start, 5, "linear")
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+
+    def test_the_origin_is_no_trouble(self) -> None:
+        zero, one = torch.zeros(3), torch.ones(3)
+        for start, end in ((zero, one), (one, zero), (zero, zero)):
+            assert interpolation(start, end, 5, "slerp").isfinite().all()
+
+
+def word_tokenizer() -> Tokenizer:
+    names = [f"w{number}" for number in range(18)]
+    return train_tokenizer([" ".join(names)], WordTokenizerConfig(min_count=1))
+
+
+class TestEncodedTexts:
+    texts = ("w1 w2 w3 w4 w5", "w6", "w2 w3", "w9 w9 w9", "w6 w1", "w6")
+    config = DataConfig(max_tokens=4)
+
+    def test_rows_keep_the_order_of_the_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        model, tokenizer = tiny_model(20), word_tokenizer()
+        monkeypatch.setattr(generation, "AT_ONCE", 2)
+        together = encode_texts(model, tokenizer, self.texts, self.config)
+        for row, text in enumerate(self.texts):
+            alone = encode_texts(model, tokenizer, [text], self.config)
+            torch.testing.assert_close(together.mean[row], alone.mean[0])
+            torch.testing.assert_close(together.log_scale[row], alone.log_scale[0])
+        assert len(together.mean.round(decimals=3).unique(dim=0)) == len(self.texts) - 1
+
+    def test_texts_are_cut_like_the_corpus_and_their_ends_do_not_count(self) -> None:
+        model, tokenizer = tiny_model(20), word_tokenizer()
+        texts = ["w1 w2 w3 w4 w5", " w1 w2 w3 w4\n", "w1 w2 w3"]
+        long, cut, short = encode_texts(model, tokenizer, texts, self.config).mean
+        torch.testing.assert_close(long, cut)
+        assert not torch.allclose(cut, short)
+
+    def test_dropout_is_off_even_after_training(self) -> None:
+        model, tokenizer = tiny_model(20), word_tokenizer()
+        expected = encode_texts(model, tokenizer, self.texts, self.config).mean
+        model.train()
+        torch.testing.assert_close(
+            encode_texts(model, tokenizer, self.texts, self.config).mean, expected
+        )
+
+    @pytest.mark.parametrize("text", ["", " \n\t", "\u3000"])
+    def test_an_empty_sentence_is_named_by_its_place(self, text: str) -> None:
+        with pytest.raises(DataError, match="sentence 2 is empty"):
+            encode_texts(tiny_model(20), word_tokenizer(), ["w1", text], self.config)
+
+    def test_bytes_that_are_no_text_are_named_by_their_place(self) -> None:
+        argument = b"caf\xe9".decode(errors="surrogateescape")  # as a shell hands it over
+        with pytest.raises(DataError, match="sentence 2 is not UTF-8"):
+            encode_texts(tiny_model(20), word_tokenizer(), ["w1", argument], self.config)
+
+
+def test_generated_text_is_what_the_decoded_ids_spell() -> None:
+    tokenizer = train_tokenizer(["some words"], BPETokenizerConfig(vocab_size=258))
+    model, z = tiny_model(tokenizer.size), torch.randn(5, LATENT)
+    for decoding in DECODINGS:
+        generator = torch.Generator().manual_seed(9)
+        ids = decode(model, z, decoding, generator)
+        assert list(generated(model, tokenizer, z, decoding, seed=9)) == [
+            tokenizer.decode(row) for row in ids
+        ]
+
+
+def test_drawing_goes_on_from_part_to_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(generation, "AT_ONCE", 4)
+    model, z = tiny_model(20), torch.zeros(12, LATENT)
+    sentences = list(generated(model, word_tokenizer(), z, Decoding(max_tokens=12)))
+    parts = [tuple(sentences[start : start + 4]) for start in (0, 4, 8)]
+    assert len(set(parts)) == 3
+
+
+def test_the_prior_is_standard_normal_and_its_seed_decides() -> None:
+    z = prior_samples(20_000, 3, seed=1)
+    assert z.shape == (20_000, 3)
+    torch.testing.assert_close(z.mean(dim=0), torch.zeros(3), atol=0.03, rtol=0)
+    torch.testing.assert_close(z.T.cov(), torch.eye(3), atol=0.05, rtol=0)
+    assert torch.equal(prior_samples(5, 3, seed=1), prior_samples(5, 3, seed=1))
+    assert not torch.equal(prior_samples(5, 3, seed=1), prior_samples(5, 3, seed=2))
+
+
+class TestPairs:
+    tokenizer = word_tokenizer()
+
+    def test_two_different_sentences_are_picked_by_the_seed(self) -> None:
+        store = TokenStore.from_ids([[word] for word in range(2, 12)])
+        pairs = [generation.test_pair(store, self.tokenizer, seed) for seed in range(40)]
+        assert all(start != end for start, end in pairs)
+        assert len(set(itertools.chain(*pairs))) == 10
+        assert generation.test_pair(store, self.tokenizer, 3) == pairs[3]
+
+    def test_one_sentence_makes_no_pair(self) -> None:
+        with pytest.raises(DataError, match="single sentence"):
+            generation.test_pair(TokenStore.from_ids([[2]]), self.tokenizer, 0)
+
+
+class TestVectors:
+    posterior = DiagonalGaussian(torch.arange(6.0).view(3, 2), torch.linspace(-1, 1, 6).view(3, 2))
+
+    def test_npz_holds_means_and_scales(self, tmp_path: Path) -> None:
+        write_vectors(tmp_path / "v.npz", self.posterior)
+        with np.load(tmp_path / "v.npz") as arrays:
+            assert set(arrays) == {"mean", "scale"}
+            np.testing.assert_array_equal(arrays["mean"], self.posterior.mean)
+            np.testing.assert_array_equal(arrays["scale"], self.posterior.scale)
+
+    def test_safetensors_holds_means_and_scales(self, tmp_path: Path) -> None:
+        transposed = DiagonalGaussian(self.posterior.mean.T, self.posterior.log_scale.T)
+        write_vectors(tmp_path / "v.safetensors", transposed)
+        arrays = load_file(tmp_path / "v.safetensors")
+        assert set(arrays) == {"mean", "scale"}
+        np.testing.assert_array_equal(arrays["mean"].T, self.posterior.mean)
+        np.testing.assert_array_equal(arrays["scale"].T, self.posterior.scale)
+
+    def test_npy_holds_the_means(self, tmp_path: Path) -> None:
+        write_vectors(tmp_path / "v.npy", self.posterior)
+        np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), self.posterior.mean)
+
+    @pytest.mark.parametrize("suffix", generation.VECTOR_FORMATS)
+    def test_a_place_that_cannot_be_written_is_an_error(self, suffix: str, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="cannot write"):
+            write_vectors(tmp_path / "absent" / f"v{suffix}", self.posterior)

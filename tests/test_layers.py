@@ -1,0 +1,128 @@
+"""Imports point one way: read off the source, so that no layer is learnt by accident."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mivae_cli
+
+ROOT = Path(mivae_cli.__file__).parent
+# A module imports from tiers above its own line only; a package is free within itself.
+TIERS = (
+    {"__init__", "errors", "schedules"},
+    {"objectives"},
+    {"config"},
+    {"resolve", "data", "metrics"},
+    {"models"},
+    {"estimators"},
+    {"reading"},
+    {"information", "checkpoint"},
+    {"evaluation", "trainer", "generation"},
+    {"report"},
+    {"cli"},
+    {"__main__"},
+)
+TORCH_FREE = {"errors", "schedules", "objectives", "config", "resolve"}
+MODULES = sorted(ROOT.rglob("*.py"), key=str)
+
+
+def parts_of(path: Path) -> tuple[str, ...]:
+    return path.relative_to(ROOT).with_suffix("").parts
+
+
+def imports(path: Path, at_run_time: bool = False) -> Iterator[str]:
+    """Yields what a module imports, its own package's modules as `mivae_cli.NAME`.
+
+    Arguments:
+        path: The module.
+        at_run_time: Whether to pass over what only a type checker sees.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    unseen: set[ast.AST] = set()
+    if at_run_time:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+                unseen.update(inner for child in node.body for inner in ast.walk(child))
+    for node in ast.walk(tree):
+        if node in unseen:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = ["mivae_cli", *parts_of(path)[:-1]]
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, node.module] if node.module else base)
+            if source == "mivae_cli":
+                yield from (f"mivae_cli.{alias.name}" for alias in node.names)
+            else:
+                yield source
+
+
+def layer_of(name: str) -> str:
+    """Returns the layer of a name such as `mivae_cli.data.store`."""
+    layer = name.split(".")[1]
+    known = {path.stem for path in ROOT.iterdir()}
+    return layer if layer in known else "__init__"  # such as __version__
+
+
+def tier_of(layer: str) -> int:
+    for number, tier in enumerate(TIERS):
+        if layer in tier:
+            return number
+    pytest.fail(f"'{layer}' has no place in the layers yet: add it to TIERS")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(parts_of(path)))
+def test_imports_point_one_way(path: Path) -> None:
+    own = parts_of(path)[0]
+    for name in imports(path):
+        if name.startswith("mivae_cli."):
+            layer = layer_of(name)
+            assert layer == own or tier_of(layer) < tier_of(own), f"{own} imports {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(parts_of(path)))
+def test_only_the_command_line_prints_in_colour(path: Path) -> None:
+    if parts_of(path)[0] not in {"cli", "report"}:
+        packages = {name.partition(".")[0] for name in imports(path)}
+        assert not packages & {"typer", "rich"}
+
+
+@pytest.mark.parametrize("name", sorted(TORCH_FREE))
+def test_what_describes_a_run_needs_no_torch(name: str) -> None:
+    packages = {found.partition(".")[0] for found in imports(ROOT / f"{name}.py", True)}
+    assert not packages & {"torch", "safetensors", "tokenizers", "numpy"}
+
+
+def test_estimators_know_of_models_only_the_latent() -> None:
+    found = {
+        name
+        for path in (ROOT / "estimators").glob("*.py")
+        for name in imports(path)
+        if name.startswith("mivae_cli.models")
+    }
+    assert found == {"mivae_cli.models.latent"}
+
+
+def test_the_parser_sees_imports_of_every_form(tmp_path: Path) -> None:
+    path = ROOT / "data" / "absent.py"
+    assert parts_of(path) == ("data", "absent")
+    found = set(imports(ROOT / "cli" / "__init__.py"))
+    assert {"typer", "os", "mivae_cli.errors", "mivae_cli.cli.train", "rich.markup"} <= found
+    assert "mivae_cli.__version__" in found
+    assert layer_of("mivae_cli.__version__") == "__init__"
+    assert "torch" in set(imports(ROOT / "objectives.py"))  # for the type checker
+    assert "torch" not in set(imports(ROOT / "objectives.py", at_run_time=True))
+
+
+@pytest.mark.parametrize("module", ["mivae_cli.cli", "mivae_cli.resolve"])
+def test_help_does_not_wait_for_torch(module: str) -> None:
+    code = f"import sys, {module}; print(*{{'torch', 'tokenizers', 'numpy'}} & set(sys.modules))"
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+    )
+    assert found.stdout.split() == []

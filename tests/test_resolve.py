@@ -1,0 +1,319 @@
+"""Configurations: which source wins, what a typing error is told, and TOML that comes back."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mivae_cli.config import (
+    AdamConfig,
+    BPETokenizerConfig,
+    RunConfig,
+    SGDConfig,
+    WordTokenizerConfig,
+)
+from mivae_cli.errors import ConfigError
+from mivae_cli.resolve import (
+    describe_preset,
+    known_keys,
+    preset_names,
+    preset_text,
+    read_config,
+    template,
+)
+from mivae_cli.schedules import Constant, Cyclical, Linear
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+class TestOrder:
+    def test_nothing_makes_the_defaults(self) -> None:
+        assert read_config() == RunConfig()
+
+    def test_the_later_preset_wins(self) -> None:
+        first, second = read_config(["mine", "vae"]), read_config(["vae", "mine"])
+        assert (first.model.encoder.pooling, first.objective.mi_weight) == ("last", 0.0)
+        assert (second.model.encoder.pooling, second.objective.mi_weight) == ("max", 1.0)
+
+    def test_presets_are_recorded_by_name(self) -> None:
+        assert read_config(["vae", "mine"]).preset == "vae+mine"
+
+    def test_presets_keep_what_they_do_not_name(self) -> None:
+        merged = read_config(["lm", "vae"])
+        assert merged.model.latent_size == 0
+        assert merged.model.encoder.pooling == "last"
+
+    def test_the_file_wins_over_presets_options_over_the_file_and_set_over_all(
+        self, tmp_path: Path
+    ) -> None:
+        file = written(tmp_path / "a.toml", "seed = 1\n[objective]\nmi_weight = 2.0\nbeta = 2.0\n")
+        options = {"objective.beta": 3.0, "training.epochs": 3, "seed": None}
+        config = read_config(["mine"], file, options, ["training.epochs=4"])
+        assert config.objective.mi_weight == 2.0
+        assert config.objective.beta == 3.0
+        assert config.training.epochs == 4
+        assert config.seed == 1  # an option that is not given takes nothing away
+
+    def test_the_last_of_two_overrides_wins(self) -> None:
+        assert read_config(overrides=["seed=1", "seed=2"]).seed == 2
+
+
+class TestKinds:
+    def test_another_kind_replaces_the_table(self) -> None:
+        schedule = read_config(overrides=["objective.beta_schedule.kind=cyclical"])
+        assert schedule.objective.beta_schedule == Cyclical()
+
+    def test_the_same_kind_keeps_the_table(self) -> None:
+        begun = ["objective.beta_schedule.over=9", "objective.beta_schedule.kind=linear"]
+        default = RunConfig().objective.beta_schedule
+        assert isinstance(default, Linear)
+        expected = default.model_copy(update={"over": 9.0})
+        assert read_config(overrides=begun).objective.beta_schedule == expected
+
+    def test_a_table_without_a_kind_changes_the_one_that_is_there(self, tmp_path: Path) -> None:
+        file = written(tmp_path / "a.toml", "[data.tokenizer]\nvocab_size = 300\n")
+        options = {"data.tokenizer": {"kind": "word"}}
+        assert read_config(file=file).data.tokenizer == BPETokenizerConfig(vocab_size=300)
+        assert read_config(options=options).data.tokenizer == WordTokenizerConfig()
+
+    def test_what_follows_a_new_kind_is_read_as_that_kind(self) -> None:
+        config = read_config(
+            overrides=[
+                "training.optimizer.kind=sgd",
+                "training.optimizer.learning_rate=0.5",
+                "objective.mi_schedule={kind='constant', value=0.5}",
+            ]
+        )
+        assert config.training.optimizer == SGDConfig(learning_rate=0.5)
+        assert config.objective.mi_schedule == Constant(value=0.5)
+
+    def test_and_back_again_gives_the_defaults_of_the_kind(self) -> None:
+        overrides = [f"training.optimizer.kind={kind}" for kind in ("sgd", "adam")]
+        overrides.insert(0, "training.optimizer.learning_rate=9")
+        assert read_config(overrides=overrides).training.optimizer == AdamConfig()
+
+
+class TestOverrides:
+    @pytest.mark.parametrize(
+        ("text", "value"),
+        [
+            ("data.train=my corpus.txt", "my corpus.txt"),
+            ("data.train='quoted'", "quoted"),
+            ("data.train=a=b", "a=b"),
+            ("data.train=", ""),
+            (" data.train = spaced ", "spaced"),
+            ('data.train="2020"', "2020"),
+        ],
+    )
+    def test_a_bare_word_is_a_string(self, text: str, value: str) -> None:
+        assert read_config(overrides=[text]).data.train == value
+
+    @pytest.mark.parametrize("text", ["training.epochs=1_000", "training.epochs= 1000"])
+    def test_numbers_are_those_of_toml(self, text: str) -> None:
+        assert read_config(overrides=[text]).training.epochs == 1000
+
+    @pytest.mark.parametrize("text", ["seed", "", "--set"])
+    def test_without_an_equals_sign_the_form_is_explained(self, text: str) -> None:
+        with pytest.raises(ConfigError, match=r"section\.key=value"):
+            read_config(overrides=[text])
+
+
+class TestMistakes:
+    @pytest.mark.parametrize(
+        ("key", "nearest"),
+        [
+            ("training.epoch", "training.epochs"),
+            ("objective.mi_weigth", "objective.mi_weight"),
+            ("mi_weigth", "objective.mi_weight"),
+            ("latent_size", "model.latent_size"),
+            ("data.tokenizer.vocb_size", "data.tokenizer.vocab_size"),
+            ("modell.latent_size", "model"),
+            ("objective.beta_schedule.dely", "objective.beta_schedule.delay"),
+            ("sede", "seed"),
+        ],
+    )
+    def test_a_misspelt_key_names_the_nearest_one(self, key: str, nearest: str) -> None:
+        with pytest.raises(ConfigError, match=f"did you mean '{nearest}'"):
+            read_config(overrides=[f"{key}=1"])
+
+    @pytest.mark.parametrize("key", ["data.word", "objective.linear", "data.tokenizer.bpe"])
+    def test_a_key_spelt_like_a_kind_is_still_named_in_full(self, key: str) -> None:
+        with pytest.raises(ConfigError, match=f"no setting '{key}'"):
+            read_config(overrides=[f"{key}=1"])
+
+    def test_a_key_of_another_kind_is_not_suggested_to_itself(self) -> None:
+        key = "objective.beta_schedule.cycles"
+        with pytest.raises(ConfigError, match=key) as caught:
+            read_config(overrides=[f"{key}=3"])
+        assert "did you mean" not in str(caught.value)
+        assert "kind" in str(caught.value)
+
+    def test_what_resembles_nothing_gets_no_hint(self) -> None:
+        with pytest.raises(ConfigError, match=r"no setting 'qqqqqq'$"):
+            read_config(overrides=["qqqqqq=1"])
+
+    def test_every_mistake_is_told_at_once(self, tmp_path: Path) -> None:
+        file = written(tmp_path / "a.toml", "[training]\nepoch = 3\nbatch_size = 1\n")
+        with pytest.raises(ConfigError) as caught:
+            read_config(file=file)
+        for told in ("training.epoch'", "training.batch_size", "training.epochs"):
+            assert told in str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [
+            ("training.batch_size", "1"),
+            ("training.epochs", "0"),
+            ("training.epochs", "2.5"),
+            ("model.latent_size", "-1"),
+            ("model.encoder.pooling", "median"),
+            ("model.encoder.kind", "gru"),
+            ("model.decoder.dropout", "1.0"),
+            ("objective.beta", "-0.1"),
+            ("objective.beta", "nan"),
+            ("objective.beta_schedule.over", "0"),
+            ("data.tokenizer.vocab_size", "257"),
+            ("data.tokenizer", "word"),
+            ("data.max_tokens", "many"),
+            ("data.valid_share", "1.5"),
+            ("training.decay", "1"),
+            ("seed", "x"),
+            ("model", "3"),
+        ],
+    )
+    def test_a_bad_value_names_its_key(self, key: str, value: str) -> None:
+        with pytest.raises(ConfigError, match=f"'{key}' cannot be"):
+            read_config(overrides=[f"{key}={value}"])
+
+    def test_a_bad_kind_lists_those_that_there_are(self) -> None:
+        with pytest.raises(ConfigError, match=r"'data\.tokenizer'.*'word', 'bpe'"):
+            read_config(overrides=["data.tokenizer.kind=character"])
+
+    def test_a_misspelt_preset_names_the_nearest_one(self) -> None:
+        with pytest.raises(ConfigError, match=r"no preset 'min'.*did you mean 'mine'"):
+            read_config(["min"])
+
+    @pytest.mark.parametrize("name", ["", ".", "../config", "mine.toml"])
+    def test_a_preset_is_a_name_and_not_a_path(self, name: str) -> None:
+        with pytest.raises(ConfigError, match="no preset"):
+            preset_text(name)
+
+    @pytest.mark.parametrize("content", [b"seed = ", b"\xff", b"[a]\n[a]\n"])
+    def test_a_file_that_is_no_toml_is_named(self, content: bytes, tmp_path: Path) -> None:
+        (tmp_path / "a.toml").write_bytes(content)
+        with pytest.raises(ConfigError, match=r"a\.toml"):
+            read_config(file=tmp_path / "a.toml")
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="absent"):
+            read_config(file=tmp_path / "absent.toml")
+
+
+class TestPresets:
+    def test_some_come_with_mivae(self) -> None:
+        assert {"mine", "vae", "lm"} <= set(preset_names())
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_every_preset_validates(self, name: str) -> None:
+        config = read_config([name])
+        assert config.preset == name
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_every_preset_describes_itself_in_one_line(self, name: str) -> None:
+        description = describe_preset(name)
+        assert 10 < len(description) < 100
+        assert description.splitlines() == [description.strip()]
+
+    @pytest.mark.parametrize("name", preset_names())
+    def test_every_value_of_a_preset_arrives(self, name: str) -> None:
+        table = tomllib.loads(preset_text(name))
+        del table["description"]
+        found = read_config([name]).model_dump(mode="json")
+        for key, value in leaves(table):
+            assert dict(leaves(found))[key] == value, key
+
+
+def leaves(table: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
+    pairs: list[tuple[str, object]] = []
+    for key, value in table.items():
+        if isinstance(value, dict):
+            pairs += leaves(value, f"{prefix}{key}.")
+        else:
+            pairs.append((f"{prefix}{key}", value))
+    return pairs
+
+
+VARIANTS = [
+    [],
+    [
+        "data.tokenizer.kind=word",
+        "training.optimizer.kind=sgd",
+        "critic.network.kind=concatenated",
+    ],
+    ["objective.beta_schedule.kind=cyclical", "objective.mi_schedule.kind=linear"],
+    ["model.init_scale=0.01", "critic.clip=5", "training.max_norm=inf", "seed=123456789"],
+    ["training.optimizer.learning_rate=1e-05", "critic.learning_rate=1e-300"],
+]
+
+
+class TestTemplate:
+    @pytest.mark.parametrize("name", preset_names())
+    @pytest.mark.parametrize("overrides", VARIANTS)
+    def test_it_resolves_to_the_same_configuration(
+        self, name: str, overrides: list[str], tmp_path: Path
+    ) -> None:
+        config = read_config([name], overrides=overrides)
+        file = written(tmp_path / "a.toml", template(config))
+        assert read_config(file=file) == config
+
+    @given(st.text())
+    def test_any_string_comes_back(self, text: str) -> None:
+        config = RunConfig().model_copy(
+            update={"data": RunConfig().data.model_copy(update={"train": text})}
+        )
+        assert tomllib.loads(template(config))["data"]["train"] == text
+
+    @given(st.floats(min_value=0))
+    def test_any_weight_comes_back(self, weight: float) -> None:
+        config = read_config(options={"objective.beta": weight})
+        assert tomllib.loads(template(config))["objective"]["beta"] == weight
+
+    @pytest.mark.parametrize("overrides", VARIANTS)
+    def test_it_explains_every_key_that_it_writes(self, overrides: list[str]) -> None:
+        config = read_config(overrides=overrides)
+        lines = template(config).splitlines()
+        names = [line.removeprefix("# ").partition(" =")[0] for line in lines]
+        for key, _ in leaves(config.model_dump()):
+            name = key.rpartition(".")[2]
+            assert name in names, key
+            if name != "kind":  # explained at the table's head
+                places = [place for place, found in enumerate(names) if found == name]
+                assert all(lines[place - 1].startswith("# ") for place in places), key
+
+    def test_what_is_unset_is_shown_as_a_comment(self) -> None:
+        assert "\n# init_scale =\n" in template(RunConfig())
+
+
+def test_every_known_key_has_a_description() -> None:
+    keys = known_keys()
+    assert [key for key, text in keys.items() if not text and not key.endswith("kind")] == []
+
+
+@pytest.mark.parametrize("overrides", VARIANTS)
+def test_every_key_of_a_configuration_is_known(overrides: list[str]) -> None:
+    found = {key for key, _ in leaves(read_config(overrides=overrides).model_dump())}
+    assert found <= set(known_keys())
+
+
+@pytest.mark.parametrize("overrides", VARIANTS)
+def test_a_configuration_survives_its_json(overrides: list[str]) -> None:
+    config = read_config(overrides=overrides)
+    text = json.dumps(config.model_dump(mode="json"))
+    assert RunConfig.model_validate_json(text) == config

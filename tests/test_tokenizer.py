@@ -1,0 +1,191 @@
+"""Tokenizers: what goes in comes out, and no text can forge a boundary."""
+
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mivae_cli.config import BPETokenizerConfig, WordTokenizerConfig
+from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
+from mivae_cli.errors import CheckpointError, DataError
+
+FORGERIES = ["</s>", "<unk>", "</s></s>", "a </s> b", "a<unk>b", "<s>", " </s>", "</s> ."]
+SENTENCES = ["the cat sat on the mat", "the dog sat", "a cat and a dog", *FORGERIES] * 3
+
+
+@cache
+def bpe() -> Tokenizer:
+    return train_tokenizer(SENTENCES, BPETokenizerConfig(vocab_size=300))
+
+
+@cache
+def words() -> Tokenizer:
+    return train_tokenizer(SENTENCES, WordTokenizerConfig(min_count=1))
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Any text at all, with forged symbols in it more often than chance would put there."""
+    return st.lists(st.text() | st.sampled_from(FORGERIES)).map("".join)
+
+
+@given(texts())
+def test_bpe_gives_any_text_back(text: str) -> None:
+    [ids] = bpe().encode([text])
+    assert bpe().decode(ids) == text
+
+
+@given(texts())
+def test_bpe_reads_neither_boundary_nor_unknown_in_any_text(text: str) -> None:
+    [ids] = bpe().encode([text])
+    assert not {BOUNDARY, UNKNOWN} & set(ids)
+    assert bool(ids) == bool(text)
+
+
+@given(texts())
+def test_words_never_read_a_boundary(text: str) -> None:
+    [ids] = words().encode([text])
+    assert BOUNDARY not in ids
+
+
+@given(st.lists(st.sampled_from(["the", "cat", "sat", "on", "a", "mat", "dog", "and"])))
+def test_known_words_come_back(chosen: list[str]) -> None:
+    [ids] = words().encode([" ".join(chosen)])
+    assert UNKNOWN not in ids
+    assert len(ids) == len(chosen)
+    assert words().decode(ids) == " ".join(chosen)
+
+
+def test_spaces_between_words_do_not_count() -> None:
+    once, often = words().encode(["the cat sat", "  the \t cat\u3000sat "])
+    assert once == often
+
+
+@given(st.lists(st.text(min_size=1).filter(lambda text: bool(text.strip())), max_size=5))
+def test_a_batch_is_read_as_its_sentences_are_one_by_one(batch: list[str]) -> None:
+    for tokenizer in (bpe(), words()):
+        assert tokenizer.encode(batch) == [tokenizer.encode([text])[0] for text in batch]
+
+
+def test_words_that_were_not_seen_are_unknown_and_others_are_not() -> None:
+    [ids] = words().encode(["the zebra sat"])
+    assert [token == UNKNOWN for token in ids] == [False, True, False]
+
+
+@pytest.mark.parametrize("symbol", ["</s>", "<unk>"])
+def test_a_symbol_spelt_out_in_a_corpus_of_words_is_an_unknown_word(symbol: str) -> None:
+    tokenizer = train_tokenizer([f"see {symbol} here"] * 5, WordTokenizerConfig())
+    [[see, forged, here]] = tokenizer.encode([f"see {symbol} here"])
+    assert forged == UNKNOWN
+    assert min(see, here) > max(BOUNDARY, UNKNOWN)
+    assert tokenizer.size == 4
+
+
+def test_the_cap_keeps_the_most_frequent_words() -> None:
+    corpus = ["rare", *["common"] * 5, *["usual"] * 4, *["seldom"] * 2]
+    tokenizer = train_tokenizer(corpus, WordTokenizerConfig(vocab_size=4, min_count=1))
+    known = {word for word in set(corpus) if tokenizer.encode([word]) != [[UNKNOWN]]}
+    assert known == {"common", "usual"}
+    assert tokenizer.size == 4
+
+
+@given(st.lists(st.sampled_from("abcdefg"), min_size=1), st.integers(1, 5))
+def test_words_below_the_least_count_are_left_out(corpus: list[str], least: int) -> None:
+    enough = {word for word, count in Counter(corpus).items() if count >= least}
+    config = WordTokenizerConfig(min_count=least)
+    if not enough:
+        with pytest.raises(DataError, match="min_count"):
+            train_tokenizer(corpus, config)
+        return
+    tokenizer = train_tokenizer(corpus, config)
+    for word in "abcdefg":
+        assert (tokenizer.encode([word]) != [[UNKNOWN]]) == (word in enough)
+
+
+@given(st.permutations(["a b c", "c d", "e", "a e"]))
+def test_the_order_of_sentences_does_not_change_the_vocabulary(corpus: list[str]) -> None:
+    config = WordTokenizerConfig(min_count=1)
+    reference = train_tokenizer(sorted(corpus), config)
+    assert train_tokenizer(corpus, config).encode(["a b c d e"]) == reference.encode(["a b c d e"])
+
+
+def test_frequent_words_have_the_lowest_ids() -> None:
+    tokenizer = train_tokenizer(["b b b a a c"], WordTokenizerConfig(min_count=1))
+    [[b, a, c]] = tokenizer.encode(["b a c"])
+    assert (b, a, c) == (2, 3, 4)
+
+
+def test_bpe_without_merges_reads_bytes() -> None:
+    tokenizer = train_tokenizer(SENTENCES, BPETokenizerConfig(vocab_size=258))
+    text = "the caté 👩‍👧"
+    [ids] = tokenizer.encode([text])
+    assert tokenizer.size == 258
+    assert len(ids) == len(text.encode())
+
+
+@pytest.mark.parametrize("cap", [259, 262, 270])
+def test_bpe_stays_under_its_cap(cap: int) -> None:
+    corpus = ["every word of this long sentence appears again and again"] * 10
+    assert train_tokenizer(corpus, BPETokenizerConfig(vocab_size=cap)).size == cap
+
+
+def test_bpe_merges_only_pairs_seen_often_enough() -> None:
+    corpus = ["qz", *["xy"] * 3]
+    [rare], [common] = (
+        train_tokenizer(corpus, BPETokenizerConfig(min_count=3)).encode([text])
+        for text in ("qz", "xy")
+    )
+    assert (len(rare), len(common)) == (2, 1)
+
+
+def test_bpe_is_trained_the_same_way_twice() -> None:
+    again = train_tokenizer(SENTENCES, BPETokenizerConfig(vocab_size=300))
+    assert again.encode(SENTENCES) == bpe().encode(SENTENCES)
+
+
+@pytest.mark.parametrize("by_word", [False, True])
+def test_a_saved_tokenizer_reads_alike(by_word: bool, tmp_path: Path) -> None:
+    tokenizer = words() if by_word else bpe()
+    tokenizer.save(tmp_path / "tokenizer.json")
+    loaded = Tokenizer.load(tmp_path / "tokenizer.json")
+    texts = [*SENTENCES, "a zebra", "naïve </s> <unk>"]
+    assert loaded.encode(texts) == tokenizer.encode(texts)
+    assert [loaded.decode(ids) for ids in loaded.encode(texts)] == [
+        tokenizer.decode(ids) for ids in tokenizer.encode(texts)
+    ]
+    assert (loaded.size, loaded.by_word) == (tokenizer.size, by_word)
+
+
+@pytest.mark.parametrize("content", [b"", b"not json", b"{}", b"[]", b'{"model": 3}', b"\xff\xfe"])
+def test_a_malformed_file_is_a_checkpoint_error_that_names_it(
+    content: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        Tokenizer.load(path)
+
+
+def test_a_missing_file_is_a_checkpoint_error(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="absent"):
+        Tokenizer.load(tmp_path / "absent.json")
+
+
+def test_half_a_file_is_a_checkpoint_error(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    bpe().save(path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError):
+        Tokenizer.load(path)
+
+
+def test_a_tokenizer_with_other_symbols_is_refused(tmp_path: Path) -> None:
+    vocabulary = {"<pad>": 0, "<unk>": 1, "word": 2}
+    other = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
+    path = tmp_path / "tokenizer.json"
+    path.write_text(other.to_str(), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="not a tokenizer that mivae wrote"):
+        Tokenizer.load(path)
