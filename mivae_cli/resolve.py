@@ -115,6 +115,11 @@ def explain(error: ValidationError) -> str:
             lines.append(f"'{named}' does not go with the kind that is chosen there")
         elif detail["type"] == "extra_forbidden":
             lines.append(f"there is no setting '{named}'{_suggestion(named, list(keys))}")
+        elif detail["type"] == "union_tag_invalid":
+            kinds = detail["ctx"]["expected_tags"].replace("'", "")
+            lines.append(
+                f"'{named}.kind' cannot be '{detail['ctx']['tag']}': it is one of {kinds}"
+            )
         else:
             lines.append(f"'{named}' cannot be {detail['input']!r}: {detail['msg']}")
     return "; ".join(lines)

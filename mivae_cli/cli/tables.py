@@ -18,7 +18,9 @@ NEAR_CEILING = 0.1  # nats
 
 def evaluation_table(evaluation: Evaluation, title: str) -> Table:
     """Shows an evaluation record: rate, information, active units and perplexity first."""
-    table = _table(title, f"{_count(evaluation.sentences, 'sentence')}, {_count(evaluation.tokens, 'token')}")
+    table = _table(
+        title, f"{_count(evaluation.sentences, 'sentence')}, {_count(evaluation.tokens, 'token')}"
+    )
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("±", justify="right")
@@ -62,7 +64,9 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
 
 def estimates_table(report: MIReport, title: str) -> Table:
     """Shows estimates of mutual information side by side."""
-    table = _table(title, f"{_count(report.n, 'sentence')}, {_count(report.z_dim, 'latent unit')}, in nats")
+    table = _table(
+        title, f"{_count(report.n, 'sentence')}, {_count(report.z_dim, 'latent unit')}, in nats"
+    )
     table.add_column("estimator")
     table.add_column("I(x; z)", justify="right")
     table.add_column("95 % interval", justify="right")

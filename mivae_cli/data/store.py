@@ -202,6 +202,8 @@ def _write(
                 offsets.append(offsets[-1] + len(ids))
         np.save(folder / f"{split}.offsets.npy", np.array(offsets, dtype=np.int64))
     counts = {split: summary.sentences for split, summary in summaries.items()}
+    if max(counts.values()) == 0:
+        raise DataError(f"'{config.train}' holds no sentences")
     if min(counts.values()) == 0:
         listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
         raise DataError(

@@ -1,0 +1,187 @@
+"""The evaluation record: identities, known answers, and figures that agree."""
+
+import json
+import math
+from dataclasses import asdict
+
+import pytest
+import torch
+from small import SMALL, small_config, train_to_end, write_scenes
+
+from mivae_cli import information
+from mivae_cli.config import ModelConfig
+from mivae_cli.data.batches import ordered_batches
+from mivae_cli.data.store import Corpus, TokenStore
+from mivae_cli.estimators import estimate
+from mivae_cli.evaluation import evaluate, importance_weighted
+from mivae_cli.models.vae import VAE, build_model
+from mivae_cli.reading import read
+
+VOCABULARY = 11
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[VAE, Corpus]:
+    folder = tmp_path_factory.mktemp("trained")
+    text = write_scenes(folder / "scenes.txt", count=600)
+    training = {"epochs": 8, "optimizer": {"kind": "adam", "learning_rate": 5e-3}}
+    objective = {"mi_weight": 2.0, "beta_schedule": {"kind": "constant", "value": 0.05}}
+    config = small_config(text, training=training, objective=objective)
+    run, corpus, _ = train_to_end(config, folder / "run")
+    return run.load_model(), corpus
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A critic fitted for a moment is a lower bound all the same."""
+    monkeypatch.setattr(estimate, "STEPS", 100)
+    monkeypatch.setattr(estimate, "BATCH", 128)
+
+
+@pytest.fixture
+def store() -> TokenStore:
+    generator = torch.Generator().manual_seed(1)
+    return TokenStore.from_ids(
+        torch.randint(2, VOCABULARY, (2 + place % 5,), generator=generator).tolist()
+        for place in range(50)
+    )
+
+
+def uniform_model(latent_size: int = 4) -> VAE:
+    """A decoder that gives every word the same probability, whatever z."""
+    config = ModelConfig.model_validate({**SMALL["model"], "latent_size": latent_size})
+    model = build_model(config, VOCABULARY)
+    torch.nn.init.zeros_(model.decoder.output.weight)
+    torch.nn.init.zeros_(model.decoder.output.bias)
+    if latent_size:
+        torch.nn.init.zeros_(model.head.linear.weight)
+        torch.nn.init.zeros_(model.head.linear.bias)
+    return model
+
+
+@pytest.mark.parametrize("latent_size", [0, 4])
+def test_a_uniform_decoder_is_as_perplexed_as_its_vocabulary(
+    store: TokenStore, latent_size: int
+) -> None:
+    record = evaluate(uniform_model(latent_size), store, iw_samples=3)
+    assert record.ppl_elbo == pytest.approx(VOCABULARY, rel=1e-5)
+    assert record.ppl_iw == pytest.approx(VOCABULARY, rel=1e-5)
+    assert record.tokens == len(store.tokens) + len(store)  # one end symbol a sentence
+    assert record.active_units == 0
+    assert record.rate == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_posterior_that_is_the_prior_carries_no_information(store: TokenStore) -> None:
+    record = evaluate(uniform_model(), store, iw_samples=1)
+    assert record.mi is not None
+    assert record.mi.known_posterior.value == pytest.approx(0.0, abs=1e-6)
+    assert record.mi.leave_one_out is not None
+    assert record.mi.leave_one_out.value == pytest.approx(0.0, abs=1e-6)
+    assert record.kl_aggregated_prior == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_importance_weighted_nll_is_exact_where_the_decoder_ignores_z(
+    store: TokenStore,
+) -> None:
+    """Then log p(x) is the decoder's own, for any posterior in many samples."""
+    model = uniform_model()
+    with torch.no_grad():
+        model.head.linear.bias[:4] = 0.5
+    bounds = importance_weighted(model, store, samples=1000, seed=0)
+    exact = -(torch.from_numpy(store.lengths.copy()) + 1) * math.log(VOCABULARY)
+    torch.testing.assert_close(bounds, exact.float(), rtol=0, atol=0.1)
+
+
+def test_the_record_keeps_its_identities(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=20)
+    assert record.mi is not None
+    known, dual = record.mi.known_posterior, record.mi.dual
+    assert dual is not None
+    assert record.mi.leave_one_out is not None
+    assert record.nll == -record.elbo == record.distortion + record.rate
+    assert record.iw_nll <= record.nll
+    assert record.ppl_iw <= record.ppl_elbo
+    assert sum(record.rates) == pytest.approx(record.rate, rel=1e-4)
+    assert known.ceiling == pytest.approx(math.log(record.sentences))
+    assert known.value <= math.log(record.sentences)
+    assert known.value <= record.mi.leave_one_out.value
+    assert record.mi.batch32.ceiling == pytest.approx(math.log(min(32, record.sentences)))
+    assert dual.ci_low <= dual.value <= dual.ci_high
+    assert dual.ci_low < record.mi.leave_one_out.value
+    assert known.value > 0.3  # trained with the MI term and a small beta
+
+
+def test_its_json_keys_are_a_contract(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    table = json.loads(json.dumps(asdict(evaluate(model, corpus["test"], iw_samples=1))))
+    assert {
+        "elbo", "nll", "iw_nll", "iw_samples", "ppl_elbo", "ppl_iw", "distortion", "rate",
+        "active_units", "latent_units", "sentences", "tokens", "mi", "kl_aggregated_prior",
+    } <= set(table)  # fmt: skip
+    assert set(table["mi"]) == {"known_posterior", "leave_one_out", "batch32", "dual"}
+    assert set(table["mi"]["known_posterior"]) == {"value", "n", "ceiling", "ci_low", "ci_high"}
+
+
+def test_the_known_posterior_and_the_decomposition_agree_exactly(
+    trained: tuple[VAE, Corpus],
+) -> None:
+    model, corpus = trained
+    report = information.report(model, corpus["test"], (corpus["train"], corpus["valid"]))
+    values = {row.estimator: row.value for row in report.estimates}
+    assert values["known-posterior"] == pytest.approx(values["rate - KL(q(z)||p(z))"], abs=1e-9)
+    assert set(values) == {
+        "known-posterior", "leave-one-out", "dual", "rate - KL(q(z)||p(z))"
+    }  # fmt: skip
+
+
+def test_more_importance_samples_do_not_worsen_the_bound(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    few, many = (
+        torch.stack(
+            [importance_weighted(model, corpus["test"], samples, seed).mean() for seed in range(5)]
+        ).mean()
+        for samples in (1, 30)
+    )
+    assert many > few
+
+
+def test_how_many_samples_pass_at_once_changes_nothing(
+    trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus = trained
+    together = importance_weighted(model, corpus["test"], samples=6, seed=0)
+    monkeypatch.setattr("mivae_cli.evaluation.TOKENS_AT_ONCE", 1)
+    one_by_one = importance_weighted(model, corpus["test"], samples=6, seed=0)
+    torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4)
+
+
+def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
+    trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus = trained
+    whole = read(model, corpus["test"], seed=0)
+    monkeypatch.setattr("mivae_cli.reading.AT_ONCE", 3)
+    parts = read(model, corpus["test"], seed=0)
+    torch.testing.assert_close(whole.distortion, parts.distortion, rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        indices, batch = next(iter(ordered_batches(corpus["test"], 1)))
+        alone = model.encode(batch).posterior.mean
+    torch.testing.assert_close(whole.posterior.mean[int(indices[0])], alone[0])
+
+
+def test_a_language_model_has_no_information_to_report(store: TokenStore) -> None:
+    record = evaluate(uniform_model(latent_size=0), store)
+    assert record.mi is None
+    assert record.nll == record.iw_nll
+    assert record.latent_units == 0
+
+
+def test_a_single_sentence_is_no_error(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    one = TokenStore.from_ids([corpus["test"].sentence(0)])
+    record = evaluate(model, one, (corpus["train"], corpus["valid"]), iw_samples=2)
+    assert record.mi is not None
+    assert record.mi.leave_one_out is None
+    assert record.mi.dual is None
+    assert record.mi.known_posterior.value == pytest.approx(0.0, abs=1e-9)
