@@ -23,9 +23,9 @@ VOCABULARY = 11
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[VAE, Corpus]:
     folder = tmp_path_factory.mktemp("trained")
-    text = write_scenes(folder / "scenes.txt", count=600)
+    text = write_scenes(folder / "scenes.txt", count=1500)
     training = {"epochs": 8, "optimizer": {"kind": "adam", "learning_rate": 5e-3}}
-    objective = {"mi_weight": 2.0, "beta_schedule": {"kind": "constant", "value": 0.05}}
+    objective = {"mi_weight": 2.0, "beta_schedule": {"kind": "constant", "value": 0.02}}
     config = small_config(text, training=training, objective=objective)
     run, corpus, _ = train_to_end(config, folder / "run")
     return run.load_model(), corpus
