@@ -16,7 +16,7 @@ ramps = st.builds(
     Linear, start=factors, end=factors, delay=st.floats(0, 20), over=st.floats(0.01, 50)
 )
 cycles = st.builds(
-    Cyclical, cycles=st.integers(1, 6), period=st.integers(1, 16), rise=st.floats(0.05, 1)
+    Cyclical, cycles=st.integers(1, 6), period=st.integers(1, 16), rise=st.floats(0.05, 0.95)
 )
 schedules = constants | ramps | cycles
 
@@ -49,6 +49,13 @@ def test_each_cycle_rises_from_nothing_and_then_stays_at_one(
     assert cycle(begin + share * rising) == pytest.approx(share, abs=1e-6)
     plateau = begin + rising + share * 0.999 * (cycle.period - rising)
     assert cycle(plateau) == pytest.approx(1)
+
+
+@given(st.floats(0, 0.999), st.integers(0, 3))
+def test_a_cycle_that_rises_all_the_time_is_a_saw(share: float, cycle: int) -> None:
+    saw = Cyclical(cycles=4, period=2.0, rise=1.0)
+    assert saw(2 * (cycle + share)) == pytest.approx(share, abs=1e-6)
+    assert saw(8.0) == saw.settled / 8 == 1
 
 
 @given(cycles, epochs)
