@@ -47,99 +47,14 @@ SKIPPED_DIRECTORIES = frozenset(
 
 # English prose can hardly do without one of these; titles and lists of names can.
 FUNCTION_WORDS = frozenset(
-    [
-        "a",
-        "about",
-        "after",
-        "all",
-        "also",
-        "an",
-        "and",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "been",
-        "before",
-        "between",
-        "both",
-        "but",
-        "by",
-        "can",
-        "cannot",
-        "do",
-        "does",
-        "during",
-        "each",
-        "either",
-        "every",
-        "for",
-        "from",
-        "given",
-        "has",
-        "have",
-        "how",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "like",
-        "may",
-        "more",
-        "must",
-        "no",
-        "not",
-        "of",
-        "off",
-        "on",
-        "one",
-        "only",
-        "or",
-        "other",
-        "out",
-        "over",
-        "same",
-        "should",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "through",
-        "to",
-        "under",
-        "until",
-        "up",
-        "upon",
-        "used",
-        "using",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "whether",
-        "which",
-        "while",
-        "will",
-        "with",
-        "within",
-        "without",
-        "you",
-        "your",
-    ]
+    re.findall(
+        r"\w+",
+        """a about after all also an and any are as at be been before between both but by can cannot
+        do does during each either every for from given has have how if in into is it its like may
+        more must no not of off on one only or other out over same should some such than that the
+        their them then there these they this those through to under until up upon used using was
+        we were what when where whether which while will with within without you your""",
+    )
 )
 
 
@@ -295,8 +210,9 @@ _MARKUP: Sequence[tuple[re.Pattern[str], str]] = [
     for pattern, replacement in [
         (r":pep:`(\d+)`", r"PEP \1"),
         (r":rfc:`(\d+)`", r"RFC \1"),
-        (r":(?:\w+:)*\w+:`[^`<]*<([^`>]*)>`", r"\1"),  # :role:`text <target>`
-        (r":(?:\w+:)*\w+:`[~!]?([^`]*)`", r"\1"),  # :role:`target`
+        (r":(?:\w+:)*\w+:`([^`<]+?)\s*<[^`>]*>`", r"\1"),  # :role:`text <target>`
+        (r":(?:\w+:)*\w+:`~(?:\w+\.)*(\w+)`", r"\1"),  # :role:`~the.last.part`
+        (r":(?:\w+:)*\w+:`!?([^`]*)`", r"\1"),  # :role:`target`
         (r"`([^`<]+?)\s*<[^`>]*>`__?", r"\1"),  # `text <address>`_
         (r"``([^`]+)``", r"\1"),
         (r"`([^`]+)`_?_?", r"\1"),
@@ -308,20 +224,21 @@ _MARKUP: Sequence[tuple[re.Pattern[str], str]] = [
         (r"\"([^\"]*)\"", r"\1"),
         (r"(?<!\w)'([^']+)'(?!\w)", r"\1"),
         (r"(\w)\(\)", r"\1"),  # f() is a name
+        (r"(\w)\(s\)", r"\1s"),  # door(s)
     ]
 ]
 _MATHEMATICS = re.compile(r":math:|\$|\\")
-_ADDRESS = re.compile(r"https?:|www\.|\S@\S")
+_NOT_TEXT = re.compile(r":\S|www\.|@")  # an address, a field, a slice, a name of C++
 
 
 def _plain(summary: str) -> str | None:
     """Returns a summary without markup, or nothing where taking it off leaves no sentence."""
-    if not summary.isascii() or _MATHEMATICS.search(summary) or _ADDRESS.search(summary):
+    if not summary.isascii() or _MATHEMATICS.search(summary):
         return None
     for pattern, replacement in _MARKUP:
         summary = pattern.sub(replacement, summary)
-    if re.search(r":\S", summary):
-        return None  # a field, a slice, a name of C++
+    if _NOT_TEXT.search(summary):
+        return None
     return re.sub(r"\s-{1,3}\s", " -- ", summary).strip()
 
 
@@ -347,9 +264,7 @@ _WORD = re.compile(
 _CAPITALS_INSIDE = re.compile(r"\w*[a-z][A-Z]\w*|[A-Z]{2,}[a-rt-z]\w*|[A-Z]{2,}s\w+")
 _STOPS = frozenset(".!?")
 _MARKS = frozenset({"--", ",", ";", ":", "(", ")", "%"})
-_BOILERPLATE = re.compile(
-    r"copyright|licen[sc]ed|this file is part of|todo|fixme|xxx", re.IGNORECASE
-)
+_BOILERPLATE = re.compile(r"copyright|licen[sc]ed|this file is part of|todo|fixme", re.IGNORECASE)
 
 
 def _tokens(text: str) -> list[str]:

@@ -1,12 +1,19 @@
-"""Writes sentences from a small grammar whose factors are known.
+r"""Writes sentences from a small grammar whose factors are known, so that I(factor; z) is too.
 
-A scene is who does what, where, when, how many of them, and in which tense. Its sentence says
-all of it and can be read back:
+A scene is a draw of six independent, uniform factors
 
-    Scene(who, action, place, time, number, tense)  <->  "two dogs slept in the garden at dawn ."
+.. math:: s = (s_\mathrm{who}, s_\mathrm{action}, s_\mathrm{place},
+    s_\mathrm{time}, s_\mathrm{number}, s_\mathrm{tense})
 
-Factors are drawn uniformly and independently, so the entropy of each is the logarithm of its
-number of values, and what a latent z knows of one, I(factor; z), can be checked.
+and its sentence is a function x(s) with an inverse: nothing is lost in the telling. Thus
+for every factor k, and any latent z that is drawn given the sentence alone, in nats,
+
+.. math:: I(s_k; x) = H(s_k) = \ln |F_k|, \qquad I(s_k; z) \le H(s_k), \qquad
+    H(x) = \sum_k H(s_k) = \ln 61440 \approx 11.03,
+
+and a factor is fully kept by a model just where its mutual information attains H(s_k).
+Number and tense show in more than one word (one child sings, two children sing, two
+children sang), the others in one phrase each.
 
     python examples/scenes.py scenes.txt --count 5000 --seed 0 --factors factors.tsv
 """
@@ -16,57 +23,79 @@ from __future__ import annotations
 __all__ = ["FACTORS", "Scene", "factor_entropy", "parse", "scenes"]
 
 import argparse
-import csv
 import math
 import random
-import sys
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
-# who: one and many; action: plain form, with he or she, past
-WHO: Mapping[str, tuple[str, str]] = {
-    "dog": ("dog", "dogs"),
-    "cat": ("cat", "cats"),
-    "child": ("child", "children"),
-    "farmer": ("farmer", "farmers"),
-    "woman": ("woman", "women"),
-    "sailor": ("sailor", "sailors"),
-    "goose": ("goose", "geese"),
-    "baker": ("baker", "bakers"),
-    "teacher": ("teacher", "teachers"),
-    "fox": ("fox", "foxes"),
+
+class Verb(NamedTuple):
+    """The forms of a verb, and what it governs."""
+
+    base: str  # of many in the present, and of all in the future
+    singular: str  # of one in the present
+    past: str  # never the same as the base, or tense could not be read back
+    complement: str = ""
+
+
+# Times say nothing of tense: each goes with past, present and future alike.
+PLURALS: Mapping[str, str] = {
+    "child": "children",
+    "farmer": "farmers",
+    "fox": "foxes",
+    "king": "kings",
+    "nurse": "nurses",
+    "painter": "painters",
+    "sailor": "sailors",
+    "woman": "women",
 }
-ACTION: Mapping[str, tuple[str, str, str]] = {
-    "sleep": ("sleep", "sleeps", "slept"),
-    "run": ("run", "runs", "ran"),
-    "sing": ("sing", "sings", "sang"),
-    "wait": ("wait", "waits", "waited"),
-    "eat bread": ("eat bread", "eats bread", "ate bread"),
-    "look for shells": ("look for shells", "looks for shells", "looked for shells"),
-    "carry a lamp": ("carry a lamp", "carries a lamp", "carried a lamp"),
-    "watch the stars": ("watch the stars", "watches the stars", "watched the stars"),
+VERBS: Mapping[str, Verb] = {
+    "draw": Verb("draw", "draws", "drew", "a map"),
+    "drink": Verb("drink", "drinks", "drank", "tea"),
+    "feed": Verb("feed", "feeds", "fed", "the birds"),
+    "play": Verb("play", "plays", "played", "the violin"),
+    "sing": Verb("sing", "sings", "sang"),
+    "sleep": Verb("sleep", "sleeps", "slept"),
+    "wait": Verb("wait", "waits", "waited", "for a friend"),
+    "write": Verb("write", "writes", "wrote", "a letter"),
 }
+
 FACTORS: Mapping[str, tuple[str, ...]] = {
-    "who": tuple(WHO),
-    "action": tuple(ACTION),
+    "who": tuple(PLURALS),
+    "action": tuple(VERBS),
     "place": (
-        "in the garden",
+        "at the market",
+        "behind the church",
         "by the river",
-        "under the old bridge",
-        "on the hill",
-        "near the harbour",
-        "behind the mill",
+        "in the garden",
+        "in the kitchen",
+        "near the station",
+        "on the bridge",
+        "under the old tree",
     ),
-    "time": ("at dawn", "at noon", "in the evening", "after the storm"),
-    "number": ("one", "two", "three", "many"),
+    "time": (
+        "after the rain",
+        "at night",
+        "at noon",
+        "before lunch",
+        "in the evening",
+        "in the morning",
+        "in winter",
+        "on sunday",
+    ),
+    "number": ("one", "two", "three", "four", "five"),
     "tense": ("past", "present", "future"),
 }
+"""The values of every factor, in the order in which `Scene` takes them."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One value of every factor."""
+    """One value of every factor: who does what, where, when, how many of them, in which tense."""
 
     who: str
     action: str
@@ -75,77 +104,117 @@ class Scene:
     number: str
     tense: str
 
+    def __post_init__(self) -> None:
+        for factor, values in FACTORS.items():
+            if (value := getattr(self, factor)) not in values:
+                raise ValueError(f"{factor} is '{value}', which is none of: {', '.join(values)}.")
+
     def sentence(self) -> str:
-        """Returns the scene in words, with single spaces between them."""
-        subject = WHO[self.who][0 if self.number == "one" else 1]
-        return f"{self.number} {subject} {self._verb()} {self.place} {self.time} ."
-
-    def _verb(self) -> str:
-        plain, singular, past = ACTION[self.action]
-        match self.tense:
-            case "past":
-                return past
-            case "present":
-                return singular if self.number == "one" else plain
-            case _:
-                return f"will {plain}"
-
-
-def scenes(count: int, seed: int) -> Iterator[Scene]:
-    """Yields scenes, every factor drawn uniformly and independently of the others."""
-    generator = random.Random(seed)
-    for _ in range(count):
-        yield Scene(**{name: generator.choice(values) for name, values in FACTORS.items()})
-
-
-def factor_entropy(name: str) -> float:
-    """Returns the entropy of a factor in nats: the most that z can know of it."""
-    return math.log(len(FACTORS[name]))
+        """Returns x(s), 8 to 14 words in lower case with single spaces between them."""
+        subject = self.who if self.number == "one" else PLURALS[self.who]
+        predicate = _predicate(self.action, self.number == "one", self.tense)
+        return f"{self.number} {subject} {predicate} {self.place} {self.time}"
 
 
 def parse(sentence: str) -> Scene:
-    """Returns the scene that a sentence tells of.
+    """Returns the scene that a sentence tells, the inverse of `Scene.sentence`.
 
     Raises:
-        ValueError: No scene has this sentence.
+        ValueError: The sentence is not one of the grammar; disagreement counts.
     """
-    number, subject, *_ = [*sentence.split(), "", ""]
-    found = {"number": number}
-    found["who"] = next((who for who, forms in WHO.items() if subject in forms), "")
-    for name in ("place", "time"):
-        found[name] = next((value for value in FACTORS[name] if f" {value} " in sentence), "")
-    verb = sentence.removeprefix(f"{number} {subject} ").partition(f" {found['place']} ")[0]
-    for action, (plain, singular, past) in ACTION.items():
-        if verb in (plain, singular, past, f"will {plain}"):
-            found["action"] = action
-            found["tense"] = (
-                "past" if verb == past else "future" if verb.startswith("will ") else "present"
-            )
-    if set(found) == set(FACTORS) and all(found[name] in FACTORS[name] for name in FACTORS):
-        scene = Scene(**found)
+    match = _SENTENCE.fullmatch(sentence)
+    if match is not None:
+        who = _SUBJECTS[match["subject"]]
+        action, tense = _PREDICATES[match["predicate"]]
+        scene = Scene(who, action, match["place"], match["time"], match["number"], tense)
+        # The pattern lets 'two child sings' pass; no scene is told so.
         if scene.sentence() == sentence:
             return scene
-    raise ValueError(f"no scene reads '{sentence}'")
+    raise ValueError(f"Not a sentence of the grammar: '{sentence}'.")
+
+
+def scenes(count: int, seed: int) -> Iterator[Scene]:
+    """Yields independent scenes with uniform factors; the same seed gives the same scenes."""
+    generator = random.Random(seed)
+    for _ in range(count):
+        yield Scene(**{factor: generator.choice(values) for factor, values in FACTORS.items()})
+
+
+def factor_entropy(name: str) -> float:
+    r"""Returns :math:`H(s_k) = \ln |F_k|`, in nats."""
+    return math.log(len(FACTORS[name]))
+
+
+def _predicate(action: str, singular: bool, tense: str) -> str:
+    """Returns a verb in the form that number and tense ask for, with its complement."""
+    verb = VERBS[action]
+    match tense:
+        case "past":
+            form = verb.past
+        case "present":
+            form = verb.singular if singular else verb.base
+        case _:
+            form = f"will {verb.base}"
+    return f"{form} {verb.complement}".rstrip()
+
+
+# The grammar read backwards: what is said, and what is meant by it.
+_SUBJECTS = {form: who for who, plural in PLURALS.items() for form in (who, plural)}
+_PREDICATES = {
+    _predicate(action, singular, tense): (action, tense)
+    for action, singular, tense in product(VERBS, (True, False), FACTORS["tense"])
+}
+
+
+def _one_of(name: str, phrases: Sequence[str]) -> str:
+    """Returns a pattern for any of some phrases, as a named group."""
+    return f"(?P<{name}>{'|'.join(map(re.escape, phrases))})"
+
+
+_SENTENCE = re.compile(
+    " ".join(
+        [
+            _one_of("number", FACTORS["number"]),
+            _one_of("subject", tuple(_SUBJECTS)),
+            _one_of("predicate", tuple(_PREDICATES)),
+            _one_of("place", FACTORS["place"]),
+            _one_of("time", FACTORS["time"]),
+        ]
+    )
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the sentences and, where asked, a table of their factors."""
-    parser = argparse.ArgumentParser(description="Write sentences with known factors.")
+    """Writes the sentences, and the table of their factors if it is wanted."""
+    parser = argparse.ArgumentParser(
+        description="Write sentences from a small grammar with known, independent factors."
+    )
     parser.add_argument("out", type=Path, metavar="OUT", help="UTF-8 text, one sentence a line.")
-    parser.add_argument("--count", type=int, default=5000, help="How many sentences.")
-    parser.add_argument("--seed", type=int, default=0, help="Seeds the draws.")
-    parser.add_argument("--factors", type=Path, metavar="TSV", help="A row of factors a sentence.")
+    parser.add_argument("--count", type=int, default=5000, help="How many. Default: %(default)s.")
+    parser.add_argument("--seed", type=int, default=0, help="Default: %(default)s.")
+    parser.add_argument(
+        "--factors",
+        type=Path,
+        metavar="TSV",
+        help="Write the factors too: a header, then a row for each sentence.",
+    )
     options = parser.parse_args(arguments)
     if options.count < 1:
         parser.error("--count must be at least 1")
+    for path in filter(None, (options.out, options.factors)):
+        if not path.parent.is_dir():
+            parser.error(f"no such directory: '{path.parent}'")
+
     drawn = list(scenes(options.count, options.seed))
-    options.out.write_text("".join(f"{scene.sentence()}\n" for scene in drawn), encoding="utf-8")
+    _write_lines(options.out, [scene.sentence() for scene in drawn])
     if options.factors is not None:
-        with options.factors.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(field.name for field in fields(Scene))
-            writer.writerows(map(astuple, drawn))
-    print(f"{len(drawn):,} sentences, {len(set(drawn)):,} different", file=sys.stderr)
+        _write_lines(options.factors, ["\t".join(FACTORS), *map("\t".join, map(astuple, drawn))])
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    """Writes UTF-8 with line feeds, on every platform."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        file.writelines(f"{line}\n" for line in lines)
 
 
 if __name__ == "__main__":
