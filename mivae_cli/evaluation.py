@@ -123,9 +123,10 @@ def _importance_weighted(
     posterior = model.encode(batch).posterior
     tokens = len(batch) * (batch.tokens.shape[1] + 1)
     chunk = max(1, TOKENS_AT_ONCE // tokens)
-    joint, own = [], []
-    for start in range(0, samples, chunk):
-        z = posterior.rsample(generator, count=min(chunk, samples - start))  # (K, B, Z)
-        joint.append(model.log_likelihood(batch, z) + standard_normal_log_prob(z))
-        own.append(posterior.log_prob(z))
-    return importance_weighted_bound(torch.cat(joint), torch.cat(own))
+    z = posterior.rsample(
+        generator, count=samples
+    )  # (K, B, Z), all at once: chunks change nothing
+    likelihood = torch.cat([model.log_likelihood(batch, part) for part in z.split(chunk)])
+    return importance_weighted_bound(
+        likelihood + standard_normal_log_prob(z), posterior.log_prob(z)
+    )

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from test_examples import scenes
+from test_examples import load
 
 from mivae_cli.checkpoint import RunDirectory
 from mivae_cli.config import RunConfig
 from mivae_cli.data.store import Corpus, prepare_corpus
 from mivae_cli.trainer import Record, Trainer
+
+scenes = load("scenes")
 
 SMALL: dict[str, Any] = {
     "data": {"tokenizer": {"kind": "word"}},

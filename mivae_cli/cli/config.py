@@ -48,13 +48,13 @@ def show(
     Example: [bold]mivae config show --preset mine --set objective.mi_weight=2[/]
     """
     from ..resolve import read_config, template
-    from .console import print_line
+    from .console import print_text
     from .runs import locate
 
     if run is not None or run_option is not None:
-        print_line(template(locate(run, run_option).config).rstrip())
+        print_text(template(locate(run, run_option).config).rstrip())
     else:
-        print_line(template(read_config(preset, file, overrides=set_)).rstrip())
+        print_text(template(read_config(preset, file, overrides=set_)).rstrip())
 
 
 @config.command()

@@ -1,6 +1,6 @@
 """Where things are shown: results on stdout, all else on stderr."""
 
-__all__ = ["note", "plain", "print_json", "print_line", "stderr", "stdout"]
+__all__ = ["note", "plain", "print_json", "print_line", "print_text", "stderr", "stdout"]
 
 import json
 import math
@@ -20,7 +20,12 @@ def note(message: str) -> None:
 
 
 def print_line(text: str) -> None:
-    """Prints a result as it is, less what could steer a terminal."""
+    """Prints a sentence as one line, less what could steer a terminal."""
+    sys.stdout.write(plain(text, kept="\t") + "\n")
+
+
+def print_text(text: str) -> None:
+    """Prints a text of several lines, less what could steer a terminal."""
     sys.stdout.write(plain(text) + "\n")
 
 
@@ -30,9 +35,9 @@ def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  
     sys.stdout.write(text + "\n")
 
 
-def plain(text: str) -> str:
-    """Returns text with control characters replaced, line ends and tabs apart."""
-    return "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
+def plain(text: str, kept: str = "\n\t") -> str:
+    """Returns text with control characters replaced, apart from those that are kept."""
+    return "".join(char if char.isprintable() or char in kept else "\ufffd" for char in text)
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  # any JSON

@@ -18,10 +18,10 @@ def presets(
     Example: [bold]mivae presets mine[/]
     """
     from ..resolve import describe_preset, preset_names, preset_text
-    from .console import print_json, print_line
+    from .console import print_json, print_line, print_text
 
     if name is not None:
-        print_line(preset_text(name).rstrip())
+        print_text(preset_text(name).rstrip())
         return
     described = {known: describe_preset(known) for known in preset_names()}
     if as_json:

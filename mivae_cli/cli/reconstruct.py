@@ -47,4 +47,5 @@ def reconstruct(
         if as_json:
             print_json({"text": text, "reconstruction": again, "exact": text == again})
         else:
-            print_line(f"{text}\n  {again}")
+            print_line(text)
+            print_line(f"  {again}")
