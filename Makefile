@@ -1,0 +1,34 @@
+# 'make demo' and 'make test' do all their own set-up: a virtual environment in .venv.
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := runs/demo
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	mkdir -p demo
+	$(BIN)/python examples/docstrings.py demo/docstrings.txt --max-sentences 12000
+	$(BIN)/mivae train demo/docstrings.txt --config examples/demo.toml --out $(DEMO) --overwrite
+	$(BIN)/mivae eval $(DEMO) --iw-samples 100
+	$(BIN)/mivae estimate-mi $(DEMO)
+	$(BIN)/mivae sample $(DEMO) --n 10
+	$(BIN)/mivae interpolate $(DEMO)
+	$(BIN)/mivae reconstruct $(DEMO) --limit 5
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo $(DEMO) build dist *.egg-info
+
+# constraints.txt names a release of torch, so that no index picks another one
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
