@@ -227,8 +227,8 @@ class TrainingConfig(_Config):
 class RunConfig(_Config):
     """Everything that, with the code's version, determines a run."""
 
-    preset: str = "default"
-    """The presets this began as, for the record."""
+    name: str = "default"
+    """Part of the run directory's name; at first the presets that it was made from."""
     seed: NonNegativeInt = 0
     """Seeds every random draw."""
     device: str = "auto"

@@ -12,7 +12,7 @@ __all__ = [
     "generated",
     "interpolation",
     "prior_samples",
-    "test_pair",
+    "sentence_pair",
     "write_vectors",
 ]
 
@@ -103,7 +103,7 @@ def generated(
             yield tokenizer.decode(ids)
 
 
-def test_pair(store: TokenStore, tokenizer: Tokenizer, seed: int) -> list[str]:
+def sentence_pair(store: TokenStore, tokenizer: Tokenizer, seed: int) -> list[str]:
     """Picks two different sentences of a store, to walk between.
 
     Raises:
@@ -175,6 +175,8 @@ def encode_texts(
         DataError: A sentence is empty, or made of bytes that are not UTF-8.
     """
     model.eval()
+    if not texts:
+        raise DataError("there are no sentences to encode")
     for place, text in enumerate(texts, start=1):
         if not text.strip():
             raise DataError(f"sentence {place} is empty")

@@ -51,13 +51,11 @@ def read_config(
     """
     table: Table = RunConfig().model_dump(mode="json")
     for name in presets:
-        layer = tomllib.loads(preset_text(name))
-        layer.pop("description", None)
-        table = _merged(table, layer)
+        table = _merged(table, _without_description(tomllib.loads(preset_text(name))))
     if presets:
-        table["preset"] = "+".join(presets)
+        table["name"] = "+".join(presets)
     if file is not None:
-        table = _merged(table, _read_toml(file))
+        table = _merged(table, _without_description(_read_toml(file)))
     for key, value in (options or {}).items():
         if value is not None:
             table = _merged(table, _nested(key, value))
@@ -218,6 +216,11 @@ def _read_toml(path: Path) -> Table:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read '{path}': {error}") from error
+
+
+def _without_description(table: Table) -> Table:
+    """Returns what a file sets; a preset also says what it is for."""
+    return {key: value for key, value in table.items() if key != "description"}
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

@@ -467,14 +467,14 @@ class TestPairs:
 
     def test_two_different_sentences_are_picked_by_the_seed(self) -> None:
         store = TokenStore.from_ids([[word] for word in range(2, 12)])
-        pairs = [generation.test_pair(store, self.tokenizer, seed) for seed in range(40)]
+        pairs = [generation.sentence_pair(store, self.tokenizer, seed) for seed in range(40)]
         assert all(start != end for start, end in pairs)
         assert len(set(itertools.chain(*pairs))) == 10
-        assert generation.test_pair(store, self.tokenizer, 3) == pairs[3]
+        assert generation.sentence_pair(store, self.tokenizer, 3) == pairs[3]
 
     def test_one_sentence_makes_no_pair(self) -> None:
         with pytest.raises(DataError, match="single sentence"):
-            generation.test_pair(TokenStore.from_ids([[2]]), self.tokenizer, 0)
+            generation.sentence_pair(TokenStore.from_ids([[2]]), self.tokenizer, 0)
 
 
 class TestVectors:

@@ -43,7 +43,7 @@ class TestOrder:
         assert (second.model.encoder.pooling, second.objective.mi_weight) == ("max", 1.0)
 
     def test_presets_are_recorded_by_name(self) -> None:
-        assert read_config(["vae", "mine"]).preset == "vae+mine"
+        assert read_config(["vae", "mine"]).name == "vae+mine"
 
     def test_presets_keep_what_they_do_not_name(self) -> None:
         merged = read_config(["lm", "vae"])
@@ -193,7 +193,7 @@ class TestMistakes:
             read_config(overrides=[f"{key}={value}"])
 
     def test_a_bad_kind_lists_those_that_there_are(self) -> None:
-        with pytest.raises(ConfigError, match=r"'data\.tokenizer'.*'word', 'bpe'"):
+        with pytest.raises(ConfigError, match=r"'data\.tokenizer\.kind'.*word, bpe"):
             read_config(overrides=["data.tokenizer.kind=character"])
 
     def test_a_misspelt_preset_names_the_nearest_one(self) -> None:
@@ -223,7 +223,7 @@ class TestPresets:
     @pytest.mark.parametrize("name", preset_names())
     def test_every_preset_validates(self, name: str) -> None:
         config = read_config([name])
-        assert config.preset == name
+        assert config.name == name
 
     @pytest.mark.parametrize("name", preset_names())
     def test_every_preset_describes_itself_in_one_line(self, name: str) -> None:

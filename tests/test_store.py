@@ -224,7 +224,11 @@ class TestFailures:
             prepare_corpus(config_of(path, tokenizer=tokenizer), cache)
         assert list(cache.iterdir()) == []
 
-    @pytest.mark.parametrize("count", [0, 1, 2])
+    def test_a_corpus_without_a_sentence_is_an_error(self, path: Path) -> None:
+        with pytest.raises(DataError, match="holds no sentences"):
+            prepare_corpus(config_of(path, ["", "  "]))
+
+    @pytest.mark.parametrize("count", [1, 2])
     def test_a_corpus_that_is_too_short_is_an_error(
         self, count: int, path: Path, tmp_path: Path
     ) -> None:

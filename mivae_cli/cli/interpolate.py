@@ -24,7 +24,7 @@ def interpolate(
     Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
     """
     from ..errors import ConfigError
-    from ..generation import Decoding, encode_texts, generated, interpolation, test_pair
+    from ..generation import Decoding, encode_texts, generated, interpolation, sentence_pair
     from ..trainer import resolve_device
     from .console import note, print_json, print_line
     from .runs import load_latent_model, locate_with_texts
@@ -33,7 +33,7 @@ def interpolate(
     if len(texts) not in (0, 2):
         raise ConfigError(f"interpolate takes two sentences or none, not {len(texts)}")
     if not texts:
-        texts = test_pair(found.corpus["test"], found.tokenizer, seed)
+        texts = sentence_pair(found.corpus["test"], found.tokenizer, seed)
     model = load_latent_model(found, resolve_device(device))
     for text in texts:
         note(f"between: {text}")

@@ -30,7 +30,7 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
     """Trains to the end, evaluates the best weights on the test split, and shows both."""
     config = trainer.config
     note(
-        f"run: {run.path} ({config.preset}, {trainer.parameters / 1e6:.1f} M weights, "
+        f"run: {run.path} ({config.name}, {trainer.parameters / 1e6:.1f} M weights, "
         f"{trainer.device})"
     )
     if trainer.state.finished:

@@ -64,10 +64,10 @@ def resumed(out: Path | None) -> tuple[RunDirectory, Trainer]:
 
 
 def _fresh_name(config: RunConfig) -> Path:
-    """Returns the first of runs/CORPUS-PRESET-1, -2, ... that is not there."""
+    """Returns the first of runs/CORPUS-NAME-1, -2, ... that is not there."""
     source = config.data.train.rstrip("/")
     stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
-    name = re.sub(r"[^\w.+-]+", "-", f"{stem}-{config.preset}")
+    name = re.sub(r"[^\w.+-]+", "-", f"{stem}-{config.name}")
     number = 1
     while (path := RUNS / f"{name}-{number}").exists():
         number += 1

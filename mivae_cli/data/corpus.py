@@ -173,7 +173,7 @@ def _table_cells(lines: Iterator[str], path: Path, column: str, delimiter: str) 
     rows = csv.reader(lines, delimiter=delimiter, strict=True)
     csv.field_size_limit(sys.maxsize // 2**32)  # the default, 128 KiB, is less than a long page
     try:
-        header = next(rows, [])
+        header = next((row for row in rows if row), [])
         names = [name.strip() for name in header]
         if len(names) == 1:
             index = 0
@@ -188,4 +188,7 @@ def _table_cells(lines: Iterator[str], path: Path, column: str, delimiter: str) 
             if len(row) > index:
                 yield " ".join(row[index].splitlines())
     except csv.Error as error:
-        raise DataError(f"'{path}', line {rows.line_num}, is not a table: {error}") from error
+        raise DataError(
+            f"'{path}', line {rows.line_num}, is not a table: {error} (a quote inside a quoted cell "
+            "is doubled; a cell that begins with a quote ends with one)"
+        ) from error

@@ -202,9 +202,9 @@ def _write(
                 offsets.append(offsets[-1] + len(ids))
         np.save(folder / f"{split}.offsets.npy", np.array(offsets, dtype=np.int64))
     counts = {split: summary.sentences for split, summary in summaries.items()}
-    if max(counts.values()) == 0:
+    if not any(counts.values()) and not any(s.skipped for s in summaries.values()):
         raise DataError(f"'{config.train}' holds no sentences")
-    if min(counts.values()) == 0:
+    if min(counts.values()) == 0 or counts["train"] < 2:
         listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
         raise DataError(
             f"'{config.train}' is too short: it gives {listed}; bring more sentences, or name "

@@ -1,0 +1,26 @@
+"""I(factor; z) in the example that trains with the library."""
+
+import math
+import runpy
+from pathlib import Path
+
+import pytest
+import torch
+
+from mivae_cli.models.latent import DiagonalGaussian
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def test_a_latent_that_tells_one_factor_apart_knows_it_and_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    information = runpy.run_path(str(EXAMPLES / "factors.py"))["factor_information"]
+    colour = ["red", "green", "blue", "black"] * 100
+    size = (["large"] * 4 + ["small"] * 4) * 50
+    means = torch.tensor([[50.0 * colour.index(c)] for c in colour])
+    posterior = DiagonalGaussian(means, torch.zeros_like(means))
+    z = posterior.rsample()
+    assert information(posterior, z, colour) == pytest.approx(math.log(4), abs=1e-4)
+    assert information(posterior, z, size) == pytest.approx(0.0, abs=1e-4)
