@@ -40,6 +40,14 @@ def trained(place: Path) -> bool:
     return state.is_file() and json.loads(state.read_text())["state"]["finished"]
 
 
+def evaluated(place: Path, samples: int) -> dict[str, Any]:
+    """Returns a run's evaluation record with so many samples, made now unless it is there."""
+    record: dict[str, Any] = json.loads((place / "eval.json").read_text())
+    if record["iw_samples"] != samples and record["latent_units"]:
+        record = json.loads(mivae("eval", place, "--iw-samples", samples, "--json"))
+    return record
+
+
 def row(name: str, place: Path, record: dict[str, Any]) -> str:
     """Returns a run's line of the table."""
     state = json.loads((place / "checkpoints" / "last" / "state.json").read_text())["state"]
@@ -76,8 +84,7 @@ def main() -> None:
         elif not trained(place):
             options = ["--tokenizer", "word", "--iw-samples", 1, *ROWS[name], *given.options]
             mivae("train", given.corpus, "--out", place, *options)
-        samples = ["--iw-samples", given.iw_samples]
-        lines.append(row(name, place, json.loads(mivae("eval", place, *samples, "--json"))))
+        lines.append(row(name, place, evaluated(place, given.iw_samples)))
     columns = HEAD.count("|") - 1
     print(HEAD, "|" + "---|" * columns, *lines, sep="\n")
 

@@ -120,7 +120,7 @@ def test_a_run_can_be_named_in_three_ways(mivae: Mivae, inside: Path, way: str) 
     ran = mivae("eval", *named, "--json", "--iw-samples", "1")
     assert ran.code == 0
     assert json.loads(ran.out)["sentences"] > 0
-    assert ran.err == ""
+    assert "run:" not in ran.err
 
 
 def test_estimate_mi_shows_estimates_that_agree(mivae: Mivae, inside: Path) -> None:

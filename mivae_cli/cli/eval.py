@@ -26,13 +26,15 @@ def evaluate(
 
     from .. import evaluation
     from ..trainer import resolve_device
-    from .console import print_json, stdout
+    from .console import note, print_json, stdout
     from .runs import locate, open_split
     from .tables import evaluation_table
 
     found = locate(run, run_option)
     store, corpus = open_split(found, data), found.corpus
     model = found.load_model(resolve_device(device))
+    if model.latent_size:
+        note(f"{len(store):,} sentences, {iw_samples} importance samples each ...")
     record = evaluation.evaluate(
         model, store, (corpus["train"], corpus["valid"]), iw_samples, seed
     )

@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict
 from itertools import islice
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from ..checkpoint import RunDirectory
 from ..config import RunConfig
@@ -20,9 +20,9 @@ from .console import note, print_json, stderr, stdout
 from .tables import evaluation_table, validation_line
 
 COLLAPSE_ADVICE = (
-    "warning: the posterior has collapsed: z tells sentences hardly apart. Try a larger "
-    "--mi-weight, --set model.encoder.pooling=max, --set model.decoder.word_dropout=0.3, or a "
-    "slower rise of beta (objective.beta_schedule)"
+    "z tells sentences hardly apart. If this does not change, try a larger --mi-weight, "
+    "--set model.encoder.pooling=max, --set model.decoder.word_dropout=0.3, or a slower rise of "
+    "beta (objective.beta_schedule)"
 )
 
 
@@ -57,12 +57,8 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
 def _show(trainer: Trainer, run: RunDirectory) -> None:
     epochs = trainer.config.training.epochs
     total = len(trainer.sampler) * epochs
-    columns = (
-        BarColumn(bar_width=20),
-        TextColumn("{task.description}"),
-        TimeRemainingColumn(),
-    )
-    warned = False
+    columns = BarColumn(bar_width=10), TextColumn("{task.description}")
+    warned, units = False, ""
     # on a pipe or in a log file, lines that overwrite themselves are noise
     live = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
     with live:
@@ -70,13 +66,16 @@ def _show(trainer: Trainer, run: RunDirectory) -> None:
         for record in trainer.fit(run):
             live.update(task, completed=record.step)
             if isinstance(record, Step):
-                live.update(task, description=_description(record))
+                live.update(task, description=_description(record) + units)
                 continue
+            if trainer.config.model.latent_size:
+                units = f"  {record.active_units} units"
             line = validation_line(record, epochs, trainer.config.model.latent_size)
             stderr.print(line, markup=False, soft_wrap=True)
             if record.collapsed and not warned:
                 warned = True
-                stderr.print(COLLAPSE_ADVICE, style="yellow", markup=False, soft_wrap=True)
+                found = f"warning: the posterior has collapsed, I(x; z) is {record.mi:.2f} nats: "
+                stderr.print(found + COLLAPSE_ADVICE, style="yellow", markup=False, soft_wrap=True)
             if record.stopped and record.epoch < epochs:
                 note("validation no longer improves: stopping early")
 
@@ -84,8 +83,9 @@ def _show(trainer: Trainer, run: RunDirectory) -> None:
 def _description(record: Step) -> str:
     bound = "" if record.mi_bound is None else f"  MI bound {record.mi_bound:.2f}"
     return (
-        f"epoch {record.epoch:.1f}  D {record.distortion:.1f}  KL {record.rate:.2f}{bound}  "
-        f"{record.tokens_per_second:,.0f} tokens/s"
+        f"{record.epoch:.1f}  {_minutes(record.seconds_left)} left  "
+        f"{record.tokens_per_second:,.0f} tokens/s  D {record.distortion:.1f}  "
+        f"KL {record.rate:.2f}{bound}"
     )
 
 
