@@ -7,6 +7,7 @@ nearest one.
 
 __all__ = [
     "describe_preset",
+    "differences",
     "known_keys",
     "preset_names",
     "preset_text",
@@ -128,6 +129,17 @@ def known_keys() -> dict[str, str]:
     return {key: description for key, _, description in _fields(RunConfig, "")}
 
 
+def differences(before: RunConfig, after: RunConfig) -> list[str]:
+    """Returns the dotted keys whose values differ, each with both."""
+    first, second = _flattened(before.model_dump()), _flattened(after.model_dump())
+    keys = sorted(first.keys() | second.keys())
+    return [
+        f"{key} {first.get(key)!r}, now {second.get(key)!r}"
+        for key in keys
+        if first.get(key) != second.get(key)
+    ]
+
+
 def template(config: RunConfig) -> str:
     """Returns a configuration as TOML, with every key explained."""
     lines = ["# Every setting of a mivae run. Leave out what you do not change."]
@@ -195,6 +207,16 @@ def _merged(base: Table, layer: Table) -> Table:
         else:
             merged[key] = _merged(below, value)
     return merged
+
+
+def _flattened(table: Table, prefix: str = "") -> Table:
+    flat: Table = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat |= _flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
 
 
 def _nested(key: str, value: object) -> Table:

@@ -235,6 +235,9 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     config["training"]["epochs"] = 3
     (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    refused = mivae("train", "--resume", "--out", tmp_path / "run", "--seed", "5")
+    assert refused.code == 2
+    assert "seed 0, now 5" in refused.err
     ran = mivae("train", "--resume", "--out", tmp_path / "run", "--iw-samples", "2", "--json")
     assert ran.code == 0
     assert "resuming" in ran.err

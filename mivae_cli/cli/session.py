@@ -9,7 +9,8 @@ from pathlib import Path
 from ..checkpoint import RunDirectory, newest_run
 from ..config import RunConfig
 from ..data.store import Corpus, prepare_corpus
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
+from ..resolve import differences
 from ..trainer import Trainer
 from .console import note
 
@@ -50,10 +51,20 @@ def begin(
     return run, trainer
 
 
-def resumed(out: Path | None) -> tuple[RunDirectory, Trainer]:
-    """Opens a run that was interrupted, at its last checkpoint."""
+def resumed(out: Path | None, asked: RunConfig | None) -> tuple[RunDirectory, Trainer]:
+    """Opens a run that was interrupted, at its last checkpoint.
+
+    Raises:
+        ConfigError: The settings asked for are not those that the run began with.
+    """
     run = newest_run(RUNS) if out is None else RunDirectory.open(out)
-    trainer = Trainer(run.config, run.corpus)
+    config = run.config
+    if asked is not None and (changed := differences(config, asked)):
+        raise ConfigError(
+            f"'{run.path}' was begun with other settings ({', '.join(changed)}): resume it with "
+            "the same, or with none"
+        )
+    trainer = Trainer(config, run.corpus)
     try:
         trainer.resume(run)
     except CheckpointError as error:

@@ -68,11 +68,6 @@ def train(
     from .session import begin, prepare, resumed
     from .tables import dry_run_table
 
-    if resume:
-        if overwrite or dry_run:
-            raise ConfigError("--resume does not go with --overwrite or --dry-run")
-        run_training(*resumed(out), iw_samples, as_json)
-        return
     options = {
         "data.train": corpus,
         "data.valid": valid,
@@ -87,6 +82,13 @@ def train(
         "seed": seed,
         "device": device,
     }
+    if resume:
+        if overwrite or dry_run:
+            raise ConfigError("--resume does not go with --overwrite or --dry-run")
+        said = preset or config or set_ or any(value is not None for value in options.values())
+        asked = read_config(preset, config, options, set_) if said else None
+        run_training(*resumed(out, asked), iw_samples, as_json)
+        return
     settings = read_config(preset, config, options, set_)
     if not settings.data.train:
         raise ConfigError("which text? Name it: mivae train corpus.txt")
