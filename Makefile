@@ -9,7 +9,7 @@ DEMO := runs/demo
 demo: .venv/installed
 	mkdir -p demo
 	$(BIN)/python examples/docstrings.py demo/docstrings.txt --max-sentences 12000
-	$(BIN)/mivae train demo/docstrings.txt --config examples/demo.toml --out $(DEMO) --overwrite
+	$(BIN)/mivae train demo/docstrings.txt --config examples/demo.toml --out $(DEMO) --overwrite --iw-samples 20
 	$(BIN)/mivae eval $(DEMO) --iw-samples 100
 	$(BIN)/mivae estimate-mi $(DEMO)
 	$(BIN)/mivae sample $(DEMO) --n 10

@@ -64,8 +64,8 @@ def train(
     """
     from ..errors import ConfigError
     from ..resolve import read_config
+    from .begin import begin, prepare, resumed
     from .progress import dry_run_rows, run_training
-    from .session import begin, prepare, resumed
     from .tables import dry_run_table
 
     options = {
