@@ -41,6 +41,34 @@ def test_the_optimal_critic_attains_the_information_at_every_xi(
     assert_near(torch.stack(estimates), channel.mutual_information)
 
 
+@pytest.mark.parametrize("half_width", [0.1, 0.5])
+def test_the_optimal_critic_attains_the_information_of_additive_uniform_noise(
+    half_width: float,
+) -> None:
+    """For x uniform on [0, 1] and noise of half-width e <= 1/2, I(x; z) = e - ln 2 e."""
+    estimates = []
+    for _ in range(200):
+        x = torch.rand(128, dtype=torch.float64)
+        z = x + half_width * (2 * torch.rand_like(x) - 1)
+        near = (z - x[:, None]).abs() <= half_width  # q(z | x) is flat there and 0 elsewhere
+        overlap = (z + half_width).clamp(max=1) - (z - half_width).clamp(min=0)
+        estimates.append(dual((-overlap.log()).expand(128, -1).masked_fill(~near, -math.inf), 0.0))
+    assert_near(torch.stack(estimates), half_width - math.log(2 * half_width))
+
+
+def test_what_is_computed_from_z_knows_no_more_of_x_than_z_does() -> None:
+    """Data processing, with z's second half thrown away and optimal critics for both."""
+    whole, half = GaussianChannel(4, 1.0), GaussianChannel(2, 1.0)
+    gaps = []
+    for _ in range(100):
+        x, z = whole.draw(128)
+        known = dual(half.log_ratios(x[:, :2], z[:, :2]), 0.0)
+        gaps.append(dual(whole.log_ratios(x, z), 0.0) - known)
+    terms = torch.stack(gaps)
+    assert terms.mean() > 4 * terms.std() / 10
+    assert_near(terms, whole.mutual_information - half.mutual_information)
+
+
 def test_the_dual_at_a_fixed_xi_is_unbiased_even_on_tiny_batches() -> None:
     channel = GaussianChannel(2, 1.0)
     estimates = [dual(channel.log_ratios(*channel.draw(4)), 0.0) for _ in range(4000)]

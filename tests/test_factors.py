@@ -2,6 +2,8 @@
 
 import math
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,3 +26,12 @@ def test_a_latent_that_tells_one_factor_apart_knows_it_and_no_other(
     z = posterior.rsample()
     assert information(posterior, z, colour) == pytest.approx(math.log(4), abs=1e-4)
     assert information(posterior, z, size) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_the_example_runs_and_finds_most_of_every_factor() -> None:
+    command = [sys.executable, str(EXAMPLES / "factors.py")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = [line.split() for line in ran.stdout.splitlines()[1:]]
+    assert [row[0] for row in rows] == ["who", "action", "place", "time", "number", "tense"]
+    for name, found, entropy, _ in rows:
+        assert 0.7 * float(entropy) < float(found) <= float(entropy) + 0.02, name
