@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -222,11 +223,13 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
         [sys.executable, "-m", "mivae_cli", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
+        # a suite that runs in the background inherits an ignored SIGINT, and so would this
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stderr is not None
     for line in process.stderr:
         if line.startswith("epoch   2/"):
-            process.send_signal(2)
+            process.send_signal(signal.SIGINT)
             break
     rest = process.stderr.read()
     process.stderr.close()
