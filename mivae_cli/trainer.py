@@ -137,9 +137,10 @@ class Trainer:
         meter = _Meter()
         for batch in self.sampler.batches(self.state.epoch, self.state.position):
             meter.add(self.step(batch), batch)
-            if self.state.step % self.config.training.log_every == 0:
-                yield self._progress(meter)
-                meter = _Meter()
+            if self.state.step % self.config.training.log_every:
+                continue
+            yield self._progress(meter)  # raises where the loss is no number: that is not saved
+            meter = _Meter()
             if time.monotonic() - saved > 60 * self.config.training.save_minutes:
                 self.state.seconds += time.monotonic() - started
                 started = saved = time.monotonic()

@@ -209,3 +209,20 @@ def test_a_device_that_is_not_there_is_an_error() -> None:
     for name in ("cuda:99", "abacus"):
         with pytest.raises(ConfigError, match=name):
             resolve_device(name)
+
+
+def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_path: Path) -> None:
+    training = {"epochs": 2, "log_every": 4, "save_minutes": 1e-9}  # at every record of progress
+    config = small_config(text, training=training)
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+
+    run = RunDirectory.create(tmp_path / "stopped", config, corpus)
+    records = Trainer(config, corpus).fit(run)
+    for _ in range(2):  # the second record is asked for only after the first was saved
+        next(records)
+    resumed = Trainer(config, corpus)
+    resumed.resume(run)
+    assert (resumed.state.epoch, resumed.state.position) == (0, 4)
+    list(resumed.fit(run))
+    expected, found = _weights(whole), _weights(run)
+    assert all(torch.equal(expected[name], found[name]) for name in expected)

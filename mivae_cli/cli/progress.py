@@ -38,7 +38,10 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
     try:
         _show(trainer, run)
     except KeyboardInterrupt:
-        note(f"stopped; go on with: mivae train --resume --out {run.path}")
+        if (run.path / "checkpoints" / "last").is_dir():
+            note(f"stopped; go on with: mivae train --resume --out {run.path}")
+        else:
+            note("stopped before the first checkpoint: nothing to go on from")
         raise
     note("evaluating the best checkpoint on the test split ...")
     corpus = trainer.corpus
