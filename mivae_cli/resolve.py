@@ -38,6 +38,7 @@ def read_config(
     file: Path | None = None,
     options: Mapping[str, object] | None = None,
     overrides: Sequence[str] = (),
+    base: RunConfig | None = None,
 ) -> RunConfig:
     """Returns the configuration that these sources make together.
 
@@ -46,11 +47,12 @@ def read_config(
         file: A TOML file of the same form.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
+        base: What all of these are laid over; by default, the defaults.
 
     Raises:
         ConfigError: A preset, key or value is not one that exists.
     """
-    table: Table = RunConfig().model_dump(mode="json")
+    table: Table = (base or RunConfig()).model_dump(mode="json")
     for name in presets:
         table = _merged(table, _without_description(tomllib.loads(preset_text(name))))
     if presets:

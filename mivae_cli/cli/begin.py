@@ -4,6 +4,7 @@ __all__ = ["begin", "prepare", "resumed"]
 
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from ..checkpoint import RunDirectory, newest_run
@@ -51,15 +52,21 @@ def begin(
     return run, trainer
 
 
-def resumed(out: Path | None, asked: RunConfig | None) -> tuple[RunDirectory, Trainer]:
+def resumed(
+    out: Path | None, settings: Callable[[RunConfig], RunConfig]
+) -> tuple[RunDirectory, Trainer]:
     """Opens a run that was interrupted, at its last checkpoint.
+
+    Arguments:
+        out: The run; by default the newest.
+        settings: Lays what the command line says over the run's own settings.
 
     Raises:
         ConfigError: The settings asked for are not those that the run began with.
     """
     run = newest_run(RUNS) if out is None else RunDirectory.open(out)
     config = run.config
-    if asked is not None and (changed := differences(config, asked)):
+    if changed := differences(config, settings(config)):
         raise ConfigError(
             f"'{run.path}' was begun with other settings ({', '.join(changed)}): resume it with "
             "the same, or with none"

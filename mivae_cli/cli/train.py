@@ -62,6 +62,7 @@ def train(
 
     Example: [bold]mivae train corpus.txt --preset mine --mi-weight 1.0 --out runs/mine[/]
     """
+    from ..config import RunConfig
     from ..errors import ConfigError
     from ..resolve import read_config
     from .begin import begin, prepare, resumed
@@ -82,14 +83,16 @@ def train(
         "seed": seed,
         "device": device,
     }
+
+    def laid_over(base: RunConfig) -> RunConfig:
+        return read_config(preset, config, options, set_, base)
+
     if resume:
         if overwrite or dry_run:
             raise ConfigError("--resume does not go with --overwrite or --dry-run")
-        said = preset or config or set_ or any(value is not None for value in options.values())
-        asked = read_config(preset, config, options, set_) if said else None
-        run_training(*resumed(out, asked), iw_samples, as_json)
+        run_training(*resumed(out, laid_over), iw_samples, as_json)
         return
-    settings = read_config(preset, config, options, set_)
+    settings = laid_over(RunConfig())
     if not settings.data.train:
         raise ConfigError("which text? Name it: mivae train corpus.txt")
     started = time.monotonic()
