@@ -41,6 +41,7 @@ from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
 from .estimators.term import MutualInformationTerm
 from .models.vae import VAE, build_model
+from .resolve import explain
 
 CheckpointName = Literal["best", "last"]
 CHECKPOINTS: tuple[CheckpointName, ...] = get_args(CheckpointName)
@@ -105,7 +106,7 @@ class RunDirectory:
         resolved = path.resolve()
         if resolved.parent.name == "checkpoints" and resolved.name in CHECKPOINTS:
             name: CheckpointName = "best" if resolved.name == "best" else "last"
-            return cls(path.parent.parent, name)
+            return cls(resolved.parent.parent, name)
         if not (path / "config.json").is_file():
             raise CheckpointError(
                 f"'{path}' is no run directory (it has no config.json): train one with "
@@ -118,8 +119,12 @@ class RunDirectory:
         """The run's configuration."""
         try:
             return RunConfig.model_validate_json((self.path / "config.json").read_bytes())
-        except (OSError, ValidationError) as error:
+        except OSError as error:
             raise CheckpointError(f"cannot read '{self.path / 'config.json'}': {error}") from error
+        except ValidationError as error:
+            raise CheckpointError(
+                f"'{self.path / 'config.json'}' is damaged or of another version: {explain(error)}"
+            ) from error
 
     @property
     def tokenizer(self) -> Tokenizer:

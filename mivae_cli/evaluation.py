@@ -3,7 +3,7 @@ r"""Evaluation: every figure that a model is judged by, on held-out sentences.
 Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in nats.
 """
 
-__all__ = ["Evaluation", "MutualInformation", "evaluate", "importance_weighted"]
+__all__ = ["Evaluation", "evaluate", "importance_weighted"]
 
 from dataclasses import dataclass
 
@@ -12,8 +12,7 @@ from torch import Tensor
 
 from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore
-from .estimators.estimate import CriticEstimate
-from .information import Estimate, measure
+from .information import MutualInformation, measure
 from .metrics import active_units, importance_weighted_bound, perplexity
 from .models.latent import standard_normal_log_prob
 from .models.vae import VAE
@@ -21,16 +20,6 @@ from .reading import read
 
 AT_ONCE = 32  # sentences of like length
 TOKENS_AT_ONCE = 8192  # bounds the K B T x V logits of importance weighting
-
-
-@dataclass(frozen=True)
-class MutualInformation:
-    """I(x; z) by routes that should agree; see `information`."""
-
-    known_posterior: Estimate
-    leave_one_out: Estimate | None
-    batch32: Estimate
-    dual: CriticEstimate | None
 
 
 @dataclass(frozen=True)
@@ -78,10 +67,7 @@ def evaluate(
     if model.latent_size:  # otherwise nothing is integrated out: the likelihood is exact
         iw_nll = -float(importance_weighted(model, store, iw_samples, seed).mean())
         found = measure(model, store, reading, fitting, seed)
-        mi = MutualInformation(
-            found.known_posterior, found.leave_one_out, found.batch32, found.dual
-        )
-        kl_aggregated_prior = found.kl_aggregated_prior
+        mi, kl_aggregated_prior = found.mi, found.kl_aggregated_prior
     return Evaluation(
         elbo=-nll,
         nll=nll,
@@ -123,9 +109,8 @@ def _importance_weighted(
     posterior = model.encode(batch).posterior
     tokens = len(batch) * (batch.tokens.shape[1] + 1)
     chunk = max(1, TOKENS_AT_ONCE // tokens)
-    z = posterior.rsample(
-        generator, count=samples
-    )  # (K, B, Z), all at once: chunks change nothing
+    # drawn all at once, so that the size of the chunks changes nothing
+    z = posterior.rsample(generator, count=samples)  # (K, B, Z)
     likelihood = torch.cat([model.log_likelihood(batch, part) for part in z.split(chunk)])
     return importance_weighted_bound(
         likelihood + standard_normal_log_prob(z), posterior.log_prob(z)

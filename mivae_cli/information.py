@@ -8,7 +8,15 @@ r"""I(x; z) of a model on held-out sentences, by routes that should agree.
 All in nats; N sentences.
 """
 
-__all__ = ["Estimate", "Information", "MIEstimate", "MIReport", "measure", "report"]
+__all__ = [
+    "Estimate",
+    "Information",
+    "MIEstimate",
+    "MIReport",
+    "MutualInformation",
+    "measure",
+    "report",
+]
 
 import math
 from dataclasses import dataclass
@@ -44,14 +52,21 @@ class Estimate:
 
 
 @dataclass(frozen=True)
-class Information:
-    """What is known of I(x; z) on a set of sentences; beside it, KL(q(z) || p(z))."""
+class MutualInformation:
+    """I(x; z) by routes that should agree; its fields are keys of the evaluation's JSON form."""
 
     known_posterior: Estimate
     leave_one_out: Estimate | None  # none for a single sentence
     batch32: Estimate
     dual: CriticEstimate | None  # none where there is nothing to fit a critic on
-    kl_aggregated_prior: float
+
+
+@dataclass(frozen=True)
+class Information:
+    """What is known of I(x; z) on a set of sentences, and how the rate divides."""
+
+    mi: MutualInformation
+    kl_aggregated_prior: float  # KL(q(z) || p(z))
     rate: float  # from the samples that the others use
 
 
@@ -99,13 +114,16 @@ def measure(
     by_length = torch.from_numpy(store.lengths.copy()).argsort(stable=True)
     batched = batched_empirical(reading.posterior[by_length], reading.z[by_length], size)
     leave_one_out = mean_interval(densities.leave_one_out_terms)
-    return Information(
+    mi = MutualInformation(
         known_posterior=Estimate.of(
             mean_interval(densities.empirical_terms), count, math.log(count)
         ),
         leave_one_out=Estimate.of(leave_one_out, count, None) if count > 1 else None,
         batch32=Estimate.of(mean_interval(batched), size, math.log(size)),
         dual=None if fitting is None else _dual(model, reading, fitting, seed),
+    )
+    return Information(
+        mi,
         kl_aggregated_prior=float(densities.prior_divergence_terms.mean()),
         rate=float(densities.rate_terms.mean()),
     )
@@ -116,39 +134,27 @@ def report(
 ) -> MIReport:
     """Returns the estimates of I(x; z) on the sentences of a store, side by side."""
     found = measure(model, store, read(model, store, seed), fitting, seed)
-    known, upper, dual = found.known_posterior, found.leave_one_out, found.dual
-    rows = [
-        MIEstimate(
-            "known-posterior",
-            known.value,
-            known.ci_low,
-            known.ci_high,
-            "lower",
-            known.ceiling,
-            held_out=True,
-        )
-    ]
+    known, upper, dual = found.mi.known_posterior, found.mi.leave_one_out, found.mi.dual
+    rows = [_row("known-posterior", known, "lower", known.ceiling)]
     if upper is not None:
-        rows.append(
-            MIEstimate(
-                "leave-one-out",
-                upper.value,
-                upper.ci_low,
-                upper.ci_high,
-                "upper",
-                None,
-                held_out=True,
-            )
-        )
+        rows.append(_row("leave-one-out", upper, "upper"))
     if dual is not None:
-        rows.append(
-            MIEstimate("dual", dual.value, dual.ci_low, dual.ci_high, "lower", None, held_out=True)
-        )
+        rows.append(_row("dual", dual, "lower"))
     split = found.rate - found.kl_aggregated_prior
-    rows.append(
-        MIEstimate("rate - KL(q(z)||p(z))", split, None, None, "lower", known.ceiling, True)
-    )
+    name = "rate - KL(q(z)||p(z))"
+    rows.append(MIEstimate(name, split, None, None, "lower", known.ceiling, held_out=True))
     return MIReport(rows, len(store), model.latent_size)
+
+
+def _row(
+    name: str,
+    found: Estimate | CriticEstimate,
+    direction: Literal["lower", "upper"],
+    ceiling: float | None = None,
+) -> MIEstimate:
+    return MIEstimate(
+        name, found.value, found.ci_low, found.ci_high, direction, ceiling, held_out=True
+    )
 
 
 def _dual(

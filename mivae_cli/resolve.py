@@ -104,6 +104,9 @@ def explain(error: ValidationError) -> str:
     """Returns a validation error as lines that name the key and what to write instead."""
     lines = []
     for detail in error.errors():
+        if not detail["loc"]:  # not one value, but the whole, is no configuration
+            lines.append(detail["msg"])
+            continue
         # a union's tag stands in the location, but not in the file
         location = [str(part) for part in detail["loc"]]
         keys = known_keys()

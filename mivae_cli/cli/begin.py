@@ -19,8 +19,9 @@ RUNS = Path("runs")
 MANY_UNKNOWN = 0.2
 
 
-def prepare(config: RunConfig, started: float) -> Corpus:
+def prepare(config: RunConfig) -> Corpus:
     """Prepares the corpus and says what came of it."""
+    started = time.monotonic()
     corpus = prepare_corpus(config.data)
     for split, summary in corpus.summaries.items():
         remarks = [f"{summary.sentences:,} sentences", f"{summary.tokens:,} tokens"]

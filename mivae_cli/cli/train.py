@@ -1,6 +1,5 @@
 """The 'train' command."""
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -95,8 +94,7 @@ def train(
     settings = laid_over(RunConfig())
     if not settings.data.train:
         raise ConfigError("which text? Name it: mivae train corpus.txt")
-    started = time.monotonic()
-    prepared = prepare(settings, started)
+    prepared = prepare(settings)
     if dry_run:
         from .console import stdout
 
