@@ -1,0 +1,212 @@
+"""Tables of numbers: `.csv`, `.tsv` and `.parquet`, and the choice of their columns.
+
+A column is chosen by its name, or by its number, counted from 1, where no column has a number
+for a name. A table without a header, whose first row is all numbers, has numbers for names.
+"""
+
+__all__ = ["read_parquet", "read_table"]
+
+import csv
+import importlib
+import re
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, DataError
+from .arrays import damage_named, listing
+from .corpus import _read_lines
+
+Matrix = NDArray[np.float64]
+
+
+def read_table(
+    path: Path, x_columns: Sequence[str] = (), z_columns: Sequence[str] = ()
+) -> tuple[Matrix, Matrix]:
+    """Returns the columns of x and of z of a `.csv` or `.tsv` file, which `.gz` may end.
+
+    Arguments:
+        path: The file, UTF-8 text.
+        x_columns: Names, numbers or ranges such as `1-20`, singly or with commas between them;
+            without any, the columns named x, or x and a number.
+        z_columns: The same for z.
+
+    Raises:
+        ConfigError: There is no such column, or it is not clear which is meant.
+        DataError: The file cannot be read, or a cell is not a number: its line is named.
+    """
+    delimiter = "\t" if ".tsv" in path.name.lower()[-7:] else ","
+    # strict: otherwise a quote that is never closed swallows the rest of the file in silence
+    rows = csv.reader(_read_lines(path), delimiter=delimiter, strict=True)
+    values = array("d")
+    try:
+        first = next((row for row in rows if row), [])
+        names = [name.strip() for name in first]
+        has_header = not all(map(_is_number, names))
+        if not has_header:
+            names = [str(number) for number in range(1, len(names) + 1)]
+        x, z = _choose(path, names, has_header, x_columns, z_columns)
+        pick = itemgetter(*x, *z)
+        if not has_header:
+            values.extend(map(float, pick(first)))
+        for row in rows:
+            if len(row) != len(names):
+                if not row:
+                    continue
+                raise DataError(
+                    f"'{path}', line {rows.line_num}, has {len(row)} cells, and the first line "
+                    f"has {len(names)}"
+                )
+            try:
+                values.extend(map(float, pick(row)))
+            except ValueError as error:
+                index = next(index for index in (*x, *z) if not _is_number(row[index]))
+                raise DataError(
+                    f"'{path}', line {rows.line_num}, column '{names[index]}': "
+                    f"'{row[index][:40]}' is not a number"
+                ) from error
+    except csv.Error as error:
+        raise DataError(f"'{path}', line {rows.line_num}, is not a table: {error}") from error
+    table: Matrix = np.frombuffer(values, np.float64).reshape(-1, len(x) + len(z))
+    return table[:, : len(x)], table[:, len(x) :]
+
+
+def read_parquet(
+    path: Path, x_columns: Sequence[str] = (), z_columns: Sequence[str] = ()
+) -> tuple[Matrix, Matrix]:
+    """Returns the columns of x and of z of a Parquet file, chosen as in `read_table`.
+
+    A column of lists of one length, such as an embedding, counts for as many dimensions.
+
+    Raises:
+        ConfigError: pyarrow is not installed, or there is no such column.
+        DataError: The file cannot be read, or a column holds nulls or no numbers.
+    """
+    try:
+        pyarrow = importlib.import_module("pyarrow")
+        parquet = importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ConfigError(
+            f"reading '{path}' takes pyarrow: install it with pip install 'mivae[parquet]'"
+        ) from error
+    with damage_named(path), parquet.ParquetFile(path) as file:
+        names = list(file.schema_arrow.names)
+        sides = _choose(path, names, True, x_columns, z_columns)
+        table = file.read(columns=[names[index] for side in sides for index in side])
+        x, z = (
+            np.column_stack(
+                [
+                    _numbers(
+                        pyarrow, table.column(names[index]), f"column '{names[index]}' of '{path}'"
+                    )
+                    for index in side
+                ]
+            )
+            for side in sides
+        )
+    return x, z
+
+
+def _numbers(pyarrow: Any, column: Any, name: str) -> Matrix:  # noqa: ANN401  # untyped package
+    """Returns a column of an Arrow table, with shape (N, 1) or (N, length of its lists)."""
+    types, rows, nulls = pyarrow.types, len(column), column.null_count
+    if types.is_list(column.type) or types.is_large_list(column.type):
+        lengths = set(column.drop_null().combine_chunks().value_lengths().to_pylist())
+        if len(lengths) > 1:
+            raise DataError(
+                f"{name} has lists of {min(lengths)} to {max(lengths)} numbers: they must be of "
+                "one length"
+            )
+    if hasattr(column.type, "value_type") and not types.is_dictionary(column.type):
+        column = pyarrow.chunked_array(
+            [chunk.flatten() for chunk in column.chunks], column.type.value_type
+        )
+        nulls += column.null_count
+    kind = column.type
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        raise DataError(f"{name}: numbers are needed, got {kind}")
+    if nulls:
+        raise DataError(f"{name} has {nulls:,} nulls: remove these pairs first")
+    values = np.asarray(column.to_numpy(), np.float64)
+    return values.reshape(rows, len(values) // max(1, rows))
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _choose(
+    path: Path,
+    names: list[str],
+    has_header: bool,
+    x_columns: Sequence[str],
+    z_columns: Sequence[str],
+) -> tuple[list[int], list[int]]:
+    """Returns the indices of the columns of x and of z."""
+    if not names:
+        raise DataError(f"'{path}' is empty: a table of numbers is needed")
+    known = f"it has {listing(map(repr, names))}"
+    if not has_header:
+        known = f"it has {len(names)} columns and no header"
+    sides = []
+    for letter, wanted in (("x", x_columns), ("z", z_columns)):
+        option = f"--{letter}-columns"
+        if wanted:
+            chosen = _named(path, names, wanted, known, option)
+        else:
+            own = re.compile(rf"{letter}[_.]?\d*")
+            chosen = [index for index, name in enumerate(names) if own.fullmatch(name)]
+            if not chosen:
+                raise ConfigError(
+                    f"'{path}' has no columns named {letter} or {letter}1, {letter}2, ... "
+                    f"({known}): choose with {option}, by name or by number"
+                )
+        sides.append(chosen)
+    x, z = sides
+    for index, count in Counter(x + z).items():
+        if count > 1:
+            raise ConfigError(
+                f"column '{names[index]}' of '{path}' is chosen twice: a column belongs to x or "
+                "to z, once"
+            )
+    return x, z
+
+
+def _named(
+    path: Path, names: list[str], wanted: Sequence[str], known: str, option: str
+) -> list[int]:
+    """Returns the indices of columns given by names, numbers and ranges."""
+    numbered = not any(name.isdecimal() for name in names)  # else '2' could mean either
+
+    def index_of(item: str) -> int:
+        if names.count(item) > 1:
+            raise ConfigError(f"'{path}' has {names.count(item)} columns named '{item}' ({known})")
+        if item in names:
+            return names.index(item)
+        if numbered and re.fullmatch("[0-9]{1,9}", item) and 1 <= int(item) <= len(names):
+            return int(item) - 1
+        raise ConfigError(f"'{path}' has no column '{item}' ({known}): choose with {option}")
+
+    chosen: list[int] = []
+    for item in (item.strip() for group in wanted for item in group.split(",")):
+        ends = re.fullmatch("([0-9]+)-([0-9]+)", item)
+        if ends and item not in names:
+            start, stop = index_of(ends[1]), index_of(ends[2])
+            if stop < start:
+                raise ConfigError(f"the columns {item} of {option} run backwards")
+            chosen.extend(range(start, stop + 1))
+        elif item:
+            chosen.append(index_of(item))
+    if not chosen:
+        raise ConfigError(f"{option} names no column of '{path}' ({known})")
+    return chosen
