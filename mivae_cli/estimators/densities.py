@@ -1,0 +1,344 @@
+r"""Conditional densities fitted to paired samples, and mutual information from them, in nats.
+
+A density :math:`q(z \mid x)` stands in for the unknown conditional. The estimates are pure
+functions of its logarithms at all pairs,
+
+.. math:: \ell_{ij} = \log q(z_j \mid x_i), \qquad i = 1, \dots, M, \quad j = 1, \dots, B,
+    \quad M \ge B,
+
+with rows x and columns z, and joint pairs on the diagonal, as in `bounds`. In expectation:
+
+| `leave_one_out`  an upper bound for the true conditional
+| `club`           an upper bound for the true conditional, and for one close to it
+| `doe_terms`      a difference of two fits that err the same way: no bound at all
+
+A fitted conditional is not the true one: its error makes every diagonal entry smaller on
+average, so either upper bound can fall below I(x; z).
+
+Shapes: B pairs, M rows, X and Z coordinates, K components, H hidden units.
+
+References:
+    | Mixture density networks (Bishop, 1994)
+    | On Variational Bounds of Mutual Information (Poole et al., 2019)
+    | CLUB: A Contrastive Log-ratio Upper Bound of Mutual Information (Cheng et al., 2020)
+    | Formal Limitations on the Measurement of Mutual Information (McAllester & Stratos, 2020)
+"""
+
+__all__ = [
+    "MixtureDensity",
+    "club",
+    "club_terms",
+    "doe_terms",
+    "fit_density",
+    "leave_one_out",
+    "leave_one_out_terms",
+]
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+from torch.nn.utils import clip_grad_norm_
+
+from ..errors import DataError, DivergedError
+from ..models.latent import LOG_2_PI
+
+HIDDEN = 64
+LEAST_LOG_SCALE = -7.0  # of standardised coordinates; without a limit one point gets all density
+BLOCK = 2**20  # component densities held at a time
+BATCH = 512
+LEARNING_RATE = 3e-3
+FREE_LEARNING_RATE = 3e-2  # of parameters that no network moves
+CHECK_EVERY = 50  # steps between two looks at the validation pairs
+PATIENCE = 10  # looks without improvement before stopping
+MAX_NORM = 5.0
+
+
+class MixtureDensity(nn.Module):
+    r"""A mixture of Gaussians whose parameters are a network's answer to x (Bishop, 1994).
+
+    .. math:: q(z \mid x) = \sum_{k=1}^K w_k(x) \,
+        \mathcal{N}(z; \mu_k(x), \mathrm{diag}\, \sigma_k^2(x))
+
+    Two hidden layers give all parameters; the means have a linear way around them besides.
+    Where x has no coordinates, it is the unconditional mixture q(z). Scales are at least
+    :math:`e^{-7}`, so that no density grows without limit: standardise z.
+    """
+
+    def __init__(self, x_size: int, z_size: int, components: int) -> None:
+        super().__init__()
+        self.components, self.z_size = components, z_size
+        self.weights = nn.Parameter(torch.zeros(components))
+        self.means = nn.Parameter(torch.randn(components, z_size))
+        self.log_scales = nn.Parameter(torch.zeros(components, z_size))
+        if x_size:
+            self.around = nn.Linear(x_size, components * z_size, bias=False)
+            self.through = nn.Sequential(
+                nn.Linear(x_size, HIDDEN),
+                nn.ReLU(),
+                nn.Linear(HIDDEN, HIDDEN),
+                nn.ReLU(),
+                nn.Linear(HIDDEN, components * (1 + 2 * z_size), bias=False),
+            )
+        self.x_size = x_size
+
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        r"""Returns :math:`\log q(z_i \mid x_i)` in nats: from (B, X) and (B, Z) to (B,)."""
+        log_weights, means, log_scales = self._mixture(x)
+        squares = ((z[:, None] - means) * (-log_scales).exp()).square()
+        exponents = (squares + 2 * log_scales + LOG_2_PI).sum(dim=-1)
+        return torch.logsumexp(log_weights - 0.5 * exponents, dim=-1)
+
+    def log_prob_matrix(self, x: Tensor, z: Tensor) -> Tensor:
+        r"""Returns :math:`\log q(z_j \mid x_i)` in nats: from (M, X) and (B, Z) to (M, B).
+
+        The exponent expands into matrix products, as in `known_posterior`, block by block of
+        rows: beside the result, no more than B K or a million numbers are held at a time.
+
+        Returns:
+            The matrix, in double precision because the expansion cancels digits.
+        """
+        left = torch.cat([z.square(), z], dim=1).double()  # (B, 2 Z)
+        matrix = torch.empty(len(x), len(z), dtype=left.dtype, device=z.device)
+        size = max(1, BLOCK // (self.components * max(len(z), 2 * self.z_size)))
+        for rows in torch.arange(len(x), device=x.device).split(size):
+            log_weights, means, log_scales = (part.double() for part in self._mixture(x[rows]))
+            precision = (-2 * log_scales).exp()  # (rows, K, Z)
+            weighted = means * precision
+            right = torch.cat([precision, -2 * weighted], dim=-1)  # (rows, K, 2 Z)
+            constants = (means * weighted + 2 * log_scales + LOG_2_PI).sum(dim=-1)  # (rows, K)
+            exponents = right @ left.T + constants[..., None]  # (rows, K, B)
+            matrix[rows] = torch.logsumexp(log_weights[..., None] - 0.5 * exponents, dim=1)
+        return matrix
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Returns the parameters for an optimiser: those of the networks, and those of none."""
+        free = [self.weights, self.means, self.log_scales]
+        networks = [*self.around.parameters(), *self.through.parameters()] if self.x_size else []
+        groups = (networks, LEARNING_RATE), (free, FREE_LEARNING_RATE)
+        return [{"params": params, "lr": rate} for params, rate in groups if params]
+
+    def _mixture(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Returns log weights (B, K), means (B, K, Z) and log scales (B, K, Z)."""
+        shape = len(x), self.components, self.z_size
+        weights, means = self.weights.expand(shape[:2]), self.means.expand(shape)
+        log_scales = self.log_scales.expand(shape)
+        if self.x_size:
+            sizes = [self.components, *[self.components * self.z_size] * 2]
+            through = self.through(x).split(sizes, dim=1)
+            weights = weights + through[0]
+            means = means + (self.around(x) + through[1]).view(shape)
+            log_scales = log_scales + through[2].view(shape)
+        bounded = LEAST_LOG_SCALE + softplus(log_scales - LEAST_LOG_SCALE)
+        return weights.log_softmax(dim=1), means, bounded
+
+
+def fit_density(
+    x_train: Tensor,
+    z_train: Tensor,
+    x_valid: Tensor,
+    z_valid: Tensor,
+    components: int = 8,
+    steps: int = 2000,
+    seed: int = 0,
+) -> MixtureDensity:
+    r"""Fits q(z | x) by maximum likelihood, and keeps what does best on the validation pairs.
+
+    For q(z) give inputs x of shape (N, 0). Every coordinate should come standardised, by the
+    training pairs: mutual information does not change by it.
+
+    Arguments:
+        x_train: What the density is conditioned on, with shape (N, X).
+        z_train: What it is the density of, with shape (N, Z).
+        x_valid: The same for the pairs that choose the stopping point, with shape (V, X).
+        z_valid: The samples drawn with them, with shape (V, Z).
+        components: The number of Gaussians.
+        steps: The most steps of the optimiser.
+        seed: Seeds weights and batches; other random states stay as they are.
+
+    Returns:
+        The density, frozen.
+
+    Raises:
+        DataError: A split is empty, or its samples do not pair up.
+        DivergedError: The fit left the finite numbers, or the samples were outside them.
+    """
+    for name, x, z in (("training", x_train, z_train), ("validation", x_valid, z_valid)):
+        if not len(x) == len(z) > 0:
+            raise DataError(
+                f"the {name} split has {len(x)} samples of x and {len(z)} of z: they must be "
+                "pairs, and at least one"
+            )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        density = MixtureDensity(x_train.shape[1], z_train.shape[1], components).to(z_train)
+        optimizer = torch.optim.Adam(density.parameter_groups())
+        schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", patience=2)
+        best, kept, worse = -math.inf, copy.deepcopy(density), 0
+        for step in range(1, steps + 1):
+            rows = torch.randperm(len(z_train))[:BATCH].to(z_train.device)
+            loss = -density.log_prob(x_train[rows], z_train[rows]).mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            clip_grad_norm_(density.parameters(), MAX_NORM)
+            optimizer.step()
+            if step % CHECK_EVERY and step < steps:
+                continue
+            with torch.no_grad():
+                value = float(density.log_prob(x_valid, z_valid).mean())
+            if not math.isfinite(value):
+                raise DivergedError(
+                    f"the fit of a density left the finite numbers by step {step}: standardise "
+                    "the samples, and leave out those that are not finite"
+                )
+            schedule.step(value)
+            if value > best:
+                best, kept, worse = value, copy.deepcopy(density), 0
+            else:
+                worse += 1
+            if worse >= PATIENCE:
+                break
+    return kept.requires_grad_(False)
+
+
+def leave_one_out(log_conditional: Tensor) -> Tensor:
+    r"""Returns the leave-one-out estimate (Poole et al., 2019).
+
+    .. math:: \frac{1}{B} \sum_{j=1}^B \Big[ \ell_{jj}
+        - \log \frac{1}{M - 1} \sum_{i \ne j} e^{\ell_{ij}} \Big]
+
+    With the true conditional it is an upper bound in expectation, because the log of a finite
+    mean falls short of :math:`\log q(z)`. It grows without limit where conditionals do not
+    overlap: above some log M nats it says only that there is much information.
+
+    Arguments:
+        log_conditional: The matrix :math:`\ell`, with shape (M, B), two rows at least.
+
+    Returns:
+        The estimate in nats, with shape ().
+
+    Raises:
+        DataError: There is a single row, so that no z meets an x that is not its own.
+    """
+    _check(log_conditional)
+    return (log_conditional.diagonal() - _log_mean_others(log_conditional)).mean()
+
+
+def leave_one_out_terms(log_conditional: Tensor) -> Tensor:
+    r"""Returns what each pair adds to `leave_one_out`, to the first order in the sample.
+
+    .. math:: \ell_{jj} - \log m_j - r_j + 1, \qquad
+        m_j = \frac{1}{B - 1} \sum_{i \ne j} e^{\ell_{ij}}, \qquad
+        r_j = \frac{1}{B - 1} \sum_{i \ne j} \frac{e^{\ell_{ji}}}{m_i}
+
+    Each x enters all columns; :math:`r_j`, which averages to 1, is what it does there. Hence
+    the mean of the terms is the estimate, and their standard error the estimate's.
+
+    Arguments:
+        log_conditional: The matrix :math:`\ell` of joint pairs alone, with shape (B, B).
+
+    Returns:
+        The terms in nats, with shape (B,).
+
+    Raises:
+        DataError: There is a single row, or there are rows without a column.
+    """
+    _check(log_conditional, square=True)
+    others = _log_mean_others(log_conditional)
+    diagonal = log_conditional.diagonal()
+    ratios = (log_conditional - others).exp()
+    rows = (ratios.sum(dim=1) - ratios.diagonal()) / (len(others) - 1)
+    return diagonal - others - rows + 1
+
+
+def club(log_conditional: Tensor) -> Tensor:
+    r"""Returns the contrastive log-ratio estimate (Cheng et al., 2020).
+
+    .. math:: \frac{1}{B} \sum_{j=1}^B \Big[ \ell_{jj}
+        - \frac{1}{M - 1} \sum_{i \ne j} \ell_{ij} \Big]
+
+    An upper bound in expectation with the true conditional, and exactly where
+    :math:`q(z \mid x) \, p(x)` is no farther, in KL divergence to it, from the joint law than
+    from the product of the marginals. Tight at independence alone: for a bivariate normal and
+    the true conditional it is :math:`\rho^2 / (1 - \rho^2)`, 49 nats at :math:`\rho = 0.99`,
+    where there are 1.96.
+
+    Arguments:
+        log_conditional: The matrix :math:`\ell`, with shape (M, B), two rows at least.
+
+    Returns:
+        The estimate in nats, with shape ().
+
+    Raises:
+        DataError: There is a single row, so that no z meets an x that is not its own.
+    """
+    _check(log_conditional)
+    return (log_conditional.diagonal() - _mean_others(log_conditional)).mean()
+
+
+def club_terms(log_conditional: Tensor) -> Tensor:
+    r"""Returns what each pair adds to `club`, to the first order in the sample.
+
+    .. math:: \ell_{jj} - c_j - r_j + \bar r
+
+    with :math:`c_j` and :math:`r_j` the means of column and row j off the diagonal. The mean
+    of the terms is the estimate, and their standard error the estimate's; without rows it would
+    be too small, because each x enters all columns.
+
+    Arguments:
+        log_conditional: The matrix :math:`\ell` of joint pairs alone, with shape (B, B).
+
+    Returns:
+        The terms in nats, with shape (B,).
+
+    Raises:
+        DataError: There is a single row, or there are rows without a column.
+    """
+    _check(log_conditional, square=True)
+    rows = _mean_others(log_conditional.T)
+    return log_conditional.diagonal() - _mean_others(log_conditional) - rows + rows.mean()
+
+
+def doe_terms(
+    conditional: MixtureDensity, marginal: MixtureDensity, x: Tensor, z: Tensor
+) -> Tensor:
+    r"""Returns terms of the difference of entropies (McAllester & Stratos, 2020).
+
+    .. math:: \log q(z_i \mid x_i) - \log q(z_i)
+
+    Their mean on held-out pairs estimates H(z) - H(z | x). Each cross-entropy is above its
+    entropy by the density's error, so the estimate is neither bound: it is too low where the
+    conditional is the worse fit, too high where the marginal is. It has no ceiling of log B.
+
+    Arguments:
+        conditional: Fitted to z given x.
+        marginal: Fitted to z given no coordinates of x.
+        x: Samples that neither was fitted to, with shape (B, X).
+        z: The samples drawn with them, with shape (B, Z).
+
+    Returns:
+        The terms in nats, with shape (B,).
+    """
+    return conditional.log_prob(x, z) - marginal.log_prob(x[:, :0], z)
+
+
+def _log_mean_others(matrix: Tensor) -> Tensor:
+    """Returns the log-mean-exp of each column off the diagonal: from (M, B) to (B,)."""
+    diagonal = torch.eye(*matrix.shape, dtype=torch.bool, device=matrix.device)
+    total = matrix.masked_fill(diagonal, -math.inf).logsumexp(dim=0)
+    return total - math.log(len(matrix) - 1)
+
+
+def _mean_others(matrix: Tensor) -> Tensor:
+    """Returns the mean of each column off the diagonal: from (M, B) to (B,)."""
+    return (matrix.sum(dim=0) - matrix.diagonal()) / (len(matrix) - 1)
+
+
+def _check(matrix: Tensor, square: bool = False) -> None:
+    rows, columns = matrix.shape
+    if rows < 2 or (square and rows != columns):
+        wanted = "as many z as x, and two at least" if square else "two x at least"
+        raise DataError(f"{rows} x and {columns} z cannot make an upper bound: give {wanted}")
