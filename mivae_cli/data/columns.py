@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError
 from .arrays import damage_named, listing
-from .corpus import _read_lines
+from .corpus import read_lines
 
 Matrix = NDArray[np.float64]
 
@@ -43,7 +43,7 @@ def read_table(
     """
     delimiter = "\t" if ".tsv" in path.name.lower()[-7:] else ","
     # strict: otherwise a quote that is never closed swallows the rest of the file in silence
-    rows = csv.reader(_read_lines(path), delimiter=delimiter, strict=True)
+    rows = csv.reader(read_lines(path), delimiter=delimiter, strict=True)
     values = array("d")
     try:
         first = next((row for row in rows if row), [])

@@ -4,7 +4,7 @@ A sentence is a line of a text file, a field of a JSON line, or a cell of a tabl
 top of any of these is unpacked on the way. Blank sentences are passed over.
 """
 
-__all__ = ["locate_splits", "read_sentences", "split_of", "spooled_stdin"]
+__all__ = ["locate_splits", "read_lines", "read_sentences", "split_of", "spooled_stdin"]
 
 import csv
 import gzip
@@ -42,7 +42,7 @@ def read_sentences(path: Path, config: DataConfig) -> Iterator[str]:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"]:
         suffixes.pop()
-    lines = _read_lines(path)
+    lines = read_lines(path)
     match suffixes[-1:]:
         case [".jsonl"]:
             sentences = _json_fields(lines, path, config.field)
@@ -115,7 +115,7 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
     return None
 
 
-def _read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path) -> Iterator[str]:
     try:
         with _open(path) as file:
             for number, line in enumerate(file, start=1):

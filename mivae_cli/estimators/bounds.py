@@ -1,4 +1,4 @@
-r"""Variational lower bounds on mutual information, in nats.
+r"""Variational bounds on mutual information, in nats.
 
 Every bound is a pure function of a score matrix
 
@@ -9,35 +9,90 @@ where :math:`f` is the critic (energy function, Q 1) and :math:`(x_i, z_i)` with
 others stand for draws from the product of the marginals. Rows beyond B are further draws of x,
 from a queue, say.
 
-To add a bound, write a function below.
+All but `jensen_shannon` need of the matrix only its diagonal and the log-mean-exp of the other
+scores of each column: `Scores`. A matrix too large to hold can be reduced to that in blocks.
+
+| function            direction            ceiling    fails by
+| `dual`              lower                none       variance of e^f once I nears log of the pairs
+| `donsker_varadhan`  lower, at large M B  none       over-reporting when the pairs are too few
+| `nwj`               lower                none       the same variance, at a worse xi
+| `tuba`              lower                none       the same variance, per column
+| `interpolated`      lower                log M / alpha, about    bias, as alpha nears 1
+| `infonce`           lower                log M      its ceiling
+| `smile`             neither              none       bias of the clipping, either way
+| `jensen_shannon`    trains a critic; its value is no mutual information
+
+To add a bound, write a function below and name it in `estimate.ESTIMATORS`.
 
 References:
     | (Q n) is equation n of the appendix of Enhancing Variational Autoencoders with Mutual
       Information Neural Estimation for Text Generation (Qian & Cheung, 2019)
     | On Variational Bounds of Mutual Information (Poole et al., 2019)
+    | Mutual Information Neural Estimation (Belghazi et al., 2018)
+    | Understanding the Limitations of Variational Mutual Information Estimators (Song &
+      Ermon, 2020)
 """
 
-__all__ = ["donsker_varadhan", "dual", "infonce", "log_mean_exp_product", "nwj"]
+__all__ = [
+    "Scores",
+    "donsker_varadhan",
+    "dual",
+    "infonce",
+    "interpolated",
+    "jensen_shannon",
+    "log_mean_exp_product",
+    "nwj",
+    "smile",
+    "tuba",
+]
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import softplus
 
 
-def dual(scores: Tensor, log_xi: Tensor | float, clip: float | None = None) -> Tensor:
+class Scores(NamedTuple):
+    """What the bounds need of a score matrix."""
+
+    joint: Tensor  # f(x_j, z_j), with shape (B,)
+    product: Tensor  # log mean over i != j of exp f(x_i, z_j), with shape (B,)
+    rows: int  # M
+
+    @classmethod
+    def of(cls, scores: "Tensor | Scores") -> "Scores":
+        """Reduces a score matrix of shape (M, B); returns what is reduced already as it is."""
+        if isinstance(scores, Scores):
+            return scores
+        rows, columns = scores.shape
+        diagonal = torch.eye(rows, columns, dtype=torch.bool, device=scores.device)
+        product = scores.masked_fill(diagonal, -math.inf).logsumexp(dim=0)
+        return cls(scores.diagonal(), product - math.log(rows - 1), rows)
+
+    @property
+    def log_partition(self) -> Tensor:
+        r"""The log-mean-exp :math:`\log Z` of all product pairs, with shape ()."""
+        return self.product.logsumexp(dim=0) - math.log(len(self.product))
+
+
+def dual(scores: Tensor | Scores, log_xi: Tensor | float, clip: float | None = None) -> Tensor:
     r"""Returns the convex-dual bound (Q 2).
 
     .. math:: I_\xi = \mathbb{E}_{q(x, z)}[f] - \xi \, \mathbb{E}_{q(x) q(z)}[e^f]
         + \log \xi + 1
 
-    Linear in both expectations, hence unbiased on any batch when :math:`\xi` comes from
-    elsewhere. At :math:`\xi = 1 / Z` it is `donsker_varadhan`, its supremum over
+    A lower bound, linear in both expectations, hence unbiased on any batch when :math:`\xi`
+    comes from elsewhere. At :math:`\xi = 1 / Z` it is `donsker_varadhan`, its supremum over
     :math:`\xi`; at :math:`\log \xi = -1` it is `nwj`. Attained, at every :math:`\xi`, by
     :math:`f^* = \log q(z \mid x) / q(z) - \log \xi` (Q 3, Q 4).
 
+    Fails by variance: at :math:`f^*` that of :math:`\xi e^f` is at least :math:`e^I - 1`, so
+    far fewer than :math:`e^I` product pairs seldom show the mass that the bound subtracts.
+
     Arguments:
-        scores: The score matrix, with shape (M, B).
+        scores: The score matrix, with shape (M, B); a clip needs the matrix itself.
         log_xi: The logarithm of the dual variable, with shape ().
         clip: Caps :math:`f + \log \xi` of product pairs. The result is then no bound, only a
             tamer direction for the gradient: never report it.
@@ -45,18 +100,25 @@ def dual(scores: Tensor, log_xi: Tensor | float, clip: float | None = None) -> T
     Returns:
         The bound in nats, with shape ().
     """
-    information = scores + log_xi  # f + log xi approaches the pointwise mutual information
-    product = information if clip is None else information.clamp(max=clip)
-    return information.diagonal().mean() - log_mean_exp_product(product).exp() + 1
+    if clip is not None and isinstance(scores, Tensor):
+        joint, log_partition = (
+            scores.diagonal(),
+            log_mean_exp_product((scores + log_xi).clamp(max=clip)),
+        )
+        return joint.mean() + log_xi + 1 - log_partition.exp()
+    reduced = Scores.of(scores)
+    return reduced.joint.mean() + log_xi + 1 - (reduced.log_partition + log_xi).exp()
 
 
-def donsker_varadhan(scores: Tensor) -> Tensor:
-    r"""Returns the Donsker-Varadhan estimate.
+def donsker_varadhan(scores: Tensor | Scores) -> Tensor:
+    r"""Returns the Donsker-Varadhan estimate, MINE's figure (Belghazi et al., 2018).
 
     .. math:: I_\mathrm{DV} = \mathbb{E}_{q(x, z)}[f] - \log \mathbb{E}_{q(x) q(z)}[e^f]
 
     The log of a finite mean is biased low, so on a batch this estimate is biased *high*: it
-    is a bound only in the limit of many pairs. Report `dual` instead.
+    is a bound only in the limit of many pairs. Report `dual` instead. MINE follows its
+    gradient with a moving average of Z, which is the gradient of `dual` at
+    :math:`\xi = 1 / \mathrm{EMA}(Z)`.
 
     Arguments:
         scores: The score matrix, with shape (M, B).
@@ -64,13 +126,17 @@ def donsker_varadhan(scores: Tensor) -> Tensor:
     Returns:
         The estimate in nats, with shape ().
     """
-    return scores.diagonal().mean() - log_mean_exp_product(scores)
+    reduced = Scores.of(scores)
+    return reduced.joint.mean() - reduced.log_partition
 
 
-def nwj(scores: Tensor) -> Tensor:
+def nwj(scores: Tensor | Scores) -> Tensor:
     r"""Returns the bound of Nguyen, Wainwright & Jordan (2010): `dual` at :math:`\xi = 1/e`.
 
     .. math:: I_\mathrm{NWJ} = \mathbb{E}_{q(x, z)}[f] - e^{-1} \, \mathbb{E}_{q(x) q(z)}[e^f]
+
+    A lower bound without ceiling. Its critic has to learn its own scale, so it is far too low
+    where the critic is fitted for something else.
 
     Arguments:
         scores: The score matrix, with shape (M, B).
@@ -81,11 +147,63 @@ def nwj(scores: Tensor) -> Tensor:
     return dual(scores, -1.0)
 
 
-def infonce(scores: Tensor) -> Tensor:
+def tuba(scores: Tensor | Scores, log_baseline: Tensor) -> Tensor:
+    r"""Returns the bound with a baseline a(z) for each z (Barber & Agakov; Poole et al., 2019).
+
+    .. math:: I_\mathrm{TUBA} = 1 + \mathbb{E}_{q(x, z)}\Big[\log \frac{e^f}{a(z)}\Big]
+        - \mathbb{E}_{q(x) q(z)}\Big[\frac{e^f}{a(z)}\Big]
+
+    A lower bound for every baseline; `dual` with :math:`\xi = 1 / a(z)` depending on z.
+
+    Arguments:
+        scores: The score matrix, with shape (M, B).
+        log_baseline: log a(z_j), with shape (B,).
+
+    Returns:
+        The bound in nats, with shape ().
+    """
+    reduced = Scores.of(scores)
+    product = reduced.product - log_baseline
+    return 1 + (reduced.joint - log_baseline).mean() - product.exp().mean()
+
+
+def interpolated(scores: Tensor | Scores, log_baseline: Tensor, alpha: float) -> Tensor:
+    r"""Returns the bound between `tuba` (alpha = 0) and `infonce` (alpha = 1).
+
+    .. math:: I_\alpha = 1 + \mathbb{E}\Big[\log \frac{e^{f(x_1, z)}}{\alpha m(z) +
+        (1 - \alpha) a(z)}\Big] - \mathbb{E}\Big[\frac{m(z)}{\alpha m(z) +
+        (1 - \alpha) a(z)}\Big], \qquad m(z) = \frac{1}{K} \sum_{i=1}^K e^{f(x_i, z)}
+
+    With K = M - 1: the first expectation over :math:`q(x_1, z) \prod_{i > 1} q(x_i)`, the second
+    over independent x and z (Poole et al., 2019). In the first, the mean over which of the
+    M - 1 other rows is left out is taken inside the logarithm, which can only lower the bound.
+    Trades the variance of the one for the ceiling of the other.
+
+    Arguments:
+        scores: The score matrix, with shape (M, B), M >= 3.
+        log_baseline: log a(z_j), with shape (B,).
+        alpha: The weight of the mean over the batch, from 0 to 1.
+
+    Returns:
+        The bound in nats, with shape ().
+    """
+    reduced = Scores.of(scores)
+    terms = reduced.rows - 1
+    with_joint = torch.logaddexp(
+        reduced.joint - math.log(terms), reduced.product + math.log((terms - 1) / terms)
+    )
+    joint = reduced.joint - _mixed(with_joint, log_baseline, alpha)
+    product = reduced.product - _mixed(reduced.product, log_baseline, alpha)
+    return 1 + joint.mean() - product.exp().mean()
+
+
+def infonce(scores: Tensor | Scores) -> Tensor:
     r"""Returns the InfoNCE bound (van den Oord et al., 2018), which never exceeds log M.
 
     .. math:: I_\mathrm{NCE} = \log M + \frac{1}{B} \sum_{j=1}^B
         \log \frac{e^{s_{jj}}}{\sum_{i=1}^M e^{s_{ij}}}
+
+    A lower bound of low variance. Its ceiling is its failure: near log M it says nothing more.
 
     Arguments:
         scores: The score matrix, with shape (M, B).
@@ -93,12 +211,58 @@ def infonce(scores: Tensor) -> Tensor:
     Returns:
         The estimate in nats, with shape ().
     """
-    return scores.log_softmax(dim=0).diagonal().mean() + math.log(len(scores))
+    joint, product, rows = Scores.of(scores)
+    mean = torch.logaddexp(joint, product + math.log(rows - 1)) - math.log(rows)
+    return (joint - mean).mean()
+
+
+def smile(scores: Tensor, clip: float) -> Tensor:
+    r"""Returns the clipped estimate of Song & Ermon (2020).
+
+    .. math:: I_\tau = \mathbb{E}_{q(x, z)}[f]
+        - \log \mathbb{E}_{q(x) q(z)}[\mathrm{clip}(e^f, e^{-\tau}, e^\tau)]
+
+    Tamer than `donsker_varadhan`, and no bound: clipping from above raises it, from below
+    lowers it, and above about :math:`\tau` nats it over-reports freely. The authors train with
+    `jensen_shannon` and take this as the figure.
+
+    Arguments:
+        scores: The score matrix, with shape (M, B).
+        clip: :math:`\tau`.
+
+    Returns:
+        The estimate in nats, with shape ().
+    """
+    return scores.diagonal().mean() - log_mean_exp_product(scores.clamp(-clip, clip))
+
+
+def jensen_shannon(scores: Tensor) -> Tensor:
+    r"""Returns the Jensen-Shannon objective (Nowozin et al., 2016; Hjelm et al., 2019).
+
+    .. math:: J = -\mathbb{E}_{q(x, z)}[\log(1 + e^{-f})] - \mathbb{E}_{q(x) q(z)}[\log(1 + e^f)]
+
+    Never above 0, and tame: a critic fitted with it nears the pointwise mutual information, at
+    which `dual` with :math:`\log \xi = 0` is tight. The value itself is *not* mutual information.
+
+    Arguments:
+        scores: The score matrix, with shape (M, B).
+
+    Returns:
+        The objective, with shape ().
+    """
+    rows, columns = scores.shape
+    joint = scores.diagonal()
+    product = softplus(scores).sum() - softplus(joint).sum()
+    return -softplus(-joint).mean() - product / (rows * columns - columns)
 
 
 def log_mean_exp_product(scores: Tensor) -> Tensor:
     r"""Returns :math:`\log Z`, the log-mean-exp of the scores off the diagonal, shape ()."""
-    size, columns = scores.shape
-    diagonal = torch.eye(size, columns, dtype=torch.bool, device=scores.device)
-    total = scores.masked_fill(diagonal, -math.inf).flatten().logsumexp(dim=0)
-    return total - math.log(size * columns - columns)
+    return Scores.of(scores).log_partition
+
+
+def _mixed(log_mean: Tensor, log_baseline: Tensor, alpha: float) -> Tensor:
+    """Returns log(alpha m + (1 - alpha) a)."""
+    if alpha in (0.0, 1.0):
+        return log_mean if alpha else log_baseline
+    return torch.logaddexp(log_mean + math.log(alpha), log_baseline + math.log1p(-alpha))
