@@ -1,0 +1,88 @@
+r"""Channels from one x to one z: a uniform with uniform noise, symbols with errors.
+
+Shapes: B pairs, of one dimension each.
+"""
+
+__all__ = ["DiscreteChannel", "UniformNoise"]
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ...errors import ConfigError
+from .sampler import check_probabilities, seeded_generator
+
+
+@dataclass(frozen=True)
+class UniformNoise:
+    r"""x uniform on [0, 1], and z = x + noise, with noise uniform on [-e, e].
+
+    .. math:: I = e - \log 2 e \quad (e \le \tfrac{1}{2}), \qquad I = \frac{1}{4 e}
+        \quad (e \ge \tfrac{1}{2})
+    """
+
+    half_width: float
+    x_dim = z_dim = 1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.half_width < math.inf:
+            raise ConfigError(f"{self} has no noise: its half-width must be above 0, and finite")
+
+    @property
+    def mutual_information(self) -> float:
+        """I(x; z) in nats."""
+        e = self.half_width
+        return e - math.log(2 * e) if e <= 0.5 else 1 / (4 * e)
+
+    def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Returns as many independent pairs, each with shape (size, 1)."""
+        x, noise = torch.rand(2, size, 1, dtype=torch.float64, generator=seeded_generator(seed))
+        return x, x + self.half_width * (2 * noise - 1)
+
+    def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
+        """Returns log q(x, z) / (q(x) q(z)) of paired rows, with shape (B,); it may be -inf."""
+        e = self.half_width
+        overlap = (z + e).clamp(max=1) - (z - e).clamp(min=0)  # 2 e q(z), and 2 e q(z | x) is 1
+        return (-overlap.log()).masked_fill((z - x).abs() > e, -math.inf).squeeze(1)
+
+
+@dataclass(frozen=True)
+class DiscreteChannel:
+    r"""Symbols x and z, drawn as their numbers from 0 on, in a column of floats.
+
+    .. math:: I = \sum_{x, z} q(x, z) \log \frac{q(x, z)}{q(x) \, q(z)}
+
+    Arguments:
+        joint: The table q(x, z): a row for each symbol x, a column for each symbol z.
+    """
+
+    joint: tuple[tuple[float, ...], ...]
+    x_dim = z_dim = 1
+
+    def __post_init__(self) -> None:
+        check_probabilities(self._table, "the entries of the joint table")
+
+    @property
+    def mutual_information(self) -> float:
+        """I(x; z) in nats."""
+        q = self._table
+        product = q.sum(1, keepdim=True) * q.sum(0)
+        return float((q.xlogy(q) - q.xlogy(product)).sum())
+
+    def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Returns as many independent pairs, each with shape (size, 1)."""
+        q, generator = self._table, seeded_generator(seed)
+        cells = torch.multinomial(q.flatten(), size, replacement=True, generator=generator)
+        columns = q.shape[1]
+        return (cells // columns)[:, None].double(), (cells % columns)[:, None].double()
+
+    def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
+        """Returns log q(x, z) / (q(x) q(z)) of paired rows, with shape (B,); it may be -inf."""
+        q, row, column = self._table, x[:, 0].long(), z[:, 0].long()
+        return q[row, column].log() - q.sum(1)[row].log() - q.sum(0)[column].log()
+
+    @property
+    def _table(self) -> Tensor:
+        return torch.tensor(self.joint, dtype=torch.float64)
