@@ -10,14 +10,19 @@ __all__ = [
     "ConcatenatedCriticConfig",
     "CriticConfig",
     "DataConfig",
+    "Direction",
+    "EstimatorName",
     "LSTMDecoderConfig",
     "LSTMEncoderConfig",
     "ModelConfig",
+    "PairNetwork",
     "Pooling",
+    "Profile",
     "RunConfig",
     "SGDConfig",
     "SeparableCriticConfig",
     "TrainingConfig",
+    "Transform",
     "WordTokenizerConfig",
 ]
 
@@ -36,6 +41,30 @@ from pydantic import (
 from .objectives import Objective
 
 Pooling = Literal["last", "mean", "max"]
+
+# What `estimate-mi` measures pairs with
+EstimatorName = Literal[
+    "dual",
+    "mine",
+    "dv",
+    "nwj",
+    "js",
+    "tuba",
+    "interpolated",
+    "infonce",
+    "smile",
+    "leave-one-out",
+    "club",
+    "doe",
+    "ksg",
+    "gaussian",
+    "copula",
+]
+Direction = Literal["lower", "upper", "neither"]
+Profile = Literal["quick", "default", "thorough"]
+Transform = Literal["rank", "standard", "asinh"]
+PairNetwork = Literal["separable", "bilinear", "concatenated"]
+
 Probability = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -116,6 +116,11 @@ def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 
 def read_lines(path: Path) -> Iterator[str]:
+    """Yields the lines of a UTF-8 file, unpacked where it is compressed.
+
+    Raises:
+        DataError: if it cannot be read or is not UTF-8.
+    """
     try:
         with _open(path) as file:
             for number, line in enumerate(file, start=1):

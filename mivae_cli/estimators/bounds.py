@@ -17,7 +17,7 @@ scores of each column: `Scores`. A matrix too large to hold can be reduced to th
 | `donsker_varadhan`  lower, at large M B  none       over-reporting when the pairs are too few
 | `nwj`               lower                none       the same variance, at a worse xi
 | `tuba`              lower                none       the same variance, per column
-| `interpolated`      lower                log M / alpha, about    bias, as alpha nears 1
+| `interpolated`      lower                log M/alpha  both, in part
 | `infonce`           lower                log M      its ceiling
 | `smile`             neither              none       bias of the clipping, either way
 | `jensen_shannon`    trains a critic; its value is no mutual information

@@ -55,7 +55,8 @@ class NormalScores:
         up_to = torch.searchsorted(self.ordered, values, right=True)
         count = self.ordered.shape[1]
         share = (below + up_to).to(samples.dtype) / (2 * count)
-        return torch.special.ndtri(share.clamp(0.5 / count, 1 - 0.5 / count)).T.contiguous()
+        scores: Tensor = torch.special.ndtri(share.clamp(0.5 / count, 1 - 0.5 / count))
+        return scores.T.contiguous()
 
 
 @dataclass(frozen=True)

@@ -11,21 +11,19 @@ Shapes: M rows x, B columns z, X and Z coordinates, H hidden units, m width of t
 the separable network.
 """
 
-__all__ = ["NETWORKS", "Network", "PairCritic", "Transform", "View"]
+__all__ = ["PairCritic", "View"]
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 
+from ..config import PairNetwork, Transform
 from .gaussian import GaussianRatio, NormalScores
 
-Transform = Literal["rank", "standard", "asinh"]
-Network = Literal["separable", "bilinear", "concatenated"]
-NETWORKS: tuple[Network, ...] = ("separable", "bilinear", "concatenated")
 VECTORS = 64  # width of the separable network's vectors
 AT_ONCE = 256  # rows of pairs that the concatenated network takes
 
@@ -61,7 +59,7 @@ class PairCritic(nn.Module):
 
     def __init__(
         self,
-        network: Network,
+        network: PairNetwork,
         x_size: int,
         z_size: int,
         hidden: int,

@@ -16,7 +16,7 @@ References:
     | The Jackknife, the Bootstrap and Other Resampling Plans (Efron, 1982)
 """
 
-__all__ = ["Tally", "interval_without_groups", "tally"]
+__all__ = ["Bound", "Tally", "interval_without_groups", "jackknife", "tally"]
 
 import math
 from collections.abc import Callable, Sequence
