@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from small import write_scenes
 
 from mivae_cli.cli import app, main
-from mivae_cli.estimators import estimate
+from mivae_cli.estimators.fitting import PROFILES
 
 COMMANDS = [
     "train", "eval", "estimate-mi", "sample", "interpolate", "reconstruct", "encode", "presets",
@@ -42,7 +42,7 @@ class Ran:
 
 @pytest.fixture
 def mivae(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> "Mivae":
-    monkeypatch.setattr(estimate, "STEPS", 100)
+    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
     monkeypatch.setenv("COLUMNS", "200")
     return Mivae(capsys, monkeypatch)
 

@@ -10,7 +10,7 @@ import torch
 from small import write_scenes
 
 from mivae_cli.cli import app, main
-from mivae_cli.estimators import estimate
+from mivae_cli.estimators.fitting import PROFILES
 from mivae_cli.resolve import preset_names
 
 ROOT = Path(__file__).parent.parent
@@ -30,7 +30,7 @@ def test_the_readmes_commands_and_code_run_as_they_stand(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(estimate, "STEPS", 100)
+    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
     write_scenes(tmp_path / "corpus.txt", count=200)
     write_scenes(tmp_path / "other.txt", count=30, seed=1)
     assert len(commands()) > 15

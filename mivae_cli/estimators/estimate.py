@@ -1,4 +1,4 @@
-r"""The neural lower bound, honestly: fitted on one split, reported on another.
+r"""The neural lower bound of a model, honestly: fitted on one split, reported on another.
 
 A critic is fitted on encodings of the training split, its stopping point and :math:`\log \xi`
 are chosen on the validation split, both are frozen, and the convex dual (Q 2) is evaluated on
@@ -6,35 +6,30 @@ the test split. There it is linear in two expectations, so its value is an unbia
 a true lower bound on I(x; z) and has an ordinary confidence interval.
 
 Because z depends on x only through the posterior's means and scales, the critic reads these in
-place of the sentence: nothing of I(x; z) is lost.
+place of the sentence: nothing of I(x; z) is lost. It starts from the Gaussian copula of means,
+scales and z, as for any pairs (`pairs`), but sees fresh samples of z at every step.
 
 Shapes: N sentences, B sentences of a batch, Z latent units.
 """
 
 __all__ = ["CriticEstimate", "Encodings", "held_out_dual"]
 
-import copy
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ..config import CriticConfig, SeparableCriticConfig
-from ..metrics import mean_interval
+from ..config import Profile
 from ..models.latent import DiagonalGaussian
-from .bounds import donsker_varadhan, log_mean_exp_product
-from .term import MutualInformationTerm
+from .bounds import dual
+from .fitting import PROFILES, Source, fit_critic
+from .gaussian import GaussianRatio
+from .pair_critics import PairCritic, View
+from .tally import interval_without_groups, tally
 
-Critic = Callable[[Tensor, Tensor], Tensor]
-BATCH = 512
-STEPS = 2000
-CHECK_EVERY = 100  # steps between two looks at the validation split
-PATIENCE = 6  # looks without improvement before stopping
-MAX_NORM = 5.0
-VALIDATION_SENTENCES = 4096  # all their pairs are scored at once
-BLOCK = 2048  # rows of the test split's score matrix held at a time
+MOST_VALID = 4_096  # sentences, of which all pairs are scored
+MOST_TEST = 10_000
 
 
 @dataclass(frozen=True)
@@ -62,95 +57,53 @@ class CriticEstimate:
     ci_high: float
     log_xi: float
     n: int
+    unseen: float  # share of sentences that score above all product pairs: see `tally.Tally`
 
 
 def held_out_dual(
-    train: Encodings, valid: Encodings, test: Encodings, seed: int
+    train: Encodings,
+    valid: Encodings,
+    test: Encodings,
+    seed: int,
+    profile: Profile = "default",
 ) -> CriticEstimate | None:
     """Fits a critic and returns the dual bound on the test split.
 
     Arguments:
         train: What the critic is fitted on; its samples are drawn afresh for every batch.
         valid: What the stopping point and the dual variable are chosen on.
-        test: What the bound is reported on.
+        test: What the bound is reported on, all pairs of its first 10,000 sentences.
         seed: Seeds the critic's weights and the draws; other random states stay as they are.
+        profile: How long and how wide the critic is fitted.
 
     Returns:
         The estimate; None where a split has a single sentence, which makes no product pair.
     """
     if min(len(train), len(valid), len(test)) < 2:
         return None
+    plan = PROFILES[profile]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        view = _View(train)
-        critic = _fit(train, valid, view)
-        with torch.inference_mode():
-            chosen = slice(VALIDATION_SENTENCES)
-            log_xi = -float(log_mean_exp_product(critic(*view(valid, chosen))))
-            return _report(critic, *view(test, slice(None)), log_xi)
+        view = View.fit(_features(train), train.z.double(), "rank")
+        features, z = view(_features(train), train.z.double())
+        enough = len(train) > 2 * (features.shape[1] + z.shape[1])
+        start = GaussianRatio.fit(features, z) if enough else None
+
+        def fresh(rows: Tensor) -> tuple[Tensor, Tensor]:
+            return features[rows], view.of_z(train.posterior[rows].rsample().double())
+
+        chosen, reported = (
+            view(_features(split)[:most], split.z[:most].double())
+            for split, most in ((valid, MOST_VALID), (test, MOST_TEST))
+        )
+        critic = PairCritic("separable", features.shape[1], z.shape[1], plan.hidden, start)
+        fitted = fit_critic(critic, Source(len(train), fresh), chosen, "dual", plan)
+        log_xi = -float(tally(fitted.scores, *chosen).scores.log_partition)
+        found = tally(fitted.scores, *reported)
+    interval = interval_without_groups(found, partial(dual, log_xi=log_xi))
+    return CriticEstimate(*interval, log_xi, len(found), found.unseen)
 
 
-class _View:
-    """Standardises what the critic reads; mutual information does not change by it."""
-
-    def __init__(self, train: Encodings) -> None:
-        parameters = train.posterior.parameters()
-        self.centre, self.spread = parameters.mean(dim=0), parameters.std(dim=0) + 1e-6
-        self.z_centre, self.z_spread = train.z.mean(dim=0), train.z.std(dim=0) + 1e-6
-
-    def __call__(
-        self, encodings: Encodings, chosen: Tensor | slice, fresh: bool = False
-    ) -> tuple[Tensor, Tensor]:
-        posterior = encodings.posterior[chosen]
-        z = posterior.rsample() if fresh else encodings.z[chosen]
-        features = (posterior.parameters() - self.centre) / self.spread
-        return features, (z - self.z_centre) / self.z_spread
-
-
-def _fit(train: Encodings, valid: Encodings, view: _View) -> nn.Module:
-    """Ascends the dual on the training split, and keeps the critic that does best on validation."""
-    config = CriticConfig(
-        network=SeparableCriticConfig(hidden_size=256, score_size=128), queue_size=0
-    )
-    features, latents = 2 * train.z.shape[1], train.z.shape[1]
-    term = MutualInformationTerm(config, features, latents)
-    optimizer = torch.optim.Adam(term.critic.parameters(), lr=config.learning_rate, fused=True)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    held_out = view(valid, slice(VALIDATION_SENTENCES))
-    best, kept, worse = -math.inf, copy.deepcopy(term.critic), 0
-    for step in range(1, STEPS + 1):
-        rows = torch.randperm(len(train))[:BATCH]
-        term.ascend(*view(train, rows, fresh=True), optimizer, MAX_NORM)
-        schedule.step()
-        if step % CHECK_EVERY:
-            continue
-        with torch.inference_mode():
-            value = float(donsker_varadhan(term.critic(*held_out)))
-        if value > best:
-            best, kept, worse = value, copy.deepcopy(term.critic), 0
-        else:
-            worse += 1
-        if worse >= PATIENCE:
-            break
-    return kept
-
-
-def _report(critic: Critic, features: Tensor, z: Tensor, log_xi: float) -> CriticEstimate:
-    r"""Evaluates the frozen bound over all pairs of the test split.
-
-    The product term is a two-sample mean over pairs (i, j). Its first-order terms are the row
-    and column means r_i and c_i of :math:`\xi e^{f_{ij}}`, so the bound behaves like the mean
-    over sentences of :math:`f_{ii} + \log \xi + 1 - r_i - c_i + \bar r`, which gives the interval.
-    """
-    count = len(z)
-    joint = torch.empty(count, dtype=torch.float64)
-    rows, columns = torch.zeros_like(joint), torch.zeros_like(joint)
-    for part in torch.arange(count).split(BLOCK):
-        information = critic(features[part], z).double() + log_xi  # (rows, N)
-        joint[part] = information[torch.arange(len(part)), part]
-        ratios = information.exp()
-        ratios[torch.arange(len(part)), part] = 0.0
-        rows[part] = ratios.sum(dim=1) / (count - 1)
-        columns += ratios.sum(dim=0) / (count - 1)
-    interval = mean_interval(joint + 1 - rows - columns + rows.mean())
-    return CriticEstimate(interval.value, interval.low, interval.high, log_xi, count)
+def _features(encodings: Encodings) -> Tensor:
+    """Returns the means and log scales, with shape (N, 2 Z), in double precision."""
+    return encodings.posterior.parameters().double()

@@ -171,8 +171,10 @@ def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:
 def _whitening(centred: Tensor) -> Tensor:
     """Returns the map to uncorrelated coordinates of variance 1, with shape (X, rank)."""
     covariance = centred.T @ centred / (len(centred) - 1)
-    scales = covariance.diagonal().sqrt().clamp_min(1e-300)  # units must not decide the rank
-    variances, vectors = torch.linalg.eigh(covariance / scales / scales[:, None])
+    scales = covariance.diagonal().sqrt()  # units must not decide the rank
+    varies = centred.amax(dim=0) > centred.amin(dim=0)  # rounding gives constants a variance
+    weights = torch.where(varies, 1 / scales, torch.zeros_like(scales))
+    variances, vectors = torch.linalg.eigh(covariance * weights * weights[:, None])
     kept = variances > NEGLIGIBLE * variances[-1]
-    whitening: Tensor = vectors[:, kept] * variances[kept].rsqrt() / scales[:, None]
+    whitening: Tensor = vectors[:, kept] * variances[kept].rsqrt() * weights[:, None]
     return whitening
