@@ -113,12 +113,10 @@ def measure(
     densities = aggregated_posterior(reading.posterior, reading.z)
     by_length = torch.from_numpy(store.lengths.copy()).argsort(stable=True)
     batched = batched_empirical(reading.posterior[by_length], reading.z[by_length], size)
-    leave_one_out = mean_interval(densities.leave_one_out_terms)
+    leave_one_out = densities.leave_one_out()
     mi = MutualInformation(
-        known_posterior=Estimate.of(
-            mean_interval(densities.empirical_terms), count, math.log(count)
-        ),
-        leave_one_out=Estimate.of(leave_one_out, count, None) if count > 1 else None,
+        known_posterior=Estimate.of(densities.empirical(), count, math.log(count)),
+        leave_one_out=None if leave_one_out is None else Estimate.of(leave_one_out, count, None),
         batch32=Estimate.of(mean_interval(batched), size, math.log(size)),
         dual=None if fitting is None else _dual(model, reading, fitting, seed),
     )

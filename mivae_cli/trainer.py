@@ -193,7 +193,7 @@ class Trainer:
         if self.model.latent_size:
             densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
             mi = float(densities.empirical_terms.mean())
-            ceiling = math.log(len(densities.own))
+            ceiling = math.log(len(densities))
 
         settled = self.state.epoch >= min(
             self.config.objective.settled, self.config.training.epochs

@@ -1,44 +1,70 @@
 r"""Mutual information from a known posterior: no critic, exact up to Monte Carlo.
 
-Encode N sentences, draw :math:`z_i \sim q(z \mid x_i)`, and let
-:math:`\ell_{ij} = \log q(z_i \mid x_j)`. Then, in nats,
+Encode N sentences, draw :math:`z_j \sim q(z \mid x_j)`, and let the score matrix of `bounds` be
+:math:`\ell_{ij} = \log q(z_j \mid x_i)`. Then, in nats,
 
-| empirical       :math:`I_N = \frac{1}{N} \sum_i [\ell_{ii} - \log \frac{1}{N} \sum_j e^{\ell_{ij}}]`
-| leave-one-out   the same with :math:`\frac{1}{N - 1} \sum_{j \ne i}`
+| empirical       :math:`I_N = \frac{1}{N} \sum_j [\ell_{jj} - \log \frac{1}{N} \sum_i e^{\ell_{ij}}]`
+| leave-one-out   the same with :math:`\frac{1}{N - 1} \sum_{i \ne j}`
 
-The empirical value is the mutual information of z with the choice among these N sentences,
-never above log N, and in expectation a lower bound on the population's. The leave-one-out
-value is an upper bound on the population's in expectation; it grows without limit where
-posteriors do not overlap.
+The empirical value is `bounds.infonce` at the best critic there is. It has two readings
+(`THESE_SENTENCES`, `THE_POPULATION`): the mutual information of z with the choice among these N
+sentences, and, in expectation, a lower bound on that of the population they come from. The
+leave-one-out value is an upper bound on the population's in expectation; it grows without limit
+where posteriors do not overlap.
 
-Shapes: N sentences, Z latent units.
+Intervals are the jackknife's (`tally`) and speak of other sentences from the same population:
+each :math:`x_i` enters the mixture under every z, so terms of a plain mean would not be
+independent. Several draws of z for each x make the Monte-Carlo part smaller, not that of the
+sentences.
+
+Shapes: N sentences, S draws of z for each, Z latent units.
 
 References:
     | ELBO surgery (Hoffman & Johnson, 2016)
     | On Variational Bounds of Mutual Information (Poole et al., 2019), for leave-one-out
 """
 
-__all__ = ["AggregatedPosterior", "aggregated_posterior", "batched_empirical"]
+__all__ = [
+    "THESE_SENTENCES",
+    "THE_POPULATION",
+    "AggregatedPosterior",
+    "aggregated_posterior",
+    "batched_empirical",
+]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ..metrics import Interval
 from ..models.latent import LOG_2_PI, DiagonalGaussian, standard_normal_log_prob
+from .bounds import Scores, infonce
+from .tally import Bound, Tally, interval_without_groups, jackknife, tally
 
-BLOCK = 1024  # rows and columns of the matrix of log-densities held at a time
+THESE_SENTENCES = (
+    "these N sentences: what z tells of the choice among them; exact up to the draws of z, "
+    "at most ln N"
+)
+THE_POPULATION = (
+    "the population they come from: the same value is a lower bound in expectation, "
+    "leave-one-out an upper one"
+)
 
 
 @dataclass(frozen=True)
 class AggregatedPosterior:
-    r"""Log-densities of z_i in nats, each with shape (N,), in double precision."""
+    r"""Log-densities of :math:`z_j` in nats, means over its S draws, in double precision."""
 
-    own: Tensor  # log q(z_i | x_i)
-    mixture: Tensor  # log 1/N sum_j q(z_i | x_j)
-    others: Tensor  # log 1/(N - 1) sum_{j != i} q(z_i | x_j); -inf where N = 1
-    prior: Tensor  # log p(z_i)
+    own: Tensor  # log q(z_j | x_j), with shape (N,)
+    mixture: Tensor  # log 1/N sum_i q(z_j | x_i), with shape (N,)
+    others: Tensor  # log 1/(N - 1) sum_{i != j} q(z_j | x_i); -inf where N = 1, with shape (N,)
+    prior: Tensor  # log p(z_j), with shape (N,)
+    pairs: Tally  # of the score matrix
+
+    def __len__(self) -> int:
+        return len(self.own)
 
     @property
     def empirical_terms(self) -> Tensor:
@@ -60,41 +86,42 @@ class AggregatedPosterior:
         """Terms of KL(q(z) || p(z)): rate less empirical value, exactly, with shape (N,)."""
         return self.mixture - self.prior
 
+    def empirical(self) -> Interval:
+        """Returns the empirical value with its jackknife interval; a point where N = 1."""
+        return self._interval(infonce, self.empirical_terms)
+
+    def leave_one_out(self) -> Interval | None:
+        """Returns the leave-one-out value with its jackknife interval; none where N = 1."""
+        if len(self) == 1:
+            return None
+        return self._interval(_leave_one_out, self.leave_one_out_terms)
+
+    def _interval(self, bound: Bound, terms: Tensor) -> Interval:
+        if len(self) < 3:  # without one of two sentences, no pair is left: its term is taken out
+            return jackknife(float(terms.mean()), terms.flip(0).tolist())
+        return interval_without_groups(self.pairs, bound)
+
 
 def aggregated_posterior(posterior: DiagonalGaussian, z: Tensor) -> AggregatedPosterior:
     r"""Returns the log-densities of z under own, aggregated and prior distributions.
 
-    The exponent expands into three matrix products,
-
-    .. math:: \sum_k \frac{(z_k - \mu_k)^2}{\sigma_k^2} = z^2 \cdot \sigma^{-2}
-        - 2 z \cdot \mu \sigma^{-2} + 1 \cdot \mu^2 \sigma^{-2},
-
-    taken block by block with a streamed log-sum-exp: O(N^2 Z) work in O(N Z) memory.
+    O(S N^2 Z) work in O(S N (Z + G)) memory, with the G groups of the jackknife.
 
     Arguments:
         posterior: The N posteriors.
-        z: One sample of each, with shape (N, Z).
+        z: One draw of each, with shape (N, Z), or S of each, with shape (S, N, Z).
     """
-    posterior, z = posterior.double(), z.double()  # the expansion cancels digits
-    count = len(z)
-    precision = (-2 * posterior.log_scale).exp()  # (N, Z)
-    weighted = posterior.mean * precision
-    constant = (posterior.mean * weighted + 2 * posterior.log_scale + LOG_2_PI).sum(dim=-1)
-    right = torch.cat([precision, -2 * weighted], dim=-1)  # (N, 2 Z)
-    left = torch.cat([z.square(), z], dim=-1)  # (N, 2 Z)
-
-    own = posterior.log_prob(z)
-    total = torch.full_like(own, -math.inf)  # log sum over j != i
-    for rows in torch.arange(count, device=z.device).split(BLOCK):
-        for columns in torch.arange(count, device=z.device).split(BLOCK):
-            block = -0.5 * (left[rows] @ right[columns].T + constant[columns])
-            block = block.masked_fill(rows[:, None] == columns, -math.inf)
-            total[rows] = torch.logaddexp(total[rows], block.logsumexp(dim=1))
+    posterior, z = posterior.double(), z.double()
+    count = len(posterior)
+    own = posterior.log_prob(z).reshape(-1, count)  # (S, N)
+    pairs = replace(tally(_log_prob, *_features(posterior, z)), joint=own.flatten())
+    total = pairs.partial.logsumexp(dim=0).view_as(own)  # log sum over i != j
     return AggregatedPosterior(
-        own=own,
-        mixture=torch.logaddexp(total, own) - math.log(count),
-        others=total - math.log(max(1, count - 1)),
-        prior=standard_normal_log_prob(z),
+        own=own.mean(dim=0),
+        mixture=torch.logaddexp(total, own).mean(dim=0) - math.log(count),
+        others=total.mean(dim=0) - math.log(max(1, count - 1)),
+        prior=standard_normal_log_prob(z).reshape(-1, count).mean(dim=0),
+        pairs=pairs,
     )
 
 
@@ -106,13 +133,44 @@ def batched_empirical(posterior: DiagonalGaussian, z: Tensor, size: int = 32) ->
 
     Arguments:
         posterior: The N posteriors, in the order that makes the batches.
-        z: One sample of each, with shape (N, Z).
+        z: One draw of each, with shape (N, Z).
         size: Sentences a batch; a smaller rest is left out unless it is all there is.
 
     Returns:
         One value a batch, with shape (N // size,).
     """
-    batches = max(1, len(z) // size)
-    parts = [slice(start * size, (start + 1) * size) for start in range(batches)]
-    values = [aggregated_posterior(posterior[part], z[part]).empirical_terms for part in parts]
-    return torch.stack([terms.mean() for terms in values])
+    size = min(size, len(z))
+    kept = slice(len(z) // size * size)
+    x, z = _features(posterior[kept].double(), z[kept].double())
+    scores = _log_prob(x.unflatten(0, (-1, size)), z.unflatten(0, (-1, size)))
+    terms = scores.diagonal(dim1=-2, dim2=-1) - scores.logsumexp(dim=-2)
+    return terms.mean(dim=-1) + math.log(size)
+
+
+def _features(posterior: DiagonalGaussian, z: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Returns vectors of x and z whose inner products are the log-densities.
+
+    .. math:: -2 \ell = z^2 \cdot \sigma^{-2} - 2 z \cdot \mu \sigma^{-2}
+        + 1 \cdot (\mu^2 \sigma^{-2} + 2 \log \sigma + \log 2 \pi)
+
+    summed over latent units. The squares nearly cancel: hence double precision, and an origin
+    in the middle of the means.
+
+    Returns:
+        Those of x, with shape (N, 2 Z + 1), and of z, with shape (S N, 2 Z + 1).
+    """
+    centre = posterior.mean.mean(dim=0)
+    mean, z = posterior.mean - centre, (z - centre).flatten(0, -2)
+    precision = (-2 * posterior.log_scale).exp()
+    constant = mean.square() * precision + 2 * posterior.log_scale + LOG_2_PI
+    of_x = torch.cat([precision, -2 * mean * precision, constant.sum(-1, keepdim=True)], dim=-1)
+    return -0.5 * of_x, torch.cat([z.square(), z, torch.ones_like(z[:, :1])], dim=-1)
+
+
+def _log_prob(of_x: Tensor, of_z: Tensor) -> Tensor:
+    """Returns all pairs' log q(z | x), from (..., M, 2 Z + 1) and (..., B, ...): (..., M, B)."""
+    return of_x @ of_z.mT
+
+
+def _leave_one_out(scores: Scores) -> Tensor:
+    return (scores.joint - scores.product).mean()
