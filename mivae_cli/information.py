@@ -9,10 +9,8 @@ All in nats; N sentences.
 """
 
 __all__ = [
-    "Estimate",
+    "Figure",
     "Information",
-    "MIEstimate",
-    "MIReport",
     "MutualInformation",
     "measure",
     "report",
@@ -20,23 +18,32 @@ __all__ = [
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
+from .config import Direction, Profile
 from .data.store import TokenStore
+from .estimators import Estimate, Recommendation, Report
 from .estimators.estimate import CriticEstimate, Encodings, held_out_dual
-from .estimators.known_posterior import aggregated_posterior, batched_empirical
+from .estimators.known_posterior import (
+    THE_POPULATION,
+    THESE_SENTENCES,
+    aggregated_posterior,
+    batched_empirical,
+)
+from .estimators.records import clock
+from .estimators.tally import missing_pairs
 from .metrics import Interval, mean_interval
 from .models.vae import VAE
 from .reading import Reading, posteriors, read
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
 BATCH = 32  # the batches of He et al. (2019)
+NEAR_CEILING = 0.1  # nats
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Figure:
     """A figure with its 95 % interval, the sentences n behind it, and where it must stop."""
 
     value: float
@@ -46,7 +53,7 @@ class Estimate:
     ceiling: float | None  # log n; none for an upper bound
 
     @classmethod
-    def of(cls, interval: Interval, n: int, ceiling: float | None) -> "Estimate":
+    def of(cls, interval: Interval, n: int, ceiling: float | None) -> "Figure":
         """Adds what an interval does not say."""
         return cls(interval.value, interval.low, interval.high, n, ceiling)
 
@@ -55,9 +62,9 @@ class Estimate:
 class MutualInformation:
     """I(x; z) by routes that should agree; its fields are keys of the evaluation's JSON form."""
 
-    known_posterior: Estimate
-    leave_one_out: Estimate | None  # none for a single sentence
-    batch32: Estimate
+    known_posterior: Figure
+    leave_one_out: Figure | None  # none for a single sentence
+    batch32: Figure
     dual: CriticEstimate | None  # none where there is nothing to fit a critic on
 
 
@@ -70,35 +77,13 @@ class Information:
     rate: float  # from the samples that the others use
 
 
-@dataclass(frozen=True)
-class MIEstimate:
-    """One row of a report; what does not apply is None."""
-
-    estimator: str
-    value: float
-    ci_low: float | None
-    ci_high: float | None
-    direction: Literal["lower", "upper", "neither"]
-    ceiling: float | None
-    held_out: bool
-
-
-@dataclass(frozen=True)
-class MIReport:
-    """Estimates side by side; its fields are the keys of the JSON form."""
-
-    estimates: list[MIEstimate]
-    n: int
-    z_dim: int
-    unit: str = "nats"
-
-
 def measure(
     model: VAE,
     store: TokenStore,
     reading: Reading,
     fitting: tuple[TokenStore, TokenStore] | None,
     seed: int,
+    draws: int = 1,
 ) -> Information:
     """Returns all that can be said of I(x; z) on the sentences of a store.
 
@@ -108,16 +93,21 @@ def measure(
         reading: The model's reading of them.
         fitting: Training and validation sentences for the critic of the dual bound.
         seed: Seeds every draw.
+        draws: Of z for each sentence; more make the Monte-Carlo part of the figures smaller.
     """
     count, size = len(store), min(BATCH, len(store))
-    densities = aggregated_posterior(reading.posterior, reading.z)
+    z = reading.z
+    if draws > 1:
+        generator = torch.Generator().manual_seed(seed)
+        z = torch.stack([reading.posterior.rsample(generator) for _ in range(draws)])
+    densities = aggregated_posterior(reading.posterior, z)
     by_length = torch.from_numpy(store.lengths.copy()).argsort(stable=True)
     batched = batched_empirical(reading.posterior[by_length], reading.z[by_length], size)
     leave_one_out = densities.leave_one_out()
     mi = MutualInformation(
-        known_posterior=Estimate.of(densities.empirical(), count, math.log(count)),
-        leave_one_out=None if leave_one_out is None else Estimate.of(leave_one_out, count, None),
-        batch32=Estimate.of(mean_interval(batched), size, math.log(size)),
+        known_posterior=Figure.of(densities.empirical(), count, math.log(count)),
+        leave_one_out=None if leave_one_out is None else Figure.of(leave_one_out, count, None),
+        batch32=Figure.of(mean_interval(batched), size, math.log(size)),
         dual=None if fitting is None else _dual(model, reading, fitting, seed),
     )
     return Information(
@@ -128,35 +118,69 @@ def measure(
 
 
 def report(
-    model: VAE, store: TokenStore, fitting: tuple[TokenStore, TokenStore], seed: int = 0
-) -> MIReport:
-    """Returns the estimates of I(x; z) on the sentences of a store, side by side."""
-    found = measure(model, store, read(model, store, seed), fitting, seed)
-    known, upper, dual = found.mi.known_posterior, found.mi.leave_one_out, found.mi.dual
-    rows = [_row("known-posterior", known, "lower", known.ceiling)]
+    model: VAE,
+    store: TokenStore,
+    fitting: tuple[TokenStore, TokenStore],
+    seed: int = 0,
+    profile: Profile = "default",
+    draws: int = 1,
+) -> Report:
+    """Returns the estimates of I(x; z) on the sentences of a store, side by side.
+
+    The known posterior's is the one to quote: it is exact but for the draws of z.
+
+    Arguments:
+        model: A model with a latent.
+        store: The sentences.
+        fitting: Training and validation sentences for the critic of the dual bound.
+        seed: Seeds every draw.
+        profile: How long and how wide that critic is fitted.
+        draws: Of z for each sentence, for all but the dual.
+    """
+    with clock() as reading_seconds:
+        reading = read(model, store, seed)
+        found = measure(model, store, reading, None, seed, draws)
+    with clock() as fitting_seconds:
+        dual = _dual(model, reading, fitting, seed, profile)
+    known, upper, batched = found.mi.known_posterior, found.mi.leave_one_out, found.mi.batch32
+    seconds = reading_seconds()
+    best = _row("known-posterior", known, "lower", seconds)
+    rows = [best]
     if upper is not None:
-        rows.append(_row("leave-one-out", upper, "upper"))
+        rows.append(_row("leave-one-out", upper, "upper", seconds))
     if dual is not None:
-        rows.append(_row("dual", dual, "lower"))
+        doubts = missing_pairs(dual.unseen, dual.n)
+        interval = dual.value, dual.ci_low, dual.ci_high
+        rows.append(Estimate("dual", *interval, "lower", None, True, fitting_seconds(), doubts))
+    rows.append(_row(f"batch{batched.n}", batched, "lower", seconds))
     split = found.rate - found.kl_aggregated_prior
     name = "rate - KL(q(z)||p(z))"
-    rows.append(MIEstimate(name, split, None, None, "lower", known.ceiling, held_out=True))
-    return MIReport(rows, len(store), model.latent_size)
-
-
-def _row(
-    name: str,
-    found: Estimate | CriticEstimate,
-    direction: Literal["lower", "upper"],
-    ceiling: float | None = None,
-) -> MIEstimate:
-    return MIEstimate(
-        name, found.value, found.ci_low, found.ci_high, direction, ceiling, held_out=True
+    rows.append(Estimate(name, split, None, None, "lower", known.ceiling, True, seconds))
+    reason = "exact but for the draws of z; no critic, nothing fitted"
+    if best.warnings:
+        reason = "the most that so few sentences can show"
+    notes = [f"known-posterior of {THESE_SENTENCES}", f"known-posterior of {THE_POPULATION}"]
+    return Report(
+        Recommendation.of(best, reason), rows, len(store), None, model.latent_size, notes=notes
     )
 
 
+def _row(name: str, found: Figure, direction: Direction, seconds: float) -> Estimate:
+    warnings = []
+    if found.ceiling is not None and found.ceiling - found.value < NEAR_CEILING:
+        warnings.append(
+            f"at its ceiling, ln {found.n:,} = {found.ceiling:.2f}: the true value may be higher"
+        )
+    interval = found.value, found.ci_low, found.ci_high
+    return Estimate(name, *interval, direction, found.ceiling, True, seconds, warnings)
+
+
 def _dual(
-    model: VAE, reading: Reading, fitting: tuple[TokenStore, TokenStore], seed: int
+    model: VAE,
+    reading: Reading,
+    fitting: tuple[TokenStore, TokenStore],
+    seed: int,
+    profile: Profile = "default",
 ) -> CriticEstimate | None:
     train, valid = (posteriors(model, split) for split in fitting)
     if len(train) > FIT_SENTENCES:
@@ -167,4 +191,5 @@ def _dual(
         Encodings.draw(valid, seed),
         Encodings(reading.posterior, reading.z),
         seed,
+        profile,
     )

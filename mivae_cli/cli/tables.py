@@ -1,19 +1,31 @@
 """Records as tables."""
 
-__all__ = ["dry_run_table", "estimates_table", "evaluation_table", "validation_line"]
+__all__ = [
+    "demos_table",
+    "dry_run_table",
+    "estimates_table",
+    "evaluation_table",
+    "validation_line",
+]
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from rich import box
+from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from ..config import Direction
+from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
 from ..evaluation import Evaluation
-from ..information import Estimate, MIReport
+from ..information import Figure
 from ..trainer import Validation
 
 NEAR_CEILING = 0.1  # nats
+DIRECTIONS: dict[Direction, str] = {"lower": "lower bound", "upper": "upper bound", "neither": ""}
 
 
 def evaluation_table(evaluation: Evaluation, title: str) -> Table:
@@ -62,24 +74,63 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def estimates_table(report: MIReport, title: str) -> Table:
-    """Shows estimates of mutual information side by side."""
-    table = _table(
-        title, f"{_count(report.n, 'sentence')}, {_count(report.z_dim, 'latent unit')}, in nats"
-    )
+def estimates_table(report: Report, title: str, truth: float | None = None) -> RenderableType:
+    """Shows estimates of mutual information side by side, and which one to quote."""
+    recommended = report.recommended
+    table = _table(title, "")
     table.add_column("estimator")
-    table.add_column("I(x; z)", justify="right")
+    table.add_column("nats", justify="right")
     table.add_column("95 % interval", justify="right")
+    table.add_column("bits", justify="right")
     table.add_column("direction")
-    table.add_column("", style="dim")
-    for estimate in report.estimates:
+    table.add_column("held out")
+    table.add_column("ceiling", justify="right")
+    table.add_column("s", justify="right", style="dim")
+    for row in report.estimates:
+        chosen = recommended is not None and row.estimator == recommended.estimator
         table.add_row(
-            escape(estimate.estimator),
-            f"{estimate.value:.3f}",
-            "" if estimate.ci_low is None else f"{estimate.ci_low:.3f} … {estimate.ci_high:.3f}",
-            {"lower": "lower bound", "upper": "upper bound", "neither": ""}[estimate.direction],
-            _ceiling_note(estimate.value, estimate.ceiling),
+            escape(row.estimator),
+            _nats(row.value),
+            "" if row.ci_low is None else f"{_nats(row.ci_low)} … {_nats(row.ci_high)}",
+            _nats(row.value / math.log(2)),
+            DIRECTIONS[row.direction],
+            "yes" if row.held_out else "no",
+            "" if row.ceiling is None else f"{row.ceiling:.2f}",
+            "" if row.seconds is None else f"{row.seconds:.1f}",
+            style="bold" if chosen else None,
         )
+    return Group(table, *_remarks(report, truth))
+
+
+def _remarks(report: Report, truth: float | None) -> list[Text]:
+    """Returns what stands below the estimates."""
+    size = f"{report.n:,} pairs, {report.x_dim} x {report.z_dim} dimensions"
+    if report.x_dim is None:
+        size = f"{_count(report.n, 'sentence')}, {_count(report.z_dim, 'latent unit')}"
+    lines = [size if truth is None else f"{size}; the truth is {truth:.3f} nats"]
+    if (best := report.recommended) is not None:
+        interval = "" if best.ci_low is None else f" [{_nats(best.ci_low)}, {_nats(best.ci_high)}]"
+        lines.append(f"recommended: {best.estimator}, {_nats(best.value)}{interval} nats")
+        lines.append(f"  {best.reason}")
+    if report.p_value is not None:
+        lines.append(f"independence: p = {report.p_value:.3g}, by permutation of the test pairs")
+    lines += [f"{row.estimator}: {text}" for row in report.estimates for text in row.warnings]
+    lines += [*report.warnings, *report.notes]
+    return [Text(line) for line in lines]
+
+
+def demos_table(
+    rows: Sequence[tuple[str, int, int, float]], descriptions: Mapping[str, str]
+) -> Table:
+    """Shows the pairs of known information: name, dimensions and nats."""
+    table = _table("pairs of known mutual information", "")
+    table.add_column("name")
+    table.add_column("x", justify="right")
+    table.add_column("z", justify="right")
+    table.add_column("nats", justify="right")
+    table.add_column("")
+    for name, x_dim, z_dim, nats in rows:
+        table.add_row(name, str(x_dim), str(z_dim), f"{nats:.3f}", escape(descriptions[name]))
     return table
 
 
@@ -106,7 +157,7 @@ def validation_line(record: Validation, epochs: int, latent_units: int) -> str:
 
 
 def _estimate_row(
-    name: str, estimate: Estimate | CriticEstimate, ceiling: float | None, remark: str
+    name: str, estimate: Figure | CriticEstimate, ceiling: float | None, remark: str
 ) -> tuple[str, str, str, str]:
     margin = (estimate.ci_high - estimate.ci_low) / 2
     at = _ceiling_note(estimate.value, ceiling)
@@ -119,6 +170,10 @@ def _ceiling_note(value: float, ceiling: float | None) -> str:
     if ceiling - value < NEAR_CEILING:
         return f"at its ceiling, {ceiling:.2f}: the true value may be higher"
     return f"ceiling {ceiling:.2f}"
+
+
+def _nats(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}" if abs(value) < 1e4 else f"{value:.1e}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -20,9 +20,8 @@ Shapes: N pairs, X and Z coordinates.
 __all__ = ["estimate_mutual_information"]
 
 import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -44,15 +43,14 @@ from .fitting import ALPHA, PROFILES, Ascent, Fitted, Plan, Source, fit_critic
 from .gaussian import GaussianRatio, NormalScores, gaussian
 from .neighbours import ksg
 from .pair_critics import PairCritic, View
-from .records import Estimate, Recommendation, Report
-from .tally import Bound, Tally, interval_without_groups, jackknife, tally
+from .records import Estimate, Recommendation, Report, clock
+from .tally import Bound, Tally, interval_without_groups, jackknife, missing_pairs, tally
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 MOST_TEST, MOST_VALID = 10_000, 4_096  # all of their pairs are scored: quadratic work
 MOST_MATRIX = 4_096  # test pairs whose matrix is held whole
 SMILE_CLIP = 5.0
 STANDARD_ERRORS = 3.0  # by which learning must improve on the copula
-UNSEEN = 0.1  # nats of over-reporting, expected from product pairs that are missing
 KSG_DIMENSIONS = 10  # of x and z together, above which k-NN reads far too low
 NEAR_ONE = 1 - 1e-9  # a squared correlation that stands for a deterministic relation
 
@@ -126,6 +124,8 @@ def estimate_mutual_information(
         DataError: These are not samples that can be measured.
         ConfigError: An estimator is named twice, or k is out of range.
     """
+    if unknown := sorted(set(estimators) - set(PRECEDENCE)):
+        raise ConfigError(f"there is no estimator '{unknown[0]}': {', '.join(PRECEDENCE)}")
     if len(set(estimators)) < len(estimators):
         raise ConfigError(f"an estimator is named twice: {', '.join(estimators)}")
     pairs, warnings = check_pairs(x, z, names)
@@ -136,7 +136,7 @@ def estimate_mutual_information(
         samples = torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)
         bench = _Bench(*samples, profile, transform, network, neighbours, seed)
         if estimators:
-            rows = [bench.row(name) for name in estimators]
+            rows = _contradicted([bench.row(name) for name in estimators])
             recommended = _first(rows)
         else:
             rows, recommended = _automatic(bench)
@@ -189,7 +189,7 @@ class _Bench:
     def fitted(self, ascent: Ascent) -> Fitted:
         """Returns the critic that climbed something, fitted at the first call."""
         if ascent not in self._fits:
-            with _clock() as seconds:
+            with clock() as seconds:
                 torch.manual_seed(self.seed)  # what else was fitted before must not matter
                 critic = PairCritic(
                     self.network, self.x.shape[1], self.z.shape[1], self.plan.hidden, self.start
@@ -214,7 +214,7 @@ class _Bench:
         """Returns the row of a bound at the critic that climbed something."""
         self.fitted(ascent)
         spent = self._fits[ascent][1]
-        with _clock() as seconds:
+        with clock() as seconds:
             found = self.tallied(ascent, "test", SMILE_CLIP if name == "smile" else None)
             bound, ceiling = self._bound(name, ascent)
             interval = interval_without_groups(found, bound)
@@ -281,7 +281,7 @@ class _Bench:
                 return donsker_varadhan, None
 
     def _closed_form(self, name: EstimatorName) -> Estimate:
-        with _clock() as seconds:
+        with clock() as seconds:
             x, z = self.x, self.z
             if name == "copula":
                 x, z = NormalScores.of(x)(x), NormalScores.of(z)(z)
@@ -295,7 +295,7 @@ class _Bench:
         return _estimate(name, interval, "neither", None, False, seconds(), warnings)
 
     def _nearest_neighbours(self) -> Estimate:
-        with _clock() as seconds:
+        with clock() as seconds:
             interval = ksg(self.x, self.z, self.neighbours)
         count, dimensions = len(self.x), self.x.shape[1] + self.z.shape[1]
         ceiling = float(torch.digamma(torch.tensor([count, self.neighbours])).diff().neg())
@@ -306,7 +306,7 @@ class _Bench:
 
     def _from_densities(self, name: EstimatorName) -> Estimate:
         spent, conditional = self._conditional()
-        with _clock() as seconds:
+        with clock() as seconds:
             x, z = (side[:MOST_MATRIX].float() for side in self.test)
             if name == "doe":
                 marginal = self._density(conditioned=False)
@@ -322,7 +322,7 @@ class _Bench:
 
     def _conditional(self) -> tuple[float, MixtureDensity]:
         if self._densities is None:
-            with _clock() as seconds:
+            with clock() as seconds:
                 found = self._density(conditioned=True)
             self._densities = found, seconds()
         return self._densities[1], self._densities[0]
@@ -376,19 +376,27 @@ def _first(rows: Sequence[Estimate]) -> Recommendation:
     return Recommendation.of(by_name[name], reason)
 
 
+def _contradicted(rows: list[Estimate]) -> list[Estimate]:
+    """Adds to every upper bound that a held-out lower bound exceeds what that means."""
+    floor = max(
+        (row.ci_low for row in rows if row.direction == "lower" and row.ci_low is not None),
+        default=-math.inf,
+    )
+    doubt = f"below a lower bound's interval ({floor:.3f}): the fitted q(z|x) is not the true one"
+    return [
+        replace(row, warnings=[*row.warnings, doubt])
+        if row.direction == "upper" and row.value < floor
+        else row
+        for row in rows
+    ]
+
+
 def _doubts(name: EstimatorName, found: Tally, value: float, ceiling: float | None) -> list[str]:
     if ceiling is not None:
         near = value > ceiling - 1
         return [f"near its ceiling of {ceiling:.2f}: the true value may be higher"] if near else []
-    excess = -math.log1p(-min(found.unseen, 1 - 1e-9))
     doubts = ["no bound: clipping errs either way"] if name == "smile" else []
-    if excess > UNSEEN:
-        doubts.append(
-            f"{found.unseen:.0%} of joint pairs score above every one of "
-            f"{len(found) * (len(found) - 1):,} product pairs: too few of these, the figure is "
-            f"likely too high, by some {excess:.1f} nats"
-        )
-    return doubts
+    return doubts + missing_pairs(found.unseen, len(found))
 
 
 def _split(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -407,14 +415,6 @@ def _narrow(plan: Plan) -> Plan:
     return Plan(
         plan.steps, plan.hidden // 2, 128, plan.learning_rate, plan.check_every, plan.patience
     )
-
-
-@contextmanager
-def _clock() -> Iterator[Callable[[], float]]:
-    start = time.perf_counter()
-    end: list[float] = []
-    yield lambda: (end[0] if end else time.perf_counter()) - start
-    end.append(time.perf_counter())
 
 
 def _estimate(

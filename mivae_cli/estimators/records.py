@@ -3,8 +3,11 @@
 The fields of `Report` and of what it holds are the keys of the JSON form.
 """
 
-__all__ = ["Estimate", "Recommendation", "Report"]
+__all__ = ["Estimate", "Recommendation", "Report", "clock"]
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..config import Direction
@@ -52,4 +55,14 @@ class Report:
     z_dim: int
     p_value: float | None = None  # of independence
     warnings: list[str] = field(default_factory=list)  # about the samples themselves
+    notes: list[str] = field(default_factory=list)  # how to read the figures
     unit: str = "nats"
+
+
+@contextmanager
+def clock() -> Iterator[Callable[[], float]]:
+    """Gives what tells the wall seconds spent inside it."""
+    start = time.perf_counter()
+    end: list[float] = []
+    yield lambda: (end[0] if end else time.perf_counter()) - start
+    end.append(time.perf_counter())

@@ -18,7 +18,15 @@ References:
     | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.7.3-4
 """
 
-__all__ = ["Bound", "Tally", "interval_without_groups", "jackknife", "student_quantile", "tally"]
+__all__ = [
+    "Bound",
+    "Tally",
+    "interval_without_groups",
+    "jackknife",
+    "missing_pairs",
+    "student_quantile",
+    "tally",
+]
 
 import math
 from collections.abc import Callable, Sequence
@@ -31,6 +39,7 @@ from ..metrics import Interval
 from .bounds import Scores
 
 GROUPS = 50
+UNSEEN = 0.1  # nats of over-reporting, expected of missing product pairs, that are worth a word
 BLOCK = 2**20  # scores held at a time: few enough to stay in a processor's cache
 
 Critic = Callable[[Tensor, Tensor], Tensor]
@@ -106,6 +115,18 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: float | None = None) -> Ta
                 block[own] = -math.inf
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
     return Tally(joint.flatten(), partial, groups.repeat(draws), highest, draws)
+
+
+def missing_pairs(unseen: float, count: int) -> list[str]:
+    """Returns what to say of a figure where `Tally.unseen` of N samples is too large, if it is."""
+    excess = -math.log1p(-min(unseen, 1 - 1e-9))
+    if excess <= UNSEEN:
+        return []
+    doubt = (
+        f"{unseen:.0%} of joint pairs score above every one of {count * (count - 1):,} product "
+        f"pairs: these are too few, and the figure is likely too high, by some {excess:.1f} nats"
+    )
+    return [doubt]
 
 
 def interval_without_groups(found: Tally, bound: Bound) -> Interval:
