@@ -193,7 +193,8 @@ def _show(
     if plot is not None:
         from ..report.figures import draw_estimates
 
-        draw_estimates(report.estimates, plot, truth=truth, title=title)
+        best = report.recommended.estimator if report.recommended else None
+        draw_estimates(report.estimates, plot, truth, title, best)
         note(f"picture: {plot}")
     if as_json:
         print_json(asdict(report) | ({} if truth is None else {"truth": truth}), indent=2)
