@@ -5,6 +5,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 import torch
+from program import Mivae
+
+from mivae_cli.estimators.fitting import PROFILES
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 hypothesis.settings.register_profile("mivae", deadline=None, derandomize=True)
@@ -24,3 +27,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def private_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIVAE_CACHE", str(cache))
+
+
+@pytest.fixture
+def mivae(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mivae:
+    """Fits critics for a moment only, and has room for tables."""
+    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
+    monkeypatch.setenv("COLUMNS", "200")
+    return Mivae(capsys, monkeypatch)

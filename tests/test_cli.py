@@ -9,18 +9,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from program import Mivae
 from safetensors.numpy import load_file as load_arrays
 from safetensors.torch import load_file, save_file
 from small import write_scenes
 
-from mivae_cli.cli import app, main
-from mivae_cli.estimators.fitting import PROFILES
+from mivae_cli.cli import app
 
 COMMANDS = [
     "train", "eval", "estimate-mi", "sample", "interpolate", "reconstruct", "encode", "presets",
@@ -31,38 +30,6 @@ TINY = [
     "--set", "data.tokenizer.vocab_size=300", "--epochs", "2", "--latent", "4",
     "--batch-size", "32", "--iw-samples", "3",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def mivae(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> "Mivae":
-    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
-    monkeypatch.setenv("COLUMNS", "200")
-    return Mivae(capsys, monkeypatch)
-
-
-@dataclass
-class Mivae:
-    """Runs the program within the test's own process."""
-
-    capsys: pytest.CaptureFixture[str]
-    monkeypatch: pytest.MonkeyPatch
-
-    def __call__(self, *arguments: str | Path) -> Ran:
-        self.monkeypatch.setattr(sys, "argv", ["mivae", *map(str, arguments)])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code
-        captured = self.capsys.readouterr()
-        return Ran(int(str(code or 0)), captured.out, captured.err)
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +97,15 @@ def test_estimate_mi_shows_estimates_that_agree(mivae: Mivae, inside: Path) -> N
     assert report["unit"] == "nats"
     assert values["dual"]["ci_low"] <= values["leave-one-out"]["ci_high"]
     assert values["known-posterior"]["ceiling"] == pytest.approx(np.log(report["n"]))
-    assert mivae("estimate-mi").out.count("lower bound") == 3
+    directions = {name: row["direction"] for name, row in values.items()}
+    assert directions.pop("leave-one-out") == "upper"
+    assert set(directions.values()) == {"lower"}
+    assert report["recommended"]["estimator"] == "known-posterior"
+    assert report["recommended"]["value"] == values["known-posterior"]["value"]
+    assert report["x_dim"] is report["p_value"] is None
+    assert [note for note in report["notes"] if "these N sentences" in note]
+    shown = mivae("estimate-mi", "--draws", "3")
+    assert "recommended: known-posterior" in shown.out
 
 
 @pytest.mark.parametrize(

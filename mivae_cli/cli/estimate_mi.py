@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from ..data.pairs import Pairs
     from ..estimators import Report
 
+PAIRS = "Of pairs"  # a panel of the help page
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
 
 Sources = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[RUN | PAIRS...]",
+        metavar="RUN | PAIRS",
         help="A run directory (left out, the newest under runs/), or pairs: one .npz, "
         ".safetensors, .csv, .tsv or .parquet file, or two .npy files, first x, then z.",
         show_default=False,
@@ -30,28 +31,43 @@ Estimators = Annotated[
         "--estimator",
         "-e",
         metavar="NAME",
-        help=f"Pairs: what to report; repeat it. Of {', '.join(get_args(EstimatorName))}. Left "
-        "out: several, and one recommended.",
+        help=f"What to report, again for more: {', '.join(get_args(EstimatorName))}. Left out: "
+        "several, and one recommended.",
+        rich_help_panel=PAIRS,
         show_default=False,
     ),
 ]
 Permutations = Annotated[
-    int, typer.Option(min=0, help="Pairs: shuffles for a p-value of independence.")
+    int, typer.Option(min=0, help="Shuffles for a p-value of independence.", rich_help_panel=PAIRS)
 ]
-ArrayX = Annotated[str | None, typer.Option("--x", metavar="NAME", help="Arrays: which is x.")]
-ArrayZ = Annotated[str | None, typer.Option("--z", metavar="NAME", help="Arrays: which is z.")]
+ArrayX = Annotated[
+    str | None,
+    typer.Option("--x", metavar="NAME", help="Arrays: x's name.", rich_help_panel=PAIRS),
+]
+ArrayZ = Annotated[
+    str | None,
+    typer.Option("--z", metavar="NAME", help="Arrays: z's name.", rich_help_panel=PAIRS),
+]
 ColumnsX = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMNS", help="Tables: columns of x, such as a,b or 1-20."),
+    typer.Option(metavar="COLUMNS", help="Tables: x, as a,b or 1-20.", rich_help_panel=PAIRS),
 ]
 ColumnsZ = Annotated[
-    list[str] | None, typer.Option(metavar="COLUMNS", help="Tables: columns of z.")
+    list[str] | None, typer.Option(metavar="COLUMNS", help="Tables: z.", rich_help_panel=PAIRS)
 ]
-View = Annotated[Transform, typer.Option(help="Pairs: how critics see each coordinate.")]
-Critic = Annotated[PairNetwork, typer.Option("--critic", help="Pairs: what critics learn with.")]
+View = Annotated[
+    Transform, typer.Option(help="How critics see each coordinate.", rich_help_panel=PAIRS)
+]
+Critic = Annotated[
+    PairNetwork, typer.Option("--critic", help="What critics learn with.", rich_help_panel=PAIRS)
+]
 Demo = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Draw pairs whose information is known; 'list' lists them."),
+    typer.Option(
+        metavar="NAME",
+        help="Draw pairs of known information; 'list' lists them.",
+        rich_help_panel=PAIRS,
+    ),
 ]
 Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a .png, .svg or .pdf.")]
 
@@ -62,7 +78,7 @@ def estimate_mi(
     data: Data = None,
     estimator: Estimators = None,
     profile: Annotated[Profile, typer.Option(help="How long critics are fitted.")] = "default",
-    draws: Annotated[int, typer.Option(min=1, help="Runs: samples of z a sentence.")] = 1,
+    draws: Annotated[int, typer.Option(min=1, help="Samples of z a sentence, of a run.")] = 1,
     permutations: Permutations = 0,
     x: ArrayX = None,
     z: ArrayZ = None,
@@ -70,10 +86,12 @@ def estimate_mi(
     z_columns: ColumnsZ = None,
     transform: View = "rank",
     network: Critic = "separable",
-    neighbours: Annotated[int, typer.Option("--k", min=1, help="Pairs: neighbours of ksg.")] = 3,
+    neighbours: Annotated[
+        int, typer.Option("--k", min=1, help="Neighbours of ksg.", rich_help_panel=PAIRS)
+    ] = 3,
     demo: Demo = None,
     count: Annotated[
-        int, typer.Option("--n", min=1, help="How many pairs --demo draws.")
+        int, typer.Option("--n", min=1, help="How many pairs --demo draws.", rich_help_panel=PAIRS)
     ] = 10_000,
     plot: Plot = None,
     seed: Seed = 0,

@@ -44,7 +44,7 @@ from .gaussian import GaussianRatio, NormalScores, gaussian
 from .neighbours import ksg
 from .pair_critics import PairCritic, View
 from .records import Estimate, Recommendation, Report, clock
-from .tally import Bound, Tally, interval_without_groups, jackknife, missing_pairs, tally
+from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, missing_pairs, tally
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 MOST_TEST, MOST_VALID = 10_000, 4_096  # all of their pairs are scored: quadratic work
@@ -396,6 +396,8 @@ def _doubts(name: EstimatorName, found: Tally, value: float, ceiling: float | No
         near = value > ceiling - 1
         return [f"near its ceiling of {ceiling:.2f}: the true value may be higher"] if near else []
     doubts = ["no bound: clipping errs either way"] if name == "smile" else []
+    if found.carried_by_one > CARRIED:
+        doubts.append(f"one product pair alone makes {found.carried_by_one:.0%} of E exp f")
     return doubts + missing_pairs(found.unseen, len(found))
 
 

@@ -39,6 +39,7 @@ from ..metrics import Interval
 from .bounds import Scores
 
 GROUPS = 50
+CARRIED = 0.5  # of Z by a single product pair, from which on a figure hangs on that pair
 UNSEEN = 0.1  # nats of over-reporting, expected of missing product pairs, that are worth a word
 BLOCK = 2**20  # scores held at a time: few enough to stay in a processor's cache
 
@@ -80,6 +81,11 @@ class Tally:
         :math:`\log Z` tend to be too high by about :math:`-\ln(1 - \mathrm{share})`.
         """
         return float((self.joint > self.highest).double().mean())
+
+    @property
+    def carried_by_one(self) -> float:
+        """The share of Z that the highest of all product pairs carries alone."""
+        return math.exp(self.highest - float(self.partial.logsumexp(dim=(0, 1))))
 
     def _reduced(self, partial: Tensor, kept: Tensor | slice, rows: int) -> Scores:
         product = partial.logsumexp(dim=0) - math.log(rows - 1)
