@@ -1,13 +1,15 @@
 """Every test starts from the same seed, on one thread, with a cache of its own."""
 
 from pathlib import Path
+from typing import get_args
 
 import hypothesis
 import pytest
 import torch
 from program import Mivae
 
-from mivae_cli.estimators.fitting import PROFILES
+from mivae_cli.config import Profile
+from mivae_cli.estimators.fitting import PROFILES, Plan
 
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 hypothesis.settings.register_profile("mivae", deadline=None, derandomize=True)
@@ -30,8 +32,16 @@ def private_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def mivae(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Mivae:
-    """Fits critics for a moment only, and has room for tables."""
-    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fits every critic for a moment only: what it finds is a lower bound all the same."""
+    for profile in get_args(Profile):
+        monkeypatch.setitem(PROFILES, profile, Plan(steps=100, hidden=16, batch=128, patience=1))
+
+
+@pytest.fixture
+def mivae(
+    brief: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Mivae:
+    """The program, with little to wait for and room for tables."""
     monkeypatch.setenv("COLUMNS", "200")
     return Mivae(capsys, monkeypatch)

@@ -5,12 +5,12 @@ import shlex
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from small import write_scenes
 
 from mivae_cli.cli import app, main
-from mivae_cli.estimators.fitting import PROFILES
 from mivae_cli.resolve import preset_names
 
 ROOT = Path(__file__).parent.parent
@@ -27,12 +27,17 @@ def commands() -> list[list[str]]:
 
 
 def test_the_readmes_commands_and_code_run_as_they_stand(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    brief: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
     write_scenes(tmp_path / "corpus.txt", count=200)
     write_scenes(tmp_path / "other.txt", count=30, seed=1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 2))
+    np.savez(tmp_path / "pairs.npz", x=x, z=x[:, :1] + rng.normal(size=(300, 1)))
     assert len(commands()) > 15
     for arguments in commands():
         monkeypatch.setattr(sys, "argv", ["mivae", *arguments])
@@ -40,9 +45,9 @@ def test_the_readmes_commands_and_code_run_as_they_stand(
             main()
         assert not stop.value.code, (arguments, capsys.readouterr().err)
     capsys.readouterr()
-    (code,) = blocks("python")
-    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 (the README's own code)
-    assert len(capsys.readouterr().out.splitlines()) == 6
+    for code, lines in zip(blocks("python"), (6, 2), strict=True):
+        exec(compile(code, "README.md", "exec"), {})  # noqa: S102 (the README's own code)
+        assert len(capsys.readouterr().out.splitlines()) == lines
     torch.manual_seed(0)
 
 

@@ -12,7 +12,6 @@ from mivae_cli import information
 from mivae_cli.config import ModelConfig
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.store import Corpus, TokenStore
-from mivae_cli.estimators.fitting import PROFILES
 from mivae_cli.evaluation import evaluate, importance_weighted
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.reading import read
@@ -31,10 +30,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[VAE, Corpus]:
     return run.load_model(), corpus
 
 
-@pytest.fixture(autouse=True)
-def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A critic fitted for a moment is a lower bound all the same."""
-    monkeypatch.setitem(PROFILES, "default", PROFILES["quick"])
+pytestmark = pytest.mark.usefixtures("brief")
 
 
 @pytest.fixture
