@@ -124,8 +124,11 @@ def estimate_mutual_information(
 
     Raises:
         DataError: These are not samples that can be measured.
-        ConfigError: An estimator is named twice, or k is out of range.
+        ConfigError: An estimator is unknown or named twice, or k is out of range.
     """
+    for name in estimators:
+        if name not in PRECEDENCE:
+            raise ConfigError(f"there is no estimator '{name}': take {', '.join(PRECEDENCE)}")
     if len(set(estimators)) < len(estimators):
         raise ConfigError(f"an estimator is named twice: {', '.join(estimators)}")
     pairs, warnings = check_pairs(x, z, names)
@@ -248,8 +251,9 @@ class _Bench:
     def p_value(self, permutations: int) -> float:
         """Returns the share of re-paired test splits that score as high as the joint one."""
         x, z = (side[:MOST_MATRIX] for side in self.test)
+        fitted = self.fitted("dual")
         with torch.inference_mode():
-            scores = self.fitted("dual").scores(x, z)
+            scores = fitted.scores(x, z)
         rows = torch.arange(len(x))
         generator = torch.Generator().manual_seed(self.seed)
         joint, above = float(scores.diagonal().mean()), 0
@@ -276,7 +280,7 @@ class _Bench:
                 return infonce, math.log(count)
             case "interpolated":
                 found = partial(interpolated, log_baseline=torch.zeros(()), alpha=ALPHA)
-                return found, math.log((count - 1) / ALPHA)
+                return found, 1 + math.log((count - 1) / ALPHA)
             case _:
                 return donsker_varadhan, None
 
@@ -358,7 +362,7 @@ def _automatic(bench: _Bench) -> tuple[list[Estimate], Recommendation]:
         return rows, Recommendation.of(closed, reason)
     beyond = (
         f"a critic learns {gain.value:.2f} ± {2 * error:.2f} nats that the Gaussian copula misses"
-        if closed is not None
+        if bench.start is not None
         else "there are too few pairs for the covariance of a Gaussian copula"
     )
     if lower.warnings:
