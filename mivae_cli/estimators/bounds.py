@@ -12,14 +12,14 @@ from a queue, say.
 All but `jensen_shannon` need of the matrix only its diagonal and the log-mean-exp of the other
 scores of each column: `Scores`. A matrix too large to hold can be reduced to that in blocks.
 
-| function            direction            ceiling    fails by
-| `dual`              lower                none       variance of e^f once I nears log of the pairs
-| `donsker_varadhan`  lower, at large M B  none       over-reporting when the pairs are too few
-| `nwj`               lower                none       the same variance, at a worse xi
-| `tuba`              lower                none       the same variance, per column
-| `interpolated`      lower                log M/alpha  both, in part
-| `infonce`           lower                log M      its ceiling
-| `smile`             neither              none       bias of the clipping, either way
+| function            direction            ceiling          fails by
+| `dual`              lower                none             variance of e^f once I nears log of the pairs
+| `donsker_varadhan`  lower, at large M B  none             over-reporting when the pairs are too few
+| `nwj`               lower                none             the same variance, at a worse xi
+| `tuba`              lower                none             the same variance, per column
+| `interpolated`      lower                1 + log M/alpha  both, in part
+| `infonce`           lower                log M            its ceiling
+| `smile`             neither              none             bias of the clipping, either way
 | `jensen_shannon`    trains a critic; its value is no mutual information
 
 To add a bound, write a function below and name it in `estimate.ESTIMATORS`.
@@ -177,7 +177,7 @@ def interpolated(scores: Tensor | Scores, log_baseline: Tensor, alpha: float) ->
     With K = M - 1: the first expectation over :math:`q(x_1, z) \prod_{i > 1} q(x_i)`, the second
     over independent x and z (Poole et al., 2019). In the first, the mean over which of the
     M - 1 other rows is left out is taken inside the logarithm, which can only lower the bound.
-    Trades the variance of the one for the ceiling of the other.
+    Trades the variance of the one for a ceiling, :math:`1 + \log (K / \alpha)` for any baseline.
 
     Arguments:
         scores: The score matrix, with shape (M, B), M >= 3.

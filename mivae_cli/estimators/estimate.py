@@ -87,7 +87,7 @@ def held_out_dual(
         view = View.fit(_features(train), train.z.double(), "rank")
         features, z = view(_features(train), train.z.double())
         enough = len(train) > 2 * (features.shape[1] + z.shape[1])
-        start = GaussianRatio.fit(features, z) if enough else None
+        start = GaussianRatio.fit(features, z, held_out=True) if enough else None
 
         def fresh(rows: Tensor) -> tuple[Tensor, Tensor]:
             return features[rows], view.of_z(train.posterior[rows].rsample().double())

@@ -71,11 +71,17 @@ class GaussianRatio:
     ranks: tuple[int, int]  # of the covariances of x and z
 
     @classmethod
-    def fit(cls, x: Tensor, z: Tensor) -> "GaussianRatio":
+    def fit(cls, x: Tensor, z: Tensor, held_out: bool = False) -> "GaussianRatio":
         """Fits it to N pairs.
 
         Directions in which x or z does not vary are passed over, so columns may depend on
         each other.
+
+        Arguments:
+            x: Samples, with shape (N, X).
+            z: The same, with shape (N, Z).
+            held_out: Whether it is for other pairs than these: correlations are then less by
+                what N pairs add to them (`_without_noise`), and mere noise scores nothing.
 
         Raises:
             DataError: if there are not more pairs than coordinates.
@@ -89,14 +95,17 @@ class GaussianRatio:
         of_x, of_z = _whitening(x - x_mean), _whitening(z - z_mean)
         cross = of_x.T @ ((x - x_mean).T @ (z - z_mean) / (count - 1)) @ of_z
         left, correlations, right = torch.linalg.svd(cross, full_matrices=False)
-        limit = math.sqrt(LARGEST_SQUARE)
+        ranks = of_x.shape[1], of_z.shape[1]
+        squares = correlations.square()
+        if held_out:
+            squares = _without_noise(squares, ranks[0] / count, ranks[1] / count)
         return cls(
-            correlations.clamp(max=limit),
+            squares.clamp(max=LARGEST_SQUARE).sqrt(),
             x_mean,
             z_mean,
             of_x @ left,
             of_z @ right.T,
-            (of_x.shape[1], of_z.shape[1]),
+            ranks,
         )
 
     @property
@@ -166,6 +175,37 @@ def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:
     orders = torch.arange(1, x_rank + z_rank + 1, dtype=torch.float64)
     digammas = torch.special.digamma((count - orders) / 2)
     return 0.5 * float(digammas[:x_rank].sum() + digammas[:z_rank].sum() - digammas.sum())
+
+
+def _without_noise(squares: Tensor, x_share: float, z_share: float) -> Tensor:
+    r"""Returns squared canonical correlations less what sampling adds to them.
+
+    With :math:`y_1 = X / N, y_2 = Z / N` held as N grows, sample values of uncorrelated x and z
+    end at :math:`y_1 + y_2 - 2 y_1 y_2 + 2 \sqrt{y_1 y_2 (1 - y_1)(1 - y_2)}` (Wachter, 1980), and
+    a true :math:`r = \rho^2` beyond the noise shows as
+
+    .. math:: \hat\rho^2 = (r (1 - y_1) + y_1) (r (1 - y_2) + y_2) / r,
+
+    which is solved for r; what lies within the noise becomes 0.
+
+    References:
+        | Canonical correlation coefficients of high-dimensional Gaussian vectors (Bao, Hu, Pan &
+          Zhou, 2019)
+
+    Arguments:
+        squares: Sample values, with shape (R,).
+        x_share: :math:`y_1`, below 1.
+        z_share: :math:`y_2`, below 1.
+
+    Returns:
+        The corrected values, with shape (R,).
+    """
+    free = (1 - x_share) * (1 - z_share)
+    both = x_share * z_share
+    edge = x_share + z_share - 2 * both + 2 * math.sqrt(both * free)
+    middle = squares - x_share * (1 - z_share) - z_share * (1 - x_share)
+    root = (middle.square() - 4 * free * both).clamp_min(0).sqrt()
+    return torch.where(squares > edge, (middle + root) / (2 * free), torch.zeros_like(squares))
 
 
 def _whitening(centred: Tensor) -> Tensor:

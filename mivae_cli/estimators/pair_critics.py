@@ -175,7 +175,7 @@ def _map(samples: Tensor, transform: Transform) -> Map:
         case "asinh":
             middle = samples.median(dim=0).values
             spread = (samples - middle).abs().median(dim=0).values
-            spread = torch.where(spread > 0, spread, samples.std(dim=0).clamp_min(1e-300))
+            spread = torch.where(spread > 0, spread, _spread(samples))
 
             def drawn_in(t: Tensor) -> Tensor:
                 return torch.asinh((t - middle) / spread)
@@ -187,6 +187,12 @@ def _map(samples: Tensor, transform: Transform) -> Map:
 
 
 def _standardising(samples: Tensor) -> Map:
-    centre, spread = samples.mean(dim=0), samples.std(dim=0)
-    spread = torch.where(spread > 0, spread, torch.ones_like(spread))
+    centre, spread = samples.mean(dim=0), _spread(samples)
     return lambda t: (t - centre) / spread
+
+
+def _spread(samples: Tensor) -> Tensor:
+    """Returns standard deviations; 1 for constants, which other pairs may not share."""
+    varies = samples.amax(dim=0) > samples.amin(dim=0)  # rounding gives constants a variance
+    spread = samples.std(dim=0)
+    return torch.where(varies & (spread > 0), spread, torch.ones_like(spread))

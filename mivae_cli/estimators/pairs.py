@@ -20,51 +20,19 @@ Shapes: N pairs, X and Z coordinates.
 __all__ = ["estimate_mutual_information"]
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from typing import get_args
 
 import torch
-from torch import Tensor
 
-from ..config import Direction, EstimatorName, PairNetwork, Profile, Transform
+from ..config import EstimatorName, PairNetwork, Profile, Transform
 from ..data.pairs import check_pairs
 from ..errors import ConfigError, DataError
-from ..metrics import Interval, mean_interval
-from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
-from .densities import (
-    MixtureDensity,
-    club_terms,
-    doe_terms,
-    fit_density,
-    leave_one_out_terms,
-)
-from .fitting import ALPHA, PROFILES, Ascent, Fitted, Plan, Source, fit_critic
-from .gaussian import GaussianRatio, NormalScores, gaussian
-from .neighbours import ksg
-from .pair_critics import PairCritic, View
-from .records import Estimate, Recommendation, Report, clock
-from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, missing_pairs, tally
+from .bench import KSG_DIMENSIONS, Bench
+from .records import Estimate, Recommendation, Report
 
-TEST_SHARE, VALID_SHARE = 0.2, 0.1
-MOST_TEST, MOST_VALID = 10_000, 4_096  # all of their pairs are scored: quadratic work
-MOST_MATRIX = 4_096  # test pairs whose matrix is held whole
-SMILE_CLIP = 5.0
 STANDARD_ERRORS = 3.0  # by which learning must improve on the copula
-KSG_DIMENSIONS = 10  # of x and z together, above which k-NN reads far too low
-NEAR_ONE = 1 - 1e-9  # a squared correlation that stands for a deterministic relation
-
-ASCENTS: dict[EstimatorName, Ascent] = {
-    "dual": "dual",
-    "mine": "dual",  # its gradient has the moving average of Z, as xi's
-    "dv": "dv",
-    "nwj": "nwj",
-    "js": "js",
-    "smile": "js",
-    "infonce": "infonce",
-    "tuba": "tuba",
-    "interpolated": "interpolated",
-}
 # Where several are asked for: bounds on held-out pairs first, those of low variance before others
 PRECEDENCE: tuple[EstimatorName, ...] = (
     "dual",
@@ -122,19 +90,18 @@ def estimate_mutual_information(
 
     Raises:
         DataError: These are not samples that can be measured.
-        ConfigError: An estimator is named twice, or k is out of range.
+        ConfigError: A name is unknown or said twice, or a number is out of range.
     """
-    if unknown := sorted(set(estimators) - set(PRECEDENCE)):
-        raise ConfigError(f"there is no estimator '{unknown[0]}': {', '.join(PRECEDENCE)}")
-    if len(set(estimators)) < len(estimators):
-        raise ConfigError(f"an estimator is named twice: {', '.join(estimators)}")
+    _check_names(estimators, profile, transform, network)
+    if permutations < 0:
+        raise ConfigError(f"{permutations} permutations: take 0 or more")
     pairs, warnings = check_pairs(x, z, names)
     if not 1 <= neighbours < len(pairs):
         raise ConfigError(f"{neighbours} neighbours among {len(pairs)} pairs: take 1 or more")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         samples = torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)
-        bench = _Bench(*samples, profile, transform, network, neighbours, seed)
+        bench = Bench(*samples, profile, transform, network, neighbours, seed)
         if estimators:
             rows = _contradicted([bench.row(name) for name in estimators])
             recommended = _first(rows)
@@ -146,197 +113,7 @@ def estimate_mutual_information(
     )
 
 
-class _Bench:
-    """The split samples, and everything fitted to them so far: each thing once."""
-
-    def __init__(
-        self,
-        x: Tensor,
-        z: Tensor,
-        profile: Profile,
-        transform: Transform,
-        network: PairNetwork,
-        neighbours: int,
-        seed: int,
-    ) -> None:
-        self.x, self.z = x, z
-        self.plan, self.network, self.neighbours = PROFILES[profile], network, neighbours
-        self.seed, self.transform = seed, transform
-        train, valid, test = _split(len(x), seed)
-        self.view = View.fit(x[train], z[train], transform)
-        self.train = self.view(x[train], z[train])
-        self.valid = self.view(x[valid], z[valid])
-        self.test = self.view(x[test], z[test])
-        self.start: GaussianRatio | None = None
-        if len(train) > 2 * (x.shape[1] + z.shape[1]):
-            self.start = GaussianRatio.fit(*self.train)
-        self._fits: dict[Ascent, tuple[Fitted, float]] = {}
-        self._tallies: dict[tuple[Ascent, str], Tally] = {}
-        self._densities: tuple[MixtureDensity, float] | None = None
-
-    def row(self, name: EstimatorName) -> Estimate:
-        """Returns an estimator's row."""
-        match name:
-            case "gaussian" | "copula":
-                return self._closed_form(name)
-            case "ksg":
-                return self._nearest_neighbours()
-            case "leave-one-out" | "club" | "doe":
-                return self._from_densities(name)
-            case _:
-                return self.from_critic(name, ASCENTS[name])
-
-    def fitted(self, ascent: Ascent) -> Fitted:
-        """Returns the critic that climbed something, fitted at the first call."""
-        if ascent not in self._fits:
-            with clock() as seconds:
-                torch.manual_seed(self.seed)  # what else was fitted before must not matter
-                critic = PairCritic(
-                    self.network, self.x.shape[1], self.z.shape[1], self.plan.hidden, self.start
-                )
-                plan = self.plan if self.network != "concatenated" else _narrow(self.plan)
-                x, z = self.train
-                source = Source(len(x), lambda rows: (x[rows], z[rows]))
-                found = fit_critic(critic, source, self.valid, ascent, plan)
-            self._fits[ascent] = found, seconds()
-        return self._fits[ascent][0]
-
-    def tallied(self, ascent: Ascent, split: str, clip: float | None = None) -> Tally:
-        """Returns all pairs of the validation or the test split, as a critic scores them."""
-        if clip is not None:
-            return tally(self.fitted(ascent).scores, *self.test, clip=clip)
-        if (ascent, split) not in self._tallies:
-            sides = self.test if split == "test" else self.valid
-            self._tallies[ascent, split] = tally(self.fitted(ascent).scores, *sides)
-        return self._tallies[ascent, split]
-
-    def from_critic(self, name: EstimatorName, ascent: Ascent) -> Estimate:
-        """Returns the row of a bound at the critic that climbed something."""
-        self.fitted(ascent)
-        spent = self._fits[ascent][1]
-        with clock() as seconds:
-            found = self.tallied(ascent, "test", SMILE_CLIP if name == "smile" else None)
-            bound, ceiling = self._bound(name, ascent)
-            interval = interval_without_groups(found, bound)
-        direction: Direction = "neither" if name == "smile" else "lower"
-        warnings = _doubts(name, found, interval.value, ceiling)
-        return _estimate(name, interval, direction, ceiling, True, spent + seconds(), warnings)
-
-    def gain(self) -> Interval:
-        """Returns what learning adds to the start, in symmetric InfoNCE of the validation pairs.
-
-        Its interval is the jackknife's of the paired difference.
-        """
-        if self.start is None:
-            return Interval(math.inf, math.inf, math.inf)
-        after = [self.tallied("dual", "valid"), self._turned(self.fitted("dual").scores)]
-        start = self.start.scores
-        before = [tally(start, *self.valid), self._turned(start)]
-
-        def difference(pick: Callable[[Tally], Scores]) -> float:
-            gains = (
-                infonce(pick(a)) - infonce(pick(b)) for a, b in zip(after, before, strict=True)
-            )
-            return float(sum(gains)) / 2
-
-        groups = range(len(after[0].partial))
-        return jackknife(
-            difference(lambda found: found.scores),
-            [difference(lambda found, g=group: found.without(g)) for group in groups],  # type: ignore[misc]
-        )
-
-    def p_value(self, permutations: int) -> float:
-        """Returns the share of re-paired test splits that score as high as the joint one."""
-        x, z = (side[:MOST_MATRIX] for side in self.test)
-        with torch.inference_mode():
-            scores = self.fitted("dual").scores(x, z)
-        rows = torch.arange(len(x))
-        generator = torch.Generator().manual_seed(self.seed)
-        joint, above = float(scores.diagonal().mean()), 0
-        for _ in range(permutations):
-            dealt = torch.randperm(len(x), generator=generator)
-            above += float(scores[rows, dealt].mean()) >= joint
-        return (1 + above) / (1 + permutations)
-
-    def _turned(self, critic: Callable[[Tensor, Tensor], Tensor]) -> Tally:
-        x, z = self.valid
-        return tally(lambda z, x: critic(x, z).T, z, x)
-
-    def _bound(self, name: EstimatorName, ascent: Ascent) -> tuple[Bound, float | None]:
-        """Returns a bound, all that it needs chosen without the test split, and its ceiling."""
-        count = len(self.test[0])
-        match name:
-            case "dual":
-                return partial(
-                    dual, log_xi=-self.tallied(ascent, "valid").scores.log_partition
-                ), None
-            case "nwj" | "js" | "tuba":  # f is fitted to be the pointwise information itself
-                return partial(dual, log_xi=0.0), None
-            case "infonce":
-                return infonce, math.log(count)
-            case "interpolated":
-                found = partial(interpolated, log_baseline=torch.zeros(()), alpha=ALPHA)
-                return found, math.log((count - 1) / ALPHA)
-            case _:
-                return donsker_varadhan, None
-
-    def _closed_form(self, name: EstimatorName) -> Estimate:
-        with clock() as seconds:
-            x, z = self.x, self.z
-            if name == "copula":
-                x, z = NormalScores.of(x)(x), NormalScores.of(z)(z)
-            interval = gaussian(x, z)
-        warnings = []
-        if float(GaussianRatio.fit(x, z).correlations.max()) ** 2 > NEAR_ONE:
-            warnings.append(
-                "part of z is a function of x, as far as these pairs tell: the information of "
-                "continuous values is then infinite"
-            )
-        return _estimate(name, interval, "neither", None, False, seconds(), warnings)
-
-    def _nearest_neighbours(self) -> Estimate:
-        with clock() as seconds:
-            interval = ksg(self.x, self.z, self.neighbours)
-        count, dimensions = len(self.x), self.x.shape[1] + self.z.shape[1]
-        ceiling = float(torch.digamma(torch.tensor([count, self.neighbours])).diff().neg())
-        warnings = []
-        if dimensions > KSG_DIMENSIONS:
-            warnings.append(f"k-NN reads far too low in {dimensions} dimensions")
-        return _estimate("ksg", interval, "neither", ceiling, False, seconds(), warnings)
-
-    def _from_densities(self, name: EstimatorName) -> Estimate:
-        spent, conditional = self._conditional()
-        with clock() as seconds:
-            x, z = (side[:MOST_MATRIX].float() for side in self.test)
-            if name == "doe":
-                marginal = self._density(conditioned=False)
-                interval = mean_interval(doe_terms(conditional, marginal, x, z))
-            else:
-                matrix = conditional.log_prob_matrix(x, z)
-                terms = leave_one_out_terms if name == "leave-one-out" else club_terms
-                interval = mean_interval(terms(matrix))
-        if name == "doe":
-            return _estimate(name, interval, "neither", None, True, spent + seconds(), [])
-        warnings = ["an upper bound only as far as the fitted q(z|x) is the true one"]
-        return _estimate(name, interval, "upper", None, True, spent + seconds(), warnings)
-
-    def _conditional(self) -> tuple[float, MixtureDensity]:
-        if self._densities is None:
-            with clock() as seconds:
-                found = self._density(conditioned=True)
-            self._densities = found, seconds()
-        return self._densities[1], self._densities[0]
-
-    def _density(self, conditioned: bool) -> MixtureDensity:
-        (x, z), (valid_x, valid_z) = (
-            (side[0].float(), side[1].float()) for side in (self.train, self.valid)
-        )
-        if not conditioned:
-            x, valid_x = x[:, :0], valid_x[:, :0]
-        return fit_density(x, z, valid_x, valid_z, steps=self.plan.steps, seed=self.seed)
-
-
-def _automatic(bench: _Bench) -> tuple[list[Estimate], Recommendation]:
+def _automatic(bench: Bench) -> tuple[list[Estimate], Recommendation]:
     """Returns the rows of the default, and the recommended one by the rule above."""
     lower, contrastive = bench.from_critic("dual", "dual"), bench.from_critic("infonce", "dual")
     rows = [lower, contrastive]
@@ -348,17 +125,18 @@ def _automatic(bench: _Bench) -> tuple[list[Estimate], Recommendation]:
         pass
     if bench.x.shape[1] + bench.z.shape[1] <= KSG_DIMENSIONS:
         rows.append(bench.row("ksg"))
+    start = "Gaussian copula" if bench.transform == "rank" else "Gaussian that it starts from"
     gain = bench.gain()
     error = (gain.high - gain.value) / 2
     if closed is not None and gain.value <= STANDARD_ERRORS * error:
         reason = (
-            "a critic learns nothing beyond the Gaussian copula that held-out pairs confirm "
-            f"({gain.value:+.3f} ± {2 * error:.3f} nats): its closed form"
+            f"a critic learns nothing beyond the {start} that held-out pairs confirm "
+            f"({gain.value:+.3f} ± {2 * error:.3f} nats): the copula's closed form"
         )
         return rows, Recommendation.of(closed, reason)
     beyond = (
-        f"a critic learns {gain.value:.2f} ± {2 * error:.2f} nats that the Gaussian copula misses"
-        if closed is not None
+        f"a critic learns {gain.value:.2f} ± {2 * error:.2f} nats that the {start} misses"
+        if bench.start is not None
         else "there are too few pairs for the covariance of a Gaussian copula"
     )
     if lower.warnings:
@@ -391,51 +169,16 @@ def _contradicted(rows: list[Estimate]) -> list[Estimate]:
     ]
 
 
-def _doubts(name: EstimatorName, found: Tally, value: float, ceiling: float | None) -> list[str]:
-    if ceiling is not None:
-        near = value > ceiling - 1
-        return [f"near its ceiling of {ceiling:.2f}: the true value may be higher"] if near else []
-    doubts = ["no bound: clipping errs either way"] if name == "smile" else []
-    if found.carried_by_one > CARRIED:
-        doubts.append(f"one product pair alone makes {found.carried_by_one:.0%} of E exp f")
-    return doubts + missing_pairs(found.unseen, len(found))
-
-
-def _split(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Deals the pairs to training, validation and test."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    test = min(MOST_TEST, round(TEST_SHARE * count))
-    share = max(
-        VALID_SHARE * count, min(100.0, TEST_SHARE * count)
-    )  # small sets need relatively more
-    valid = min(MOST_VALID, round(share))
-    return order[test + valid :], order[test : test + valid], order[:test]
-
-
-def _narrow(plan: Plan) -> Plan:
-    """Returns a plan for a network that pays for every pair of a batch: smaller batches."""
-    return Plan(
-        plan.steps, plan.hidden // 2, 128, plan.learning_rate, plan.check_every, plan.patience
-    )
-
-
-def _estimate(
-    name: EstimatorName,
-    interval: Interval,
-    direction: Direction,
-    ceiling: float | None,
-    held_out: bool,
-    seconds: float,
-    warnings: list[str],
-) -> Estimate:
-    return Estimate(
-        name,
-        interval.value,
-        interval.low,
-        interval.high,
-        direction,
-        ceiling,
-        held_out,
-        seconds,
-        warnings,
-    )
+def _check_names(estimators: Sequence[str], profile: str, transform: str, network: str) -> None:
+    """Refuses what is not among the choices, and what is said twice."""
+    chosen = [("estimator", name, EstimatorName) for name in estimators]
+    chosen += [
+        ("profile", profile, Profile),
+        ("transform", transform, Transform),
+        ("network", network, PairNetwork),
+    ]
+    for kind, name, choices in chosen:
+        if name not in get_args(choices):
+            raise ConfigError(f"there is no {kind} '{name}': take {', '.join(get_args(choices))}")
+    if len(set(estimators)) < len(estimators):
+        raise ConfigError(f"an estimator is named twice: {', '.join(estimators)}")
