@@ -25,7 +25,7 @@ from ..information import Figure
 from ..trainer import Validation
 
 NEAR_CEILING = 0.1  # nats
-DIRECTIONS: dict[Direction, str] = {"lower": "lower bound", "upper": "upper bound", "neither": ""}
+DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
 
 
 def evaluation_table(evaluation: Evaluation, title: str) -> Table:
@@ -78,11 +78,12 @@ def estimates_table(report: Report, title: str, truth: float | None = None) -> R
     """Shows estimates of mutual information side by side, and which one to quote."""
     recommended = report.recommended
     table = _table(title, "")
+    table.padding = (0, 1, 0, 0)  # to fit into 80 columns
     table.add_column("estimator")
-    table.add_column("nats", justify="right")
-    table.add_column("95 % interval", justify="right")
-    table.add_column("bits", justify="right")
-    table.add_column("direction")
+    table.add_column("nats", justify="right", no_wrap=True)
+    table.add_column("95 % interval", justify="right", no_wrap=True)
+    table.add_column("bits", justify="right", no_wrap=True)
+    table.add_column("bound")
     table.add_column("held out")
     table.add_column("ceiling", justify="right")
     table.add_column("s", justify="right", style="dim")
@@ -91,7 +92,7 @@ def estimates_table(report: Report, title: str, truth: float | None = None) -> R
         table.add_row(
             escape(row.estimator),
             _nats(row.value),
-            "" if row.ci_low is None else f"{_nats(row.ci_low)} … {_nats(row.ci_high)}",
+            "" if row.ci_low is None else f"[{_nats(row.ci_low)}, {_nats(row.ci_high)}]",
             _nats(row.value / math.log(2)),
             DIRECTIONS[row.direction],
             "yes" if row.held_out else "no",

@@ -45,6 +45,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..errors import DataError, DivergedError
 from ..models.latent import LOG_2_PI
+from .fitting import one_thread
 
 HIDDEN = 64
 LEAST_LOG_SCALE = -7.0  # of standardised coordinates; without a limit one point gets all density
@@ -136,6 +137,7 @@ class MixtureDensity(nn.Module):
         return weights.log_softmax(dim=1), means, bounded
 
 
+@one_thread()
 def fit_density(
     x_train: Tensor,
     z_train: Tensor,

@@ -10,11 +10,12 @@ that happen to be missing. The others are judged by what they climb.
 Shapes: B pairs of a batch, X and Z coordinates.
 """
 
-__all__ = ["PROFILES", "Ascent", "Fitted", "Plan", "Source", "fit_critic"]
+__all__ = ["PROFILES", "Ascent", "Fitted", "Plan", "Source", "fit_critic", "one_thread"]
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -92,6 +93,21 @@ class Fitted:
         return scores - _log_baseline(self.baseline, z)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Computes on one thread: batches so small only make threads wait for each other.
+
+    On a machine with other work the waiting costs minutes, and it never gains much.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@one_thread()
 def fit_critic(
     critic: PairCritic, train: Source, valid: Sides, ascent: Ascent, plan: Plan
 ) -> Fitted:
