@@ -179,7 +179,9 @@ BAD = [
     (("good.npz", "--profile", "slow"), 2, "profile"),
     (("--demo", "nothing"), 2, "swiss-roll"),
     (("--demo", "spiral", "good.npz"), 2, "one place"),
-    (("runs/none", "-e", "dual"), 2, "for pairs"),
+    (("runs/none", "-e", "dual"), 2, "of pairs"),
+    (("runs/none", "--critic", "bilinear"), 2, "of pairs"),
+    (("good.npz", "--draws", "2"), 2, "one place"),
     (("runs/none",), 4, "runs/none"),
 ]
 

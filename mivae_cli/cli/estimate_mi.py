@@ -1,5 +1,6 @@
 """The 'estimate-mi' command."""
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, get_args
 
@@ -109,17 +110,21 @@ def estimate_mi(
     if demo == "list":
         return _list_demos()
     if demo is None and not _are_pairs(paths):
-        if estimator or permutations or x or z or x_columns or z_columns:
+        of_pairs = [estimator, permutations, x, z, x_columns, z_columns, transform != "rank"]
+        if any([*of_pairs, network != "separable", neighbours != 3]):
             raise ConfigError(
-                "--estimator, --permutations and the options that choose x and z are for pairs; "
-                "a run's estimates are always the same"
+                "the options 'of pairs' need a file of pairs or --demo: a run's estimates are "
+                "always the same"
             )
         if len(paths) > 1:
             raise ConfigError(f"one run at a time: '{paths[0]}' or '{paths[1]}'")
-        report, title = _of_run(paths, run_option, data, profile, draws, seed, device)
+        with _waiting():
+            report, title = _of_run(paths, run_option, data, profile, draws, seed, device)
     else:
-        if run_option or data or (demo is not None and paths):
-            raise ConfigError("pairs come from one place: a file or --demo, and no run with it")
+        if run_option or data or draws > 1 or (demo is not None and paths):
+            raise ConfigError(
+                "pairs come from one place, a file or --demo, without the options of runs"
+            )
         if demo is not None:
             pairs, truth = _drawn(demo, count, seed)
         else:
@@ -129,18 +134,26 @@ def estimate_mi(
         from ..estimators import estimate_mutual_information
 
         title = demo or ", ".join(map(str, paths))
-        report = estimate_mutual_information(
-            pairs.x,
-            pairs.z,
-            _named(estimator or []),
-            profile=profile,
-            transform=transform,
-            network=network,
-            neighbours=neighbours,
-            permutations=permutations,
-            seed=seed,
-        )
+        with _waiting():
+            report = estimate_mutual_information(
+                pairs.x,
+                pairs.z,
+                _named(estimator or []),
+                profile=profile,
+                transform=transform,
+                network=network,
+                neighbours=neighbours,
+                permutations=permutations,
+                seed=seed,
+            )
     return _show(report, title, truth, plot, as_json)
+
+
+def _waiting() -> AbstractContextManager[object]:
+    """Shows on a terminal that something goes on."""
+    from .console import stderr
+
+    return stderr.status("reading, fitting, measuring")
 
 
 def _named(names: list[str]) -> list[EstimatorName]:
