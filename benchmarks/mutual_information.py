@@ -15,22 +15,19 @@ One thread; CPU-seconds are the process's own. `peers` needs the extra 'benchmar
 """
 
 import argparse
-import importlib.util
-import json
 import math
 import multiprocessing
-import os
 import resource
-import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from pathlib import Path
 from statistics import fmean
-from typing import Any, get_args
+from typing import get_args
 
 import online_staircase
 import torch
+from cells import DRAWS, Cells, Record, table, timed
+from peers import PEERS
 
 from mivae_cli.config import EstimatorName
 from mivae_cli.estimators import estimate_mutual_information
@@ -44,8 +41,6 @@ from mivae_cli.estimators.samplers import (
     cube,
 )
 from mivae_cli.models.latent import DiagonalGaussian
-
-Record = dict[str, Any]
 
 DIM = 20
 LEVELS = (2.0, 4.0, 6.0, 8.0, 10.0)
@@ -78,42 +73,8 @@ TASKS: dict[str, Sampler] = {
 }
 NULLS: dict[str, Sampler] = {"1x1": Independent(1, 1), "5x5": Independent(5, 5)}
 NULL_PAIRS = 500
-DRAWS = 1_000  # added to the seed of a fit, so that pairs and weights come from other streams
 PERMUTATIONS = 99
-MIST = ("smile", "mine")  # its default, and the one of its introduction
-MIST_HIDDEN = [128, 64]  # of its own configuration; the function itself has no default
 LATENT_UNITS = 32
-
-
-class Cells:
-    """Finished measurements in a JSON file."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.records: dict[str, Record] = json.loads(path.read_text()) if path.is_file() else {}
-
-    def at(self, key: str, measure: Callable[[], Record]) -> Record:
-        """Returns what a key holds, measured now unless it is there."""
-        if key not in self.records:
-            self.records[key] = measure()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(".draft")
-            draft.write_text(json.dumps(self.records, indent=1))
-            os.replace(draft, self.path)
-        return self.records[key]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Prints a Markdown table."""
-    print(f"\n| {' | '.join(head)} |", "|" + "---|" * len(head), sep="\n")
-    for row in rows:
-        print(f"| {' | '.join(map(str, row))} |", flush=True)
-
-
-def timed(values: Callable[[], Record]) -> Record:
-    """Returns a record with the CPU-seconds that it took."""
-    start = time.process_time()
-    return {**values(), "cpu_seconds": time.process_time() - start}
 
 
 def ours(sampler: Sampler, pairs: int, seed: int, estimators: Sequence[EstimatorName]) -> Record:
@@ -278,75 +239,27 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
     table(["independent", "recommended", *head, "mean |error|", "CPU-s"], whole)
 
 
-def scikit_learn(sampler: Sampler, pairs: int, seed: int) -> Record:
-    """Returns the nearest-neighbour figure of scikit-learn, for a single x and a single z."""
-    from sklearn.feature_selection import mutual_info_regression
-
-    x, z = (side.numpy() for side in sampler.draw(pairs, DRAWS + seed))
-
-    def values() -> Record:
-        found = mutual_info_regression(x, z[:, 0], random_state=seed)
-        return {"truth": sampler.mutual_information, "value": float(found[0])}
-
-    return timed(values)
-
-
-def torch_mist(estimator: str, sampler: Sampler, pairs: int, seed: int) -> Record:
-    """Returns a figure of torch-mist with its own defaults, on a fifth of the pairs held out.
-
-    Its training takes a tenth of the rest to validate with; it reads single precision.
-    """
-    from torch_mist import estimate_mi
-
-    x, z = (side.float() for side in sampler.draw(pairs, DRAWS + seed))
-    rest = round(0.8 * pairs)
-    torch.manual_seed(seed)
-
-    def values() -> Record:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), redirect_stderr(nowhere):
-            found = estimate_mi(
-                data={"x": x[:rest], "y": z[:rest]},
-                test_data={"x": x[rest:], "y": z[rest:]},
-                estimator=estimator,
-                hidden_dims=MIST_HIDDEN,
-                verbose=False,
-            )
-        return {"truth": sampler.mutual_information, "value": float(found[0])}
-
-    return timed(values)
-
-
 def peers(cells: Cells, given: argparse.Namespace) -> None:
     """Other packages on the same pairs: mean absolute error, and CPU-seconds."""
-    columns: dict[str, Callable[[Sampler, int, int], Record] | str] = {
-        "scikit-learn": scikit_learn,
-        **{f"torch-mist {name}": partial(torch_mist, name) for name in MIST},
-    }
-    for name in columns:
-        package = name.split()[0]
-        module = {"scikit-learn": "sklearn", "torch-mist": "torch_mist"}[package]
-        if importlib.util.find_spec(module) is None:
-            columns[name] = f"{package} is not installed: pip install {package}"
-    rows, failures = [], [0.0] * len(columns)
+    rows = []
     for task, sampler in TASKS.items():
         found = recommended(cells, task, given)
         row = [task, f"{found[0]['truth']:.3f}", f"{mean_error(found):.3f} ({seconds(found):.1f})"]
-        for column, (name, measure) in enumerate(columns.items()):
-            if isinstance(measure, str):
-                row.append(measure)
+        for name, peer in PEERS.items():
+            if peer.missing is not None:
+                row.append(peer.missing)
                 continue
-            if name == "scikit-learn" and (sampler.x_dim, sampler.z_dim) != (1, 1):
+            if not peer.applies(sampler):
                 row.append("not applicable")
                 continue
             keys = [f"{name}/{task}/{given.pairs}/{seed}" for seed in given.seeds]
             records = [
-                cells.at(key, partial(measure, sampler, given.pairs, seed))
+                cells.at(key, partial(peer.measure, sampler, given.pairs, seed))
                 for key, seed in zip(keys, given.seeds, strict=True)
             ]
-            failures[column] = max(failures[column], worst(records))
             row.append(f"{mean_error(records):.3f} ({seconds(records):.1f})")
         rows.append(row)
-    table(["task", "truth", "mivae", *columns], rows)
+    table(["task", "truth", "mivae", *PEERS], rows)
 
 
 def staircase(cells: Cells, given: argparse.Namespace) -> None:
