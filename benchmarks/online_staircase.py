@@ -1,0 +1,277 @@
+r"""The online staircase: bounds on fresh batches while the information climbs step by step.
+
+At each step a batch of 64 new pairs is drawn; each bound is read off the batch before its critic
+takes a step on it, so that nothing is ever estimated on pairs that were fitted. One critic is
+trained on through all levels: two plain perceptrons whose vectors meet in a scalar product,
+
+.. math:: f(x, z) = g(x)^\top k(z),
+
+without the Gaussian start of `PairCritic`, which would know these pairs beforehand. Coordinates go
+through asinh, for on raw cubes single outliers ruin the bounds without a ceiling. Plain Adam, no
+clipping of gradients: clipped, rare large Z no longer hold the scores down, and with xi a moving
+average they drift up without end.
+
+| read off          critic climbs                    figure
+| `dual`            `dual`, xi = 1 / average of Z    `dual`, the average without this batch
+| `mine`            the same                         `donsker_varadhan` of the batch
+| `nwj`             `nwj` at f + 1                   `dual`, log xi = 0
+| `tuba`            `tuba`, a(z) learnt              `tuba`
+| `interpolated`    `interpolated`, a(z) learnt      `interpolated`
+| `infonce`         `infonce`                        `infonce`
+| `js`              `jensen_shannon`                 `dual`, log xi = 0
+| `smile`           the same                         `smile`, clipped at 5
+
+Shapes: B pairs of a batch, S steps of all levels.
+
+References:
+    | On Variational Bounds of Mutual Information (Poole et al., 2019), for the task
+"""
+
+__all__ = ["ALPHA", "BATCH", "draw", "summary", "traces"]
+
+import math
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from mivae_cli.estimators.bounds import (
+    donsker_varadhan,
+    dual,
+    infonce,
+    interpolated,
+    jensen_shannon,
+    log_mean_exp_product,
+    nwj,
+    smile,
+    tuba,
+)
+from mivae_cli.estimators.pair_critics import View
+from mivae_cli.estimators.samplers import Sampler
+
+Trace = NDArray[np.float64]
+Traces = dict[str, dict[str, Trace]]  # by task and bound, each with shape (S,)
+
+BATCH = 64
+HIDDEN, VECTORS = 256, 32
+LEARNING_RATE = 5e-4
+XI_DECAY = 0.9  # of the moving average of Z
+ALPHA = 0.5
+CLIP = 5.0
+JUDGED = 1_000  # the last estimates of a level
+CHUNK = 500  # batches drawn at once
+VIEWED = 20_000  # pairs that the view is fitted on
+SMOOTH = 200  # estimates in a smoothed one
+
+READ_OFF = {  # what is climbed, and the figures read off on the way
+    "dual": ("dual", "mine"),
+    "nwj": ("nwj",),
+    "tuba": ("tuba",),
+    "interpolated": ("interpolated",),
+    "infonce": ("infonce",),
+    "js": ("js", "smile"),
+}
+ORDER = ("dual", "nwj", "tuba", "js", "interpolated", "infonce", "mine", "smile")
+
+
+def traces(
+    tasks: Mapping[str, Callable[[float], Sampler]],
+    levels: Sequence[float],
+    steps: int,
+    place: Path,
+) -> Traces:
+    """Returns every estimate of every bound; what lies in a folder is not measured again.
+
+    Arguments:
+        tasks: A sampler for a level in nats, by name.
+        levels: Nats, in order.
+        steps: Of a level.
+        place: The folder.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    found: Traces = {}
+    for task, sampler in tasks.items():
+        found[task] = {}
+        for climbed, names in READ_OFF.items():
+            path = place / f"staircase-{task}-{climbed}-{steps}.npz"
+            if not path.is_file():
+                print(f"staircase: {task}, {climbed}", file=sys.stderr, flush=True)
+                np.savez_compressed(path, **_trace(sampler, levels, steps, climbed))
+            with np.load(path) as stored:
+                found[task] |= {name: stored[name] for name in names}
+    return {task: {name: rows[name] for name in ORDER} for task, rows in found.items()}
+
+
+def summary(values: Trace, nats: float, level: int, levels: int) -> dict[str, float]:
+    """Returns bias, standard deviation and mean squared error of the end of a level."""
+    steps = len(values) // levels
+    end = values[: (level + 1) * steps][-min(JUDGED, steps) :]
+    bias = float(end.mean() - nats)
+    return {
+        "truth": nats,
+        "bias": bias,
+        "sd": float(end.std()),
+        "mse": float(((end - nats) ** 2).mean()),
+        "standard_error": float(end.std()) / math.sqrt(len(end)),
+    }
+
+
+class _Separable(nn.Module):
+    """Scores of all pairs of a batch from one vector a side, and log a(z)."""
+
+    def __init__(self, x_size: int, z_size: int) -> None:
+        super().__init__()
+        self.of_x = _perceptron(x_size, VECTORS)
+        self.of_z = _perceptron(z_size, VECTORS)
+        self.log_baseline = _perceptron(z_size, 1)
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        scores: Tensor = self.of_x(x) @ self.of_z(z).T
+        return scores
+
+
+def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(inputs, HIDDEN),
+        nn.ReLU(),
+        nn.Linear(HIDDEN, HIDDEN),
+        nn.ReLU(),
+        nn.Linear(HIDDEN, outputs),
+    )
+
+
+def _batches(
+    sampler: Callable[[float], Sampler], levels: Sequence[float], steps: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields new pairs, the same to every critic."""
+    for level, nats in enumerate(levels):
+        at_level = sampler(nats)
+        for start in range(0, steps, CHUNK):
+            count = min(CHUNK, steps - start)
+            x, z = at_level.draw(count * BATCH, seed=level * steps + start)
+            yield from zip(x.split(BATCH), z.split(BATCH), strict=True)
+
+
+def _trace(
+    sampler: Callable[[float], Sampler], levels: Sequence[float], steps: int, climbed: str
+) -> dict[str, Trace]:
+    """Returns the figures that are read off while one critic climbs, each with shape (S,)."""
+    torch.manual_seed(0)
+    first = sampler(levels[0])
+    view = View.fit(*first.draw(VIEWED, seed=steps * len(levels)), "asinh")  # a seed of no batch
+    critic = _Separable(first.x_dim, first.z_dim)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=LEARNING_RATE, fused=True)
+    found: dict[str, list[float]] = {name: [] for name in READ_OFF[climbed]}
+    log_average: Tensor | None = None
+    for step, (x, z) in enumerate(_batches(sampler, levels, steps), start=1):
+        x, z = (side.float() for side in view(x, z))
+        scores = critic(x, z)
+        log_baseline = critic.log_baseline(z)[:, 0] if climbed in _WITH_BASELINE else None
+        with torch.no_grad():
+            log_z = log_mean_exp_product(scores)
+            before = log_z if log_average is None else log_average
+            for name, values in found.items():
+                values.append(float(_read(name, scores, -before, log_baseline)))
+            log_average = _averaged(before, log_z, min(XI_DECAY, 1 - 1 / step))
+        loss = -_climbed(climbed, scores, -log_average, log_baseline)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [part.grad for part in critic.parameters() if part.grad is not None]
+        if torch.isfinite(get_total_norm(gradients)):
+            optimizer.step()
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def _averaged(log_average: Tensor, log_mean: Tensor, decay: float) -> Tensor:
+    """Returns the log of a moving average moved on."""
+    if decay == 0:
+        return log_mean
+    return torch.logaddexp(log_average + math.log(decay), log_mean + math.log1p(-decay))
+
+
+_WITH_BASELINE = ("tuba", "interpolated")
+
+
+def _read(name: str, scores: Tensor, log_xi: Tensor, log_baseline: Tensor | None) -> Tensor:
+    match name:
+        case "dual":
+            return dual(scores, log_xi)
+        case "mine":
+            return donsker_varadhan(scores)
+        case "nwj" | "js":  # both are fitted to be the pointwise information itself
+            return dual(scores, 0.0)
+        case "smile":
+            return smile(scores, CLIP)
+        case _:
+            return _climbed(name, scores, log_xi, log_baseline)
+
+
+def _climbed(climbed: str, scores: Tensor, log_xi: Tensor, log_baseline: Tensor | None) -> Tensor:
+    match climbed, log_baseline:
+        case "dual", _:
+            return dual(scores, log_xi)
+        case "nwj", _:
+            return nwj(scores + 1)
+        case "js", _:
+            return jensen_shannon(scores)
+        case "infonce", _:
+            return infonce(scores)
+        case "tuba", Tensor():
+            return tuba(scores, log_baseline)
+        case "interpolated", Tensor():
+            return interpolated(scores, log_baseline, ALPHA)
+        case _:
+            raise ValueError(f"nothing climbs {climbed}")
+
+
+CEILINGS = {
+    "infonce": ("ln 64", math.log(BATCH)),
+    "interpolated": ("ln 126", math.log((BATCH - 1) / ALPHA)),
+}
+
+
+def draw(found: Traces, levels: Sequence[float], path: Path) -> None:
+    """Draws a panel for each bound: its estimates, their running mean, and the truth."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        print("matplotlib is not installed: pip install matplotlib", file=sys.stderr)
+        return
+    columns = 4
+    rows = math.ceil(len(ORDER) / columns)
+    figure = Figure(figsize=(12, 2.35 * rows * len(found) + 0.7), dpi=100, layout="constrained")
+    for part, (task, bounds) in zip(figure.subfigures(len(found), 1), found.items(), strict=True):
+        part.suptitle(f"20-d correlated Gaussian, {task}", fontsize=13)
+        panels = part.subplots(rows, columns, sharex=True, sharey=True)
+        for axes, (name, values) in zip(panels.flat, bounds.items(), strict=True):
+            steps = np.arange(len(values))
+            axes.plot(steps, values, color="#a6c8e4", linewidth=0.4)
+            kernel = np.ones(SMOOTH) / SMOOTH
+            axes.plot(
+                steps[SMOOTH - 1 :],
+                np.convolve(values, kernel, mode="valid"),
+                color="#0b4a7d",
+                linewidth=1.4,
+            )
+            truth = np.repeat(levels, len(values) // len(levels))
+            axes.plot(steps, truth, color="black", linewidth=1.1)
+            if name in CEILINGS:
+                label, ceiling = CEILINGS[name]
+                axes.axhline(ceiling, color="#c0392b", linestyle="--", linewidth=1.2)
+                axes.text(200, ceiling + 0.3, label, color="#c0392b", fontsize=10)
+            axes.set_title(name, fontsize=12)
+            axes.set_ylim(-1, max(levels) + 4)
+            axes.set_yticks([0, *levels])
+            axes.set_xticks(range(0, len(values) + 1, 2 * len(values) // len(levels)))
+            axes.spines[["top", "right"]].set_visible(False)
+        for axes in panels[:, 0]:
+            axes.set_ylabel("nats")
+        for axes in panels[-1]:
+            axes.set_xlabel("step")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path)
