@@ -17,6 +17,7 @@ __all__ = [
 ]
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,7 @@ from .reading import Reading, posteriors, read
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
 BATCH = 32  # the batches of He et al. (2019)
 NEAR_CEILING = 0.1  # nats
+TOO_FEW = "below the dual's interval: so few sentences cannot show all there is; see its ceiling"
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,8 @@ def report(
         dual = _dual(model, reading, fitting, seed, profile)
     known, upper, batched = found.mi.known_posterior, found.mi.leave_one_out, found.mi.batch32
     seconds = reading_seconds()
-    best = _row("known-posterior", known, "lower", seconds)
+    few = [] if dual is None or dual.ci_low <= known.value else [TOO_FEW]
+    best = _row("known-posterior", known, "lower", seconds, few)
     rows = [best]
     if upper is not None:
         rows.append(_row("leave-one-out", upper, "upper", seconds))
@@ -170,8 +173,10 @@ def report(
     )
 
 
-def _row(name: str, found: Figure, direction: Direction, seconds: float) -> Estimate:
-    warnings = []
+def _row(
+    name: str, found: Figure, direction: Direction, seconds: float, doubts: Sequence[str] = ()
+) -> Estimate:
+    warnings = list(doubts)
     if found.ceiling is not None and found.ceiling - found.value < NEAR_CEILING:
         warnings.append(
             f"at its ceiling, ln {found.n:,} = {found.ceiling:.2f}: the true value may be higher"
