@@ -101,7 +101,9 @@ def traces(
             path = place / f"staircase-{task}-{climbed}-{steps}.npz"
             if not path.is_file():
                 print(f"staircase: {task}, {climbed}", file=sys.stderr, flush=True)
-                np.savez_compressed(path, **_trace(sampler, levels, steps, climbed))
+                np.savez_compressed(
+                    path, allow_pickle=False, **_trace(sampler, levels, steps, climbed)
+                )
             with np.load(path) as stored:
                 found[task] |= {name: stored[name] for name in names}
     return {task: {name: rows[name] for name in ORDER} for task, rows in found.items()}
@@ -245,7 +247,9 @@ def draw(found: Traces, levels: Sequence[float], path: Path) -> None:
     columns = 4
     rows = math.ceil(len(ORDER) / columns)
     figure = Figure(figsize=(12, 2.35 * rows * len(found) + 0.7), dpi=100, layout="constrained")
-    for part, (task, bounds) in zip(figure.subfigures(len(found), 1), found.items(), strict=True):
+    for part, (task, bounds) in zip(
+        figure.subfigures(len(found), 1, squeeze=False)[:, 0], found.items(), strict=True
+    ):
         part.suptitle(f"20-d correlated Gaussian, {task}", fontsize=13)
         panels = part.subplots(rows, columns, sharex=True, sharey=True)
         for axes, (name, values) in zip(panels.flat, bounds.items(), strict=True):
