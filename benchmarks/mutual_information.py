@@ -129,7 +129,7 @@ def seconds(records: Iterable[Record]) -> str:
 def auto(cells: Cells, given: argparse.Namespace) -> None:
     """The recommended figure: the staircase, then the eight tasks."""
     head = [f"seed {seed}" for seed in given.seeds]
-    head = ["task", "truth", "recommended", *head, "mean |error|", "max |error|", "CPU-s"]
+    head = ["task", "truth", "recommended", *head, "mean abs. error", "largest", "CPU-s"]
     everything: dict[str, list[Record]] = {}
     for tasks in (STAIRCASE, TASKS):
         everything = {task: recommended(cells, task, given) for task in tasks}
@@ -150,7 +150,7 @@ def auto(cells: Cells, given: argparse.Namespace) -> None:
         )
     last = max(everything, key=lambda task: mean_error(everything[task]))
     mean = fmean(map(mean_error, everything.values()))
-    print(f"\nMean |error| over the {len(everything)} tasks: {mean:.3f} nats; ", end="")
+    print(f"\nMean absolute error over the {len(everything)} tasks: {mean:.3f} nats; ", end="")
     print(f"the largest of a task: {mean_error(everything[last]):.3f} ({last}).")
 
 
@@ -235,7 +235,7 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
             )
         )
     head = [f"seed {seed}" for seed in given.seeds]
-    table(["independent", "recommended", *head, "mean |error|", "CPU-s"], whole)
+    table(["independent", "recommended", *head, "mean abs. error", "CPU-s"], whole)
 
 
 def peers(cells: Cells, given: argparse.Namespace) -> None:
