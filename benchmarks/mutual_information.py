@@ -120,15 +120,16 @@ def mean_error(records: Iterable[Record]) -> float:
     return fmean(map(abs, errors(records)))
 
 
-def seconds(records: Iterable[Record]) -> float:
-    """Returns the mean CPU-seconds."""
-    return fmean(record["cpu_seconds"] for record in records)
+def seconds(records: Iterable[Record]) -> str:
+    """Returns the mean CPU-seconds, as a table shows them."""
+    mean = fmean(record["cpu_seconds"] for record in records)
+    return f"{mean:.1f}" if mean >= 1 else f"{mean:.2f}"
 
 
 def auto(cells: Cells, given: argparse.Namespace) -> None:
     """The recommended figure: the staircase, then the eight tasks."""
     head = [f"seed {seed}" for seed in given.seeds]
-    head = ["task", "truth", "recommended", *head, "mean |error|", "max |error|", "CPU-s"]
+    head = ["task", "truth", "recommended", *head, "mean abs. error", "largest", "CPU-s"]
     everything: dict[str, list[Record]] = {}
     for tasks in (STAIRCASE, TASKS):
         everything = {task: recommended(cells, task, given) for task in tasks}
@@ -142,14 +143,14 @@ def auto(cells: Cells, given: argparse.Namespace) -> None:
                     *(f"{record['value']:.3f}" for record in records),
                     f"{mean_error(records):.3f}",
                     f"{worst(records):.3f}",
-                    f"{seconds(records):.1f}",
+                    seconds(records),
                 )
                 for task, records in everything.items()
             ),
         )
     last = max(everything, key=lambda task: mean_error(everything[task]))
     mean = fmean(map(mean_error, everything.values()))
-    print(f"\nMean |error| over the {len(everything)} tasks: {mean:.3f} nats; ", end="")
+    print(f"\nMean absolute error over the {len(everything)} tasks: {mean:.3f} nats; ", end="")
     print(f"the largest of a task: {mean_error(everything[last]):.3f} ({last}).")
 
 
@@ -166,10 +167,8 @@ def estimators(cells: Cells, given: argparse.Namespace) -> None:
                     for key, seed in zip(keys, given.seeds, strict=True)
                 ]
             )
-        spent = fmean(map(seconds, found))
-        rows.append(
-            (name, *(f"{fmean(errors(records)):+.2f}" for records in found), f"{spent:.1f}")
-        )
+        spent = seconds(record for records in found for record in records)
+        rows.append((name, *(f"{fmean(errors(records)):+.2f}" for records in found), spent))
     table(["estimator", *TASKS, "CPU-s"], rows)
 
 
@@ -208,7 +207,7 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
                 f"{1.358 / math.sqrt(len(p)):.3f}",
                 f"{mean_error(found):.4f}",
                 f"{worst(found):.4f}",
-                f"{seconds(found):.1f}",
+                seconds(found),
             )
         )
     table(
@@ -232,11 +231,11 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
                 ", ".join(sorted({record["estimator"] for record in records})),
                 *(f"{record['value']:+.4f}" for record in records),
                 f"{mean_error(records):.4f}",
-                f"{seconds(records):.1f}",
+                seconds(records),
             )
         )
     head = [f"seed {seed}" for seed in given.seeds]
-    table(["independent", "recommended", *head, "mean |error|", "CPU-s"], whole)
+    table(["independent", "recommended", *head, "mean abs. error", "CPU-s"], whole)
 
 
 def peers(cells: Cells, given: argparse.Namespace) -> None:
@@ -244,7 +243,7 @@ def peers(cells: Cells, given: argparse.Namespace) -> None:
     rows = []
     for task, sampler in TASKS.items():
         found = recommended(cells, task, given)
-        row = [task, f"{found[0]['truth']:.3f}", f"{mean_error(found):.3f} ({seconds(found):.1f})"]
+        row = [task, f"{found[0]['truth']:.3f}", f"{mean_error(found):.3f} ({seconds(found)})"]
         for name, peer in PEERS.items():
             if peer.missing is not None:
                 row.append(peer.missing)
@@ -257,7 +256,7 @@ def peers(cells: Cells, given: argparse.Namespace) -> None:
                 cells.at(key, partial(peer.measure, sampler, given.pairs, seed))
                 for key, seed in zip(keys, given.seeds, strict=True)
             ]
-            row.append(f"{mean_error(records):.3f} ({seconds(records):.1f})")
+            row.append(f"{mean_error(records):.3f} ({seconds(records)})")
         rows.append(row)
     table(["task", "truth", "mivae", *PEERS], rows)
 
