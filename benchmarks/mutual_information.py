@@ -284,7 +284,7 @@ def staircase(cells: Cells, given: argparse.Namespace) -> None:
 
 
 def posterior_pass(count: int) -> Record:
-    """Returns what the known posterior of random sentences costs, and what it reports."""
+    """Returns what both values of random sentences cost, with intervals, and what they are."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     mean, noise = torch.randn(2, count, LATENT_UNITS, generator=generator)
@@ -294,7 +294,9 @@ def posterior_pass(count: int) -> Record:
 
     def values() -> Record:
         found = aggregated_posterior(posterior, z)
-        return {"value": float(found.empirical_terms.mean())}
+        upper = found.leave_one_out()
+        assert upper is not None
+        return {"value": found.empirical().value, "upper": upper.value}
 
     record = timed(values)
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
