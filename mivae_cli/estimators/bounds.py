@@ -22,7 +22,7 @@ scores of each column: `Scores`. A matrix too large to hold can be reduced to th
 | `smile`             neither              none             bias of the clipping, either way
 | `jensen_shannon`    trains a critic; its value is no mutual information
 
-To add a bound, write a function below and name it in `estimate.ESTIMATORS`.
+To add a bound, write a function below; for `estimate-mi`, also a case in `bench.Bench`.
 
 References:
     | (Q n) is equation n of the appendix of Enhancing Variational Autoencoders with Mutual
