@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mivae_cli.config import Direction, EstimatorName, PairNetwork, Transform
 from mivae_cli.errors import ConfigError, DataError
-from mivae_cli.estimators import fitting
+from mivae_cli.estimators import bench, fitting
 from mivae_cli.estimators.bounds import donsker_varadhan, dual
 from mivae_cli.estimators.fitting import Plan
 from mivae_cli.estimators.gaussian import GaussianRatio
@@ -359,3 +359,16 @@ def test_the_interval_of_the_dual_covers_what_a_fixed_critic_certifies() -> None
         interval = interval_without_groups(found, partial(dual, log_xi=0.0))
         covered += interval.low <= sampler.mutual_information <= interval.high
     assert 0.90 <= covered / 200 <= 0.98
+
+
+def test_neighbours_are_sought_among_so_many_pairs_and_it_is_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pairs = CorrelatedGaussian(1, 0.9).draw(400, seed=5)
+    whole = estimate_mutual_information(*pairs, ["ksg"]).estimates[0]
+    monkeypatch.setattr(bench, "MOST_KSG", 300)
+    part = estimate_mutual_information(*pairs, ["ksg"]).estimates[0]
+    assert whole.warnings == []
+    assert "300 of the 400 pairs" in part.warnings[0]
+    assert part.value == pytest.approx(whole.value, abs=0.2)
+    assert part.value != whole.value
