@@ -269,6 +269,10 @@ def test_a_function_of_x_is_told_to_carry_infinite_information() -> None:
         warnings = row(QUICK(x, z, ["gaussian"]), "gaussian").warnings
         assert any("infinite" in warning for warning in warnings)
     assert any("infinite" in warning for warning in row(QUICK(x, x**3), "copula").warnings)
+    report = QUICK(x, x**3)
+    assert report.recommended is not None
+    assert report.recommended.estimator == "infonce"
+    assert report.recommended.value <= math.log(20)  # of the test pairs
     _, noise = Independent(1, 1).draw(100, seed=83)
     assert row(QUICK(x, x + 0.01 * noise, ["gaussian"]), "gaussian").warnings == []
 

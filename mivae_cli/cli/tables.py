@@ -92,7 +92,7 @@ def estimates_table(report: Report, title: str, truth: float | None = None) -> R
         table.add_row(
             escape(row.estimator),
             _nats(row.value),
-            "" if row.ci_low is None else f"[{_nats(row.ci_low)}, {_nats(row.ci_high)}]",
+            "" if row.ci_low is None else escape(f"[{_nats(row.ci_low)}, {_nats(row.ci_high)}]"),
             _nats(row.value / math.log(2)),
             DIRECTIONS[row.direction],
             "yes" if row.held_out else "no",

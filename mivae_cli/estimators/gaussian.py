@@ -29,6 +29,7 @@ from ..errors import DataError
 from ..metrics import Interval, mean_interval
 
 LARGEST_SQUARE = 1 - 1e-12  # of a correlation: what a deterministic relation is taken for
+LARGEST_HELD_OUT = 1 - 1e-6  # the same where other pairs are scored: 6.9 nats, and no overflow
 NEGLIGIBLE = 1e-10  # variance of a direction against the largest, below which it is dropped
 
 
@@ -100,7 +101,7 @@ class GaussianRatio:
         if held_out:
             squares = _without_noise(squares, ranks[0] / count, ranks[1] / count)
         return cls(
-            squares.clamp(max=LARGEST_SQUARE).sqrt(),
+            squares.clamp(max=LARGEST_HELD_OUT if held_out else LARGEST_SQUARE).sqrt(),
             x_mean,
             z_mean,
             of_x @ left,

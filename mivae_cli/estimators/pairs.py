@@ -12,7 +12,7 @@ improves, by more than three standard errors, the symmetric InfoNCE of the valid
 well the critic tells which z belongs to which x), the pairs are more than their copula and the
 recommended figure is the `dual` bound of that critic; else it is the closed form of the copula,
 which then is exact as far as the pairs can tell. Where the product pairs of the test split are
-too few to hold the dual, `infonce` of the same critic takes its place.
+too few to hold the dual, or z holds a function of x, `infonce` of the same critic takes its place.
 
 Shapes: N pairs, X and Z coordinates.
 """
@@ -128,6 +128,9 @@ def _automatic(bench: Bench) -> tuple[list[Estimate], Recommendation]:
     start = "Gaussian copula" if bench.transform == "rank" else "Gaussian that it starts from"
     gain = bench.gain()
     error = (gain.high - gain.value) / 2
+    if closed is not None and closed.warnings:
+        reason = "z holds a function of x, so this is but the most that so few pairs can show"
+        return rows, Recommendation.of(contrastive, reason)
     if closed is not None and gain.value <= STANDARD_ERRORS * error:
         reason = (
             f"a critic learns nothing beyond the {start} that held-out pairs confirm "

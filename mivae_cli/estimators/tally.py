@@ -125,7 +125,7 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: float | None = None) -> Ta
 
 def missing_pairs(unseen: float, count: int) -> list[str]:
     """Returns what to say of a figure where `Tally.unseen` of N samples is too large, if it is."""
-    excess = -math.log1p(-min(unseen, 1 - 1e-9))
+    excess = -math.log1p(-min(unseen, 1 - 0.5 / count))
     if excess <= UNSEEN:
         return []
     doubt = (
