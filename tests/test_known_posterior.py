@@ -8,8 +8,8 @@ from gaussian import GaussianChannel, assert_near
 from torch.distributions import Normal
 
 from mivae_cli.estimators.bounds import infonce
-from mivae_cli.estimators.densities import leave_one_out
 from mivae_cli.estimators.known_posterior import aggregated_posterior, batched_empirical
+from mivae_cli.estimators.upper_bounds import leave_one_out
 from mivae_cli.models.latent import DiagonalGaussian, standard_normal_log_prob
 
 

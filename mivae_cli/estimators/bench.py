@@ -18,19 +18,14 @@ from torch import Tensor
 from ..config import Direction, EstimatorName, PairNetwork, Profile, Transform
 from ..metrics import Interval, mean_interval
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
-from .densities import (
-    MixtureDensity,
-    club_terms,
-    doe_terms,
-    fit_density,
-    leave_one_out_terms,
-)
+from .densities import MixtureDensity, doe_terms, fit_density
 from .fitting import ALPHA, PROFILES, Ascent, Fitted, Plan, Source, fit_critic
 from .gaussian import GaussianRatio, NormalScores, gaussian
 from .neighbours import ksg
 from .pair_critics import PairCritic, View
 from .records import Estimate, clock
 from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, missing_pairs, tally
+from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 MOST_TEST, MOST_VALID = 10_000, 4_096  # all of their pairs are scored: quadratic work

@@ -1,38 +1,16 @@
-r"""Conditional densities fitted to paired samples, and mutual information from them, in nats.
+r"""Conditional densities fitted to paired samples, in nats.
 
-A density :math:`q(z \mid x)` stands in for the unknown conditional. The estimates are pure
-functions of its logarithms at all pairs,
-
-.. math:: \ell_{ij} = \log q(z_j \mid x_i), \qquad i = 1, \dots, M, \quad j = 1, \dots, B,
-    \quad M \ge B,
-
-with rows x and columns z, and joint pairs on the diagonal, as in `bounds`. In expectation:
-
-| `leave_one_out`  an upper bound for the true conditional
-| `club`           an upper bound for the true conditional, and for one close to it
-| `doe_terms`      a difference of two fits that err the same way: no bound at all
-
-A fitted conditional is not the true one: its error makes every diagonal entry smaller on
-average, so either upper bound can fall below I(x; z).
+A density :math:`q(z \mid x)` stands in for the unknown conditional: for `upper_bounds`, and for
+the difference of entropies (`doe_terms`), which is no bound at all.
 
 Shapes: B pairs, M rows, X and Z coordinates, K components, H hidden units.
 
 References:
     | Mixture density networks (Bishop, 1994)
-    | On Variational Bounds of Mutual Information (Poole et al., 2019)
-    | CLUB: A Contrastive Log-ratio Upper Bound of Mutual Information (Cheng et al., 2020)
     | Formal Limitations on the Measurement of Mutual Information (McAllester & Stratos, 2020)
 """
 
-__all__ = [
-    "MixtureDensity",
-    "club",
-    "club_terms",
-    "doe_terms",
-    "fit_density",
-    "leave_one_out",
-    "leave_one_out_terms",
-]
+__all__ = ["MixtureDensity", "doe_terms", "fit_density"]
 
 import copy
 import math
@@ -206,104 +184,6 @@ def fit_density(
     return kept.requires_grad_(False)
 
 
-def leave_one_out(log_conditional: Tensor) -> Tensor:
-    r"""Returns the leave-one-out estimate (Poole et al., 2019).
-
-    .. math:: \frac{1}{B} \sum_{j=1}^B \Big[ \ell_{jj}
-        - \log \frac{1}{M - 1} \sum_{i \ne j} e^{\ell_{ij}} \Big]
-
-    With the true conditional it is an upper bound in expectation, because the log of a finite
-    mean falls short of :math:`\log q(z)`. It grows without limit where conditionals do not
-    overlap: above some log M nats it says only that there is much information.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell`, with shape (M, B), two rows at least.
-
-    Returns:
-        The estimate in nats, with shape ().
-
-    Raises:
-        DataError: There is a single row, so that no z meets an x that is not its own.
-    """
-    _check(log_conditional)
-    return (log_conditional.diagonal() - _log_mean_others(log_conditional)).mean()
-
-
-def leave_one_out_terms(log_conditional: Tensor) -> Tensor:
-    r"""Returns what each pair adds to `leave_one_out`, to the first order in the sample.
-
-    .. math:: \ell_{jj} - \log m_j - r_j + 1, \qquad
-        m_j = \frac{1}{B - 1} \sum_{i \ne j} e^{\ell_{ij}}, \qquad
-        r_j = \frac{1}{B - 1} \sum_{i \ne j} \frac{e^{\ell_{ji}}}{m_i}
-
-    Each x enters all columns; :math:`r_j`, which averages to 1, is what it does there. Hence
-    the mean of the terms is the estimate, and their standard error the estimate's.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell` of joint pairs alone, with shape (B, B).
-
-    Returns:
-        The terms in nats, with shape (B,).
-
-    Raises:
-        DataError: There is a single row, or there are rows without a column.
-    """
-    _check(log_conditional, square=True)
-    others = _log_mean_others(log_conditional)
-    diagonal = log_conditional.diagonal()
-    ratios = (log_conditional - others).exp()
-    rows = (ratios.sum(dim=1) - ratios.diagonal()) / (len(others) - 1)
-    return diagonal - others - rows + 1
-
-
-def club(log_conditional: Tensor) -> Tensor:
-    r"""Returns the contrastive log-ratio estimate (Cheng et al., 2020).
-
-    .. math:: \frac{1}{B} \sum_{j=1}^B \Big[ \ell_{jj}
-        - \frac{1}{M - 1} \sum_{i \ne j} \ell_{ij} \Big]
-
-    An upper bound in expectation with the true conditional, and exactly where
-    :math:`q(z \mid x) \, p(x)` is no farther, in KL divergence to it, from the joint law than
-    from the product of the marginals. Tight at independence alone: for a bivariate normal and
-    the true conditional it is :math:`\rho^2 / (1 - \rho^2)`, 49 nats at :math:`\rho = 0.99`,
-    where there are 1.96.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell`, with shape (M, B), two rows at least.
-
-    Returns:
-        The estimate in nats, with shape ().
-
-    Raises:
-        DataError: There is a single row, so that no z meets an x that is not its own.
-    """
-    _check(log_conditional)
-    return (log_conditional.diagonal() - _mean_others(log_conditional)).mean()
-
-
-def club_terms(log_conditional: Tensor) -> Tensor:
-    r"""Returns what each pair adds to `club`, to the first order in the sample.
-
-    .. math:: \ell_{jj} - c_j - r_j + \bar r
-
-    with :math:`c_j` and :math:`r_j` the means of column and row j off the diagonal. The mean
-    of the terms is the estimate, and their standard error the estimate's; without rows it would
-    be too small, because each x enters all columns.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell` of joint pairs alone, with shape (B, B).
-
-    Returns:
-        The terms in nats, with shape (B,).
-
-    Raises:
-        DataError: There is a single row, or there are rows without a column.
-    """
-    _check(log_conditional, square=True)
-    rows = _mean_others(log_conditional.T)
-    return log_conditional.diagonal() - _mean_others(log_conditional) - rows + rows.mean()
-
-
 def doe_terms(
     conditional: MixtureDensity, marginal: MixtureDensity, x: Tensor, z: Tensor
 ) -> Tensor:
@@ -325,22 +205,3 @@ def doe_terms(
         The terms in nats, with shape (B,).
     """
     return conditional.log_prob(x, z) - marginal.log_prob(x[:, :0], z)
-
-
-def _log_mean_others(matrix: Tensor) -> Tensor:
-    """Returns the log-mean-exp of each column off the diagonal: from (M, B) to (B,)."""
-    diagonal = torch.eye(*matrix.shape, dtype=torch.bool, device=matrix.device)
-    total = matrix.masked_fill(diagonal, -math.inf).logsumexp(dim=0)
-    return total - math.log(len(matrix) - 1)
-
-
-def _mean_others(matrix: Tensor) -> Tensor:
-    """Returns the mean of each column off the diagonal: from (M, B) to (B,)."""
-    return (matrix.sum(dim=0) - matrix.diagonal()) / (len(matrix) - 1)
-
-
-def _check(matrix: Tensor, square: bool = False) -> None:
-    rows, columns = matrix.shape
-    if rows < 2 or (square and rows != columns):
-        wanted = "as many z as x, and two at least" if square else "two x at least"
-        raise DataError(f"{rows} x and {columns} z cannot make an upper bound: give {wanted}")
