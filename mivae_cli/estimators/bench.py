@@ -122,7 +122,7 @@ class Bench:
             interval = interval_without_groups(found, bound)
         direction: Direction = "neither" if name == "smile" else "lower"
         warnings = _doubts(name, found, interval.value, ceiling)
-        return _estimate(name, interval, direction, ceiling, True, spent + seconds(), warnings)
+        return Estimate.of(name, interval, direction, ceiling, True, spent + seconds(), warnings)
 
     def gain(self) -> Interval:
         """Returns what learning adds to the start, in symmetric InfoNCE of the validation pairs.
@@ -202,7 +202,7 @@ class Bench:
                 "part of z is a function of x, as far as these pairs tell: the information of "
                 "continuous values is then infinite"
             )
-        return _estimate(name, interval, "neither", None, False, seconds(), warnings)
+        return Estimate.of(name, interval, "neither", None, False, seconds(), warnings)
 
     def _nearest_neighbours(self) -> Estimate:
         chosen = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(self.seed))[
@@ -217,7 +217,7 @@ class Bench:
             warnings.append(f"from {count:,} of the {len(self.x):,} pairs: its work is quadratic")
         if dimensions > KSG_DIMENSIONS:
             warnings.append(f"k-NN reads far too low in {dimensions} dimensions")
-        return _estimate("ksg", interval, "neither", ceiling, False, seconds(), warnings)
+        return Estimate.of("ksg", interval, "neither", ceiling, False, seconds(), warnings)
 
     def _from_densities(self, name: EstimatorName) -> Estimate:
         spent, conditional = self._conditional()
@@ -231,9 +231,9 @@ class Bench:
                 terms = leave_one_out_terms if name == "leave-one-out" else club_terms
                 interval = mean_interval(terms(matrix))
         if name == "doe":
-            return _estimate(name, interval, "neither", None, True, spent + seconds(), [])
+            return Estimate.of(name, interval, "neither", None, True, spent + seconds(), [])
         warnings = ["an upper bound only as far as the fitted q(z|x) is the true one"]
-        return _estimate(name, interval, "upper", None, True, spent + seconds(), warnings)
+        return Estimate.of(name, interval, "upper", None, True, spent + seconds(), warnings)
 
     def _conditional(self) -> tuple[float, MixtureDensity]:
         if self._densities is None:
@@ -276,26 +276,4 @@ def _narrow(plan: Plan) -> Plan:
     """Returns a plan for a network that pays for every pair of a batch: smaller batches."""
     return Plan(
         plan.steps, plan.hidden // 2, 128, plan.learning_rate, plan.check_every, plan.patience
-    )
-
-
-def _estimate(
-    name: EstimatorName,
-    interval: Interval,
-    direction: Direction,
-    ceiling: float | None,
-    held_out: bool,
-    seconds: float,
-    warnings: list[str],
-) -> Estimate:
-    return Estimate(
-        name,
-        interval.value,
-        interval.low,
-        interval.high,
-        direction,
-        ceiling,
-        held_out,
-        seconds,
-        warnings,
     )

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..config import Direction
+from ..metrics import Interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,20 @@ class Estimate:
     held_out: bool  # whether nothing was fitted on the samples that it is taken from
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        estimator: str,
+        interval: Interval,
+        direction: Direction,
+        ceiling: float | None,
+        held_out: bool,
+        seconds: float,
+        warnings: list[str],
+    ) -> "Estimate":
+        """Takes value and interval together."""
+        return cls(estimator, *interval, direction, ceiling, held_out, seconds, warnings)
 
 
 @dataclass(frozen=True)
