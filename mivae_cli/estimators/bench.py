@@ -19,7 +19,17 @@ from ..config import Direction, EstimatorName, PairNetwork, Profile, Transform
 from ..metrics import Interval, mean_interval
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
 from .densities import MixtureDensity, doe_terms, fit_density
-from .fitting import ALPHA, PROFILES, Ascent, Fitted, Plan, Source, fit_critic
+from .fitting import (
+    ALPHA,
+    MOST_TEST,
+    MOST_VALID,
+    PROFILES,
+    Ascent,
+    Fitted,
+    Plan,
+    Source,
+    fit_critic,
+)
 from .gaussian import GaussianRatio, NormalScores, gaussian
 from .neighbours import ksg
 from .pair_critics import PairCritic, View
@@ -28,7 +38,6 @@ from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, mi
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
-MOST_TEST, MOST_VALID = 10_000, 4_096  # all of their pairs are scored: quadratic work
 MOST_KSG = 20_000
 MOST_MATRIX = 4_096  # test pairs whose matrix is held whole
 SMILE_CLIP = 5.0

@@ -23,13 +23,10 @@ from torch import Tensor
 from ..config import Profile
 from ..models.latent import DiagonalGaussian
 from .bounds import dual
-from .fitting import PROFILES, Source, fit_critic
+from .fitting import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
 from .gaussian import GaussianRatio
 from .pair_critics import PairCritic, View
 from .tally import interval_without_groups, tally
-
-MOST_VALID = 4_096  # sentences, of which all pairs are scored
-MOST_TEST = 10_000
 
 
 @dataclass(frozen=True)

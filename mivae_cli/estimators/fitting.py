@@ -10,7 +10,17 @@ that happen to be missing. The others are judged by what they climb.
 Shapes: B pairs of a batch, X and Z coordinates.
 """
 
-__all__ = ["PROFILES", "Ascent", "Fitted", "Plan", "Source", "fit_critic", "one_thread"]
+__all__ = [
+    "MOST_TEST",
+    "MOST_VALID",
+    "PROFILES",
+    "Ascent",
+    "Fitted",
+    "Plan",
+    "Source",
+    "fit_critic",
+    "one_thread",
+]
 
 import copy
 import math
@@ -26,13 +36,12 @@ from torch.nn.utils import clip_grad_norm_
 from ..config import Profile
 from ..errors import DivergedError
 from .bounds import (
+    Scores,
     donsker_varadhan,
     dual,
     infonce,
     interpolated,
     jensen_shannon,
-    log_mean_exp_product,
-    nwj,
     tuba,
 )
 from .pair_critics import PairCritic
@@ -43,7 +52,8 @@ ALPHA = 0.5  # of the interpolated bound
 XI_DECAY = 0.9  # of the moving average of Z behind the dual variable
 WEIGHT_DECAY = 0.01
 MAX_NORM = 5.0
-MOST_VALID = 4096  # validation pairs, all scored against all at every look
+MOST_VALID = 4_096  # pairs worth validating with: all are scored against all, at every look
+MOST_TEST = 10_000  # and worth testing on, once
 
 Sides = tuple[Tensor, Tensor]
 
@@ -116,7 +126,7 @@ def fit_critic(
     Arguments:
         critic: With its weights at the start; moved and frozen.
         train: What is climbed on.
-        valid: What decides when to stop, at least two pairs.
+        valid: What decides when to stop, from two pairs to `MOST_VALID`.
         ascent: What is climbed.
         plan: How long.
 
@@ -129,15 +139,14 @@ def fit_critic(
         moved.parameters(), lr=plan.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)
-    valid = valid[0][:MOST_VALID], valid[1][:MOST_VALID]
     best, kept, at, looks = _judged(critic, baseline, valid, ascent), _weights(moved), 0, 0
     log_partition = torch.tensor(-math.inf)
     for step in range(1, plan.steps + 1):
         x, z = train.at(torch.randint(train.count, (min(plan.batch, train.count),)))
         scores = critic(x, z)
-        with torch.no_grad():
-            log_partition = _averaged(log_partition, log_mean_exp_product(scores), step)
-        loss = -_climbed(scores, _log_baseline(baseline, z), log_partition, ascent)
+        reduced = Scores.of(scores)
+        log_partition = _averaged(log_partition, reduced.log_partition.detach(), step)
+        loss = -_climbed(scores, reduced, _log_baseline(baseline, z), log_partition, ascent)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = clip_grad_norm_(moved.parameters(), MAX_NORM)
@@ -164,23 +173,24 @@ _WITH_BASELINE: tuple[Ascent, ...] = ("tuba", "interpolated")
 
 
 def _climbed(
-    scores: Tensor, log_baseline: Tensor, log_partition: Tensor, ascent: Ascent
+    scores: Tensor, reduced: Scores, log_baseline: Tensor, log_partition: Tensor, ascent: Ascent
 ) -> Tensor:
+    """Returns what is climbed of a score matrix, which comes with its reduction: made once."""
     match ascent:
         case "dual":
-            return dual(scores, -log_partition)
+            return dual(reduced, -log_partition)
         case "dv":
-            return donsker_varadhan(scores)
-        case "nwj":
-            return nwj(scores + 1)
+            return donsker_varadhan(reduced)
+        case "nwj":  # of f + 1, so that f nears the pointwise information
+            return dual(reduced, 0.0)
         case "js":
             return jensen_shannon(scores)
         case "infonce":
-            return infonce(scores)
+            return infonce(reduced)
         case "tuba":
-            return tuba(scores, log_baseline)
+            return tuba(reduced, log_baseline)
         case "interpolated":
-            return interpolated(scores, log_baseline, ALPHA)
+            return interpolated(reduced, log_baseline, ALPHA)
         case _:
             assert_never(ascent)
 
@@ -190,8 +200,8 @@ def _judged(critic: PairCritic, baseline: nn.Module | None, valid: Sides, ascent
     scores = critic(*valid)
     if ascent in ("dual", "dv"):
         return float(infonce(scores) + infonce(scores.T)) / 2
-    empty = torch.tensor(0.0)
-    return float(_climbed(scores, _log_baseline(baseline, valid[1]), empty, ascent))
+    reduced, log_baseline = Scores.of(scores), _log_baseline(baseline, valid[1])
+    return float(_climbed(scores, reduced, log_baseline, reduced.log_partition, ascent))
 
 
 def _averaged(log_average: Tensor, log_mean: Tensor, step: int) -> Tensor:

@@ -125,12 +125,12 @@ def _automatic(bench: Bench) -> tuple[list[Estimate], Recommendation]:
         pass
     if bench.x.shape[1] + bench.z.shape[1] <= KSG_DIMENSIONS:
         rows.append(bench.row("ksg"))
-    start = "Gaussian copula" if bench.transform == "rank" else "Gaussian that it starts from"
-    gain = bench.gain()
-    error = (gain.high - gain.value) / 2
     if closed is not None and closed.warnings:
         reason = "z holds a function of x, so this is but the most that so few pairs can show"
         return rows, Recommendation.of(contrastive, reason)
+    start = "Gaussian copula" if bench.transform == "rank" else "Gaussian that it starts from"
+    gain = bench.gain()
+    error = (gain.high - gain.value) / 2
     if closed is not None and gain.value <= STANDARD_ERRORS * error:
         reason = (
             f"a critic learns nothing beyond the {start} that held-out pairs confirm "
