@@ -198,7 +198,7 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
     finished = torch.zeros(len(z), dtype=torch.bool, device=z.device)
     words: list[Tensor] = []
     while len(words) < decoding.max_tokens and not finished.all():
-        log_probs, state = model.decoder.step(previous, z, state)
+        log_probs, state = model.decoder.step(previous, state)
         probs = _shaped(_allowed(log_probs, first=not words), decoding).cpu()
         drawn = torch.multinomial(probs, 1, generator=generator)[:, 0].to(z.device)
         previous = drawn.masked_fill(finished, BOUNDARY)
@@ -210,14 +210,13 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
 def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     """Keeps the likeliest hypotheses a sentence and returns the best, with shape (N, T)."""
     count, width = len(z), decoding.beam
-    wide = z.repeat_interleave(width, dim=0)  # (M, Z)
-    state = model.decoder.start(wide)
+    state = model.decoder.start(z.repeat_interleave(width, dim=0))  # of M
     words = torch.full((count, width, 1), BOUNDARY, device=z.device)
     scores = torch.full((count, width), -math.inf, device=z.device)
     scores[:, 0] = 0.0  # all hypotheses are the same at first
     finished = torch.zeros(count, width, dtype=torch.bool, device=z.device)
     for length in range(decoding.max_tokens):
-        log_probs, state = model.decoder.step(words[..., -1].flatten(), wide, state)
+        log_probs, state = model.decoder.step(words[..., -1].flatten(), state)
         log_probs = _allowed(log_probs, first=length == 0).view(count, width, -1)
         # a finished hypothesis goes on with further boundaries, at no cost
         stay = torch.full_like(log_probs, -math.inf)
@@ -234,7 +233,7 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
         if finished.all():
             break
         rows = (torch.arange(count, device=z.device)[:, None] * width + parent).flatten()
-        state = (state[0][:, rows], state[1][:, rows])
+        state = state[rows]
     return words[:, 0, 1:]
 
 

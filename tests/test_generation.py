@@ -76,8 +76,9 @@ def next_log_probs(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
     """What may follow a prefix, read in one go and not by the step that generation takes."""
     words = model.decoder.embedding(torch.tensor([[BOUNDARY, *prefix]]))
     everywhere = z.expand(1, words.shape[1], -1)
+    start = model.decoder.start(z[None])
     states, _ = model.decoder.lstm(
-        torch.cat([words, everywhere], dim=-1), model.decoder.start(z[None])
+        torch.cat([words, everywhere], dim=-1), (start.hidden[None], start.cell[None])
     )
     log_probs: Tensor = model.decoder.output(states[0, -1]).log_softmax(dim=-1)
     return log_probs

@@ -94,36 +94,54 @@ def test_the_probabilities_of_all_sentences_and_prefixes_sum_to_one(latent_size:
     total = sum(float(model.log_likelihood(batch_of(sentence), z).exp()) for sentence in ended)
     # what remains: the empty sentence, and those of three words or more
     state = model.decoder.start(z)
-    first, _ = model.decoder.step(torch.tensor([BOUNDARY]), z, state)
+    first, _ = model.decoder.step(torch.tensor([BOUNDARY]), state)
     total += float(first[0, BOUNDARY].exp())
     for pair in itertools.product(words, words):
-        log_probs, state = model.decoder.step(torch.tensor([BOUNDARY]), z, model.decoder.start(z))
+        log_probs, state = model.decoder.step(torch.tensor([BOUNDARY]), model.decoder.start(z))
         probability = 0.0
         for word in pair:
             probability += float(log_probs[0, word])
-            log_probs, state = model.decoder.step(torch.tensor([word]), z, state)
+            log_probs, state = model.decoder.step(torch.tensor([word]), state)
         total += math.exp(probability) * (1 - float(log_probs[0, BOUNDARY].exp()))
     assert total == pytest.approx(1.0, abs=1e-9)
 
 
-def test_a_later_word_changes_no_earlier_probability() -> None:
+def test_a_later_word_changes_no_earlier_probability(monkeypatch: pytest.MonkeyPatch) -> None:
     model = model_of()
     z = torch.randn(1, 3, dtype=torch.float64)
-    words = torch.randn(1, 6, 6, dtype=torch.float64)
-    changed = words.clone()
-    changed[0, 4] += 1.0
-    before, _ = model.decoder._advance(words, z, model.decoder.start(z))
-    after, _ = model.decoder._advance(changed, z, model.decoder.start(z))
-    assert torch.equal(before[:, :4], after[:, :4])
-    assert not torch.allclose(before[:, 4:], after[:, 4:])
+    log_prob, seen = model.decoder.output.log_prob, list[Tensor]()
+
+    def watched(states: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+        seen.append(log_prob(states, targets, mask))
+        return seen[-1]
+
+    monkeypatch.setattr(model.decoder.output, "log_prob", watched)
+    for sentence in ([2, 3, 4, 5, 6, 2], [2, 3, 4, 5, 3, 2]):
+        model.log_likelihood(batch_of(sentence), z)
+    before, after = (log_probs[0] for log_probs in seen)
+    assert torch.equal(before[:4], after[:4])
+    assert not torch.isclose(before[4:], after[4:]).any()
 
 
-def test_several_latents_a_sentence_are_scored_as_if_one_by_one() -> None:
-    model = model_of()
-    batch = batch_of(*SENTENCES)
-    z = torch.randn(4, 3, 3, dtype=torch.float64)
-    together = model.log_likelihood(batch, z)
-    torch.testing.assert_close(together, torch.stack([model.log_likelihood(batch, k) for k in z]))
+@pytest.mark.parametrize("latent_size", [0, 3])
+@pytest.mark.parametrize("learning", [True, False])  # with gradients it goes another way
+def test_several_latents_a_sentence_are_scored_as_if_one_by_one(
+    learning: bool, latent_size: int
+) -> None:
+    model = model_of(latent_size=latent_size).eval()
+    batch = batch_of(*SENTENCES, padding=1)
+    z = torch.randn(4, 3, latent_size, dtype=torch.float64)
+    with torch.set_grad_enabled(learning):
+        together = model.log_likelihood(batch, z)
+    alone = torch.stack([model.log_likelihood(batch, k) for k in z])
+    torch.testing.assert_close(together, alone)
+    assert together.requires_grad == learning
+
+
+def test_dropout_hides_the_asked_share_and_keeps_the_mean() -> None:
+    dropped = model_of(dropout=0.3).train().decoder.dropout(torch.ones(100_000))
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
+    assert float(dropped.max()) == pytest.approx(1 / 0.7)
 
 
 @torch.no_grad()
@@ -132,7 +150,7 @@ def test_step_by_step_and_whole_sentences_agree() -> None:
     sentence, z = [2, 5, 3], torch.randn(1, 3, dtype=torch.float64)
     state, previous, total = model.decoder.start(z), BOUNDARY, 0.0
     for word in [*sentence, BOUNDARY]:
-        log_probs, state = model.decoder.step(torch.tensor([previous]), z, state)
+        log_probs, state = model.decoder.step(torch.tensor([previous]), state)
         total += float(log_probs[0, word])
         previous = word
     assert float(model.log_likelihood(batch_of(sentence), z)) == pytest.approx(total)

@@ -5,20 +5,35 @@ r"""Decoders: from z to a distribution over sentences, :math:`p(x \mid z)`.
 where :math:`x_0` and :math:`x_{T+1}` are the sentence's boundaries.
 
 Shapes: B sentences, T tokens, V vocabulary, E embedding, H hidden units, Z latent units,
-K samples of z a sentence, M = K B.
+K samples of z a sentence, M sequences side by side.
 """
 
 __all__ = ["LSTMDecoder", "State"]
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import linear
 
 from ..config import LSTMDecoderConfig
 from ..data.batches import Batch
 from ..data.tokenizer import UNKNOWN
+from .dropout import Dropout
+from .output import OutputLayer
 
-State = tuple[Tensor, Tensor]  # hidden and cell state, each with shape (1, M, H)
+
+@dataclass(frozen=True)
+class State:
+    """What an LSTM decoder carries from word to word of M sequences."""
+
+    hidden: Tensor  # (M, H)
+    cell: Tensor  # (M, H)
+    gates: Tensor  # (M, 4 H), z's part of the gates, the same at every word
+
+    def __getitem__(self, rows: Tensor | slice) -> "State":
+        """Returns the state of some of the sequences."""
+        return State(self.hidden[rows], self.cell[rows], self.gates[rows])
 
 
 class LSTMDecoder(nn.Module):
@@ -29,15 +44,14 @@ class LSTMDecoder(nn.Module):
 
     def __init__(self, config: LSTMDecoderConfig, vocab_size: int, latent_size: int) -> None:
         super().__init__()
-        self.hidden_size = config.hidden_size
         self.word_dropout = config.word_dropout
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.initial = nn.Linear(latent_size, config.hidden_size) if latent_size else None
         self.lstm = nn.LSTM(
             config.embedding_size + latent_size, config.hidden_size, batch_first=True
         )
-        self.output = nn.Linear(config.hidden_size, vocab_size)
+        self.output = OutputLayer(config.hidden_size, vocab_size)
         if config.tie_weights:
             self.output.weight = self.embedding.weight
 
@@ -51,43 +65,72 @@ class LSTMDecoder(nn.Module):
         Returns:
             The log-likelihoods, with the shape of z less its last dimension.
         """
+        if z.dim() == 3 and not (self.training or torch.is_grad_enabled()):
+            return self._of_samples(batch, z)
         flat = z.flatten(end_dim=-2)  # (M, Z)
         copies = len(flat) // len(batch)
         words = self.embedding(self._dropped(batch.inputs()))  # (B, T + 1, E)
-        words = words.repeat(copies, 1, 1)  # (M, T + 1, E)
-        states, _ = self._advance(words, flat, self.start(flat))  # (M, T + 1, H)
-        mask = batch.target_mask().repeat(copies, 1)  # (M, T + 1)
-        targets = batch.targets().repeat(copies, 1)
-        # Only real tokens reach the output layer, by far the largest product.
-        losses = cross_entropy(
-            self.output(self.dropout(states[mask])), targets[mask], reduction="none"
+        words = self.dropout(words.repeat(copies, 1, 1))  # (M, T + 1, E)
+        everywhere = flat[:, None].expand(-1, words.shape[1], -1)  # (M, T + 1, Z)
+        states, _ = self.lstm(torch.cat([words, everywhere], dim=-1), self._first(flat))
+        mask, targets = batch.target_mask(), batch.targets()
+        log_probs = self.output.log_prob(
+            self.dropout(states), targets.repeat(copies, 1), mask.repeat(copies, 1)
         )
-        per_token = states.new_zeros(mask.shape).masked_scatter(mask, losses)
-        return -per_token.sum(dim=-1).view(z.shape[:-1])
+        return log_probs.sum(dim=-1).view(z.shape[:-1])
 
     def start(self, z: Tensor) -> State:
         """Returns the state before the first word, for z with shape (M, Z)."""
-        if self.initial is None:
-            zeros = z.new_zeros(1, len(z), self.hidden_size)
-            return zeros, zeros
-        cell = self.initial(z)[None]
-        return cell.tanh(), cell
+        hidden, cell = self._first(z)
+        of_inputs, _, bias, more = self.lstm.all_weights[0]
+        of_z = of_inputs[:, self.embedding.embedding_dim :]
+        return State(hidden[0], cell[0], linear(z, of_z, bias + more))
 
-    def step(self, previous: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
+    def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
         """Returns the next word's log-probabilities (M, V) and the state after them.
 
         Arguments:
             previous: The ids of the words before, with shape (M,).
-            z: The latents, with shape (M, Z).
             state: The state before those words were read.
         """
-        states, state = self._advance(self.embedding(previous)[:, None], z, state)
-        return self.output(states[:, 0]).log_softmax(dim=-1), state
+        state = self._advance(previous, state)
+        return self.output(state.hidden).log_softmax(dim=-1), state
 
-    def _advance(self, words: Tensor, z: Tensor, state: State) -> tuple[Tensor, State]:
-        everywhere = z[:, None].expand(-1, words.shape[1], -1)
-        states, state = self.lstm(torch.cat([self.dropout(words), everywhere], dim=-1), state)
-        return states, state
+    def _advance(self, previous: Tensor, state: State) -> State:
+        """Reads a word, with shape (M,), or with (M / K,) one for K neighbouring sequences."""
+        of_inputs, of_hidden, *_ = self.lstm.all_weights[0]
+        of_words = linear(self.embedding(previous), of_inputs[:, : self.embedding.embedding_dim])
+        gates = torch.addmm(state.gates, state.hidden, of_hidden.T)
+        shared = gates.view(len(previous), -1, gates.shape[1]) + of_words[:, None]
+        enter, keep, new, leave = shared.view(gates.shape).chunk(4, dim=-1)
+        cell = keep.sigmoid() * state.cell + enter.sigmoid() * new.tanh()
+        return State(leave.sigmoid() * cell.tanh(), cell, state.gates)
+
+    def _of_samples(self, batch: Batch, z: Tensor) -> Tensor:
+        """Returns the log-likelihoods (K, B) of z with shape (K, B, Z), to be quick and small.
+
+        The words' part of the gates is shared by the K samples, z's part by all words; a
+        sentence that has ended costs no more; and nothing is kept from word to word.
+        """
+        lengths, order = batch.lengths.sort(descending=True)
+        samples, longest_first = len(z), lengths.tolist()
+        state = self.start(z[:, order].transpose(0, 1).flatten(end_dim=1))  # (B K, Z)
+        inputs, targets = batch.inputs()[order], batch.targets()[order]
+        total = z.new_zeros(len(batch), samples)
+        for step in range(longest_first[0] + 1):
+            going = sum(length >= step for length in longest_first)
+            state = self._advance(inputs[:going, step], state[: going * samples])
+            said = targets[:going, step].repeat_interleave(samples)
+            total[:going] += self.output.log_prob(state.hidden, said).view(going, samples)
+        return total[order.argsort()].T
+
+    def _first(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the first hidden and cell state, as torch's LSTM takes them: (1, M, H)."""
+        if self.initial is None:
+            zeros = z.new_zeros(1, len(z), self.lstm.hidden_size)
+            return zeros, zeros
+        cell = self.initial(z)[None]
+        return cell.tanh(), cell
 
     def _dropped(self, inputs: Tensor) -> Tensor:
         """Hides a share of the previous words, the boundary apart, in training."""

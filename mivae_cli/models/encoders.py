@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ..config import LSTMEncoderConfig, Pooling
 from ..data.batches import Batch
+from .dropout import Dropout
 
 
 class LSTMEncoder(nn.Module):
@@ -30,7 +31,7 @@ class LSTMEncoder(nn.Module):
         self.bidirectional = config.bidirectional
         self.features = config.hidden_size * (2 if config.bidirectional else 1)
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.lstm = nn.LSTM(
             config.embedding_size,
             config.hidden_size,

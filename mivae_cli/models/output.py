@@ -1,0 +1,135 @@
+r"""The output layer: from the decoder's states to the probabilities of words.
+
+It is by far the largest product of a small model, and its logits by far the largest tensor.
+So they are never kept: a chunk of tokens at a time, one buffer holds logits, then
+probabilities, then what the gradients are made from,
+
+.. math:: \frac{\partial \ell_i}{\partial h_i} = (p_i - e_{x_i})^\top W, \qquad
+    \frac{\partial \sum_i \ell_i}{\partial W} = \sum_i (p_i - e_{x_i}) \, h_i^\top, \qquad
+    \ell_i = -\log p_i(x_i)
+
+Shapes: N tokens, H hidden units, V vocabulary.
+"""
+
+__all__ = ["OutputLayer"]
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+# Logits at a time: 31 MiB, for above 32 MiB the C library returns memory to the system at
+# once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
+LOGITS = 8_000_000
+
+Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (V, H) and bias (V,)
+
+
+class OutputLayer(nn.Linear):
+    """Logits of words; and log-probabilities of given words, for which no logits are kept."""
+
+    def log_prob(self, states: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Returns the log-probability of each target in nats, 0 where there is none.
+
+        Arguments:
+            states: The decoder's states, with shape (..., H).
+            targets: The ids of the words that follow, with shape (...).
+            mask: Where a target counts, with shape (...); by default everywhere.
+        """
+        if mask is None:
+            mask = torch.ones_like(targets, dtype=torch.bool)
+        states, targets = states.flatten(end_dim=-2), targets.flatten()
+        if states.is_cuda:  # to choose the real tokens, the processor would have to wait for it
+            everywhere = -cross_entropy(self(states).float(), targets, reduction="none")
+            return torch.where(mask, everywhere.view(mask.shape), 0.0)
+        real = mask.flatten().nonzero()[:, 0]
+        arguments: list[Tensor] = [states[real], self.weight, self.bias]
+        if torch.is_autocast_enabled("cpu"):
+            arguments = [each.to(torch.get_autocast_dtype("cpu")) for each in arguments]
+        losses: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+            *arguments, targets[real]
+        )
+        return losses.new_zeros(mask.numel()).index_copy(0, real, -losses).view(mask.shape)
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """The losses of tokens, with shape (N,), whose gradients are made along with them.
+
+    The gradients are made as if every token weighed the same, as in a mean over sentences;
+    where that turns out otherwise, or they are asked for again, they are made anew.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,  # noqa: ANN401  # a context takes what it is given
+        states: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        targets: Tensor,
+    ) -> Tensor:
+        if any(ctx.needs_input_grad):
+            ctx.save_for_backward(states, weight, bias, targets)
+            losses, ctx.gradients = _differentiated(states, weight, bias, targets)
+            return losses
+        losses = _losses_like(states)
+        for rows in _chunks(states, weight):
+            losses[rows], _ = _softmax(states[rows], weight, bias, targets[rows])
+        return losses
+
+    @staticmethod
+    def backward(
+        ctx: Any,  # noqa: ANN401
+        *grads: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, None]:
+        (grad,) = grads
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None or (grad != grad[:1]).any():
+            states, weight, bias, targets = ctx.saved_tensors
+            _, gradients = _differentiated(states, weight, bias, targets, grad)
+        else:
+            gradients = tuple(gradient.mul_(grad[0]) for gradient in gradients)
+        return *gradients, None
+
+
+def _differentiated(
+    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, grad: Tensor | None = None
+) -> tuple[Tensor, Gradients]:
+    """Returns the losses (N,) and the gradients of their sum, weighted by grad (N,)."""
+    losses = _losses_like(states)
+    of_states, of_weight = torch.empty_like(states), torch.empty_like(weight)
+    of_bias = torch.zeros_like(bias)
+    for place, rows in enumerate(_chunks(states, weight)):
+        losses[rows], residual = _softmax(states[rows], weight, bias, targets[rows])
+        residual[torch.arange(len(residual)), targets[rows]] -= 1  # p - e, in place of p
+        if grad is not None:
+            residual *= grad[rows, None]
+        residual = residual.to(states.dtype)
+        torch.mm(residual, weight, out=of_states[rows])
+        of_weight.addmm_(residual.T, states[rows], beta=min(place, 1))  # 0: what was is ignored
+        of_bias += residual.sum(dim=0)
+    return losses, (of_states, of_weight, of_bias)
+
+
+def _softmax(
+    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns the losses (N,) and the probabilities (N, V), in single precision at least."""
+    logits = torch.addmm(bias, states, weight.T)
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float))
+    largest = logits.amax(dim=-1)
+    said = logits.gather(1, targets[:, None])[:, 0]
+    probs = torch.softmax(logits, dim=-1, out=logits)
+    # The likeliest word's probability is at least 1 / V, so its logarithm is always there.
+    return largest - probs.amax(dim=-1).log() - said, probs
+
+
+def _losses_like(states: Tensor) -> Tensor:
+    return states.new_empty(len(states), dtype=torch.promote_types(states.dtype, torch.float))
+
+
+def _chunks(states: Tensor, weight: Tensor) -> list[slice]:
+    """Divides N tokens into parts of equal size, whose logits fit into the buffer."""
+    count = max(1, -(-len(states) * len(weight) // LOGITS))
+    size = -(-len(states) // count)
+    return [slice(start, start + size) for start in range(0, len(states), size)]
