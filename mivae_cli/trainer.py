@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from .checkpoint import RunDirectory, TrainingState
-from .config import AdamConfig, RunConfig
+from .config import RunConfig
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .errors import ConfigError, DivergedError
 from .estimators.known_posterior import aggregated_posterior
 from .estimators.term import MutualInformationTerm
 from .metrics import active_units
-from .models.vae import VAE, build_model
+from .models.vae import build_model
 from .objectives import Terms
+from .optimizers import Adam, build_optimizer, clip_gradients, sparsify_embeddings
 from .reading import read
 
 VALIDATION_MI_SENTENCES = 4096  # the known-posterior estimate is quadratic in them
@@ -71,14 +71,17 @@ class Trainer:
         self.config, self.corpus = config, corpus
         self.device = resolve_device(config.device)
         self.model = build_model(config.model, corpus.tokenizer.size).to(self.device)
-        self.optimizers = {"model": _optimizer(config, self.model)}
+        if self.device.type == "cpu":  # elsewhere finding the rows costs more than it saves
+            sparsify_embeddings(self.model)
+        parameters = self.model.parameters()
+        self.optimizers = {"model": build_optimizer(config.training.optimizer, parameters)}
         self.term: MutualInformationTerm | None = None
         if config.objective.mi_weight and config.model.latent_size:
             self.term = MutualInformationTerm(
                 config.critic, self.model.features, config.model.latent_size
             ).to(self.device)
-            self.optimizers["critic"] = torch.optim.Adam(
-                self.term.critic.parameters(), lr=config.critic.learning_rate, fused=True
+            self.optimizers["critic"] = Adam(
+                self.term.critic.parameters(), config.critic.learning_rate
             )
         self.sampler = BatchSampler(corpus["train"], config.training.batch_size, config.seed)
         self.state = TrainingState()
@@ -125,7 +128,7 @@ class Trainer:
         optimizer = self.optimizers["model"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        clip_grad_norm_(self.model.parameters(), self.config.training.max_norm)
+        clip_gradients(self.model.parameters(), self.config.training.max_norm)
         optimizer.step()
         self.state.step += 1
         self.state.position += 1
@@ -287,10 +290,3 @@ def resolve_device(name: str) -> torch.device:
             f"there is no device '{name}' here: use cpu, cuda, mps or auto"
         ) from error
     return device
-
-
-def _optimizer(config: RunConfig, model: VAE) -> torch.optim.Optimizer:
-    settings = config.training.optimizer
-    if isinstance(settings, AdamConfig):
-        return torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
-    return torch.optim.SGD(model.parameters(), lr=settings.learning_rate, fused=True)

@@ -1,0 +1,88 @@
+"""Optimizers that know how few word vectors a batch touches.
+
+An embedding's gradient has as many rows as the vocabulary, and a batch gives a value to a few
+hundred of them. The rest need not be cleared, measured, clipped, nor, by plain descent, moved.
+"""
+
+__all__ = ["Adam", "build_optimizer", "clip_gradients", "sparsify_embeddings"]
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
+
+from .config import AdamConfig, SGDConfig
+
+
+class Adam(torch.optim.Adam):
+    """Adam, exactly: rows without a gradient move on by their moments as in torch's own.
+
+    A sparse gradient is written into a dense one that stays between steps and is zero
+    everywhere else.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
+        super().__init__(parameters, lr=learning_rate, fused=True)
+        self._dense: dict[Tensor, Tensor] = {}
+
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Moves the weights by their gradients."""
+        sparse = [
+            (parameter, parameter.grad.coalesce())
+            for group in self.param_groups
+            for parameter in group["params"]
+            if parameter.grad is not None and parameter.grad.is_sparse
+        ]
+        for parameter, grad in sparse:
+            if parameter not in self._dense:
+                self._dense[parameter] = torch.zeros_like(parameter)
+            parameter.grad = self._dense[parameter]
+            parameter.grad[grad.indices()[0]] = grad.values()
+        super().step()
+        for parameter, grad in sparse:
+            self._dense[parameter][grad.indices()[0]] = 0
+            parameter.grad = None
+
+
+def build_optimizer(
+    settings: AdamConfig | SGDConfig, parameters: Iterable[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """Builds the optimizer that a configuration describes."""
+    if isinstance(settings, AdamConfig):
+        return Adam(parameters, settings.learning_rate)
+    return torch.optim.SGD(parameters, lr=settings.learning_rate)
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
+    """Scales gradients down to a Euclidean norm, as torch does, sparse ones as they are.
+
+    Returns:
+        The norm before, with shape ().
+    """
+    values = []
+    for parameter in parameters:
+        if parameter.grad is None:
+            continue
+        if parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+            values.append(parameter.grad.values())
+        else:
+            values.append(parameter.grad)
+    norm = get_total_norm(values)
+    scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
+    for value in values:
+        value *= scale
+    return norm
+
+
+def sparsify_embeddings(model: nn.Module) -> None:
+    """Has the gradients of embeddings hold only the rows that a batch touched.
+
+    Not those of an embedding that is the output layer too, which touches all rows.
+    """
+    modules = list(model.modules())
+    outputs = {id(module.weight) for module in modules if isinstance(module, nn.Linear)}
+    for module in modules:
+        if isinstance(module, nn.Embedding):
+            module.sparse = id(module.weight) not in outputs
