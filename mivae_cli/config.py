@@ -17,6 +17,7 @@ __all__ = [
     "ModelConfig",
     "PairNetwork",
     "Pooling",
+    "Precision",
     "Profile",
     "RunConfig",
     "SGDConfig",
@@ -63,6 +64,7 @@ EstimatorName = Literal[
 Direction = Literal["lower", "upper", "neither"]
 Profile = Literal["quick", "default", "thorough"]
 Transform = Literal["rank", "standard", "asinh"]
+Precision = Literal["auto", "float32", "bfloat16"]
 PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
@@ -239,6 +241,8 @@ class TrainingConfig(_Config):
     """At most so many passes over the corpus."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     """Sentences a step."""
+    precision: Precision = "auto"
+    """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
     max_norm: PositiveFloat = 5.0
     """Gradients are clipped to this Euclidean norm."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -5,6 +5,7 @@ Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in n
 
 __all__ = ["Evaluation", "evaluate", "importance_weighted"]
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +20,7 @@ from .models.vae import VAE
 from .reading import read
 
 AT_ONCE = 32  # sentences of like length
-TOKENS_AT_ONCE = 8192  # bounds the K B T x V logits of importance weighting
+SEQUENCES = 2048  # pairs of a sentence and a sample that are decoded side by side
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ def evaluate(
 def importance_weighted(model: VAE, store: TokenStore, samples: int, seed: int) -> Tensor:
     """Returns the importance-weighted bound of each sentence, with shape (N,).
 
-    Sentences are encoded once; samples go through the decoder as many at a time as fit.
+    Sentences are encoded once; their samples go through the decoder as many at a time as keep
+    it busy, so that memory depends neither on their number nor on a sentence's length.
     """
     model.eval()
     generator = torch.Generator(device=model.device).manual_seed(seed)
@@ -107,11 +109,15 @@ def _importance_weighted(
     model: VAE, batch: Batch, samples: int, generator: torch.Generator
 ) -> Tensor:
     posterior = model.encode(batch).posterior
-    tokens = len(batch) * (batch.tokens.shape[1] + 1)
-    chunk = max(1, TOKENS_AT_ONCE // tokens)
-    # drawn all at once, so that the size of the chunks changes nothing
-    z = posterior.rsample(generator, count=samples)  # (K, B, Z)
-    likelihood = torch.cat([model.log_likelihood(batch, part) for part in z.split(chunk)])
-    return importance_weighted_bound(
-        likelihood + standard_normal_log_prob(z), posterior.log_prob(z)
-    )
+    sums = []
+    for count in _parts(samples, max(1, SEQUENCES // len(batch))):
+        # one draw at a time, so that how many are decoded together changes no value
+        z = torch.stack([posterior.rsample(generator) for _ in range(count)])
+        log_joint = model.log_likelihood(batch, z) + standard_normal_log_prob(z)
+        bound = importance_weighted_bound(log_joint, posterior.log_prob(z))
+        sums.append(bound + math.log(count))
+    return torch.stack(sums).logsumexp(dim=0) - math.log(samples)
+
+
+def _parts(total: int, size: int) -> list[int]:
+    return [min(size, total - start) for start in range(0, total, size)]

@@ -1,6 +1,6 @@
 """The training loop, as a generator: it computes, and whoever iterates decides what to show."""
 
-__all__ = ["Record", "Step", "Trainer", "Validation", "resolve_device"]
+__all__ = ["Record", "Step", "Trainer", "Validation"]
 
 import math
 import time
@@ -14,7 +14,8 @@ from .checkpoint import RunDirectory, TrainingState
 from .config import RunConfig
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
-from .errors import ConfigError, DivergedError
+from .devices import prepare_device, reduced_precision
+from .errors import DivergedError
 from .estimators.known_posterior import aggregated_posterior
 from .estimators.term import MutualInformationTerm
 from .metrics import active_units
@@ -69,7 +70,8 @@ class Trainer:
     def __init__(self, config: RunConfig, corpus: Corpus) -> None:
         torch.manual_seed(config.seed)
         self.config, self.corpus = config, corpus
-        self.device = resolve_device(config.device)
+        self.device = prepare_device(config.device)
+        self.precision = reduced_precision(self.device, config.training.precision)
         self.model = build_model(config.model, corpus.tokenizer.size).to(self.device)
         if self.device.type == "cpu":  # elsewhere finding the rows costs more than it saves
             sparsify_embeddings(self.model)
@@ -113,7 +115,8 @@ class Trainer:
         self.model.train()
         batch = batch.to(self.device)
         epoch = self.state.epoch + self.state.position / len(self.sampler)
-        encoding = self.model.encode(batch)
+        with self.precision:
+            encoding = self.model.encode(batch)
         posterior, features = encoding.posterior, encoding.features.detach()
         z = posterior.rsample()
         bound: Tensor | float = 0.0
@@ -122,7 +125,9 @@ class Trainer:
             self.term.ascend(features, z.detach(), self.optimizers["critic"], max_norm)
             bound = self.term.lower_bound(features, z)
             self.term.push(features)
-        terms = Terms(-self.model.log_likelihood(batch, z), posterior.rates(), bound)
+        with self.precision:
+            likelihood = self.model.log_likelihood(batch, z)
+        terms = Terms(-likelihood, posterior.rates(), bound)
         loss = self.config.objective(terms, epoch)
 
         optimizer = self.optimizers["model"]
@@ -272,21 +277,3 @@ class _Meter:
     @property
     def tokens_per_second(self) -> float:
         return self.tokens / (time.monotonic() - self.started)
-
-
-def resolve_device(name: str) -> torch.device:
-    """Returns the device of a name; `auto` is a CUDA device where there is one.
-
-    Raises:
-        ConfigError: There is no such device here.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ConfigError(
-            f"there is no device '{name}' here: use cpu, cuda, mps or auto"
-        ) from error
-    return device

@@ -146,7 +146,7 @@ def test_how_many_samples_pass_at_once_changes_nothing(
 ) -> None:
     model, corpus = trained
     together = importance_weighted(model, corpus["test"], samples=6, seed=0)
-    monkeypatch.setattr("mivae_cli.evaluation.TOKENS_AT_ONCE", 1)
+    monkeypatch.setattr("mivae_cli.evaluation.SEQUENCES", 1)
     one_by_one = importance_weighted(model, corpus["test"], samples=6, seed=0)
     torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4)
 

@@ -16,7 +16,7 @@ TIERS = (
     {"__init__", "errors", "schedules"},
     {"objectives"},
     {"config"},
-    {"resolve", "data", "metrics"},
+    {"resolve", "data", "metrics", "devices", "optimizers"},
     {"models"},
     {"estimators"},
     {"reading"},

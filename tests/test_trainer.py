@@ -11,8 +11,8 @@ from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.checkpoint import RunDirectory
 from mivae_cli.data.store import prepare_corpus
-from mivae_cli.errors import ConfigError, DivergedError
-from mivae_cli.trainer import Step, Trainer, Validation, resolve_device
+from mivae_cli.errors import DivergedError
+from mivae_cli.trainer import Step, Trainer, Validation
 
 
 @pytest.fixture(scope="module")
@@ -202,13 +202,6 @@ def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
     run.append_metrics({"kind": "step", "step": 10**6})
     run.forget_metrics_after(records[-1].step)
     assert (run.path / "metrics.jsonl").read_text().splitlines() == lines
-
-
-def test_a_device_that_is_not_there_is_an_error() -> None:
-    assert resolve_device("cpu").type == "cpu"
-    for name in ("cuda:99", "abacus"):
-        with pytest.raises(ConfigError, match=name):
-            resolve_device(name)
 
 
 def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_path: Path) -> None:

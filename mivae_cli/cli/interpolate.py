@@ -23,9 +23,9 @@ def interpolate(
 
     Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
     """
+    from ..devices import prepare_device
     from ..errors import ConfigError
     from ..generation import Decoding, encode_texts, generated, interpolation, sentence_pair
-    from ..trainer import resolve_device
     from .console import note, print_json, print_line
     from .runs import load_latent_model, locate_with_texts
 
@@ -34,7 +34,7 @@ def interpolate(
         raise ConfigError(f"interpolate takes two sentences or none, not {len(texts)}")
     if not texts:
         texts = sentence_pair(found.corpus["test"], found.tokenizer, seed)
-    model = load_latent_model(found, resolve_device(device))
+    model = load_latent_model(found, prepare_device(device))
     for text in texts:
         note(f"between: {text}")
     means = encode_texts(model, found.tokenizer, texts, found.config.data).mean

@@ -25,9 +25,9 @@ def reconstruct(
     Example: [bold]mivae reconstruct "a man rides a horse ."[/]
     """
     from ..data.corpus import read_sentences
+    from ..devices import prepare_device
     from ..errors import ConfigError
     from ..generation import Decoding, encode_texts, generated
-    from ..trainer import resolve_device
     from .console import print_json, print_line
     from .runs import load_latent_model, locate_with_texts
 
@@ -40,7 +40,7 @@ def reconstruct(
     elif not texts:
         test = found.corpus["test"]
         texts = [tokenizer.decode(test.sentence(place)) for place in range(min(limit, len(test)))]
-    model = load_latent_model(found, resolve_device(device))
+    model = load_latent_model(found, prepare_device(device))
     means = encode_texts(model, tokenizer, texts, settings).mean
     decoding = Decoding(beam=beam, max_tokens=settings.max_tokens)
     for text, again in zip(texts, generated(model, tokenizer, means, decoding), strict=True):

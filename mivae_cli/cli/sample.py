@@ -28,9 +28,9 @@ def sample(
 
     Example: [bold]mivae sample --n 10 --temperature 0.8[/]
     """
+    from ..devices import prepare_device
     from ..errors import ConfigError
     from ..generation import Decoding, generated, prior_samples
-    from ..trainer import resolve_device
     from .console import print_json, print_line
     from .runs import locate
 
@@ -40,7 +40,7 @@ def sample(
     decoding = Decoding(
         temperature, top_k, top_p, 1 if greedy else beam, found.config.data.max_tokens
     )
-    model = found.load_model(resolve_device(device))
+    model = found.load_model(prepare_device(device))
     z = prior_samples(n, model.latent_size, seed)
     for text in generated(model, found.tokenizer, z, decoding, seed):
         if as_json:

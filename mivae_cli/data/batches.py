@@ -31,8 +31,16 @@ class Batch:
         return len(self.lengths)
 
     def to(self, device: torch.device) -> "Batch":
-        """Returns the batch on another device."""
-        return Batch(self.tokens.to(device), self.lengths.to(device))
+        """Returns the batch on another device, to which a pinned one is copied meanwhile."""
+        waits = device.type != "cuda"
+        return Batch(
+            self.tokens.to(device, non_blocking=not waits),
+            self.lengths.to(device, non_blocking=not waits),
+        )
+
+    def pin(self) -> "Batch":
+        """Returns the batch in memory that a CUDA device reads by itself."""
+        return Batch(self.tokens.pin_memory(), self.lengths.pin_memory())
 
     @property
     def mask(self) -> Tensor:

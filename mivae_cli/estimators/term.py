@@ -45,6 +45,10 @@ class MutualInformationTerm(nn.Module):
         self.register_buffer("log_partition", torch.tensor(math.nan))  # log EMA(Z)
         self.register_buffer("queue", torch.zeros(config.queue_size, features))
         self.register_buffer("pushed", torch.tensor(0))  # features ever put into the queue
+        self._pushed = 0  # the same, known without asking the device
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            MutualInformationTerm._count
+        )
 
     @property
     def log_xi(self) -> Tensor:
@@ -86,13 +90,14 @@ class MutualInformationTerm(nn.Module):
         if not (size := len(self.queue)):
             return
         features = features[:size].detach()
-        places = (self.pushed + torch.arange(len(features), device=features.device)) % size
+        places = (self._pushed + torch.arange(len(features), device=features.device)) % size
         self.queue[places] = features
-        self.pushed += len(features)
+        self._pushed += len(features)
+        self.pushed.fill_(self._pushed)
 
     def _rows(self, features: Tensor) -> Tensor:
         """Returns the batch's features and the queue's, with shape (B + Q, F)."""
-        filled = min(int(self.pushed), len(self.queue))
+        filled = min(self._pushed, len(self.queue))
         return torch.cat([features, self.queue[:filled]])
 
     def _follow(self, log_mean: Tensor) -> None:
@@ -101,9 +106,10 @@ class MutualInformationTerm(nn.Module):
         So :math:`\xi Z \le 1 / (1 - \mathrm{decay})` on every batch, and no batch's product
         term can outweigh the joint one without limit.
         """
-        if self.log_partition.isnan():
-            self.log_partition.copy_(log_mean)
-        else:
-            kept = self.log_partition + math.log(max(self.config.xi_decay, 1e-30))
-            added = log_mean + math.log1p(-self.config.xi_decay)
-            self.log_partition.copy_(torch.logaddexp(kept, added))
+        kept = self.log_partition + math.log(max(self.config.xi_decay, 1e-30))
+        added = log_mean + math.log1p(-self.config.xi_decay)
+        first = self.log_partition.isnan()
+        self.log_partition.copy_(torch.where(first, log_mean, torch.logaddexp(kept, added)))
+
+    def _count(self, _: object) -> None:
+        self._pushed = int(self.pushed)

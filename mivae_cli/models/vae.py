@@ -52,7 +52,9 @@ class VAE(nn.Module):
             nothing = self.decoder.output.weight.new_empty(len(batch), 0)
             return Encoding(nothing, DiagonalGaussian(nothing, nothing))
         features = self.encoder(batch)
-        return Encoding(features, self.head(features))
+        with torch.autocast(features.device.type, enabled=False):  # rates need all digits
+            features = features.to(self.head.linear.weight.dtype)
+            return Encoding(features, self.head(features))
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(x \mid z)`, for z with shape (..., B, Z): (...,  B)."""

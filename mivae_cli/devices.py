@@ -1,0 +1,62 @@
+"""Where tensors live, and how a CPU computes on them."""
+
+__all__ = ["prepare_device", "reduced_precision"]
+
+import contextlib
+import math
+import os
+import sys
+from pathlib import Path
+
+import torch
+
+from .config import Precision
+from .errors import ConfigError
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU a period
+
+
+def prepare_device(name: str) -> torch.device:
+    """Returns the device of a name, ready to compute; `auto` is CUDA's where there is one.
+
+    Subnormal numbers are taken for zero from now on: they mean nothing here, and a CPU takes a
+    hundred times as long over them. And no more threads compute than a container may use at a
+    time, for the others would only be kept waiting.
+
+    Raises:
+        ConfigError: There is no such device here.
+    """
+    torch.set_flush_denormal(True)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), _quota()))
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(
+            f"there is no device '{name}' here: use cpu, cuda, mps or auto"
+        ) from error
+    return device
+
+
+def reduced_precision(device: torch.device, precision: Precision) -> torch.autocast:
+    """Returns a context in which a network's large products have a precision.
+
+    Half precision (bfloat16) is torch's automatic kind: weights and what is summed up stay in
+    single precision. By itself (`auto`) it is used on CUDA devices that have it: a CPU may be
+    much faster with it, or slower.
+    """
+    wanted = precision == "bfloat16"
+    if precision == "auto":
+        wanted = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def _quota() -> int:
+    """Returns the number of cores that this process may use at a time, as far as it is told."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = QUOTA.read_text().split()
+        return max(1, math.ceil(int(quota) / int(period)))
+    return sys.maxsize
