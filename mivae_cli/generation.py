@@ -39,6 +39,7 @@ from .models.vae import VAE
 PathName = Literal["slerp", "linear"]
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy")
 AT_ONCE = 256  # sentences decoded side by side
+FEW = 256  # words: most often enough for top-p, and much quicker to find than to sort all
 
 
 @dataclass(frozen=True)
@@ -192,49 +193,59 @@ def encode_texts(
 
 
 def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
-    """Draws sentences word by word, with shape (N, T)."""
+    """Draws sentences word by word, with shape (N, T); those that have ended cost no more."""
+    tokens = torch.full((len(z), decoding.max_tokens), BOUNDARY, device=z.device)
+    going = torch.arange(len(z), device=z.device)
     state = model.decoder.start(z)
-    previous = torch.full((len(z),), BOUNDARY, device=z.device)
-    finished = torch.zeros(len(z), dtype=torch.bool, device=z.device)
-    words: list[Tensor] = []
-    while len(words) < decoding.max_tokens and not finished.all():
+    previous = tokens[:, 0]
+    for place in range(decoding.max_tokens):
         log_probs, state = model.decoder.step(previous, state)
-        probs = _shaped(_allowed(log_probs, first=not words), decoding).cpu()
-        drawn = torch.multinomial(probs, 1, generator=generator)[:, 0].to(z.device)
-        previous = drawn.masked_fill(finished, BOUNDARY)
-        finished = finished | (previous == BOUNDARY)
-        words.append(previous)
-    return torch.stack(words, dim=1)
+        previous = _drawn(_allowed(log_probs, first=place == 0), decoding, generator)
+        tokens[going, place] = previous
+        rows = (previous != BOUNDARY).nonzero()[:, 0]
+        if len(rows) < len(going):
+            going, previous, state = going[rows], previous[rows], state[rows]
+        if not len(going):
+            break
+    return tokens
 
 
 def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
-    """Keeps the likeliest hypotheses a sentence and returns the best, with shape (N, T)."""
-    count, width = len(z), decoding.beam
+    """Keeps the likeliest hypotheses a sentence and returns the best, with shape (N, T).
+
+    A sentence is done as soon as its best hypothesis has ended: the others can only become
+    less likely.
+    """
+    width = decoding.beam
+    tokens = torch.full((len(z), decoding.max_tokens), BOUNDARY, device=z.device)
+    going = torch.arange(len(z), device=z.device)
     state = model.decoder.start(z.repeat_interleave(width, dim=0))  # of M
-    words = torch.full((count, width, 1), BOUNDARY, device=z.device)
-    scores = torch.full((count, width), -math.inf, device=z.device)
+    words = torch.full((len(z), width, 1), BOUNDARY, device=z.device)
+    scores = torch.full((len(z), width), -math.inf, device=z.device)
     scores[:, 0] = 0.0  # all hypotheses are the same at first
-    finished = torch.zeros(count, width, dtype=torch.bool, device=z.device)
-    for length in range(decoding.max_tokens):
+    finished = torch.zeros(len(z), width, dtype=torch.bool, device=z.device)
+    for length in range(1, decoding.max_tokens + 1):
         log_probs, state = model.decoder.step(words[..., -1].flatten(), state)
-        log_probs = _allowed(log_probs, first=length == 0).view(count, width, -1)
+        log_probs = _allowed(log_probs, first=length == 1)
+        best, said = log_probs.topk(min(width, log_probs.shape[1]), dim=1)
+        best, said = (each.view(len(going), width, -1) for each in (best, said))
         # a finished hypothesis goes on with further boundaries, at no cost
-        stay = torch.full_like(log_probs, -math.inf)
-        stay[..., BOUNDARY] = 0.0
-        log_probs = torch.where(finished[..., None], stay, log_probs)
-        candidates = (scores[..., None] + log_probs).flatten(1)  # (N, width V)
-        scores, chosen = candidates.topk(width, dim=1)
-        parent = chosen // log_probs.shape[-1]  # (N, width)
-        word = chosen % log_probs.shape[-1]
-        words = torch.cat(
-            [words.gather(1, parent[..., None].expand(-1, -1, length + 1)), word[..., None]], dim=2
-        )
+        best[finished], said[finished] = -math.inf, BOUNDARY
+        best[..., 0].masked_fill_(finished, 0.0)
+        scores, chosen = (scores[..., None] + best).flatten(1).topk(width, dim=1)
+        parent = chosen // best.shape[2]  # (N, width)
+        word = said.flatten(1).gather(1, chosen)
+        before = words.gather(1, parent[..., None].expand(-1, -1, length))
+        words = torch.cat([before, word[..., None]], dim=2)
         finished = word == BOUNDARY
-        if finished.all():
+        tokens[going, :length] = words[:, 0, 1:]
+        left = (~finished[:, 0]).nonzero()[:, 0]
+        rows = (torch.arange(len(going), device=z.device)[:, None] * width + parent)[left]
+        going, words, scores, finished = going[left], words[left], scores[left], finished[left]
+        state = state[rows.flatten()]
+        if not len(going):
             break
-        rows = (torch.arange(count, device=z.device)[:, None] * width + parent).flatten()
-        state = state[rows]
-    return words[:, 0, 1:]
+    return tokens
 
 
 def _allowed(log_probs: Tensor, first: bool) -> Tensor:
@@ -244,21 +255,51 @@ def _allowed(log_probs: Tensor, first: bool) -> Tensor:
     return log_probs
 
 
-def _shaped(log_probs: Tensor, decoding: Decoding) -> Tensor:
-    """Applies temperature, top-k and top-p, and returns probabilities of shape (N, V)."""
+def _drawn(log_probs: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
+    """Draws a word from each row, with shape (N,), by inverting the distribution function.
+
+    That takes one random number a row. `torch.multinomial` takes one for every word of the
+    vocabulary, which is three times the work of all that led to the probabilities.
+    """
+    probs, words = _shaped(log_probs, decoding)
+    cumulated = probs.double().cumsum(dim=-1)
+    uniform = torch.rand(len(probs), 1, generator=generator, dtype=torch.double)
+    points = uniform.to(probs.device) * cumulated[:, -1:]
+    # to the right of the point, so that a word of probability 0 is never the one
+    chosen = torch.searchsorted(cumulated, points, right=True).clamp_(max=probs.shape[1] - 1)
+    return (chosen if words is None else words.gather(1, chosen))[:, 0]
+
+
+def _shaped(log_probs: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
+    """Applies temperature, top-k and top-p.
+
+    Returns:
+        Weights in proportion to the probabilities of the words that are left, with shape
+        (N, k), and their ids; none where all words are left, in order.
+    """
     # The likeliest word is put at 0 first, so that the lowest temperatures overflow nothing.
     log_probs = log_probs - log_probs.amax(dim=-1, keepdim=True)
     log_probs = log_probs / max(decoding.temperature, torch.finfo(log_probs.dtype).tiny)
+    words = None
     if 0 < decoding.top_k < log_probs.shape[-1]:
-        kept, places = log_probs.topk(decoding.top_k, dim=-1)  # k of them even if some tie
-        log_probs = torch.full_like(log_probs, -math.inf).scatter(1, places, kept)
-    probs = log_probs.softmax(dim=-1)
+        log_probs, words = log_probs.topk(decoding.top_k, dim=-1)  # k of them even if some tie
+    weights = log_probs.exp()
     if decoding.top_p < 1:
-        ordered, places = probs.sort(dim=-1, descending=True)
+        total = weights.sum(dim=-1, keepdim=True)
+        ordered, places = _likeliest(weights, decoding.top_p * total)
         before = ordered.cumsum(dim=-1) - ordered  # the likeliest word always stays
-        probs = probs.scatter(1, places, ordered.masked_fill(before >= decoding.top_p, 0.0))
-        probs = probs / probs.sum(dim=-1, keepdim=True)
-    return probs
+        weights = ordered.masked_fill(before >= decoding.top_p * total, 0.0)
+        words = places if words is None else words.gather(1, places)
+    return weights, words
+
+
+def _likeliest(weights: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Returns the largest weights in falling order, as many as sum up to a share, and places."""
+    if weights.shape[1] > FEW:
+        few, places = weights.topk(FEW, dim=-1)
+        if (few.sum(dim=-1, keepdim=True) >= share).all():
+            return few, places
+    return weights.sort(dim=-1, descending=True)
 
 
 def _until_boundary(ids: list[int]) -> list[int]:

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .checkpoint import RunDirectory, TrainingState
 from .config import RunConfig
+from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import prepare_device, reduced_precision
@@ -143,7 +144,10 @@ class Trainer:
         """Trains from the present position to the epoch's end and validates."""
         started = saved = time.monotonic()
         meter = _Meter()
-        for batch in self.sampler.batches(self.state.epoch, self.state.position):
+        batches = self.sampler.batches(self.state.epoch, self.state.position)
+        if self.device.type == "cuda":  # a CPU would only take time from itself
+            batches = ahead(batch.pin() for batch in batches)
+        for batch in batches:
             meter.add(self.step(batch), batch)
             if self.state.step % self.config.training.log_every:
                 continue
