@@ -191,6 +191,17 @@ def test_a_dry_run_writes_nothing(mivae: Mivae, inside: Path) -> None:
     assert sorted(inside.rglob("*")) == before
 
 
+def test_a_profile_says_where_the_time_goes_and_writes_nothing(mivae: Mivae, inside: Path) -> None:
+    before = sorted(inside.rglob("*"))
+    ran = mivae("train", "scenes.txt", "--profile", *TINY)
+    assert ran.code == 0
+    assert all(part in ran.out for part in ("encoder", "output layer", "critic", "tokens/s"))
+    assert "Warning" not in ran.err
+    record = json.loads(mivae("train", "scenes.txt", "--profile", "--json", *TINY).out)
+    assert record["tokens_per_second"] > 0
+    assert sorted(inside.rglob("*")) == before
+
+
 def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=400)
     arguments = ["train", text, "--out", tmp_path / "run", *TINY, "--epochs", "400"]
@@ -253,6 +264,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["train", "text.txt", "--device", "cuda:42", *TINY], 2, "cuda:42"),
     (["train"], 2, "mivae train corpus.txt"),
     (["train", "--resume", "--dry-run"], 2, "--resume"),
+    (["train", "--resume", "--profile"], 2, "--profile"),
     (["train", "--resume", "--out", "nowhere"], 4, "nowhere"),
     (["sample"], 4, "mivae train"),
     (["sample", "nowhere"], 4, "nowhere"),

@@ -22,7 +22,7 @@ TIERS = (
     {"reading"},
     {"information", "checkpoint"},
     {"evaluation", "trainer", "generation"},
-    {"report"},
+    {"report", "profiling"},
     {"cli"},
     {"__main__"},
 )

@@ -1,19 +1,13 @@
 """Shows a training run while it goes on, and what came of it."""
 
-__all__ = ["dry_run_rows", "run_training"]
+__all__ = ["minutes", "run_training"]
 
-import contextlib
-import resource
 import sys
-import time
 from dataclasses import asdict
-from itertools import islice
 
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ..checkpoint import RunDirectory
-from ..config import RunConfig
-from ..data.store import Corpus
 from ..evaluation import evaluate
 from ..trainer import Step, Trainer
 from .console import note, print_json, stderr, stdout
@@ -86,43 +80,12 @@ def _show(trainer: Trainer, run: RunDirectory) -> None:
 def _description(record: Step) -> str:
     bound = "" if record.mi_bound is None else f"  MI bound {record.mi_bound:.2f}"
     return (
-        f"{record.epoch:.1f}  {_minutes(record.seconds_left)} left  "
+        f"{record.epoch:.1f}  {minutes(record.seconds_left)} left  "
         f"{record.tokens_per_second:,.0f} tokens/s  D {record.distortion:.1f}  "
         f"KL {record.rate:.2f}{bound}"
     )
 
 
-def dry_run_rows(config: RunConfig, corpus: Corpus) -> list[tuple[str, str]]:
-    """Builds the model, makes a few steps, and says what the whole run would take."""
-    trainer = Trainer(config, corpus)
-    batches = trainer.sampler.batches(0)
-    trainer.step(next(batches))  # the first step also allocates
-    started = time.monotonic()
-    steps = sum(1 for batch in islice(batches, 5) if trainer.step(batch))
-    seconds = (time.monotonic() - started) / max(1, steps)
-    total = len(trainer.sampler) * config.training.epochs
-    checkpoint = 12 * trainer.parameters / 2**20  # float32 weights and Adam's two moments
-    return [
-        ("weights", f"{trainer.parameters:,}"),
-        ("device", str(trainer.device)),
-        ("steps", f"{total:,} at most ({len(trainer.sampler):,} an epoch)"),
-        (
-            "time",
-            f"about {_minutes(seconds * total)} of training, at {seconds * 1e3:.0f} ms a step",
-        ),
-        ("memory", f"{_peak_mebibytes():,.0f} MiB at the peak of these steps"),
-        ("disk", f"about {2 * checkpoint:,.0f} MiB for two checkpoints"),
-    ]
-
-
-def _minutes(seconds: float) -> str:
+def minutes(seconds: float) -> str:
+    """Returns a duration as people say it."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
-
-
-def _peak_mebibytes() -> float:
-    with contextlib.suppress(ImportError):
-        import torch
-
-        if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-            return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -5,6 +5,7 @@ __all__ = [
     "dry_run_table",
     "estimates_table",
     "evaluation_table",
+    "timing_table",
     "validation_line",
 ]
 
@@ -22,6 +23,7 @@ from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
 from ..evaluation import Evaluation
 from ..information import Figure
+from ..profiling import Timing
 from ..trainer import Validation
 
 NEAR_CEILING = 0.1  # nats
@@ -142,6 +144,22 @@ def dry_run_table(rows: Sequence[tuple[str, str]], title: str) -> Table:
     table.add_column("")
     for name, value in rows:
         table.add_row(escape(name), escape(value))
+    return table
+
+
+def timing_table(timing: Timing, title: str) -> Table:
+    """Shows where the time of a training step goes."""
+    total = timing.step_seconds
+    table = _table(title, "nothing was written")
+    table.add_column("part", style="dim")
+    table.add_column("ms", justify="right")
+    table.add_column("share", justify="right")
+    for part, seconds in timing.seconds.items():
+        if seconds:
+            table.add_row(part, f"{1e3 * seconds:,.1f}", f"{seconds / total:.0%}")
+    table.add_section()
+    table.add_row("step", f"{1e3 * total:,.1f}", "")
+    table.add_row("tokens/s", f"{timing.tokens_per_second:,.0f}", "")
     return table
 
 

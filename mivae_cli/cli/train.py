@@ -53,9 +53,11 @@ def train(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what the run would be and cost; write nothing.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the evaluation record as JSON.")
+    profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Say where a step's time goes; write nothing."),
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> None:
     """Train a text VAE, keep its best weights, and evaluate them.
 
@@ -65,8 +67,8 @@ def train(
     from ..errors import ConfigError
     from ..resolve import read_config
     from .begin import begin, prepare, resumed
-    from .progress import dry_run_rows, run_training
-    from .tables import dry_run_table
+    from .progress import run_training
+    from .rehearsal import rehearse
 
     options = {
         "data.train": corpus,
@@ -87,17 +89,15 @@ def train(
         return read_config(preset, config, options, set_, base)
 
     if resume:
-        if overwrite or dry_run:
-            raise ConfigError("--resume does not go with --overwrite or --dry-run")
+        if overwrite or dry_run or profile:
+            raise ConfigError("--resume does not go with --overwrite, --dry-run or --profile")
         run_training(*resumed(out, laid_over), iw_samples, as_json)
         return
     settings = laid_over(RunConfig())
     if not settings.data.train:
         raise ConfigError("which text? Name it: mivae train corpus.txt")
     prepared = prepare(settings)
-    if dry_run:
-        from .console import stdout
-
-        stdout.print(dry_run_table(dry_run_rows(settings, prepared), "dry run"))
+    if dry_run or profile:
+        rehearse(settings, prepared, profile, as_json)
         return
     run_training(*begin(settings, prepared, out, overwrite), iw_samples, as_json)

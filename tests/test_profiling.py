@@ -1,0 +1,91 @@
+"""The profile of a step: time goes to the part that takes it, and nothing stays behind."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import small_config, write_scenes
+from torch import nn
+
+from mivae_cli.data.store import prepare_corpus
+from mivae_cli.profiling import PARTS, profile
+from mivae_cli.trainer import Trainer
+
+PAUSE = 0.02
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("profiled") / "scenes.txt")
+
+
+def trainer_on(text: Path, **sections: dict[str, Any]) -> Trainer:
+    config = small_config(text, **sections)
+    return Trainer(config, prepare_corpus(config.data))
+
+
+def slow(owner: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = getattr(owner, method)
+
+    def slowed(*given: Any, **named: Any) -> Any:  # noqa: ANN401
+        time.sleep(PAUSE)
+        return original(*given, **named)
+
+    monkeypatch.setattr(owner, method, slowed)
+
+
+@pytest.mark.parametrize(
+    ("part", "place", "method"),
+    [
+        ("data", "sampler", "batches"),
+        ("encoder", "model.encoder", "forward"),
+        ("decoder", "model.decoder", "_dropped"),
+        ("output layer", "model.decoder.output", "log_prob"),
+        ("critic", "term", "lower_bound"),
+    ],
+)
+def test_time_goes_to_the_part_that_takes_it(
+    part: str, place: str, method: str, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_on(text)
+    if part == "data":
+        batches = trainer.sampler.batches
+
+        def slowly(epoch: int) -> Any:  # noqa: ANN401
+            for batch in batches(epoch):
+                time.sleep(PAUSE)
+                yield batch
+
+        monkeypatch.setattr(trainer.sampler, "batches", slowly)
+    else:
+        owner: Any = trainer
+        for name in place.split("."):
+            owner = getattr(owner, name)
+        slow(type(owner), method, monkeypatch)
+    timing = profile(trainer, steps=3)
+    assert set(timing.seconds) == set(PARTS)
+    others = {name: spent for name, spent in timing.seconds.items() if name != part}
+    assert timing.seconds[part] >= PAUSE
+    assert max(others.values()) < PAUSE
+    assert timing.step_seconds == pytest.approx(sum(timing.seconds.values()))
+
+
+def test_it_outlasts_the_epoch_and_leaves_no_hook_behind(text: Path) -> None:
+    trainer = trainer_on(text)
+    steps = len(trainer.sampler) + 2
+    profile(trainer, steps=steps, warm_up=1)
+    assert trainer.state.step == steps + 1
+    for module in [*trainer.model.modules(), *(trainer.term or nn.Module()).modules()]:
+        assert not module._forward_hooks
+        assert not module._forward_pre_hooks
+        assert not module._backward_pre_hooks
+    assert "log_prob" not in vars(trainer.model.decoder.output)
+    assert "ascend" not in vars(trainer.term)
+
+
+def test_a_language_model_has_neither_encoder_nor_critic(text: Path) -> None:
+    trainer = trainer_on(text, model={"latent_size": 0}, objective={"mi_weight": 0.0})
+    timing = profile(trainer, steps=2)
+    assert timing.seconds["encoder"] == timing.seconds["critic"] == 0
+    assert timing.seconds["decoder"] > 0
