@@ -64,11 +64,16 @@ def test_extreme_logits_overflow_nothing(size: float) -> None:
     assert all(gradient.isfinite().all() for gradient in gradients(found.mean(), layer, states))
 
 
-def test_without_gradients_the_values_are_the_same() -> None:
+def test_without_gradients_the_values_are_the_same_and_the_work_a_third(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     layer, *given = example()
+    expected = layer.log_prob(*given)
+    monkeypatch.setattr(output, "_differentiated", None)  # it would fail if it were called
     with torch.no_grad():
-        found = layer.log_prob(*given)
-    assert torch.equal(found, layer.log_prob(*given))
+        assert torch.equal(layer.log_prob(*given), expected)
+    layer.requires_grad_(False)
+    assert torch.equal(layer.log_prob(given[0].detach(), *given[1:]), expected)
 
 
 def test_without_a_mask_every_target_counts() -> None:

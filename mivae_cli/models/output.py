@@ -44,12 +44,19 @@ class OutputLayer(nn.Linear):
             everywhere = -cross_entropy(self(states).float(), targets, reduction="none")
             return torch.where(mask, everywhere.view(mask.shape), 0.0)
         real = mask.flatten().nonzero()[:, 0]
-        arguments: list[Tensor] = [states[real], self.weight, self.bias]
+        states, targets = states[real], targets[real]
+        weight: Tensor = self.weight
+        bias: Tensor = self.bias
         if torch.is_autocast_enabled("cpu"):
-            arguments = [each.to(torch.get_autocast_dtype("cpu")) for each in arguments]
-        losses: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-            *arguments, targets[real]
-        )
+            dtype = torch.get_autocast_dtype("cpu")
+            states, weight, bias = states.to(dtype), weight.to(dtype), bias.to(dtype)
+        losses: Tensor
+        if torch.is_grad_enabled() and (states.requires_grad or weight.requires_grad):
+            losses = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+                states, weight, bias, targets
+            )
+        else:
+            losses = _losses(states, weight, bias, targets)
         return losses.new_zeros(mask.numel()).index_copy(0, real, -losses).view(mask.shape)
 
 
@@ -68,13 +75,8 @@ class _CrossEntropy(torch.autograd.Function):
         bias: Tensor,
         targets: Tensor,
     ) -> Tensor:
-        if any(ctx.needs_input_grad):
-            ctx.save_for_backward(states, weight, bias, targets)
-            losses, ctx.gradients = _differentiated(states, weight, bias, targets)
-            return losses
-        losses = _losses_like(states)
-        for rows in _chunks(states, weight):
-            losses[rows], _ = _softmax(states[rows], weight, bias, targets[rows])
+        ctx.save_for_backward(states, weight, bias, targets)
+        losses, ctx.gradients = _differentiated(states, weight, bias, targets)
         return losses
 
     @staticmethod
@@ -90,6 +92,14 @@ class _CrossEntropy(torch.autograd.Function):
         else:
             gradients = tuple(gradient.mul_(grad[0]) for gradient in gradients)
         return *gradients, None
+
+
+def _losses(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
+    """Returns the losses, with shape (N,)."""
+    losses = _losses_like(states)
+    for rows in _chunks(states, weight):
+        losses[rows], _ = _softmax(states[rows], weight, bias, targets[rows])
+    return losses
 
 
 def _differentiated(
