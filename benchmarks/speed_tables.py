@@ -129,7 +129,7 @@ def growth(found: Found) -> None:
         rows.append(
             (
                 f"{values[0]['sentences']:,}",
-                f"{values[0]['store_mib']:.0f}",
+                f"{values[0]['store_mib']:.1f}",
                 f"{first:.2f}",
                 f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})",
             )
