@@ -1,0 +1,93 @@
+"""Parts of `speed.py` that train nothing: products, estimates, texts, starts."""
+
+__all__ = ["data", "mi", "peak", "startup"]
+
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import torch
+from cells import Record
+from generated import write_text
+from machine import product_flops, seconds, statistics_of
+from speed_plan import Plan
+
+from mivae_cli.config import DataConfig
+from mivae_cli.data.store import prepare_corpus
+from mivae_cli.estimators.known_posterior import AggregatedPosterior, aggregated_posterior
+from mivae_cli.models.latent import DiagonalGaussian
+
+CPU = torch.device("cpu")
+ROUNDS = 3
+STARTS = {
+    "mivae --help": ["-m", "mivae_cli", "--help"],
+    "import torch": ["-c", "import torch"],
+    "python alone": ["-c", ""],
+}
+
+
+def peak(plan: Plan, folder: Path, argument: str) -> Record:
+    """Products of square float32 matrices: GFLOP/s of each size."""
+    repeats = 3 * plan.repeats
+    return {str(edge): product_flops(edge, plan.device, repeats) / 1e9 for edge in plan.products}
+
+
+def mi(plan: Plan, folder: Path, argument: str) -> Record:
+    """The known posterior's mutual information of random sentences, with its intervals."""
+    generator = torch.Generator().manual_seed(0)
+    mean, noise = torch.randn(2, plan.mi_sentences, plan.latent_units, generator=generator)
+    posterior = DiagonalGaussian(mean, torch.full_like(mean, -0.5))
+    z = mean + posterior.scale * noise
+    found: list[AggregatedPosterior] = []
+
+    def densities(count: int) -> None:
+        found.append(aggregated_posterior(posterior[:count], z[:count]))
+
+    def intervals() -> None:
+        found[-1].empirical()
+        found[-1].leave_one_out()
+
+    densities(100)
+    intervals()
+    taken = [
+        (seconds(partial(densities, plan.mi_sentences), CPU), seconds(intervals, CPU))
+        for _ in range(ROUNDS)
+    ]
+    values, widths = zip(*taken, strict=True)
+    return {
+        "sentences": plan.mi_sentences,
+        "units": plan.latent_units,
+        "nats": found[-1].empirical().value,
+        "value_seconds": statistics_of(values),
+        "interval_seconds": statistics_of(widths),
+    }
+
+
+def data(plan: Plan, folder: Path, argument: str) -> Record:
+    """Preparing a text with a kind of tokenizer, and finding it prepared."""
+    path = folder / "text.txt"
+    size = write_text(path, int(plan.megabytes * 1e6), plan.types, seed=0)
+    config = DataConfig.model_validate({"train": str(path), "tokenizer": {"kind": argument}})
+    prepare = partial(prepare_corpus, config, folder / "cache")
+    first, second = (seconds(prepare, CPU) for _ in range(2))
+    corpus = prepare()
+    return {
+        "megabytes": size / 1e6,
+        "vocabulary": corpus.tokenizer.size,
+        "sentences": sum(summary.sentences for summary in corpus.summaries.values()),
+        "tokens": sum(summary.tokens for summary in corpus.summaries.values()),
+        "first_seconds": first,
+        "second_seconds": second,
+    }
+
+
+def startup(plan: Plan, folder: Path, argument: str) -> Record:
+    """Starting the program for its help, beside what else a start costs."""
+    found: dict[str, list[float]] = {name: [] for name in STARTS}
+    for _ in range(plan.launches):
+        for name, arguments in STARTS.items():
+            command = [sys.executable, *arguments]
+            launch = partial(subprocess.run, command, check=True, stdout=subprocess.DEVNULL)
+            found[name].append(seconds(launch, CPU))
+    return {name: statistics_of(values) for name, values in found.items()}
