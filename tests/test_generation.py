@@ -275,6 +275,18 @@ class TestSampling:
         drawn = decode(model, torch.randn(100, LATENT), Decoding(top_p=top_p, max_tokens=20))
         assert {word for ids in drawn for word in ids} == words
 
+    @pytest.mark.parametrize("few", [1, 3])
+    def test_top_p_does_not_depend_on_how_many_words_are_looked_at_first(
+        self, few: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model, latents = tiny_model(30, ending=2.0), torch.randn(50, LATENT)
+        decoding = Decoding(top_p=0.7, max_tokens=9)
+        drawn = []
+        for words in (few, 1000):
+            monkeypatch.setattr(generation, "FEW", words)
+            drawn.append(decode(model, latents, decoding, torch.Generator().manual_seed(3)))
+        assert drawn[0] == drawn[1]
+
     @pytest.mark.parametrize("top_k", [1, 2, 3])
     def test_top_k_keeps_exactly_k_even_where_words_tie(self, top_k: int) -> None:
         model = constant_model({BOUNDARY: 1e-9} | dict.fromkeys(range(1, 9), 0.125))
