@@ -5,8 +5,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
-from mivae_cli.data.batches import Batch, BatchSampler, collate, ordered_batches
+from mivae_cli.data.batches import WINDOW, Batch, BatchSampler, collate, ordered_batches
+from mivae_cli.data.permutation import Permutation
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY
 
@@ -29,14 +31,14 @@ def test_an_epoch_is_a_permutation_of_the_corpus(
     chosen: list[int], batch_size: int, seed: int, epoch: int
 ) -> None:
     sampler = BatchSampler(store_of(chosen), batch_size, seed)
-    order = sampler.order(epoch)
+    order = list(sampler.order(epoch))
     assert sorted(np.concatenate(order).tolist()) == list(range(len(chosen)))
     assert len(order) == len(sampler)
 
 
 @given(lengths, sizes)
 def test_batches_have_the_size_that_is_asked(chosen: list[int], batch_size: int) -> None:
-    order = BatchSampler(store_of(chosen), batch_size, 0).order(0)
+    order = list(BatchSampler(store_of(chosen), batch_size, 0).order(0))
     found = sorted(len(indices) for indices in order)
     assert found[-1] <= batch_size + 1
     assert sum(size < batch_size for size in found) <= 1
@@ -45,8 +47,9 @@ def test_batches_have_the_size_that_is_asked(chosen: list[int], batch_size: int)
 @pytest.mark.parametrize("count", [2, 5, 9, 64 * 4, 64 * 4 + 1, 64 * 4 + 5, 2 * 64 * 4 + 1])
 def test_no_sentence_is_alone_in_a_batch(count: int) -> None:
     sampler = BatchSampler(store_of([3] * count), 4, 0)
-    assert min(len(indices) for indices in sampler.order(0)) > 1
-    assert len(sampler.order(0)) == len(sampler)
+    order = list(sampler.order(0))
+    assert min(len(indices) for indices in order) > 1
+    assert len(order) == len(sampler)
 
 
 def test_a_corpus_of_one_sentence_has_one_batch() -> None:
@@ -80,11 +83,50 @@ def test_torch_s_generator_neither_decides_the_order_nor_is_moved_by_it() -> Non
     assert tokens(sampler, 0) == first
 
 
-@given(st.integers(0, 60))
+@given(st.integers(0, 140))
 def test_resuming_at_any_position_gives_the_same_tail(position: int) -> None:
-    sampler = BatchSampler(uneven(400), 8, 0)
+    sampler = BatchSampler(uneven(520), 4, 0)  # three windows
     whole = [collate(sampler.store, indices).tokens.tolist() for indices in sampler.order(2)]
     assert tokens(sampler, 2, position) == whole[position:]
+
+
+def test_only_the_window_of_a_batch_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+    permuted = Permutation.__call__
+
+    def counted(self: Permutation, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        read.append(len(places))
+        return permuted(self, places)
+
+    monkeypatch.setattr(Permutation, "__call__", counted)
+    sampler = BatchSampler(store_of([1] * 5000), 4, 0)
+    next(sampler.batches(0, 17 * WINDOW + 3))
+    assert read == [WINDOW * 4]
+
+
+def test_every_sentence_comes_at_any_time() -> None:
+    count, epochs = 1500, 120
+    sampler = BatchSampler(uneven(count), 4, 0)
+    found = np.zeros((count, 5))  # how often a sentence comes in each fifth of an epoch
+    for epoch in range(epochs):
+        for position, indices in enumerate(sampler.order(epoch)):
+            found[indices, position * 5 // len(sampler)] += 1
+    expected = epochs * found.sum(axis=0) / found.sum()
+    chi_square = ((found - expected) ** 2 / expected).sum()
+    # a sentence has 4 degrees of freedom; the sum of them all is near normal
+    assert abs(chi_square - 4 * count) < 5 * np.sqrt(2 * 4 * count)
+
+
+def test_neighbours_in_the_corpus_are_not_kept_together() -> None:
+    count, epochs, batch_size = 2000, 40, 10
+    sampler = BatchSampler(store_of([3] * count), batch_size, 0)
+    together = 0
+    for epoch in range(epochs):
+        for indices in sampler.order(epoch):
+            together += int((np.diff(np.sort(indices)) == 1).sum())
+    pairs = epochs * (count - 1)
+    expected = pairs * (batch_size - 1) / (count - 1)
+    assert abs(together - expected) < 5 * np.sqrt(expected)
 
 
 def test_sentences_of_a_batch_are_of_like_length() -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import io
 import json
 import math
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.config import DataConfig
-from mivae_cli.data.corpus import locate_splits, read_sentences, split_of, spooled_stdin
+from mivae_cli.data.corpus import locate_splits, read_sentences, shares, split_of, spooled_stdin
 from mivae_cli.errors import DataError
 
 CONFIG = DataConfig()
@@ -285,10 +286,18 @@ class TestSplitOf:
     def test_shares_are_near_what_is_asked(self, valid: float, test: float) -> None:
         counts = Counter(split_of(sentence, valid, test) for sentence in self.sentences)
         total = len(self.sentences)
-        shares: dict[str, float] = {"valid": valid, "test": test, "train": 1 - valid - test}
-        for split, share in shares.items():
+        wanted: dict[str, float] = {"valid": valid, "test": test, "train": 1 - valid - test}
+        for split, share in wanted.items():
             spread = math.sqrt(share * (1 - share) / total)  # of a binomial's mean
             assert abs(counts[split] / total - share) <= 4 * spread, split  # type: ignore[index]
+
+    def test_a_share_is_the_hash_as_a_fraction(self) -> None:
+        expected = [
+            int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest()) / 2**64
+            for text in self.sentences[:500]
+        ]
+        assert shares(self.sentences[:500]).tolist() == expected
+        assert shares([]).tolist() == []
 
     @given(st.text(), st.floats(0, 0.4), st.floats(0, 0.4))
     def test_no_share_no_sentence(self, sentence: str, valid: float, test: float) -> None:

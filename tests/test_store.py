@@ -213,6 +213,18 @@ class TestCache:
             prepare_corpus(config, cache=path / "below a file")
 
 
+@pytest.mark.parametrize("tokenizer", [BPE, WORDS], ids=["bpe", "word"])
+def test_the_size_of_chunks_changes_nothing(
+    tokenizer: object, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = config_of(path, SENTENCES, tokenizer=tokenizer, max_tokens=4)
+    whole = prepare_corpus(config, tmp_path / "whole")
+    monkeypatch.setattr("mivae_cli.data.ingestion.CHUNK", 100)
+    parts = prepare_corpus(config, tmp_path / "parts")
+    for file in whole.folder.iterdir():
+        assert (parts.folder / file.name).read_bytes() == file.read_bytes()
+
+
 class TestFailures:
     @pytest.mark.parametrize("tokenizer", [BPE, WORDS], ids=["bpe", "word"])
     def test_a_reader_s_error_comes_through_and_leaves_nothing_behind(

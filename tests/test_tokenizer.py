@@ -1,16 +1,18 @@
 """Tokenizers: what goes in comes out, and no text can forge a boundary."""
 
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.config import BPETokenizerConfig, WordTokenizerConfig
-from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
+from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer, training_sample
 from mivae_cli.errors import CheckpointError, DataError
 
 FORGERIES = ["</s>", "<unk>", "</s></s>", "a </s> b", "a<unk>b", "<s>", " </s>", "</s> ."]
@@ -116,6 +118,84 @@ def test_frequent_words_have_the_lowest_ids() -> None:
     tokenizer = train_tokenizer(["b b b a a c"], WordTokenizerConfig(min_count=1))
     [[b, a, c]] = tokenizer.encode(["b a c"])
     assert (b, a, c) == (2, 3, 4)
+
+
+@given(st.lists(texts(), max_size=6))
+def test_flat_ids_are_those_of_the_sentences_end_to_end(batch: list[str]) -> None:
+    for tokenizer in (bpe(), words()):
+        ids, lengths = tokenizer.encode_flat(batch)
+        found = tokenizer.encode(batch)
+        assert lengths.tolist() == [len(sentence) for sentence in found]
+        assert ids.tolist() == [token for sentence in found for token in sentence]
+
+
+@pytest.fixture(scope="session")
+def saved_words(tmp_path_factory: pytest.TempPathFactory) -> tokenizers.Tokenizer:
+    """The library's own reading of the rules that `words` are saved with."""
+    path = tmp_path_factory.mktemp("words") / "tokenizer.json"
+    words().save(path)
+    library = tokenizers.Tokenizer.from_file(str(path))
+    library.encode_special_tokens = True
+    return library
+
+
+@given(batch=st.lists(texts(), max_size=6))
+def test_words_are_looked_up_as_the_saved_rules_say(
+    saved_words: tokenizers.Tokenizer, batch: list[str]
+) -> None:
+    # the library leaves U+001C to U+001F inside words, where Python splits
+    batch = [re.sub(r"[\x1c-\x1f]", " ", text) for text in batch]
+    expected = [[token or UNKNOWN for token in saved_words.encode(text).ids] for text in batch]
+    assert words().encode(batch) == expected
+
+
+@pytest.mark.parametrize("space", ["\x1c", "\x85", "\u2028", "\u3000"])
+def test_words_are_cut_where_they_were_counted(space: str) -> None:
+    tokenizer = train_tokenizer([f"one{space}two"], WordTokenizerConfig(min_count=1))
+    assert UNKNOWN not in tokenizer.encode([f"one{space}two"])[0]
+
+
+class TestBounds:
+    def test_the_rarest_of_too_many_words_are_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mivae_cli.data.tokenizer.CHUNK", 10)
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_WORDS", 200)
+        corpus = [f"often{n % 7} usual{n % 50} rare{n}" for n in range(2000)]
+        config = WordTokenizerConfig(min_count=1, vocab_size=59)
+        expected = {f"often{n}" for n in range(7)} | {f"usual{n}" for n in range(50)}
+        found = train_tokenizer(corpus, config)
+        assert {word for word in expected if found.encode([word]) == [[UNKNOWN]]} == set()
+
+    def test_as_many_words_as_are_counted_are_all_kept(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_WORDS", 200)
+        corpus = [f"rare{n}" for n in range(200)]
+        assert train_tokenizer(corpus, WordTokenizerConfig(min_count=1)).size == 202
+        with pytest.raises(DataError, match="min_count"):
+            train_tokenizer([*corpus, "rare200"], WordTokenizerConfig(min_count=1))
+
+    def test_merges_are_learned_from_the_whole_of_a_corpus_within_bounds(self) -> None:
+        assert training_sample(iter(SENTENCES)) == SENTENCES
+
+    @pytest.mark.parametrize("bound", ["MOST_TEXT", "MOST_DISTINCT"])
+    def test_merges_are_learned_from_an_even_share_of_a_larger_one(
+        self, bound: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(f"mivae_cli.data.tokenizer.{bound}", 9_000)
+        corpus = [f"w{n:05} w{n:05} end" for n in range(10_000)]  # 17 characters, 6 of them new
+        kept = training_sample(iter(corpus))
+        assert kept == sorted(set(kept))
+        full = 9_000 / (17 if bound == "MOST_TEXT" else 6)
+        assert full / 3 < len(kept) <= full
+        # a quarter of them from each quarter of the corpus, but for chance
+        quarters, _ = np.histogram([int(text[1:6]) for text in kept], 4, (0, 10_000))
+        assert np.abs(quarters - len(kept) / 4).max() < 4 * np.sqrt(len(kept) / 4)
+
+    def test_a_sentence_beyond_the_bound_is_no_trap(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_TEXT", 100)
+        assert "x" * 1000 not in training_sample(["short", "x" * 1000, "short too"])
 
 
 def test_bpe_without_merges_reads_bytes() -> None:

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .permutation import Permutation
 from .store import TokenStore
 from .tokenizer import BOUNDARY
 
@@ -84,7 +85,13 @@ def ordered_batches(
 
 
 class BatchSampler:
-    """The order of a training run: any epoch's, from any position, without going through it."""
+    """The order of a training run: any epoch's, from any position, without going through it.
+
+    An epoch is a random permutation of the corpus, cut into windows of `WINDOW` batches. The
+    sentences of a window are sorted by length and cut into batches, which come in random order.
+    Only the present window is held, so memory and the time to the first batch do not depend on
+    the size of the corpus.
+    """
 
     def __init__(self, store: TokenStore, batch_size: int, seed: int) -> None:
         self.store, self.batch_size, self.seed = store, batch_size, seed
@@ -92,27 +99,35 @@ class BatchSampler:
     def __len__(self) -> int:
         return max(1, math.ceil((len(self.store) - 1) / self.batch_size))
 
-    def order(self, epoch: int) -> list[NDArray[np.int64]]:
-        """Returns the batches of an epoch as indices: a partition of the corpus.
+    def order(self, epoch: int, position: int = 0) -> Iterator[NDArray[np.int64]]:
+        """Yields the batches of an epoch as indices, a partition of the corpus, from a position.
 
         A sentence that would be left alone joins the batch before: alone, it has no other
         sentence to be told from, and the mutual-information term nothing to compare.
         """
-        generator = np.random.default_rng([self.seed, epoch])
-        shuffled = generator.permutation(len(self.store))
-        lengths = self.store.lengths
-        batches: list[NDArray[np.int64]] = []
-        for start in range(0, len(shuffled), WINDOW * self.batch_size):
-            window = shuffled[start : start + WINDOW * self.batch_size]
-            window = window[np.argsort(lengths[window], kind="stable")]
-            cuts = range(self.batch_size, len(window), self.batch_size)
-            batches += np.split(window, list(cuts))
-        if len(batches) > 1 and len(batches[-1]) == 1:
-            alone = batches.pop()
-            batches[-1] = np.concatenate([batches[-1], alone])
-        return [batches[place] for place in generator.permutation(len(batches))]
+        windows = math.ceil(len(self) / WINDOW)
+        shuffled = Permutation(len(self.store), self._seed(epoch))
+        first, done = divmod(position, WINDOW)
+        for window in range(first, windows):
+            start = window * WINDOW * self.batch_size
+            end = len(self.store) if window == windows - 1 else start + WINDOW * self.batch_size
+            batches = self._cut(shuffled(np.arange(start, end)))
+            order = np.random.default_rng(self._seed(epoch, window)).permutation(len(batches))
+            for place in order[done if window == first else 0 :]:
+                yield batches[place]
 
     def batches(self, epoch: int, position: int = 0) -> Iterator[Batch]:
         """Yields the batches of an epoch, from a position on."""
-        for indices in self.order(epoch)[position:]:
+        for indices in self.order(epoch, position):
             yield collate(self.store, indices)
+
+    def _cut(self, window: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+        """Returns the batches of a window, the shortest sentences first."""
+        lengths = self.store.offsets[window + 1] - self.store.offsets[window]
+        window = window[np.argsort(lengths, kind="stable")]
+        # no cut before the last sentence, which would be alone
+        cuts = range(self.batch_size, len(window) - 1, self.batch_size)
+        return np.split(window, list(cuts))
+
+    def _seed(self, *place: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed, spawn_key=place)

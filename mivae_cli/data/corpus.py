@@ -4,7 +4,7 @@ A sentence is a line of a text file, a field of a JSON line, or a cell of a tabl
 top of any of these is unpacked on the way. Blank sentences are passed over.
 """
 
-__all__ = ["locate_splits", "read_lines", "read_sentences", "split_of", "spooled_stdin"]
+__all__ = ["locate_splits", "read_lines", "read_sentences", "shares", "split_of", "spooled_stdin"]
 
 import csv
 import gzip
@@ -14,10 +14,13 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ..config import DataConfig
 from ..errors import DataError
@@ -89,11 +92,17 @@ def split_of(sentence: str, valid_share: float, test_share: float) -> Split:
 
     So duplicates never straddle splits, and a growing corpus keeps its test set apart.
     """
-    digest = hashlib.blake2b(sentence.encode(), digest_size=8).digest()
-    share = int.from_bytes(digest, "big") / 2**64
+    [share] = shares([sentence])
     if share < test_share:
         return "test"
     return "valid" if share < test_share + valid_share else "train"
+
+
+def shares(sentences: Sequence[str]) -> NDArray[np.float64]:
+    """Returns where the hash of each sentence lies between 0 and 1, with shape (N,)."""
+    blake2b = hashlib.blake2b  # looked up once: this runs for every sentence of a corpus
+    digests = [blake2b(sentence.encode(), digest_size=8).digest() for sentence in sentences]
+    return np.frombuffer(b"".join(digests), ">u8") / 2.0**64
 
 
 @contextmanager

@@ -17,10 +17,10 @@ import json
 import os
 import shutil
 import tempfile
-from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain
 from pathlib import Path
 from typing import Any, get_args
 
@@ -29,19 +29,19 @@ from numpy.typing import NDArray
 
 from ..config import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError
-from .corpus import Split, locate_splits, read_sentences, split_of, spooled_stdin
-from .tokenizer import UNKNOWN, Tokenizer, train_tokenizer
+from .corpus import Split, locate_splits, read_sentences, spooled_stdin
+from .ingestion import Ids, SplitSummary, assigned, chunks, fitted, split_writer
+from .tokenizer import Tokenizer, train_tokenizer
 
 FORMAT = 1
 SPLITS: tuple[Split, ...] = get_args(Split)
-CHUNK = 10_000  # sentences tokenised at a time
 
 
 @dataclass(frozen=True)
 class TokenStore:
     """The sentences of a split: ids end to end, with shape (tokens,), and N + 1 offsets."""
 
-    tokens: NDArray[np.integer[Any]]
+    tokens: Ids
     offsets: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -60,27 +60,19 @@ class TokenStore:
     @classmethod
     def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":
         """Keeps sentences in memory."""
-        tokens, offsets = array("I"), array("q", [0])
-        for ids in sentences:
-            tokens.extend(ids)
-            offsets.append(len(tokens))
-        return cls(np.array(tokens, dtype=np.uint32), np.array(offsets, dtype=np.int64))
+        return cls.from_parts(
+            (np.array(ids, np.uint32), np.array([len(ids)])) for ids in sentences
+        )
 
-
-@dataclass
-class SplitSummary:
-    """What was read into a split."""
-
-    sentences: int = 0
-    tokens: int = 0
-    unknown: int = 0
-    truncated: int = 0
-    skipped: int = 0
-
-    @property
-    def unknown_share(self) -> float:
-        """The share of tokens that the vocabulary lacks."""
-        return self.unknown / max(1, self.tokens)
+    @classmethod
+    def from_parts(cls, parts: Iterable[tuple[Ids, NDArray[np.int64]]]) -> "TokenStore":
+        """Keeps in memory what comes as ids end to end and the lengths of the sentences."""
+        tokens: list[Ids] = [np.zeros(0, np.uint32)]
+        lengths = [np.zeros(1, np.int64)]
+        for ids, counts in parts:
+            tokens.append(ids)
+            lengths.append(counts)
+        return cls(np.concatenate(tokens), np.cumsum(np.concatenate(lengths)))
 
 
 @dataclass(frozen=True)
@@ -173,8 +165,10 @@ def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenSt
         DataError: The file holds no sentence, or hardly a word that the vocabulary knows.
     """
     summary = SplitSummary()
-    sentences = _encoded(read_sentences(path, config), tokenizer, config, summary)
-    store = TokenStore.from_ids(sentences)
+    store = TokenStore.from_parts(
+        fitted(*tokenizer.encode_flat(chunk), config, summary)
+        for chunk in chunks(read_sentences(path, config))
+    )
     if not len(store):
         raise DataError(f"'{path}' holds no sentences")
     if summary.unknown_share > 0.5:
@@ -188,19 +182,18 @@ def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenSt
 def _write(
     folder: Path, files: dict[Split, Path], hashes: dict[Split, str], config: DataConfig
 ) -> None:
-    train = (text for split, text in _assigned(files, config) if split == "train")
-    tokenizer = train_tokenizer(train, config.tokenizer)
+    train = (chunk for split, chunk in assigned(files, config, ["train"]) if split == "train")
+    tokenizer = train_tokenizer(chain.from_iterable(train), config.tokenizer)
     tokenizer.save(folder / "tokenizer.json")
     dtype = np.dtype("<u2" if tokenizer.size <= 2**16 else "<u4")
     summaries = {split: SplitSummary() for split in SPLITS}
-    for split in SPLITS:
-        texts = (text for assigned, text in _assigned(files, config, split) if assigned == split)
-        offsets = array("q", [0])
-        with (folder / f"{split}.tokens").open("wb") as file:
-            for ids in _encoded(texts, tokenizer, config, summaries[split]):
-                file.write(np.array(ids, dtype=dtype).tobytes())
-                offsets.append(offsets[-1] + len(ids))
-        np.save(folder / f"{split}.offsets.npy", np.array(offsets, dtype=np.int64))
+    with ExitStack() as stack:
+        writers = {
+            split: stack.enter_context(split_writer(folder, split, dtype)) for split in SPLITS
+        }
+        for split, chunk in assigned(files, config, SPLITS):
+            flat = tokenizer.encode_flat(chunk)
+            writers[split](*fitted(*flat, config, summaries[split]))
     counts = {split: summary.sentences for split, summary in summaries.items()}
     if not any(counts.values()) and not any(s.skipped for s in summaries.values()):
         raise DataError(f"'{config.train}' holds no sentences")
@@ -217,36 +210,6 @@ def _write(
         "splits": {split: asdict(summary) for split, summary in summaries.items()},
     }
     (folder / "corpus.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-
-
-def _assigned(
-    files: dict[Split, Path], config: DataConfig, wanted: Split = "train"
-) -> Iterator[tuple[Split, str]]:
-    """Yields sentences with the split they belong to, from the file that holds `wanted`."""
-    if wanted in files and wanted != "train":
-        yield from ((wanted, text) for text in read_sentences(files[wanted], config))
-        return
-    valid_share = 0.0 if "valid" in files else config.valid_share
-    test_share = 0.0 if "test" in files else config.test_share
-    for text in read_sentences(files["train"], config):
-        yield split_of(text, valid_share, test_share), text
-
-
-def _encoded(
-    texts: Iterator[str], tokenizer: Tokenizer, config: DataConfig, summary: SplitSummary
-) -> Iterator[list[int]]:
-    while chunk := list(islice(texts, CHUNK)):
-        for ids in tokenizer.encode(chunk):
-            if len(ids) > config.max_tokens:
-                if config.too_long == "skip":
-                    summary.skipped += 1
-                    continue
-                summary.truncated += 1
-                ids = ids[: config.max_tokens]
-            summary.sentences += 1
-            summary.tokens += len(ids)
-            summary.unknown += ids.count(UNKNOWN)
-            yield ids
 
 
 def _open_store(folder: Path, split: Split, dtype: np.dtype[Any]) -> TokenStore:

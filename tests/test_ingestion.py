@@ -1,0 +1,98 @@
+"""The passes over a corpus: chunks leave no trace in what is written."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mivae_cli.config import DataConfig
+from mivae_cli.data import ingestion
+from mivae_cli.data.corpus import Split, split_of
+from mivae_cli.data.ingestion import SplitSummary, assigned, chunks, fitted, split_writer
+from mivae_cli.data.tokenizer import UNKNOWN
+
+sentences_of_ids = st.lists(st.lists(st.integers(1, 9), max_size=8), max_size=20)
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("splits")
+
+
+def flat(sentences: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    ids = np.array([token for ids in sentences for token in ids], np.uint32)
+    return ids, np.array([len(ids) for ids in sentences], np.int64)
+
+
+@given(st.lists(st.text(min_size=1), max_size=30), st.integers(1, 40))
+def test_chunks_hold_every_sentence_in_order_and_end_once_they_are_full(
+    sentences: list[str], size: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingestion, "CHUNK", size)
+        found = list(chunks(sentences))
+    assert [sentence for chunk in found for sentence in chunk] == sentences
+    for chunk in found:
+        assert sum(map(len, chunk[:-1])) <= size
+    for chunk in found[:-1]:
+        assert sum(map(len, chunk)) > size
+
+
+def test_each_sentence_goes_where_its_hash_says(tmp_path: Path) -> None:
+    path, shares = tmp_path / "a.txt", (0.2, 0.1)
+    texts = [f"sentence {number}" for number in range(500)]
+    path.write_text("\n".join(texts), encoding="utf-8")
+    config = DataConfig(valid_share=shares[0], test_share=shares[1])
+    found: dict[Split, list[str]] = {"train": [], "valid": [], "test": []}
+    for split, chunk in assigned({"train": path}, config, ["train", "valid"]):
+        found[split] += chunk
+    assert found == {
+        split: [text for text in texts if split_of(text, *shares) == split] for split in found
+    }
+
+
+@given(sentences_of_ids, st.integers(1, 9), st.booleans())
+def test_long_sentences_are_cut_or_left_out(
+    sentences: list[list[int]], most: int, skip: bool
+) -> None:
+    config = DataConfig(max_tokens=most, too_long="skip" if skip else "truncate")
+    summary = SplitSummary()
+    ids, lengths = fitted(*flat(sentences), config, summary)
+    expected = [ids[:most] for ids in sentences if len(ids) <= most or not skip]
+    assert [part.tolist() for part in np.split(ids, np.cumsum(lengths))[:-1]] == expected
+    too_long = sum(len(ids) > most for ids in sentences)
+    assert summary == SplitSummary(
+        sentences=len(expected),
+        tokens=sum(map(len, expected)),
+        unknown=sum(ids.count(UNKNOWN) for ids in expected),
+        truncated=0 if skip else too_long,
+        skipped=too_long if skip else 0,
+    )
+
+
+@given(st.lists(sentences_of_ids, max_size=4))
+def test_what_is_written_in_parts_reads_as_a_whole(
+    folder: Path, parts: list[list[list[int]]]
+) -> None:
+    with split_writer(folder, "train", np.dtype("<u2")) as write:
+        for part in parts:
+            write(*flat(part))
+    tokens, lengths = flat([ids for part in parts for ids in part])
+    offsets = np.load(folder / "train.offsets.npy", mmap_mode="r")
+    assert offsets.dtype == np.int64
+    np.testing.assert_array_equal(offsets, np.concatenate([[0], np.cumsum(lengths)]))
+    found = np.fromfile(folder / "train.tokens", "<u2")
+    np.testing.assert_array_equal(found, tokens)
+
+
+def test_the_header_of_an_array_takes_the_same_room_whatever_it_counts() -> None:
+    room = set()
+    for count in (1, 10**6, 10**15):
+        buffer = io.BytesIO()
+        header = {"descr": "<i8", "fortran_order": False, "shape": (count,)}
+        np.lib.format.write_array_header_1_0(buffer, header)
+        room.add(buffer.tell())
+    assert len(room) == 1
