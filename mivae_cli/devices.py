@@ -1,6 +1,6 @@
 """Where tensors live, and how a CPU computes on them."""
 
-__all__ = ["prepare_device", "reduced_precision"]
+__all__ = ["reduced_precision", "resolve_device", "tune_cpu"]
 
 import contextlib
 import math
@@ -16,19 +16,12 @@ from .errors import ConfigError
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU a period
 
 
-def prepare_device(name: str) -> torch.device:
-    """Returns the device of a name, ready to compute; `auto` is CUDA's where there is one.
-
-    Subnormal numbers are taken for zero from now on: they mean nothing here, and a CPU takes a
-    hundred times as long over them. And no more threads compute than a container may use at a
-    time, for the others would only be kept waiting.
+def resolve_device(name: str) -> torch.device:
+    """Returns the device of a name; `auto` is a CUDA device where there is one.
 
     Raises:
         ConfigError: There is no such device here.
     """
-    torch.set_flush_denormal(True)
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(torch.get_num_threads(), _quota()))
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -39,6 +32,18 @@ def prepare_device(name: str) -> torch.device:
             f"there is no device '{name}' here: use cpu, cuda, mps or auto"
         ) from error
     return device
+
+
+def tune_cpu() -> None:
+    """Settles how this process computes on its CPU; for programs, not for libraries.
+
+    Subnormal numbers are taken for zero: they mean nothing here, and a CPU takes many times as
+    long over them. And no more threads compute than a container may use at a time, for the
+    others would only be kept waiting.
+    """
+    torch.set_flush_denormal(True)
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(torch.get_num_threads(), _quota()))
 
 
 def reduced_precision(device: torch.device, precision: Precision) -> torch.autocast:

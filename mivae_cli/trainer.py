@@ -15,7 +15,7 @@ from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
-from .devices import prepare_device, reduced_precision
+from .devices import reduced_precision, resolve_device
 from .errors import DivergedError
 from .estimators.known_posterior import aggregated_posterior
 from .estimators.term import MutualInformationTerm
@@ -71,7 +71,7 @@ class Trainer:
     def __init__(self, config: RunConfig, corpus: Corpus) -> None:
         torch.manual_seed(config.seed)
         self.config, self.corpus = config, corpus
-        self.device = prepare_device(config.device)
+        self.device = resolve_device(config.device)
         self.precision = reduced_precision(self.device, config.training.precision)
         self.model = build_model(config.model, corpus.tokenizer.size).to(self.device)
         if self.device.type == "cpu":  # elsewhere finding the rows costs more than it saves

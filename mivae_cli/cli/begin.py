@@ -10,6 +10,7 @@ from pathlib import Path
 from ..checkpoint import RunDirectory, newest_run
 from ..config import RunConfig
 from ..data.store import Corpus, prepare_corpus
+from ..devices import tune_cpu
 from ..errors import CheckpointError, ConfigError
 from ..resolve import differences
 from ..trainer import Trainer
@@ -21,6 +22,7 @@ MANY_UNKNOWN = 0.2
 
 def prepare(config: RunConfig) -> Corpus:
     """Prepares the corpus and says what came of it."""
+    tune_cpu()
     started = time.monotonic()
     corpus = prepare_corpus(config.data)
     for split, summary in corpus.summaries.items():
@@ -72,6 +74,7 @@ def resumed(
             f"'{run.path}' was begun with other settings ({', '.join(changed)}): resume it with "
             "the same, or with none"
         )
+    tune_cpu()
     trainer = Trainer(config, run.corpus)
     try:
         trainer.resume(run)

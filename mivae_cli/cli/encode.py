@@ -27,7 +27,6 @@ def encode(
     Example: [bold]mivae encode runs/mine sentences.txt -o vectors.npz[/]
     """
     from ..data.corpus import read_sentences
-    from ..devices import prepare_device
     from ..errors import ConfigError, DataError
     from ..generation import VECTOR_FORMATS, encode_texts, write_vectors
     from .console import note
@@ -41,7 +40,7 @@ def encode(
     texts = list(read_sentences(Path(files[0]), found.config.data))
     if not texts:
         raise DataError(f"'{files[0]}' holds no sentences")
-    model = load_latent_model(found, prepare_device(device))
+    model = load_latent_model(found, device)
     posterior = encode_texts(model, found.tokenizer, texts, found.config.data)
     write_vectors(out, posterior)
     note(f"wrote {len(texts):,} rows of {model.latent_size} units to {out}")

@@ -182,12 +182,11 @@ def _of_run(
     device: str,
 ) -> "tuple[Report, str]":
     from .. import information
-    from ..devices import prepare_device
     from .runs import load_latent_model, locate, open_split
 
     found = locate(str(paths[0]) if paths else None, run_option)
     store, corpus = open_split(found, data), found.corpus
-    model = load_latent_model(found, prepare_device(device))
+    model = load_latent_model(found, device)
     fitting = corpus["train"], corpus["valid"]
     report = information.report(model, store, fitting, seed, profile, draws)
     return report, f"{found.path}, {data or 'test split'}"

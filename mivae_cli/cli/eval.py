@@ -25,14 +25,13 @@ def evaluate(
     from dataclasses import asdict
 
     from .. import evaluation
-    from ..devices import prepare_device
     from .console import note, print_json, stdout
-    from .runs import locate, open_split
+    from .runs import load_model, locate, open_split
     from .tables import evaluation_table
 
     found = locate(run, run_option)
     store, corpus = open_split(found, data), found.corpus
-    model = found.load_model(prepare_device(device))
+    model = load_model(found, device)
     if model.latent_size:
         note(f"{len(store):,} sentences, {iw_samples} importance samples each ...")
     record = evaluation.evaluate(

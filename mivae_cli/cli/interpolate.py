@@ -23,7 +23,6 @@ def interpolate(
 
     Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
     """
-    from ..devices import prepare_device
     from ..errors import ConfigError
     from ..generation import Decoding, encode_texts, generated, interpolation, sentence_pair
     from .console import note, print_json, print_line
@@ -34,7 +33,7 @@ def interpolate(
         raise ConfigError(f"interpolate takes two sentences or none, not {len(texts)}")
     if not texts:
         texts = sentence_pair(found.corpus["test"], found.tokenizer, seed)
-    model = load_latent_model(found, prepare_device(device))
+    model = load_latent_model(found, device)
     for text in texts:
         note(f"between: {text}")
     means = encode_texts(model, found.tokenizer, texts, found.config.data).mean

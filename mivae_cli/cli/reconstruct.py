@@ -25,7 +25,6 @@ def reconstruct(
     Example: [bold]mivae reconstruct "a man rides a horse ."[/]
     """
     from ..data.corpus import read_sentences
-    from ..devices import prepare_device
     from ..errors import ConfigError
     from ..generation import Decoding, encode_texts, generated
     from .console import print_json, print_line
@@ -40,7 +39,7 @@ def reconstruct(
     elif not texts:
         test = found.corpus["test"]
         texts = [tokenizer.decode(test.sentence(place)) for place in range(min(limit, len(test)))]
-    model = load_latent_model(found, prepare_device(device))
+    model = load_latent_model(found, device)
     means = encode_texts(model, tokenizer, texts, settings).mean
     decoding = Decoding(beam=beam, max_tokens=settings.max_tokens)
     for text, again in zip(texts, generated(model, tokenizer, means, decoding), strict=True):

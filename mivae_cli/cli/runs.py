@@ -1,13 +1,12 @@
 """Which run a command is about, and what the command needs of it."""
 
-__all__ = ["load_latent_model", "locate", "locate_with_texts", "open_split"]
+__all__ = ["load_latent_model", "load_model", "locate", "locate_with_texts", "open_split"]
 
 from pathlib import Path
 
-import torch
-
 from ..checkpoint import CHECKPOINTS, RunDirectory, newest_run
 from ..data.store import TokenStore, encode_file
+from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, DataError
 from ..models.vae import VAE
 from .console import note
@@ -42,9 +41,15 @@ def open_split(run: RunDirectory, data: Path | None) -> TokenStore:
     return encode_file(data, run.tokenizer, run.config.data)
 
 
-def load_latent_model(run: RunDirectory, device: torch.device) -> VAE:
+def load_model(run: RunDirectory, device: str) -> VAE:
+    """Loads a run's model onto the device of a name."""
+    tune_cpu()
+    return run.load_model(resolve_device(device))
+
+
+def load_latent_model(run: RunDirectory, device: str) -> VAE:
     """Loads a model that has a latent."""
-    model = run.load_model(device)
+    model = load_model(run, device)
     if not model.latent_size:
         raise CheckpointError(f"'{run.path}' is a language model: it has no latent")
     return model

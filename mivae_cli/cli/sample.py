@@ -28,11 +28,10 @@ def sample(
 
     Example: [bold]mivae sample --n 10 --temperature 0.8[/]
     """
-    from ..devices import prepare_device
     from ..errors import ConfigError
     from ..generation import Decoding, generated, prior_samples
     from .console import print_json, print_line
-    from .runs import locate
+    from .runs import load_model, locate
 
     if greedy and beam:
         raise ConfigError("--greedy and --beam exclude each other")
@@ -40,7 +39,7 @@ def sample(
     decoding = Decoding(
         temperature, top_k, top_p, 1 if greedy else beam, found.config.data.max_tokens
     )
-    model = found.load_model(prepare_device(device))
+    model = load_model(found, device)
     z = prior_samples(n, model.latent_size, seed)
     for text in generated(model, found.tokenizer, z, decoding, seed):
         if as_json:
