@@ -183,9 +183,9 @@ def counterparts(model: VAE) -> dict[str, Tensor]:
         "decoder_embedding": model.decoder.embedding,
         "initial": model.decoder.initial,
         "decoder": model.decoder.lstm,
-        "output": model.decoder.output,
     }
-    return {
+    output = model.decoder.output
+    return {"output.weight": output.matrix.T.detach(), "output.bias": output.bias.detach()} | {
         f"{part}.{name}": weight.detach()
         for part, module in parts.items()
         if module is not None

@@ -6,6 +6,7 @@ hundred of them. The rest need not be cleared, measured, clipped, nor, by plain 
 
 __all__ = ["Adam", "build_optimizer", "clip_gradients", "sparsify_embeddings"]
 
+from collections import Counter
 from collections.abc import Iterable
 
 import torch
@@ -81,8 +82,9 @@ def sparsify_embeddings(model: nn.Module) -> None:
 
     Not those of an embedding that is the output layer too, which touches all rows.
     """
-    modules = list(model.modules())
-    outputs = {id(module.weight) for module in modules if isinstance(module, nn.Linear)}
-    for module in modules:
+    owners: Counter[Tensor] = Counter(
+        parameter for module in model.modules() for parameter in module.parameters(recurse=False)
+    )
+    for module in model.modules():
         if isinstance(module, nn.Embedding):
-            module.sparse = id(module.weight) not in outputs
+            module.sparse = owners[module.weight] == 1

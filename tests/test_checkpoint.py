@@ -31,7 +31,7 @@ def test_a_run_holds_all_that_its_model_needs(trained: tuple[RunDirectory, Corpu
     opened = RunDirectory.open(run.path)
     model = opened.load_model()
     assert not model.training
-    assert opened.tokenizer.size == model.decoder.output.out_features
+    assert opened.tokenizer.size == len(model.decoder.output.bias)
     assert len(opened.corpus["train"]) > len(opened.corpus["test"]) > 0
 
 

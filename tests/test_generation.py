@@ -56,7 +56,7 @@ def tiny_model(vocab_size: int = 5, ending: float = 0.0) -> VAE:
         for parameter in model.parameters():
             parameter.normal_()
         model.decoder.initial.weight *= 3  # type: ignore[union-attr]
-        model.decoder.output.weight *= 1.5
+        model.decoder.output.weight.mul_(1.5)
         model.decoder.output.bias[BOUNDARY] += ending
     return model.eval()
 
@@ -247,7 +247,7 @@ class TestSampling:
     def test_frequencies_are_those_of_the_model(self, decoding: Decoding) -> None:
         model = tiny_model(ending=1.0)
         with torch.no_grad():
-            model.decoder.output.weight *= 0.3  # softer, so that every sentence is seen
+            model.decoder.output.weight.mul_(0.3)  # softer, so that every sentence is seen
         z, count = torch.randn(LATENT), 20_000
         expected = all_sentences(model, z, decoding)
         assert sum(expected.values()) == pytest.approx(1, abs=1e-5)

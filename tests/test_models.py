@@ -179,7 +179,8 @@ def test_word_dropout_hides_words_in_training_only_and_never_the_start() -> None
 
 def test_tied_weights_are_one_tensor() -> None:
     model = model_of(tie_weights=True)
-    assert model.decoder.output.weight is model.decoder.embedding.weight
+    assert model.decoder.output.words is model.decoder.embedding.weight
+    assert model.decoder.output.matrix.T.equal(model.decoder.embedding.weight)
 
 
 def test_initial_weights_lie_within_the_asked_range() -> None:

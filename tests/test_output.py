@@ -58,7 +58,7 @@ def test_gradients_are_the_derivatives_of_the_values() -> None:
 def test_extreme_logits_overflow_nothing(size: float) -> None:
     layer, states, targets, mask = example(torch.float32)
     with torch.no_grad():
-        layer.weight *= size
+        layer.weight.mul_(size)
     found, expected = layer.log_prob(states, targets, mask), plain(layer, states, targets, mask)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6 * size)
     assert all(gradient.isfinite().all() for gradient in gradients(found.mean(), layer, states))

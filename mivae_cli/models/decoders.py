@@ -51,9 +51,8 @@ class LSTMDecoder(nn.Module):
         self.lstm = nn.LSTM(
             config.embedding_size + latent_size, config.hidden_size, batch_first=True
         )
-        self.output = OutputLayer(config.hidden_size, vocab_size)
-        if config.tie_weights:
-            self.output.weight = self.embedding.weight
+        tied = self.embedding.weight if config.tie_weights else None
+        self.output = OutputLayer(config.hidden_size, vocab_size, tied)
 
     def forward(self, batch: Batch, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(x \mid z)` in nats.

@@ -4,8 +4,8 @@ It is by far the largest product of a small model, and its logits by far the lar
 So they are never kept: a chunk of tokens at a time, one buffer holds logits, then
 probabilities, then what the gradients are made from,
 
-.. math:: \frac{\partial \ell_i}{\partial h_i} = (p_i - e_{x_i})^\top W, \qquad
-    \frac{\partial \sum_i \ell_i}{\partial W} = \sum_i (p_i - e_{x_i}) \, h_i^\top, \qquad
+.. math:: \frac{\partial \ell_i}{\partial h_i} = W (p_i - e_{x_i}), \qquad
+    \frac{\partial \sum_i \ell_i}{\partial W} = \sum_i h_i \, (p_i - e_{x_i})^\top, \qquad
     \ell_i = -\log p_i(x_i)
 
 Shapes: N tokens, H hidden units, V vocabulary.
@@ -19,15 +19,39 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from .products import product
+
 # Logits at a time: 31 MiB, for above 32 MiB the C library returns memory to the system at
 # once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
 LOGITS = 8_000_000
 
-Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (V, H) and bias (V,)
+Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (H, V) and bias (V,)
 
 
-class OutputLayer(nn.Linear):
-    """Logits of words; and log-probabilities of given words, for which no logits are kept."""
+class OutputLayer(nn.Module):
+    """Logits of words; and log-probabilities of given words, for which no logits are kept.
+
+    The weight has shape (H, V), the transpose of what `torch.nn.Linear` holds: so its gradient,
+    the largest of all, comes out of the quickest product as it is.
+    """
+
+    def __init__(self, hidden_size: int, vocab_size: int, words: Tensor | None = None) -> None:
+        """Draws the weight, or takes word vectors, with shape (V, H), in its place."""
+        super().__init__()
+        drawn = nn.Linear(hidden_size, vocab_size)
+        self.bias = drawn.bias
+        self.words = words
+        if words is None:
+            self.weight = nn.Parameter(drawn.weight.detach().T.contiguous())
+
+    @property
+    def matrix(self) -> Tensor:
+        """The weight, with shape (H, V)."""
+        return self.weight if self.words is None else self.words.T
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Returns logits: from (M, H) to (M, V)."""
+        return product(states, self.matrix.T, self.bias)
 
     def log_prob(self, states: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
         """Returns the log-probability of each target in nats, 0 where there is none.
@@ -45,7 +69,7 @@ class OutputLayer(nn.Linear):
             return torch.where(mask, everywhere.view(mask.shape), 0.0)
         real = mask.flatten().nonzero()[:, 0]
         states, targets = states[real], targets[real]
-        weight: Tensor = self.weight
+        weight: Tensor = self.matrix
         bias: Tensor = self.bias
         if torch.is_autocast_enabled("cpu"):
             dtype = torch.get_autocast_dtype("cpu")
@@ -107,17 +131,19 @@ def _differentiated(
 ) -> tuple[Tensor, Gradients]:
     """Returns the losses (N,) and the gradients of their sum, weighted by grad (N,)."""
     losses = _losses_like(states)
-    of_states, of_weight = torch.empty_like(states), torch.empty_like(weight)
-    of_bias = torch.zeros_like(bias)
-    for place, rows in enumerate(_chunks(states, weight)):
+    of_states, of_bias = torch.empty_like(states), torch.zeros_like(bias)
+    of_weight: Tensor | None = None
+    for rows in _chunks(states, weight):
         losses[rows], residual = _softmax(states[rows], weight, bias, targets[rows])
         residual[torch.arange(len(residual)), targets[rows]] -= 1  # p - e, in place of p
         if grad is not None:
             residual *= grad[rows, None]
         residual = residual.to(states.dtype)
-        torch.mm(residual, weight, out=of_states[rows])
-        of_weight.addmm_(residual.T, states[rows], beta=min(place, 1))  # 0: what was is ignored
+        of_states[rows] = product(residual, weight)
+        part = product(states[rows].T.contiguous(), residual.T)
+        of_weight = part if of_weight is None else of_weight.add_(part)
         of_bias += residual.sum(dim=0)
+    assert of_weight is not None  # a sentence has one token at least: its end
     return losses, (of_states, of_weight, of_bias)
 
 
@@ -125,7 +151,7 @@ def _softmax(
     states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Returns the losses (N,) and the probabilities (N, V), in single precision at least."""
-    logits = torch.addmm(bias, states, weight.T)
+    logits = product(states, weight.T, bias)
     logits = logits.to(torch.promote_types(logits.dtype, torch.float))
     largest = logits.amax(dim=-1)
     said = logits.gather(1, targets[:, None])[:, 0]
@@ -140,6 +166,6 @@ def _losses_like(states: Tensor) -> Tensor:
 
 def _chunks(states: Tensor, weight: Tensor) -> list[slice]:
     """Divides N tokens into parts of equal size, whose logits fit into the buffer."""
-    count = max(1, -(-len(states) * len(weight) // LOGITS))
+    count = max(1, -(-len(states) * weight.shape[1] // LOGITS))
     size = -(-len(states) // count)
     return [slice(start, start + size) for start in range(0, len(states), size)]

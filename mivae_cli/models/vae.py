@@ -39,7 +39,7 @@ class VAE(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        return self.decoder.output.weight.device
+        return self.decoder.output.bias.device
 
     @property
     def features(self) -> int:
@@ -49,7 +49,7 @@ class VAE(nn.Module):
     def encode(self, batch: Batch) -> Encoding:
         """Returns the features and the posterior of each sentence."""
         if not self.latent_size:
-            nothing = self.decoder.output.weight.new_empty(len(batch), 0)
+            nothing = self.decoder.output.bias.new_empty(len(batch), 0)
             return Encoding(nothing, DiagonalGaussian(nothing, nothing))
         features = self.encoder(batch)
         with torch.autocast(features.device.type, enabled=False):  # rates need all digits
