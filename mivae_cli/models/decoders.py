@@ -21,6 +21,7 @@ from ..data.batches import Batch
 from ..data.tokenizer import UNKNOWN
 from .dropout import Dropout
 from .output import OutputLayer
+from .products import product
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ class LSTMDecoder(nn.Module):
         """Reads a word, with shape (M,), or with (M / K,) one for K neighbouring sequences."""
         of_inputs, of_hidden, *_ = self.lstm.all_weights[0]
         of_words = linear(self.embedding(previous), of_inputs[:, : self.embedding.embedding_dim])
-        gates = torch.addmm(state.gates, state.hidden, of_hidden.T)
-        shared = gates.view(len(previous), -1, gates.shape[1]) + of_words[:, None]
-        enter, keep, new, leave = shared.view(gates.shape).chunk(4, dim=-1)
+        gates = product(state.hidden, of_hidden) + state.gates
+        gates.view(len(previous), -1, gates.shape[1]).add_(of_words[:, None])
+        enter, keep, new, leave = gates.chunk(4, dim=-1)
         cell = keep.sigmoid() * state.cell + enter.sigmoid() * new.tanh()
         return State(leave.sigmoid() * cell.tanh(), cell, state.gates)
 

@@ -23,6 +23,7 @@ from .products import product
 
 # Logits at a time: 31 MiB, for above 32 MiB the C library returns memory to the system at
 # once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
+# Without gradients half of that, which a cache may hold.
 LOGITS = 8_000_000
 
 Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (H, V) and bias (V,)
@@ -121,8 +122,10 @@ class _CrossEntropy(torch.autograd.Function):
 def _losses(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Returns the losses, with shape (N,)."""
     losses = _losses_like(states)
-    for rows in _chunks(states, weight):
-        losses[rows], _ = _softmax(states[rows], weight, bias, targets[rows])
+    for rows in _chunks(states, weight, LOGITS // 2):
+        logits = _logits(states[rows], weight, bias)
+        log_probs = torch.log_softmax(logits, dim=-1, out=logits)
+        losses[rows] = -log_probs.gather(1, targets[rows, None])[:, 0]
     return losses
 
 
@@ -133,7 +136,7 @@ def _differentiated(
     losses = _losses_like(states)
     of_states, of_bias = torch.empty_like(states), torch.zeros_like(bias)
     of_weight: Tensor | None = None
-    for rows in _chunks(states, weight):
+    for rows in _chunks(states, weight, LOGITS):
         losses[rows], residual = _softmax(states[rows], weight, bias, targets[rows])
         residual[torch.arange(len(residual)), targets[rows]] -= 1  # p - e, in place of p
         if grad is not None:
@@ -150,9 +153,8 @@ def _differentiated(
 def _softmax(
     states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Returns the losses (N,) and the probabilities (N, V), in single precision at least."""
-    logits = product(states, weight.T, bias)
-    logits = logits.to(torch.promote_types(logits.dtype, torch.float))
+    """Returns the losses (N,) and the probabilities (N, V)."""
+    logits = _logits(states, weight, bias)
     largest = logits.amax(dim=-1)
     said = logits.gather(1, targets[:, None])[:, 0]
     probs = torch.softmax(logits, dim=-1, out=logits)
@@ -160,12 +162,18 @@ def _softmax(
     return largest - probs.amax(dim=-1).log() - said, probs
 
 
+def _logits(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Returns logits (N, V), in single precision at least."""
+    logits = product(states, weight.T, bias)
+    return logits.to(torch.promote_types(logits.dtype, torch.float))
+
+
 def _losses_like(states: Tensor) -> Tensor:
     return states.new_empty(len(states), dtype=torch.promote_types(states.dtype, torch.float))
 
 
-def _chunks(states: Tensor, weight: Tensor) -> list[slice]:
-    """Divides N tokens into parts of equal size, whose logits fit into the buffer."""
-    count = max(1, -(-len(states) * weight.shape[1] // LOGITS))
+def _chunks(states: Tensor, weight: Tensor, most: int) -> list[slice]:
+    """Divides N tokens into parts of equal size, that have so many logits at most."""
+    count = max(1, -(-len(states) * weight.shape[1] // most))
     size = -(-len(states) // count)
     return [slice(start, start + size) for start in range(0, len(states), size)]
