@@ -27,6 +27,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.nn.functional import pad
 
 from .config import DataConfig
 from .data.batches import ordered_batches
@@ -199,8 +200,8 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
     state = model.decoder.start(z)
     previous = tokens[:, 0]
     for place in range(decoding.max_tokens):
-        log_probs, state = model.decoder.step(previous, state)
-        previous = _drawn(_allowed(log_probs, first=place == 0), decoding, generator)
+        logits, state = model.decoder.step(previous, state)
+        previous = _drawn(_allowed(logits, first=place == 0), decoding, generator)
         tokens[going, place] = previous
         rows = (previous != BOUNDARY).nonzero()[:, 0]
         if len(rows) < len(going):
@@ -225,8 +226,8 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     scores[:, 0] = 0.0  # all hypotheses are the same at first
     finished = torch.zeros(len(z), width, dtype=torch.bool, device=z.device)
     for length in range(1, decoding.max_tokens + 1):
-        log_probs, state = model.decoder.step(words[..., -1].flatten(), state)
-        log_probs = _allowed(log_probs, first=length == 1)
+        logits, state = model.decoder.step(words[..., -1].flatten(), state)
+        log_probs = _allowed(logits.log_softmax(dim=-1), first=length == 1)
         best, said = log_probs.topk(min(width, log_probs.shape[1]), dim=1)
         best, said = (each.view(len(going), width, -1) for each in (best, said))
         # a finished hypothesis goes on with further boundaries, at no cost
@@ -248,56 +249,68 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     return tokens
 
 
-def _allowed(log_probs: Tensor, first: bool) -> Tensor:
-    log_probs[:, UNKNOWN] = -math.inf
+def _allowed(scores: Tensor, first: bool) -> Tensor:
+    scores[:, UNKNOWN] = -math.inf
     if first:
-        log_probs[:, BOUNDARY] = -math.inf
-    return log_probs
+        scores[:, BOUNDARY] = -math.inf
+    return scores
 
 
-def _drawn(log_probs: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
+def _drawn(logits: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
     """Draws a word from each row, with shape (N,), by inverting the distribution function.
 
-    That takes one random number a row. `torch.multinomial` takes one for every word of the
-    vocabulary, which is three times the work of all that led to the probabilities.
+    That takes one random number a row; `torch.multinomial` takes one for every word, which is
+    more work than all that led to the logits. The function is summed up over blocks of words,
+    and word by word only within the block where the number falls.
     """
-    probs, words = _shaped(log_probs, decoding)
-    cumulated = probs.double().cumsum(dim=-1)
-    uniform = torch.rand(len(probs), 1, generator=generator, dtype=torch.double)
-    points = uniform.to(probs.device) * cumulated[:, -1:]
-    # to the right of the point, so that a word of probability 0 is never the one
-    chosen = torch.searchsorted(cumulated, points, right=True).clamp_(max=probs.shape[1] - 1)
+    weights, words = _shaped(logits, decoding)
+    count, width = weights.shape
+    size = math.isqrt(width) + 1  # of a block
+    blocks = pad(weights, (0, -width % size)).view(count, -1, size)
+    over_blocks = blocks.sum(dim=-1).double().cumsum(dim=-1)
+    uniform = torch.rand(count, 1, generator=generator, dtype=torch.double).to(weights.device)
+    point = uniform * over_blocks[:, -1:]
+    block = _found(over_blocks, point)
+    before = pad(over_blocks, (1, 0)).gather(1, block)
+    within = blocks[torch.arange(count, device=weights.device), block[:, 0]].double()
+    chosen = block * size + _found(within.cumsum(dim=-1), point - before)
     return (chosen if words is None else words.gather(1, chosen))[:, 0]
 
 
-def _shaped(log_probs: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
+def _found(cumulated: Tensor, point: Tensor) -> Tensor:
+    """Returns where rising sums first exceed a point; there, what was added is above 0."""
+    last = torch.nextafter(cumulated[:, -1:], torch.zeros_like(point))
+    return torch.searchsorted(cumulated, torch.minimum(point, last), right=True)
+
+
+def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
     """Applies temperature, top-k and top-p.
 
     Returns:
         Weights in proportion to the probabilities of the words that are left, with shape
         (N, k), and their ids; none where all words are left, in order.
     """
-    # The likeliest word is put at 0 first, so that the lowest temperatures overflow nothing.
-    log_probs = log_probs - log_probs.amax(dim=-1, keepdim=True)
-    log_probs = log_probs / max(decoding.temperature, torch.finfo(log_probs.dtype).tiny)
+    if decoding.temperature != 1:
+        # The likeliest word is put at 0 first, so that the lowest ones overflow nothing.
+        logits = logits - logits.amax(dim=-1, keepdim=True)
+        logits /= max(decoding.temperature, torch.finfo(logits.dtype).tiny)
     words = None
-    if 0 < decoding.top_k < log_probs.shape[-1]:
-        log_probs, words = log_probs.topk(decoding.top_k, dim=-1)  # k of them even if some tie
-    weights = log_probs.exp()
+    if 0 < decoding.top_k < logits.shape[-1]:
+        logits, words = logits.topk(decoding.top_k, dim=-1)  # k of them even if some tie
+    weights = logits.softmax(dim=-1)
     if decoding.top_p < 1:
-        total = weights.sum(dim=-1, keepdim=True)
-        ordered, places = _likeliest(weights, decoding.top_p * total)
+        ordered, places = _likeliest(weights, decoding.top_p)
         before = ordered.cumsum(dim=-1) - ordered  # the likeliest word always stays
-        weights = ordered.masked_fill(before >= decoding.top_p * total, 0.0)
+        weights = ordered.masked_fill(before >= decoding.top_p, 0.0)
         words = places if words is None else words.gather(1, places)
     return weights, words
 
 
-def _likeliest(weights: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+def _likeliest(weights: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Returns the largest weights in falling order, as many as sum up to a share, and places."""
     if weights.shape[1] > FEW:
         few, places = weights.topk(FEW, dim=-1)
-        if (few.sum(dim=-1, keepdim=True) >= share).all():
+        if (few.sum(dim=-1) >= share).all():
             return few, places
     return weights.sort(dim=-1, descending=True)
 

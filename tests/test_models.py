@@ -95,14 +95,14 @@ def test_the_probabilities_of_all_sentences_and_prefixes_sum_to_one(latent_size:
     # what remains: the empty sentence, and those of three words or more
     state = model.decoder.start(z)
     first, _ = model.decoder.step(torch.tensor([BOUNDARY]), state)
-    total += float(first[0, BOUNDARY].exp())
+    total += float(first.softmax(dim=-1)[0, BOUNDARY])
     for pair in itertools.product(words, words):
-        log_probs, state = model.decoder.step(torch.tensor([BOUNDARY]), model.decoder.start(z))
+        logits, state = model.decoder.step(torch.tensor([BOUNDARY]), model.decoder.start(z))
         probability = 0.0
         for word in pair:
-            probability += float(log_probs[0, word])
-            log_probs, state = model.decoder.step(torch.tensor([word]), state)
-        total += math.exp(probability) * (1 - float(log_probs[0, BOUNDARY].exp()))
+            probability += float(logits.log_softmax(dim=-1)[0, word])
+            logits, state = model.decoder.step(torch.tensor([word]), state)
+        total += math.exp(probability) * (1 - float(logits.softmax(dim=-1)[0, BOUNDARY]))
     assert total == pytest.approx(1.0, abs=1e-9)
 
 
@@ -150,8 +150,8 @@ def test_step_by_step_and_whole_sentences_agree() -> None:
     sentence, z = [2, 5, 3], torch.randn(1, 3, dtype=torch.float64)
     state, previous, total = model.decoder.start(z), BOUNDARY, 0.0
     for word in [*sentence, BOUNDARY]:
-        log_probs, state = model.decoder.step(torch.tensor([previous]), state)
-        total += float(log_probs[0, word])
+        logits, state = model.decoder.step(torch.tensor([previous]), state)
+        total += float(logits.log_softmax(dim=-1)[0, word])
         previous = word
     assert float(model.log_likelihood(batch_of(sentence), z)) == pytest.approx(total)
 

@@ -87,14 +87,14 @@ class LSTMDecoder(nn.Module):
         return State(hidden[0], cell[0], linear(z, of_z, bias + more))
 
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the next word's log-probabilities (M, V) and the state after them.
+        """Returns the logits of the next word (M, V) and the state after the words before.
 
         Arguments:
             previous: The ids of the words before, with shape (M,).
             state: The state before those words were read.
         """
         state = self._advance(previous, state)
-        return self.output(state.hidden).log_softmax(dim=-1), state
+        return self.output(state.hidden), state
 
     def _advance(self, previous: Tensor, state: State) -> State:
         """Reads a word, with shape (M,), or with (M / K,) one for K neighbouring sequences."""
