@@ -219,3 +219,16 @@ def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_p
     list(resumed.fit(run))
     expected, found = _weights(whole), _weights(run)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_half_precision_trains_to_about_the_same_losses_with_weights_in_single(text: Path) -> None:
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        config = small_config(text, training={"precision": precision})
+        trainer = Trainer(config, prepare_corpus(config.data))
+        steps = [trainer.step(batch) for batch in trainer.sampler.batches(0)]
+        losses[precision] = torch.stack([terms.distortion.mean() for terms in steps])
+        assert all(weight.dtype == torch.float32 for weight in trainer.model.parameters())
+        assert all(terms.rates.dtype == torch.float32 for terms in steps)
+    assert not torch.equal(losses["float32"], losses["bfloat16"])
+    torch.testing.assert_close(losses["bfloat16"], losses["float32"], rtol=0.02, atol=0)
