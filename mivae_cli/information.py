@@ -192,10 +192,7 @@ def _dual(
     seed: int,
     profile: Profile = "default",
 ) -> CriticEstimate | None:
-    train, valid = (posteriors(model, split) for split in fitting)
-    if len(train) > FIT_SENTENCES:
-        generator = torch.Generator().manual_seed(seed)
-        train = train[torch.randperm(len(train), generator=generator)[:FIT_SENTENCES]]
+    train, valid = (posteriors(model, split.sample(FIT_SENTENCES, seed)) for split in fitting)
     return held_out_dual(
         Encodings.draw(train, seed),
         Encodings.draw(valid, seed),

@@ -413,3 +413,15 @@ def test_a_store_in_memory_gives_its_sentences_back(sentences: list[list[int]]) 
     assert len(store) == len(sentences)
     assert [store.sentence(place) for place in range(len(store))] == sentences
     assert store.lengths.tolist() == [len(ids) for ids in sentences]
+
+
+def test_a_sample_holds_different_sentences_as_the_seed_decides() -> None:
+    store = TokenStore.from_ids([[index + 2] * (index % 3 + 1) for index in range(50)])
+    drawn = store.sample(20, seed=1)
+    found = [drawn.sentence(place) for place in range(len(drawn))]
+    assert len({ids[0] for ids in found}) == 20
+    assert all(ids in [store.sentence(place) for place in range(50)] for ids in found)
+    again, other = store.sample(20, seed=1), store.sample(20, seed=2)
+    assert np.array_equal(drawn.tokens, again.tokens)
+    assert not np.array_equal(drawn.tokens, other.tokens)
+    assert store.sample(50, seed=1) is store

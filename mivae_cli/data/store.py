@@ -31,6 +31,7 @@ from ..config import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError
 from .corpus import Split, locate_splits, read_sentences, spooled_stdin
 from .ingestion import Ids, SplitSummary, assigned, chunks, fitted, split_writer
+from .permutation import Permutation
 from .tokenizer import Tokenizer, train_tokenizer
 
 FORMAT = 1
@@ -56,6 +57,13 @@ class TokenStore:
         """Returns the ids of one sentence."""
         ids: list[int] = self.tokens[self.offsets[index] : self.offsets[index + 1]].tolist()
         return ids
+
+    def sample(self, count: int, seed: int) -> "TokenStore":
+        """Returns so many sentences drawn without replacement, or all where there are no more."""
+        if len(self) <= count:
+            return self
+        drawn = Permutation(len(self), np.random.SeedSequence(seed))(np.arange(count))
+        return TokenStore.from_ids(self.sentence(int(index)) for index in np.sort(drawn))
 
     @classmethod
     def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":
