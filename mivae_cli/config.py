@@ -39,33 +39,16 @@ from pydantic import (
     model_validator,
 )
 
+from .names import (
+    Direction,
+    EstimatorName,
+    PairNetwork,
+    Pooling,
+    Precision,
+    Profile,
+    Transform,
+)
 from .objectives import Objective
-
-Pooling = Literal["last", "mean", "max"]
-
-# What `estimate-mi` measures pairs with
-EstimatorName = Literal[
-    "dual",
-    "mine",
-    "dv",
-    "nwj",
-    "js",
-    "tuba",
-    "interpolated",
-    "infonce",
-    "smile",
-    "leave-one-out",
-    "club",
-    "doe",
-    "ksg",
-    "gaussian",
-    "copula",
-]
-Direction = Literal["lower", "upper", "neither"]
-Profile = Literal["quick", "default", "thorough"]
-Transform = Literal["rank", "standard", "asinh"]
-Precision = Literal["auto", "float32", "bfloat16"]
-PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 

@@ -1,5 +1,6 @@
 """Every test starts from the same seed, on one thread, with a cache of its own."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -17,8 +18,10 @@ hypothesis.settings.load_profile("mivae")
 
 
 @pytest.fixture(autouse=True)
-def seed() -> None:
+def seed() -> Iterator[None]:
     torch.manual_seed(0)
+    yield
+    torch.set_flush_denormal(False)  # which the program sets for its own process
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-import torch
 
 from mivae_cli.cli import main
 
@@ -31,6 +30,5 @@ class Mivae:
             main()
         except SystemExit as stop:
             code = stop.code
-        torch.set_flush_denormal(False)  # the program's own setting, not the other tests'
         captured = self.capsys.readouterr()
         return Ran(int(str(code or 0)), captured.out, captured.err)

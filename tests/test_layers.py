@@ -13,7 +13,7 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "schedules"},
+    {"__init__", "errors", "names", "schedules"},
     {"objectives"},
     {"config"},
     {"resolve", "data", "metrics", "devices", "optimizers"},

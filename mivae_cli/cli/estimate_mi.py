@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from ..config import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
+from ..names import EstimatorName, PairNetwork, Profile, Transform
 from .options import AsJSON, Data, Device, Run, Seed
 
 if TYPE_CHECKING:

@@ -1,0 +1,42 @@
+"""The names that settings and options choose among, for a help page that need not wait.
+
+`config` has them too; from there they cost the import of pydantic.
+"""
+
+__all__ = [
+    "Direction",
+    "EstimatorName",
+    "PairNetwork",
+    "Pooling",
+    "Precision",
+    "Profile",
+    "Transform",
+]
+
+from typing import Literal
+
+Pooling = Literal["last", "mean", "max"]
+
+# What `estimate-mi` measures pairs with
+EstimatorName = Literal[
+    "dual",
+    "mine",
+    "dv",
+    "nwj",
+    "js",
+    "tuba",
+    "interpolated",
+    "infonce",
+    "smile",
+    "leave-one-out",
+    "club",
+    "doe",
+    "ksg",
+    "gaussian",
+    "copula",
+]
+Direction = Literal["lower", "upper", "neither"]
+Profile = Literal["quick", "default", "thorough"]
+Transform = Literal["rank", "standard", "asinh"]
+Precision = Literal["auto", "float32", "bfloat16"]
+PairNetwork = Literal["separable", "bilinear", "concatenated"]
