@@ -273,8 +273,9 @@ def _load(module: nn.Module, path: Path) -> None:
     try:
         load_model(module, str(path))
     except (SafetensorError, RuntimeError, OSError) as error:
-        first = str(error).splitlines()[0]
-        raise CheckpointError(f"'{path}' is damaged or of another model: {first}") from error
+        # torch's first line says only that there are errors; the second is the first of them
+        reason = str(error).splitlines()[:2][-1].strip()
+        raise CheckpointError(f"'{path}' is damaged or of another model: {reason}") from error
     for name, tensor in module.state_dict().items():
         # an unset log EMA(Z) is NaN by design: it has seen no batch yet
         if name != "log_partition" and not bool(tensor.isfinite().all()):

@@ -27,10 +27,9 @@ from mivae_cli.config import (
 from mivae_cli.data.batches import collate
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
+from mivae_cli.decoding import Decoding, decode
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.generation import (
-    Decoding,
-    decode,
     encode_texts,
     generated,
     interpolation,
@@ -132,7 +131,7 @@ class TestGreedy:
         model, latents = tiny_model(30, ending=2.0), torch.randn(9, LATENT)
         decoding = Decoding(beam=beam, max_tokens=12)
         alone = [decode(model, z[None], decoding)[0] for z in latents]
-        monkeypatch.setattr(generation, "AT_ONCE", at_once)
+        monkeypatch.setattr("mivae_cli.decoding.AT_ONCE", at_once)
         assert decode(model, latents, decoding) == alone
         assert len({len(ids) for ids in alone}) > 1  # some end before others
 
@@ -284,7 +283,7 @@ class TestSampling:
         decoding = Decoding(top_p=0.7, max_tokens=9)
         drawn = []
         for words in (few, 1000):
-            monkeypatch.setattr(generation, "FEW", words)
+            monkeypatch.setattr("mivae_cli.decoding.FEW", words)
             drawn.append(decode(model, latents, decoding, torch.Generator().manual_seed(3)))
         assert drawn[0] == drawn[1]
 

@@ -19,7 +19,7 @@ TIERS = (
     {"resolve", "data", "metrics", "devices", "optimizers"},
     {"models"},
     {"estimators"},
-    {"reading"},
+    {"reading", "decoding"},
     {"information", "checkpoint"},
     {"evaluation", "trainer", "generation"},
     {"report", "profiling"},

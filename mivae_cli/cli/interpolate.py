@@ -23,8 +23,9 @@ def interpolate(
 
     Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
     """
+    from ..decoding import Decoding
     from ..errors import ConfigError
-    from ..generation import Decoding, encode_texts, generated, interpolation, sentence_pair
+    from ..generation import encode_texts, generated, interpolation, sentence_pair
     from .console import note, print_json, print_line
     from .runs import load_latent_model, locate_with_texts
 

@@ -25,8 +25,9 @@ def reconstruct(
     Example: [bold]mivae reconstruct "a man rides a horse ."[/]
     """
     from ..data.corpus import read_sentences
+    from ..decoding import Decoding
     from ..errors import ConfigError
-    from ..generation import Decoding, encode_texts, generated
+    from ..generation import encode_texts, generated
     from .console import print_json, print_line
     from .runs import load_latent_model, locate_with_texts
 

@@ -2,10 +2,11 @@
 
 __all__ = ["rehearse"]
 
-import contextlib
 import resource
 import time
 from itertools import islice
+
+import torch
 
 from ..config import RunConfig
 from ..data.store import Corpus
@@ -52,9 +53,6 @@ def _estimate(config: RunConfig, trainer: Trainer) -> list[tuple[str, str]]:
 
 
 def _peak_mebibytes() -> float:
-    with contextlib.suppress(ImportError):
-        import torch
-
-        if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-            return torch.cuda.max_memory_allocated() / 2**20
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

@@ -33,10 +33,10 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """Returns the batch on another device, to which a pinned one is copied meanwhile."""
-        waits = device.type != "cuda"
+        meanwhile = device.type == "cuda"
         return Batch(
-            self.tokens.to(device, non_blocking=not waits),
-            self.lengths.to(device, non_blocking=not waits),
+            self.tokens.to(device, non_blocking=meanwhile),
+            self.lengths.to(device, non_blocking=meanwhile),
         )
 
     def pin(self) -> "Batch":
