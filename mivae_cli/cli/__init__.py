@@ -49,9 +49,6 @@ def mivae(
 
 def main() -> None:
     """Runs the app; what the user can mend is one line on standard error, not a traceback."""
-    # Threads that wait give way at once. They would spin, which gains 3 per cent where the
-    # program is alone, and makes it five times slower where another one wants a core.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
