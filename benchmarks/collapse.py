@@ -14,6 +14,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mivae_cli.run import RunDirectory
+from mivae_cli.storage.documents import read_sealed
+
 ROWS = {
     "lm": ["--preset", "lm"],
     "vae": ["--preset", "vae"],
@@ -35,14 +38,13 @@ def mivae(*arguments: object) -> str:
 
 
 def trained(place: Path) -> bool:
-    """Tells whether a run has come to its end."""
-    state = place / "checkpoints" / "last" / "state.json"
-    return state.is_file() and json.loads(state.read_text())["state"]["finished"]
+    """Tells whether a run has come to its end and was evaluated."""
+    return (place / "eval.json").is_file()
 
 
 def evaluated(place: Path, samples: int) -> dict[str, Any]:
     """Returns a run's evaluation record with so many samples, made now unless it is there."""
-    record: dict[str, Any] = json.loads((place / "eval.json").read_text())
+    record: dict[str, Any] = RunDirectory.open(place).evaluation
     if record["iw_samples"] != samples and record["latent_units"]:
         record = json.loads(mivae("eval", place, "--iw-samples", samples, "--json"))
     return record
@@ -50,7 +52,8 @@ def evaluated(place: Path, samples: int) -> dict[str, Any]:
 
 def row(name: str, place: Path, record: dict[str, Any]) -> str:
     """Returns a run's line of the table."""
-    state = json.loads((place / "checkpoints" / "last" / "state.json").read_text())["state"]
+    last = RunDirectory.open(place / "checkpoints" / "last").checkpoint
+    state = read_sealed(last.manifest.path("state.json"), "state")["state"]
     cells = [f"{record[key]:.2f}" for key in ("ppl_iw", "nll", "distortion")]
     if (mi := record["mi"]) is None:
         cells += ["-"] * 5

@@ -1,320 +1,274 @@
-"""The run directory: everything that is needed to use, judge or go on with a run.
+"""A checkpoint: all that is needed to use a model, and to train on as if it had not stopped.
 
-    config.json             the resolved RunConfig
-    environment.json        versions, device, hashes of the sources
-    tokenizer.json          the vocabulary
-    data/                   the prepared corpus (see `data.store`)
-    metrics.jsonl           a line for every record of progress
-    eval.json               the evaluation record
-    checkpoints/best/       the weights with the best validation value
-    checkpoints/last/       the latest ones, with all that training needs to go on
+    model.safetensors      the model's weights
+    critic.safetensors     critic, dual variable and feature queue, where there is a critic
+    training.safetensors   the optimizers' moments and the random states
+    state.json             step, epoch, position, counters of the schedules
+    manifest.json          sizes and checksums of these; run, step; which checkpoint is the best
 
-    model.safetensors       the model's weights
-    critic.safetensors      critic, dual variable and feature queue, where there is a critic
-    training.safetensors    optimizer and random states
-    state.json              step, epoch, position, schedules' counters, optimizer settings
-
-Nothing is pickled. A checkpoint is written beside its place and renamed into it.
+Nothing is pickled. What is read is what the manifest vouches for, and fits the model in names,
+shapes and types before any of it is loaded; weights are finite numbers.
 """
 
-__all__ = ["CHECKPOINTS", "CheckpointName", "RunDirectory", "TrainingState", "newest_run"]
+__all__ = [
+    "Snapshot",
+    "TrainingState",
+    "Window",
+    "check",
+    "load_training",
+    "load_weights",
+    "snapshot",
+]
 
-import json
-import os
-import platform
-import shutil
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any
 
 import torch
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file, load_model, save_file, save_model
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import ValidationError as InvalidError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from . import __version__
-from .config import RunConfig
-from .data.store import Corpus, open_corpus
-from .data.tokenizer import Tokenizer
-from .errors import CheckpointError, ConfigError
+from .errors import CheckpointError, DivergedError
 from .estimators.term import MutualInformationTerm
-from .models.vae import VAE, build_model
-from .resolve import explain
+from .models.vae import VAE
+from .storage.documents import FORMAT, read_sealed, sealed
+from .storage.manifest import Entry, Manifest
 
-CheckpointName = Literal["best", "last"]
-CHECKPOINTS: tuple[CheckpointName, ...] = get_args(CheckpointName)
-OWN_FILES = ("config.json", "environment.json", "tokenizer.json", "metrics.jsonl", "eval.json")
-OWN_FOLDERS = ("checkpoints", "data")
+UNSET = "log_partition"  # NaN by design until it has seen a batch
+DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
-@dataclass
-class TrainingState:
+class Window(BaseModel):
+    """Sums over some steps, of which a record of progress will tell the means."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sums: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+    """Distortion, rate and bound."""
+    steps: NonNegativeInt = 0
+    tokens: NonNegativeInt = 0
+    seconds: NonNegativeFloat = 0.0
+
+
+class TrainingState(BaseModel):
     """Where a training run stands, beside its tensors."""
 
-    step: int = 0
-    epoch: int = 0
-    position: int = 0  # batches of the epoch already done
-    best: float = float("-inf")  # the best validation ELBO so far
-    best_epoch: int = 0
-    worse: int = 0  # validations since the best or the latest decay
-    decays: int = 0
-    seconds: float = 0.0
-    finished: bool = False
+    model_config = ConfigDict(extra="forbid")
+
+    step: NonNegativeInt = 0
+    epoch: NonNegativeInt = 0
+    position: NonNegativeInt = 0
+    """Batches of the epoch already done."""
+    best: Finite | None = None
+    """The best validation ELBO so far."""
+    best_epoch: NonNegativeInt = 0
+    worse: NonNegativeInt = 0
+    """Validations since the best or the latest decay."""
+    decays: NonNegativeInt = 0
+    seconds: NonNegativeFloat = 0.0
+    window: Window = Window()
+    """The steps since the last record of progress."""
+
+    @property
+    def name(self) -> str:
+        """How a checkpoint of this state is called."""
+        return f"step-{self.step:08d}" if self.position else f"epoch-{self.epoch:04d}"
+
+    @property
+    def best_name(self) -> str | None:
+        """How the best checkpoint is called."""
+        return None if self.best is None else f"epoch-{self.best_epoch:04d}"
 
 
 @dataclass(frozen=True)
-class RunDirectory:
-    """A run on disk, and which of its checkpoints is meant."""
+class Snapshot:
+    """A checkpoint in memory: what its files are to hold."""
 
-    path: Path
-    name: CheckpointName = "best"
-
-    @classmethod
-    def create(
-        cls, path: Path, config: RunConfig, corpus: Corpus, overwrite: bool = False
-    ) -> "RunDirectory":
-        """Makes the directory of a new run.
-
-        Raises:
-            ConfigError: It is not empty and may not be overwritten, or cannot be written.
-        """
-        run = cls(path)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                run._clear(overwrite)
-            corpus.copy_to(path / "data")
-            shutil.copyfile(corpus.folder / "tokenizer.json", path / "tokenizer.json")
-            _write_json(path / "config.json", config.model_dump(mode="json"))
-            _write_json(path / "environment.json", _environment(corpus))
-            (path / "metrics.jsonl").touch()
-        except OSError as error:
-            raise ConfigError(f"cannot write the run to '{path}': {error.strerror}") from error
-        return run
-
-    @classmethod
-    def open(cls, path: Path) -> "RunDirectory":
-        """Opens a run, or one of the checkpoints inside it.
-
-        Raises:
-            CheckpointError: There is no run.
-        """
-        if not path.exists():
-            raise CheckpointError(f"there is no run '{path}'")
-        resolved = path.resolve()
-        if resolved.parent.name == "checkpoints" and resolved.name in CHECKPOINTS:
-            name: CheckpointName = "best" if resolved.name == "best" else "last"
-            return cls(resolved.parent.parent, name)
-        if not (path / "config.json").is_file():
-            raise CheckpointError(
-                f"'{path}' is no run directory (it has no config.json): train one with "
-                "'mivae train'"
-            )
-        return cls(path)
-
-    @property
-    def config(self) -> RunConfig:
-        """The run's configuration."""
-        try:
-            return RunConfig.model_validate_json((self.path / "config.json").read_bytes())
-        except OSError as error:
-            raise CheckpointError(f"cannot read '{self.path / 'config.json'}': {error}") from error
-        except ValidationError as error:
-            raise CheckpointError(
-                f"'{self.path / 'config.json'}' is damaged or of another version: {explain(error)}"
-            ) from error
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """The run's vocabulary."""
-        return Tokenizer.load(self.path / "tokenizer.json")
-
-    @property
-    def corpus(self) -> Corpus:
-        """The run's prepared corpus."""
-        return open_corpus(self.path / "data")
-
-    @property
-    def checkpoint(self) -> Path:
-        """The folder of the checkpoint that is meant."""
-        return self.path / "checkpoints" / self.name
-
-    def load_model(self, device: torch.device | str = "cpu") -> VAE:
-        """Builds the model with the checkpoint's weights, ready to be used.
-
-        Raises:
-            CheckpointError: There is no such checkpoint, or it is damaged.
-        """
-        model = build_model(self.config.model, self.tokenizer.size)
-        _load(model, self.checkpoint / "model.safetensors")
-        return model.to(device).eval()
-
-    def load_training(
-        self,
-        model: VAE,
-        term: MutualInformationTerm | None,
-        optimizers: dict[str, torch.optim.Optimizer],
-    ) -> TrainingState:
-        """Puts back all that training needs to go on as if it had not stopped.
-
-        Raises:
-            CheckpointError: There is no such checkpoint, or it is damaged.
-        """
-        _load(model, self.checkpoint / "model.safetensors")
-        if term is not None:
-            _load(term, self.checkpoint / "critic.safetensors")
-        tensors = _read_tensors(self.checkpoint / "training.safetensors")
-        try:
-            record = json.loads((self.checkpoint / "state.json").read_text(encoding="utf-8"))
-            for name, optimizer in optimizers.items():
-                groups = record["optimizers"][name]
-                optimizer.load_state_dict(
-                    {"state": _unflattened(tensors, name), "param_groups": groups}
-                )
-            torch.set_rng_state(tensors["random.cpu"])
-            if model.device.type == "cuda" and "random.cuda" in tensors:
-                torch.cuda.set_rng_state(tensors["random.cuda"], model.device)
-            return TrainingState(**record["state"])
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
-            raise CheckpointError(f"'{self.checkpoint}' cannot be resumed: {error}") from error
-
-    def save(
-        self,
-        name: CheckpointName,
-        state: TrainingState,
-        model: VAE,
-        term: MutualInformationTerm | None,
-        optimizers: dict[str, torch.optim.Optimizer],
-    ) -> None:
-        """Writes a checkpoint beside its place and renames it into it."""
-        place = self.path / "checkpoints" / name
-        draft, old = place.with_name(f"{name}.draft"), place.with_name(f"{name}.old")
-        for leftover in (draft, old):
-            shutil.rmtree(leftover, ignore_errors=True)
-        draft.mkdir(parents=True)
-        save_model(model, str(draft / "model.safetensors"))
-        if term is not None:
-            save_model(term, str(draft / "critic.safetensors"))
-        tensors = {"random.cpu": torch.get_rng_state()}
-        if model.device.type == "cuda":
-            tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
-        groups = {}
-        for key, optimizer in optimizers.items():
-            saved = optimizer.state_dict()
-            groups[key] = saved["param_groups"]
-            for index, values in saved["state"].items():
-                tensors |= {f"{key}.{index}.{what}": value for what, value in values.items()}
-        save_file(tensors, str(draft / "training.safetensors"))
-        _write_json(draft / "state.json", {"state": asdict(state), "optimizers": groups})
-        if place.exists():
-            place.rename(old)
-        draft.rename(place)
-        shutil.rmtree(old, ignore_errors=True)
-
-    def append_metrics(self, record: dict[str, Any]) -> None:
-        """Adds a line to metrics.jsonl."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
-
-    def forget_metrics_after(self, step: int) -> None:
-        """Drops the lines of metrics.jsonl that a resumed run will write again."""
-        path = self.path / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines()
-        kept = [line for line in lines if json.loads(line)["step"] <= step]
-        path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
-
-    def write_evaluation(self, record: dict[str, Any]) -> None:
-        """Writes eval.json."""
-        _write_json(self.path / "eval.json", record)
-
-    def _clear(self, overwrite: bool) -> None:
-        """Makes room for a new run; touches nothing but what a run consists of."""
-        strangers = [
-            entry.name
-            for entry in self.path.iterdir()
-            if entry.name not in (*OWN_FILES, *OWN_FOLDERS)
-        ]
-        if strangers:
-            raise ConfigError(
-                f"'{self.path}' holds files that are no part of a run ({strangers[0]}, ...): "
-                "choose another place with --out"
-            )
-        if not overwrite:
-            raise ConfigError(
-                f"'{self.path}' already holds a run: go on with it by --resume, replace it by "
-                "--overwrite, or choose another place with --out"
-            )
-        for name in OWN_FOLDERS:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in OWN_FILES:
-            (self.path / name).unlink(missing_ok=True)
+    name: str
+    step: int
+    epoch: int
+    best: str | None  # the name of the best checkpoint, perhaps this one
+    journal: Entry
+    files: Mapping[str, bytes]
 
 
-def newest_run(folder: Path = Path("runs")) -> RunDirectory:
-    """Returns the run under a folder that was begun or changed last.
+def snapshot(
+    state: TrainingState,
+    model: VAE,
+    term: MutualInformationTerm | None,
+    optimizers: Optimizers,
+    journal: Entry,
+) -> Snapshot:
+    """Takes a checkpoint, into memory.
+
+    Arguments:
+        state: Where training stands.
+        model: Its weights are taken.
+        term: The critic, where there is one.
+        optimizers: Their moments are taken, by name.
+        journal: How the run's journal begins now.
 
     Raises:
-        CheckpointError: There is none.
+        DivergedError: A weight is no finite number: such a checkpoint is of no use.
     """
-    runs = [path.parent for path in folder.glob("*/config.json")]
-    if not runs:
-        raise CheckpointError(
-            f"there is no run under '{folder}': train one with 'mivae train', or name one with "
-            "--run"
-        )
-    return RunDirectory(max(runs, key=lambda path: (path / "metrics.jsonl").stat().st_mtime))
+    files = {"model.safetensors": _weights(model)}
+    if term is not None:
+        files["critic.safetensors"] = _weights(term)
+    tensors = {"random.cpu": torch.get_rng_state()}
+    if model.device.type == "cuda":
+        tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
+    for name, optimizer in optimizers.items():
+        for index, values in optimizer.state_dict()["state"].items():
+            tensors |= {
+                f"{name}.{index}.{what}": value
+                for what, value in values.items()
+                if isinstance(value, Tensor)
+            }
+    files["training.safetensors"] = _bytes(tensors)
+    files["state.json"] = sealed("state", {"state": state.model_dump()})
+    return Snapshot(state.name, state.step, state.epoch, state.best_name, journal, files)
 
 
-def _load(module: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint '{path}'")
-    try:
-        load_model(module, str(path))
-    except (SafetensorError, RuntimeError, OSError) as error:
-        # torch's first line says only that there are errors; the second is the first of them
-        reason = str(error).splitlines()[:2][-1].strip()
-        raise CheckpointError(f"'{path}' is damaged or of another model: {reason}") from error
-    for name, tensor in module.state_dict().items():
-        # an unset log EMA(Z) is NaN by design: it has seen no batch yet
-        if name != "log_partition" and not bool(tensor.isfinite().all()):
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Loads a module's weights from a file that fits it.
+
+    Raises:
+        CheckpointError: The file is damaged, or of another model.
+    """
+    tensors = _read(path, _unique(module))
+    for name, tensor in tensors.items():
+        if name != UNSET and not bool(tensor.isfinite().all()):
             raise CheckpointError(f"'{path}' is damaged: '{name}' holds NaN or infinite numbers")
+    module.load_state_dict(tensors, strict=False)  # not strict: a tied weight is there once
 
 
-def _read_tensors(path: Path) -> dict[str, Tensor]:
+def check(path: Path, module: nn.Module) -> None:
+    """Reads the header of a file of weights, and says whether it fits a module.
+
+    Arguments:
+        path: The file.
+        module: Of the right shapes; it may be on torch's device `meta`, which takes no memory.
+
+    Raises:
+        CheckpointError: The file is damaged, or of another model.
+    """
+    _check_header(path, _unique(module))
+
+
+def load_training(
+    manifest: Manifest,
+    model: VAE,
+    term: MutualInformationTerm | None,
+    optimizers: Optimizers,
+) -> TrainingState:
+    """Puts back all that training needs to go on as if it had not stopped.
+
+    Raises:
+        CheckpointError: Something is missing, damaged, or of another model.
+    """
+    load_weights(model, manifest.path("model.safetensors"))
+    if term is not None:
+        load_weights(term, manifest.path("critic.safetensors"))
+    path = manifest.path("state.json")
+    record = read_sealed(path, "state")
+    tensors = _read(manifest.path("training.safetensors"))
     try:
-        return load_file(str(path))
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"cannot read '{path}': {error}") from error
-
-
-def _unflattened(tensors: dict[str, Tensor], name: str) -> dict[int, dict[str, Tensor]]:
-    """Undoes the flat naming `NAME.INDEX.WHAT` of an optimizer's tensors."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
-        owner, _, rest = key.partition(".")
-        if owner == name:
-            index, _, what = rest.partition(".")
-            state.setdefault(int(index), {})[what] = value
+        state = TrainingState.model_validate(record["state"])
+        for name, optimizer in optimizers.items():
+            _restore(optimizer, name, tensors)
+        torch.set_rng_state(tensors["random.cpu"])
+        if model.device.type == "cuda" and "random.cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random.cuda"], model.device)
+    except InvalidError as error:
+        what = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CheckpointError(f"'{path}' is damaged: '{what}' is no such number") from error
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
     return state
 
 
-def _environment(corpus: Corpus) -> dict[str, Any]:
-    return {
-        "mivae": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sources": corpus.sources,
-        "splits": {split: asdict(summary) for split, summary in corpus.summaries.items()},
+def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]) -> None:
+    """Gives an optimizer its moments back; its learning rate is the configuration's.
+
+    Raises:
+        ValueError: They do not fit its parameters.
+    """
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        owner, _, rest = key.partition(".")
+        if owner != name:
+            continue
+        index, _, what = rest.partition(".")
+        if value.shape not in ((), parameters[int(index)].shape):
+            raise ValueError(f"'{key}' has another shape than its weight")
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"'{key}' holds NaN or infinite numbers")
+        state.setdefault(int(index), {})[what] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _unique(module: nn.Module) -> dict[str, Tensor]:
+    """Returns a module's weights and buffers by name, one that has two names only once."""
+    names = {name for name, _ in module.named_parameters()}
+    names |= {name for name, _ in module.named_buffers()}
+    return {name: value for name, value in module.state_dict().items() if name in names}
+
+
+def _weights(module: nn.Module) -> bytes:
+    tensors = _unique(module)
+    for name, tensor in tensors.items():
+        if name != UNSET and not bool(tensor.isfinite().all()):
+            raise DivergedError(f"training diverged: '{name}' holds NaN or infinite numbers")
+    return _bytes(tensors)
+
+
+def _bytes(tensors: dict[str, Tensor]) -> bytes:
+    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return save(tensors, metadata={"mivae_format": str(FORMAT)})
+
+
+def _read(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    _check_header(path, expected)
+    try:
+        return load_file(str(path))
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"'{path}' is damaged: {error}") from error
+
+
+def _check_header(path: Path, expected: Mapping[str, Tensor] | None) -> None:
+    """Reads names, shapes and types only; the library holds them against the file's size."""
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            found = {
+                name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype()))
+                for name in file.keys()  # noqa: SIM118  # no mapping, whatever it looks like
+                for part in [file.get_slice(name)]
+            }
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"'{path}' is damaged: {error}") from error
+    if None in (dtype for _, dtype in found.values()):
+        raise CheckpointError(f"'{path}' is damaged: it holds numbers of another kind")
+    if expected is None:
+        return
+    wanted: dict[str, Any] = {
+        name: (tuple(tensor.shape), tensor.dtype) for name, tensor in expected.items()
     }
+    for name in sorted(wanted.keys() | found.keys()):
+        if wanted.get(name) != found.get(name):
+            raise CheckpointError(
+                f"'{path}' is of another model: '{name}' is {_described(found.get(name))} there, "
+                f"and {_described(wanted.get(name))} here"
+            )
 
 
-def _write_json(path: Path, value: Any) -> None:  # noqa: ANN401  # whatever JSON can hold
-    draft = path.with_name(path.name + ".draft")
-    draft.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    os.replace(draft, path)
+def _described(tensor: tuple[tuple[int, ...], torch.dtype | None] | None) -> str:
+    return "not" if tensor is None else f"{list(tensor[0])} of {str(tensor[1]).split('.')[-1]}"

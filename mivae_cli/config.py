@@ -238,6 +238,8 @@ class TrainingConfig(_Config):
     """Steps between two records of progress."""
     save_minutes: PositiveFloat = 10.0
     """Minutes between two saves in the middle of an epoch."""
+    keep: NonNegativeInt = 1
+    """Checkpoints that are kept beside the best and the last."""
 
 
 class RunConfig(_Config):

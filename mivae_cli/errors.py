@@ -4,7 +4,14 @@ Library code raises one of these and never prints or exits; the command line sho
 message on standard error and leaves with the error's exit code.
 """
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "MivaeError"]
+__all__ = [
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "MivaeError",
+    "StorageError",
+]
 
 
 class MivaeError(Exception):
@@ -35,3 +42,9 @@ class DivergedError(MivaeError):
     """Training left the finite numbers."""
 
     exit_code = 5
+
+
+class StorageError(MivaeError):
+    """What was computed could not be stored."""
+
+    exit_code = 6

@@ -6,6 +6,7 @@ nearest one.
 """
 
 __all__ = [
+    "check_resumable",
     "describe_preset",
     "differences",
     "known_keys",
@@ -30,6 +31,22 @@ from .config import RunConfig
 from .errors import ConfigError
 
 Table = dict[str, Any]
+CHANGEABLE = {
+    "name",
+    "device",
+    "critic.clip",
+    "critic.learning_rate",
+    "critic.steps",
+    "critic.xi_decay",
+    "training.epochs",
+    "training.keep",
+    "training.log_every",
+    "training.max_decays",
+    "training.max_norm",
+    "training.optimizer.learning_rate",
+    "training.patience",
+    "training.save_minutes",
+}
 T = TypeVar("T")
 
 
@@ -134,15 +151,38 @@ def known_keys() -> dict[str, str]:
     return {key: description for key, _, description in _fields(RunConfig, "")}
 
 
-def differences(before: RunConfig, after: RunConfig) -> list[str]:
-    """Returns the dotted keys whose values differ, each with both."""
+def differences(before: RunConfig, after: RunConfig) -> dict[str, str]:
+    """Returns the dotted keys whose values differ, each with both in words."""
     first, second = _flattened(before.model_dump()), _flattened(after.model_dump())
     keys = sorted(first.keys() | second.keys())
-    return [
-        f"{key} {first.get(key)!r}, now {second.get(key)!r}"
+    return {
+        key: f"{key} {first.get(key)!r}, now {second.get(key)!r}"
         for key in keys
         if first.get(key) != second.get(key)
+    }
+
+
+def check_resumable(before: RunConfig, after: RunConfig) -> None:
+    """Raises ConfigError where a run cannot go on with other settings, and names them.
+
+    How long, where and how it trains may change; what its weights, moments and place in the
+    corpus are made for may not.
+    """
+    fixed = [
+        text
+        for key, text in differences(before, after).items()
+        if not (key in CHANGEABLE or key.startswith("objective."))
     ]
+    if fixed:
+        raise ConfigError(
+            f"the run was begun with other settings ({'; '.join(fixed)}): these cannot change; "
+            "resume it without, or begin another run"
+        )
+    if (before.objective.mi_weight > 0) != (after.objective.mi_weight > 0):
+        raise ConfigError(
+            "'objective.mi_weight' of a run cannot become or cease to be zero: the critic would "
+            "be missing"
+        )
 
 
 def template(config: RunConfig) -> str:

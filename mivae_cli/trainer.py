@@ -1,29 +1,34 @@
 """The training loop, as a generator: it computes, and whoever iterates decides what to show."""
 
-__all__ = ["Record", "Step", "Trainer", "Validation"]
+__all__ = ["Record", "SaveFailed", "Step", "Trainer", "Validation"]
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor
 
-from .checkpoint import RunDirectory, TrainingState
+from .checkpoint import TrainingState, Window, load_training, snapshot
 from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import reduced_precision, resolve_device
-from .errors import DivergedError
+from .errors import CheckpointError, DivergedError, StorageError
 from .estimators.known_posterior import aggregated_posterior
 from .estimators.term import MutualInformationTerm
+from .interruption import Interrupted, Interruption
 from .metrics import active_units
 from .models.vae import build_model
 from .objectives import Terms
 from .optimizers import Adam, build_optimizer, clip_gradients, sparsify_embeddings
-from .reading import read
+from .reading import Reading, read
+from .run import RunDirectory
+from .saving import Keeper, check_space
+from .storage.journal import Journal
+from .storage.lock import locked
 
 VALIDATION_MI_SENTENCES = 4096  # the known-posterior estimate is quadratic in them
 COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
@@ -62,7 +67,15 @@ class Validation:
     seconds: float
 
 
-Record = Step | Validation
+@dataclass(frozen=True)
+class SaveFailed:
+    """A checkpoint could not be written; training goes on, and the next save comes sooner."""
+
+    step: int
+    reason: str
+
+
+Record = Step | Validation | SaveFailed
 
 
 class Trainer:
@@ -88,28 +101,91 @@ class Trainer:
             )
         self.sampler = BatchSampler(corpus["train"], config.training.batch_size, config.seed)
         self.state = TrainingState()
+        self._kept = self.state.name  # the checkpoint on disk of this very state; none is needed
+        self._journal: Journal | None = None
+        self._meter = _Meter()
+        self._started = time.monotonic()
 
     @property
     def parameters(self) -> int:
         """The number of the model's weights."""
         return sum(parameter.numel() for parameter in self.model.parameters())
 
-    def resume(self, run: RunDirectory) -> None:
-        """Goes back to where the run's last checkpoint was saved."""
-        last = RunDirectory(run.path, "last")
-        self.state = last.load_training(self.model, self.term, self.optimizers)
-        run.forget_metrics_after(self.state.step)
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch follows."""
+        training = self.config.training
+        return self.state.epoch >= training.epochs or self.state.decays > training.max_decays
 
-    def fit(self, run: RunDirectory) -> Iterator[Record]:
+    @property
+    def checkpoint_bytes(self) -> int:
+        """About the size of a checkpoint."""
+        tensors: list[Tensor] = list(self.model.parameters())
+        if self.term is not None:
+            tensors += [*self.term.parameters(), *self.term.buffers()]
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return size * (3 if isinstance(self.optimizers["model"], Adam) else 1) + 2**16
+
+    def resume(self, run: RunDirectory) -> list[str]:
+        """Goes back to where the run's newest whole checkpoint was saved.
+
+        Returns:
+            What was found damaged, and is gone without.
+
+        Raises:
+            CheckpointError: There is no checkpoint to go on from.
+            ConfigError: Another process is writing the run.
+        """
+        with locked(run.path):
+            found, trouble = run.newest()
+            self.state = load_training(found.manifest, self.model, self.term, self.optimizers)
+            try:
+                self._journal = Journal.resume(run.journal, found.journal)
+            except CheckpointError as error:
+                trouble.append(f"{error}; it is begun anew")
+                run.set_journal_aside()
+        if self.state.position > len(self.sampler):
+            raise CheckpointError(f"'{found.manifest.folder}' is of another corpus")
+        self._set_learning_rate()
+        self._meter = _Meter(self.state.window)
+        self._kept = self.state.name
+        return trouble
+
+    def fit(
+        self, run: RunDirectory, interruption: Interruption | None = None
+    ) -> Generator[Record, None, None]:
         """Trains to the end, keeping checkpoints and metrics in the run's directory.
+
+        Arguments:
+            run: Where; this trainer's own, fresh or resumed.
+            interruption: Tells when to stop; what is there then has been saved.
 
         Raises:
             DivergedError: The loss is no longer finite.
+            Interrupted: A signal asked to stop.
+            StorageError: At the end, the last checkpoint is not on disk.
+            ConfigError: There is no room for checkpoints, or another process writes the run.
         """
-        while not self.state.finished:
-            for record in self._epoch(run):
-                run.append_metrics({"kind": type(record).__name__.lower(), **asdict(record)})
-                yield record
+        training = self.config.training
+        interruption = interruption or Interruption()
+        with locked(run.path):
+            check_space(run, self.checkpoint_bytes, training.keep)
+            keeper = Keeper(run, training.keep, training.save_minutes)
+            self._journal = self._journal or Journal(run.journal)
+            try:
+                while not self.finished:
+                    yield from self._epoch(keeper, interruption)
+            except Interrupted:
+                if self._kept != self.state.name:
+                    yield from self._save(keeper)
+                if keeper.trouble is None:
+                    raise
+            if keeper.trouble is not None:
+                raise StorageError(
+                    f"step {self.state.step} could not be saved to '{run.path}': {keeper.trouble}; "
+                    "what was saved before is whole: when the disk is well again, go on with "
+                    f"mivae train --resume --out {run.path}"
+                )
 
     def step(self, batch: Batch) -> Terms:
         """Makes one step of the critic's and the model's optimizers on a batch."""
@@ -140,33 +216,56 @@ class Trainer:
         self.state.position += 1
         return Terms(*(torch.as_tensor(term).detach() for term in terms))
 
-    def _epoch(self, run: RunDirectory) -> Iterator[Record]:
+    def _epoch(self, keeper: Keeper, interruption: Interruption) -> Iterator[Record]:
         """Trains from the present position to the epoch's end and validates."""
-        started = saved = time.monotonic()
-        meter = _Meter()
+        self._started = time.monotonic()
         batches = self.sampler.batches(self.state.epoch, self.state.position)
         if self.device.type == "cuda":  # a CPU would only take time from itself
             batches = ahead(batch.pin() for batch in batches)
+        interruption.check()
         for batch in batches:
-            meter.add(self.step(batch), batch)
-            if self.state.step % self.config.training.log_every:
-                continue
-            yield self._progress(meter)  # raises where the loss is no number: that is not saved
-            meter = _Meter()
-            if time.monotonic() - saved > 60 * self.config.training.save_minutes:
-                self.state.seconds += time.monotonic() - started
-                started = saved = time.monotonic()
-                run.save("last", self.state, self.model, self.term, self.optimizers)
+            self._meter.add(self.step(batch), batch)
+            if self.state.step % self.config.training.log_every == 0:
+                yield self._noted(self._progress())
+                self._meter = _Meter()
+            if keeper.due:
+                yield from self._save(keeper)
+            interruption.check()
+        with interruption.breakable():
+            reading = read(self.model, self.corpus["valid"], self.config.seed)
         self.state.epoch += 1
         self.state.position = 0
-        validation = self._validate(started)
-        if validation.best:
-            run.save("best", self.state, self.model, self.term, self.optimizers)
-        run.save("last", self.state, self.model, self.term, self.optimizers)
+        self._meter = _Meter()
+        validation = self._noted(self._validation(reading))  # before the save, which is to know it
+        yield from self._save(keeper)
         yield validation
 
-    def _progress(self, meter: "_Meter") -> Step:
+    def _save(self, keeper: Keeper) -> Iterator[Record]:
+        """Saves the present state; where that fails, a record says so and training goes on."""
+        assert self._journal is not None
+        self._count_seconds()
+        self.state.window = self._meter.window()
+        entry = self._journal.entry
+        taken = snapshot(self.state, self.model, self.term, self.optimizers, entry)
+        if keeper.save(taken):
+            self._kept = taken.name
+        else:
+            yield self._noted(SaveFailed(self.state.step, str(keeper.trouble)))
+
+    def _count_seconds(self) -> None:
+        now = time.monotonic()
+        self.state.seconds += now - self._started
+        self._started = now
+
+    def _noted(self, record: Record) -> Record:
+        """Puts a record into the journal."""
+        assert self._journal is not None
+        self._journal.append({"kind": type(record).__name__.lower(), **asdict(record)})
+        return record
+
+    def _progress(self) -> Step:
         steps = len(self.sampler) * self.config.training.epochs - self.state.step
+        meter = self._meter
         values = meter.means()
         if not all(map(math.isfinite, values)):
             raise DivergedError(
@@ -192,8 +291,8 @@ class Trainer:
             seconds_left=steps * meter.seconds_per_step,
         )
 
-    def _validate(self, started: float) -> Validation:
-        reading = read(self.model, self.corpus["valid"], self.config.seed)
+    def _validation(self, reading: Reading) -> Validation:
+        """Returns what a pass over the validation split tells, and follows it."""
         distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
         elbo = -distortion - rate
         if not math.isfinite(elbo):
@@ -211,9 +310,9 @@ class Trainer:
             self.config.objective.settled, self.config.training.epochs
         )
         rate_used = self.optimizers["model"].param_groups[0]["lr"]
-        best = settled and elbo > self.state.best
+        best = settled and (self.state.best is None or elbo > self.state.best)
         self._follow(elbo, settled, best)
-        self.state.seconds += time.monotonic() - started
+        self._count_seconds()
         return Validation(
             step=self.state.step,
             epoch=self.state.epoch,
@@ -226,7 +325,7 @@ class Trainer:
             learning_rate=rate_used,
             best=best,
             collapsed=bool(self.model.latent_size) and settled and mi < COLLAPSED,
-            stopped=self.state.finished,
+            stopped=self.finished,
             seconds=self.state.seconds,
         )
 
@@ -244,18 +343,26 @@ class Trainer:
         if state.worse >= training.patience:
             state.worse = 0
             state.decays += 1
-            for group in self.optimizers["model"].param_groups:
-                group["lr"] *= training.decay
-        state.finished = state.epoch >= training.epochs or state.decays > training.max_decays
+            self._set_learning_rate()
+
+    def _set_learning_rate(self) -> None:
+        """Gives the model's optimizer the rate that the configuration and the decays make."""
+        rate = self.config.training.optimizer.learning_rate
+        for _ in range(self.state.decays):
+            rate *= self.config.training.decay
+        for group in self.optimizers["model"].param_groups:
+            group["lr"] = rate
 
 
 class _Meter:
     """Sums over steps; reads them off the device once."""
 
-    def __init__(self) -> None:
-        self.started = time.monotonic()
-        self.sums: Tensor | None = None
-        self.steps = self.tokens = 0
+    def __init__(self, before: Window | None = None) -> None:
+        """Begins, or goes on from a window that was saved."""
+        before = before or Window()
+        self.started = time.monotonic() - before.seconds
+        self.sums: Tensor = torch.tensor(before.sums)
+        self.steps, self.tokens = before.steps, before.tokens
 
     def add(self, terms: Terms, batch: Batch) -> None:
         values = torch.stack(
@@ -265,19 +372,32 @@ class _Meter:
                 torch.as_tensor(terms.mutual_information).to(terms.rates.device),
             ]
         )
-        self.sums = values if self.sums is None else self.sums + values
+        self.sums = self.sums.to(values.device) + values
         self.steps += 1
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
     def means(self) -> list[float]:
-        assert self.sums is not None
         means: list[float] = (self.sums / self.steps).tolist()
         return means
 
+    def window(self) -> Window:
+        """Returns what to save."""
+        distortion, rate, bound = self.sums.tolist()
+        return Window(
+            sums=(distortion, rate, bound),
+            steps=self.steps,
+            tokens=self.tokens,
+            seconds=self.seconds,
+        )
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
     @property
     def seconds_per_step(self) -> float:
-        return (time.monotonic() - self.started) / self.steps
+        return self.seconds / self.steps
 
     @property
     def tokens_per_second(self) -> float:
-        return self.tokens / (time.monotonic() - self.started)
+        return self.tokens / self.seconds

@@ -5,9 +5,9 @@ from typing import Any
 
 from test_examples import load
 
-from mivae_cli.checkpoint import RunDirectory
 from mivae_cli.config import RunConfig
 from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Record, Trainer
 
 scenes = load("scenes")

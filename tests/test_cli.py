@@ -20,6 +20,7 @@ from safetensors.torch import load_file, save_file
 from small import write_scenes
 
 from mivae_cli.cli import app
+from mivae_cli.run import RunDirectory
 
 COMMANDS = [
     "train", "eval", "estimate-mi", "sample", "interpolate", "reconstruct", "encode", "presets",
@@ -57,14 +58,15 @@ def inside(folder: Path) -> Iterator[Path]:
 def test_two_words_train_evaluate_and_leave_a_run(inside: Path) -> None:
     record = json.loads((inside / "trained.json").read_text())
     run = inside / "runs" / "scenes-default-1"
-    assert json.loads((run / "eval.json").read_text()) == record
+    assert RunDirectory.open(run).evaluation == record
     assert record["iw_samples"] == 3
     assert record["latent_units"] == 4
     assert record["mi"]["dual"]["n"] == record["sentences"]
     words = (inside / "trained.err").read_text()
     assert "run: runs/scenes-default-1" in words
     assert "epoch   2/2" in words
-    assert (run / "checkpoints" / "best" / "model.safetensors").is_file()
+    names = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert names == ["epoch-0001", "epoch-0002"]
 
 
 def test_eval_shows_the_four_figures_first_and_names_the_run_on_stderr(
@@ -221,16 +223,14 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
     process.stderr.close()
     assert process.wait() == 130
     assert "mivae train --resume" in rest
-    config = json.loads((tmp_path / "run" / "config.json").read_text())
-    config["training"]["epochs"] = 3
-    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
     refused = mivae("train", "--resume", "--out", tmp_path / "run", "--seed", "5")
     assert refused.code == 2
     assert "(seed 0, now 5)" in refused.err
-    same = ["--seed", "0", "--latent", "4", "--iw-samples", "2", "--json"]
+    same = ["--seed", "0", "--latent", "4", "--iw-samples", "2", "--json", "--epochs", "3"]
     ran = mivae("train", text, "--resume", "--out", tmp_path / "run", *same)
     assert ran.code == 0
     assert "resuming" in ran.err
+    assert "changed: training.epochs 400, now 3" in ran.err
     assert json.loads(ran.out)["iw_samples"] == 2
 
 
@@ -268,7 +268,7 @@ BAD: list[tuple[list[str], int, str]] = [
     (["train", "--resume", "--out", "nowhere"], 4, "nowhere"),
     (["sample"], 4, "mivae train"),
     (["sample", "nowhere"], 4, "nowhere"),
-    (["sample", "--run", "emptyrun"], 4, "config.json"),
+    (["sample", "--run", "emptyrun"], 4, "manifest.json"),
     (["sample", "--n", "0"], 2, "--n"),
     (["interpolate", "--steps", "1"], 2, "--steps"),
     (["train", "text.txt", "--no-such-option"], 2, "--no-such-option"),
@@ -344,13 +344,13 @@ def test_bad_input_to_a_run_is_named(
 def test_weights_that_are_no_numbers_are_refused(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=300)
     assert mivae("train", text, "--out", tmp_path / "run", *TINY, "--epochs", "1").code == 0
-    path = tmp_path / "run" / "checkpoints" / "best" / "model.safetensors"
+    path = tmp_path / "run" / "checkpoints" / "epoch-0001" / "model.safetensors"
     tensors = load_file(str(path))
     tensors["head.linear.bias"][0] = torch.nan
     save_file(tensors, str(path))
     ran = mivae("sample", tmp_path / "run")
     assert ran.code == 4
-    assert "head.linear.bias" in ran.err
+    assert "epoch-0001/model.safetensors" in ran.err
 
 
 def test_a_diverged_training_ends_with_its_own_code(mivae: Mivae, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """The token store: nothing is lost between a text file and its ids, and what is made is kept."""
 
 import io
-import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -23,6 +22,7 @@ from mivae_cli.data.store import (
 )
 from mivae_cli.data.tokenizer import UNKNOWN
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
+from mivae_cli.storage.documents import read_sealed, sealed
 
 BPE = BPETokenizerConfig(vocab_size=300)
 WORDS = WordTokenizerConfig(min_count=1)
@@ -341,9 +341,10 @@ class TestDamage:
 
     @pytest.mark.parametrize("key", ["dtype", "splits", "sources"])
     def test_a_record_that_lacks_something_is_noticed(self, key: str, folder: Path) -> None:
-        record = json.loads((folder / "corpus.json").read_bytes())
-        del record[key]
-        self.replace(folder / "corpus.json", json.dumps(record).encode())
+        record = read_sealed(folder / "corpus.json", "corpus")
+        for name in ("kind", "format", "mivae", "checksum", key):
+            del record[name]
+        self.replace(folder / "corpus.json", sealed("corpus", record))
         with pytest.raises(CheckpointError, match=key):
             open_corpus(folder)
 

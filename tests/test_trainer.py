@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ import torch
 from safetensors.torch import load_file
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.checkpoint import RunDirectory
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import DivergedError
+from mivae_cli.interruption import Interrupted, Interruption
+from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Step, Trainer, Validation
 
 
@@ -29,7 +31,7 @@ FAST = {"optimizer": {"kind": "adam", "learning_rate": 5e-3}}
 
 
 def _weights(run: RunDirectory) -> dict[str, torch.Tensor]:
-    folder = run.path / "checkpoints" / "last"
+    folder = run.newest()[0].manifest.folder
     return {
         f"{file}:{name}": tensor
         for file in ("model", "critic", "training")
@@ -37,34 +39,54 @@ def _weights(run: RunDirectory) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("steps_before", [1, 7, 12, 17])
+class AfterSteps(Interruption):
+    """Interrupts after so many looks, of which there is one before the first step."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise Interrupted(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("steps_before", [1, 7, 12, 13, 17])
 def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
     text: Path, tmp_path: Path, steps_before: int
 ) -> None:
     config = small_config(text, training={"epochs": 3})
-    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    whole, corpus, records = train_to_end(config, tmp_path / "whole")
 
     run = RunDirectory.create(tmp_path / "stopped", config, corpus)
     trainer = Trainer(config, corpus)
-    sampler = trainer.sampler
-    for _ in range(steps_before):  # by hand, so as to stop in the middle of an epoch
-        trainer.step(next(sampler.batches(trainer.state.epoch, trainer.state.position)))
-        if trainer.state.position == len(sampler):
-            trainer.state.epoch, trainer.state.position = trainer.state.epoch + 1, 0
-            validation = trainer._validate(0.0)
-            if validation.best:
-                run.save("best", trainer.state, trainer.model, trainer.term, trainer.optimizers)
-    run.save("last", trainer.state, trainer.model, trainer.term, trainer.optimizers)
+    looks = steps_before + 2 * ((steps_before - 1) // len(trainer.sampler))  # an epoch has 2 more
+    with pytest.raises(Interrupted):
+        list(trainer.fit(run, AfterSteps(looks)))
+    assert trainer.state.step == steps_before
 
     torch.manual_seed(999)  # another process, with other random numbers
     resumed = Trainer(config, corpus)
-    resumed.resume(run)
+    assert resumed.resume(run) == []
     assert resumed.state.step == steps_before
     list(resumed.fit(run))
     expected, found = _weights(whole), _weights(run)
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
         assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
+    assert _timeless(run) == _timeless(whole)
+    assert resumed.state.model_dump(exclude={"seconds"}) == {
+        **resumed.state.model_dump(exclude={"seconds"}),
+        "step": records[-1].step,
+    }
+
+
+def _timeless(run: RunDirectory) -> list[dict[str, object]]:
+    """Returns the journal without what depends on the clock."""
+    clock = ("tokens_per_second", "seconds_left", "seconds")
+    lines = map(json.loads, run.journal.read_text().splitlines())
+    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
 
 
 def test_the_same_seed_trains_the_same_weights_and_another_does_not(
@@ -125,7 +147,7 @@ def test_a_decoder_that_needs_no_z_collapses_and_the_record_says_so(
 def test_the_critic_is_trained_only_where_it_counts(text: Path, tmp_path: Path) -> None:
     config = small_config(text, objective={"mi_weight": 0.0}, training={"epochs": 1})
     run, _, records = train_to_end(config, tmp_path / "run")
-    assert not (run.checkpoint / "critic.safetensors").exists()
+    assert "critic.safetensors" not in run.checkpoint.manifest.files
     assert all(record.mi_bound is None for record in records if isinstance(record, Step))
 
 
@@ -182,12 +204,10 @@ def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
         trainer.model.decoder.output.bias[0] = math.nan
     with pytest.raises(DivergedError, match="diverged"):
         list(records)
-    assert all(
-        tensor.isfinite().all()
-        for tensor in load_file(
-            str(run.path / "checkpoints" / "last" / "model.safetensors")
-        ).values()
-    )
+    found, trouble = run.newest()
+    assert trouble == []
+    saved = load_file(str(found.manifest.path("model.safetensors")))
+    assert all(tensor.isfinite().all() for tensor in saved.values())
 
 
 def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
@@ -199,23 +219,27 @@ def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
     assert len(lines) == len(records)
     kinds = [json.loads(line)["kind"] for line in lines]
     assert kinds.count("validation") == 2
-    run.append_metrics({"kind": "step", "step": 10**6})
-    run.forget_metrics_after(records[-1].step)
-    assert (run.path / "metrics.jsonl").read_text().splitlines() == lines
+    with run.journal.open("a") as file:
+        file.write('{"kind": "step", "step": 10000')  # by a process that was killed then
+    trainer = Trainer(config, run.corpus)
+    assert trainer.resume(run) == []
+    list(trainer.fit(run))
+    assert run.journal.read_text().splitlines()[: len(lines)] == lines
 
 
 def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_path: Path) -> None:
-    training = {"epochs": 2, "log_every": 4, "save_minutes": 1e-9}  # at every record of progress
+    training = {"epochs": 2, "log_every": 4, "save_minutes": 1e-9}  # after every step
     config = small_config(text, training=training)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
 
     run = RunDirectory.create(tmp_path / "stopped", config, corpus)
     records = Trainer(config, corpus).fit(run)
-    for _ in range(2):  # the second record is asked for only after the first was saved
+    for _ in range(2):  # the second record is asked for only after the steps before were saved
         next(records)
+    records.close()
     resumed = Trainer(config, corpus)
     resumed.resume(run)
-    assert (resumed.state.epoch, resumed.state.position) == (0, 4)
+    assert (resumed.state.epoch, resumed.state.position) == (0, 7)
     list(resumed.fit(run))
     expected, found = _weights(whole), _weights(run)
     assert all(torch.equal(expected[name], found[name]) for name in expected)

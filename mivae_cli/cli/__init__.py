@@ -14,6 +14,7 @@ import typer
 
 from .. import __version__
 from ..errors import MivaeError
+from ..interruption import Interrupted
 from .config import config
 from .encode import encode
 from .estimate_mi import estimate_mi
@@ -66,8 +67,8 @@ def main() -> None:
         path = context.command_path if context else "mivae"
         message = error.format_message() if hasattr(error, "format_message") else str(error)
         code = _complain(f"{message.rstrip('.')}; see '{path} --help'", 2)
-    except KeyboardInterrupt:
-        code = _complain("interrupted", 130)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        code = _complain("interrupted", getattr(stop, "exit_code", 130))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0

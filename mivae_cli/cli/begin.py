@@ -7,12 +7,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..checkpoint import RunDirectory, newest_run
 from ..config import RunConfig
 from ..data.store import Corpus, prepare_corpus
 from ..devices import tune_cpu
-from ..errors import CheckpointError, ConfigError
-from ..resolve import differences
+from ..resolve import check_resumable, differences
+from ..run import RunDirectory, newest_run
 from ..trainer import Trainer
 from .console import note
 
@@ -65,23 +64,22 @@ def resumed(
         settings: Lays what the command line says over the run's own settings.
 
     Raises:
-        ConfigError: The settings asked for are not those that the run began with.
+        ConfigError: The settings asked for make another run than the one that was begun.
     """
     run = newest_run(RUNS) if out is None else RunDirectory.open(out)
-    config = run.config
-    if changed := differences(config, settings(config)):
-        raise ConfigError(
-            f"'{run.path}' was begun with other settings ({', '.join(changed)}): resume it with "
-            "the same, or with none"
-        )
+    begun = run.config
+    config = settings(begun)
+    check_resumable(begun, config)
     tune_cpu()
     trainer = Trainer(config, run.corpus)
-    try:
-        trainer.resume(run)
-    except CheckpointError as error:
-        raise CheckpointError(f"{error}; begin anew with --overwrite") from error
+    for problem in trainer.resume(run):
+        note(f"warning: {problem}")
+    if changed := differences(begun, config):
+        run.update_config(config)
+        note(f"changed: {'; '.join(changed.values())}")
     state = trainer.state
-    note(f"resuming {run.path} after epoch {state.epoch}, step {state.step}")
+    done = f"epoch {state.epoch}" + (f" and {state.position:,} batches" if state.position else "")
+    note(f"resuming {run.path} after {done}, step {state.step:,}")
     return run, trainer
 
 

@@ -26,6 +26,7 @@ def evaluate(
 
     from .. import evaluation
     from .console import note, print_json, stdout
+    from .progress import store_evaluation
     from .runs import load_model, locate, open_split
     from .tables import evaluation_table
 
@@ -38,7 +39,7 @@ def evaluate(
         model, store, (corpus["train"], corpus["valid"]), iw_samples, seed
     )
     if data is None:
-        found.write_evaluation(asdict(record))
+        store_evaluation(found, asdict(record))
     if as_json:
         print_json(asdict(record), indent=2)
     else:

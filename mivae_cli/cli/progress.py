@@ -1,16 +1,19 @@
 """Shows a training run while it goes on, and what came of it."""
 
-__all__ = ["minutes", "run_training"]
+__all__ = ["minutes", "run_training", "store_evaluation"]
 
 import sys
 from dataclasses import asdict
+from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ..checkpoint import RunDirectory
+from ..errors import ConfigError
 from ..evaluation import evaluate
-from ..trainer import Step, Trainer
-from .console import note, print_json, stderr, stdout
+from ..interruption import Interrupted, Interruption
+from ..run import RunDirectory
+from ..trainer import SaveFailed, Step, Trainer, Validation
+from .console import note, plain, print_json, stderr, stdout
 from .tables import evaluation_table, validation_line
 
 COLLAPSE_ADVICE = (
@@ -27,23 +30,25 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
         f"run: {run.path} ({config.name}, {trainer.parameters / 1e6:.1f} M weights, "
         f"{trainer.device})"
     )
-    if trainer.state.finished:
+    if trainer.finished:
         note("this run is complete; evaluating it")
     try:
-        _show(trainer, run)
-    except KeyboardInterrupt:
-        if (run.path / "checkpoints" / "last").is_dir():
-            note(f"stopped; go on with: mivae train --resume --out {run.path}")
-        else:
-            note("stopped before the first checkpoint: nothing to go on from")
+        with Interruption(_waiting, _leaving) as interruption:
+            _show(trainer, run, interruption)
+            note("evaluating the best checkpoint on the test split ...")
+            corpus = trainer.corpus
+            with interruption.breakable():
+                record = evaluate(
+                    run.load_model(trainer.device),
+                    corpus["test"],
+                    (corpus["train"], corpus["valid"]),
+                    iw_samples,
+                    config.seed,
+                )
+    except Interrupted:
+        _say_how_to_go_on(trainer, run)
         raise
-    note("evaluating the best checkpoint on the test split ...")
-    corpus = trainer.corpus
-    model = run.load_model(trainer.device)
-    record = evaluate(
-        model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples, config.seed
-    )
-    run.write_evaluation(asdict(record))
+    store_evaluation(run, asdict(record))
     if as_json:
         print_json(asdict(record), indent=2)
     else:
@@ -51,7 +56,17 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
         note("next: mivae sample, mivae interpolate, mivae estimate-mi")
 
 
-def _show(trainer: Trainer, run: RunDirectory) -> None:
+def store_evaluation(run: RunDirectory, record: dict[str, Any]) -> None:
+    """Writes eval.json; where that cannot be, the figures are shown all the same."""
+    try:
+        run.write_evaluation(record)
+    except ConfigError as error:
+        note(f"warning: eval.json is not written: {error}")
+    except OSError as error:
+        note(f"warning: eval.json cannot be written: {error.strerror}")
+
+
+def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> None:
     epochs = trainer.config.training.epochs
     total = len(trainer.sampler) * epochs
     columns = BarColumn(bar_width=10), TextColumn("{task.description}")
@@ -60,21 +75,51 @@ def _show(trainer: Trainer, run: RunDirectory) -> None:
     live = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
     with live:
         task = live.add_task("", total=total, completed=trainer.state.step)
-        for record in trainer.fit(run):
+        for record in trainer.fit(run, interruption):
             live.update(task, completed=record.step)
-            if isinstance(record, Step):
-                live.update(task, description=_description(record) + units)
-                continue
-            if trainer.config.model.latent_size:
-                units = f"  {record.active_units} units"
-            line = validation_line(record, epochs, trainer.config.model.latent_size)
-            stderr.print(line, markup=False, soft_wrap=True)
-            if record.collapsed and not warned:
-                warned = True
-                found = f"warning: the posterior has collapsed, I(x; z) is {record.mi:.2f} nats: "
-                stderr.print(found + COLLAPSE_ADVICE, style="yellow", markup=False, soft_wrap=True)
-            if record.stopped and record.epoch < epochs:
-                note("validation no longer improves: stopping early")
+            match record:
+                case Step():
+                    live.update(task, description=_description(record) + units)
+                case SaveFailed():
+                    _warn(
+                        f"step {record.step:,} could not be saved ({record.reason}); what was "
+                        "saved before is whole, training goes on, and saving is tried again"
+                    )
+                case Validation():
+                    if trainer.config.model.latent_size:
+                        units = f"  {record.active_units} units"
+                    line = validation_line(record, epochs, trainer.config.model.latent_size)
+                    stderr.print(line, markup=False, soft_wrap=True)
+                    if record.collapsed and not warned:
+                        warned = True
+                        found = f"the posterior has collapsed, I(x; z) is {record.mi:.2f} nats: "
+                        _warn(found + COLLAPSE_ADVICE)
+                    if record.stopped and record.epoch < epochs:
+                        note("validation no longer improves: stopping early")
+
+
+def _waiting() -> None:
+    note("stopping after this step (once more to leave at once, without saving) ...")
+
+
+def _leaving() -> None:
+    stderr.show_cursor()  # which a progress bar has hidden
+
+
+def _say_how_to_go_on(trainer: Trainer, run: RunDirectory) -> None:
+    if trainer.finished:
+        note(f"training is complete; evaluate it with: mivae eval {run.path}")
+    elif trainer.state.step:
+        note(
+            f"stopped after step {trainer.state.step:,} and saved; go on with: mivae train "
+            f"--resume --out {run.path}"
+        )
+    else:
+        note("stopped before the first step: nothing to go on from")
+
+
+def _warn(message: str) -> None:
+    stderr.print(f"warning: {plain(message)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _description(record: Step) -> str:

@@ -38,7 +38,8 @@ def _estimate(config: RunConfig, trainer: Trainer) -> list[tuple[str, str]]:
     steps = sum(1 for batch in islice(batches, 5) if trainer.step(batch))
     seconds = (time.monotonic() - started) / max(1, steps)
     total = len(trainer.sampler) * config.training.epochs
-    checkpoint = 12 * trainer.parameters / 2**20  # float32 weights and Adam's two moments
+    kept = config.training.keep + 2  # the best and the last beside them
+    disk = kept * trainer.checkpoint_bytes / 2**20
     return [
         ("weights", f"{trainer.parameters:,}"),
         ("device", str(trainer.device)),
@@ -48,7 +49,7 @@ def _estimate(config: RunConfig, trainer: Trainer) -> list[tuple[str, str]]:
             f"about {minutes(seconds * total)} of training, at {seconds * 1e3:.0f} ms a step",
         ),
         ("memory", f"{_peak_mebibytes():,.0f} MiB at the peak of these steps"),
-        ("disk", f"about {2 * checkpoint:,.0f} MiB for two checkpoints"),
+        ("disk", f"about {disk:,.0f} MiB for {kept} checkpoints"),
     ]
 
 

@@ -4,11 +4,12 @@ __all__ = ["load_latent_model", "load_model", "locate", "locate_with_texts", "op
 
 from pathlib import Path
 
-from ..checkpoint import CHECKPOINTS, RunDirectory, newest_run
 from ..data.store import TokenStore, encode_file
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, DataError
 from ..models.vae import VAE
+from ..run import CHECKPOINTS, RunDirectory, newest_run
+from ..storage.manifest import MANIFEST
 from .console import note
 
 
@@ -44,7 +45,13 @@ def open_split(run: RunDirectory, data: Path | None) -> TokenStore:
 def load_model(run: RunDirectory, device: str) -> VAE:
     """Loads a run's model onto the device of a name."""
     tune_cpu()
-    return run.load_model(resolve_device(device))
+    where = resolve_device(device)
+    if run.name == "last":
+        newest, trouble = run.newest()
+        for problem in trouble:
+            note(f"warning: {problem}; taking {newest.name}")
+        run = RunDirectory(run.path, newest.name)
+    return run.load_model(where)
 
 
 def load_latent_model(run: RunDirectory, device: str) -> VAE:
@@ -57,7 +64,7 @@ def load_latent_model(run: RunDirectory, device: str) -> VAE:
 
 def _is_run(path: Path) -> bool:
     try:
-        inside = path.name in CHECKPOINTS and path.parent.name == "checkpoints"
-        return path.is_dir() and (inside or (path / "config.json").is_file())
+        inside = path.absolute().parent.name == CHECKPOINTS
+        return inside or (path.is_dir() and (path / MANIFEST).exists())
     except OSError:  # a sentence can be too long for a file name
         return False

@@ -5,7 +5,8 @@ A prepared corpus is a folder:
     tokenizer.json        the vocabulary
     SPLIT.tokens          the ids of all sentences end to end, without boundaries
     SPLIT.offsets.npy     where each sentence begins, and the end of the last: N + 1 integers
-    corpus.json           hashes of the sources, counts of what was read, cut and left out
+    corpus.json           the manifest: sizes and checksums of these files, hashes of the sources,
+                          counts of what was read, cut and left out
 
 It is made once and found again by the hash of the source's bytes and the data settings.
 """
@@ -17,6 +18,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -29,12 +31,16 @@ from numpy.typing import NDArray
 
 from ..config import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError
+from ..storage.files import sync_file
+from ..storage.manifest import Manifest, entry_of, vouch_for
 from .corpus import Split, locate_splits, read_sentences, spooled_stdin
 from .ingestion import Ids, SplitSummary, assigned, chunks, fitted, split_writer
 from .permutation import Permutation
 from .tokenizer import Tokenizer, train_tokenizer
 
-FORMAT = 1
+FORMAT = 1  # of the prepared form: another one is another key of the cache
+MANIFEST = "corpus.json"
+ABANDONED = 24 * 3600.0  # seconds
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
@@ -92,6 +98,7 @@ class Corpus:
     stores: dict[Split, TokenStore]
     summaries: dict[Split, SplitSummary]
     sources: dict[str, str] = field(default_factory=dict)  # path -> hash of its bytes
+    checksum: str = ""  # of its manifest, and so of all that it holds
 
     def __getitem__(self, split: Split) -> TokenStore:
         return self.stores[split]
@@ -132,21 +139,22 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
             shutil.rmtree(folder, ignore_errors=True)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(folder.parent)
         draft = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=folder.parent))
+        try:
+            _write(draft, files, hashes, config)
+            try:
+                draft.rename(folder)
+            except OSError:  # another process was faster with the same corpus
+                if not (folder / MANIFEST).is_file():
+                    raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
     except OSError as error:
         raise ConfigError(
             f"cannot write prepared corpora to '{folder.parent}': {error.strerror}; name another "
             "place in the environment variable MIVAE_CACHE"
         ) from error
-    try:
-        _write(draft, files, hashes, config)
-        try:
-            draft.rename(folder)
-        except OSError:  # another process was faster with the same corpus
-            if not (folder / "corpus.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return open_corpus(folder)
 
 
@@ -154,14 +162,18 @@ def open_corpus(folder: Path) -> Corpus:
     """Opens a prepared corpus.
 
     Raises:
-        CheckpointError: A file is missing or has not the size that it should have.
+        CheckpointError: A file is missing, or is not as it was written.
     """
-    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    manifest = Manifest.read(folder, "corpus", MANIFEST)
+    tokenizer = Tokenizer.load(manifest.path("tokenizer.json"))
+    body = manifest.body
     try:
-        record = json.loads((folder / "corpus.json").read_text(encoding="utf-8"))
-        summaries = {split: SplitSummary(**record["splits"][split]) for split in SPLITS}
-        stores = {split: _open_store(folder, split, np.dtype(record["dtype"])) for split in SPLITS}
-        return Corpus(folder, tokenizer, stores, summaries, record["sources"])
+        summaries = {split: SplitSummary(**body["splits"][split]) for split in SPLITS}
+        stores = {
+            split: _open_store(manifest, split, np.dtype(body["dtype"]), tokenizer.size)
+            for split in SPLITS
+        }
+        return Corpus(folder, tokenizer, stores, summaries, body["sources"], body["checksum"])
     except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
         raise CheckpointError(f"the prepared corpus '{folder}' is damaged: {error}") from error
 
@@ -211,21 +223,45 @@ def _write(
             f"'{config.train}' is too short: it gives {listed}; bring more sentences, or name "
             "held-out files with --valid and --test"
         )
-    record = {
-        "format": FORMAT,
-        "dtype": dtype.str,
-        "sources": {str(files[split].resolve()): hashes[split] for split in files},
-        "splits": {split: asdict(summary) for split, summary in summaries.items()},
-    }
-    (folder / "corpus.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    for path in folder.iterdir():
+        sync_file(path)
+    vouch_for(
+        folder,
+        "corpus",
+        {path.name: entry_of(path) for path in sorted(folder.iterdir())},
+        {
+            "dtype": dtype.str,
+            "sources": {str(files[split].resolve()): hashes[split] for split in files},
+            "splits": {split: asdict(summary) for split, summary in summaries.items()},
+        },
+        MANIFEST,
+    )
 
 
-def _open_store(folder: Path, split: Split, dtype: np.dtype[Any]) -> TokenStore:
-    offsets = np.load(folder / f"{split}.offsets.npy", mmap_mode="r", allow_pickle=False)
-    path = folder / f"{split}.tokens"
+def _open_store(
+    manifest: Manifest, split: Split, dtype: np.dtype[Any], vocab_size: int
+) -> TokenStore:
+    place, path = manifest.path(f"{split}.offsets.npy"), manifest.path(f"{split}.tokens")
+    offsets = np.load(place, mmap_mode="r", allow_pickle=False)
+    if offsets.dtype != np.dtype("<i8") or offsets.ndim != 1 or not len(offsets):
+        raise ValueError(f"'{place.name}' holds no offsets")
+    if offsets[0] != 0 or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"'{place.name}' does not go upwards from 0")
     if path.stat().st_size != offsets[-1] * dtype.itemsize:
         raise ValueError(f"'{path.name}' has not the size that its offsets ask for")
-    return TokenStore(np.memmap(path, dtype=dtype, mode="r"), offsets)
+    if not offsets[-1]:  # an empty file cannot be mapped
+        return TokenStore(np.zeros(0, dtype), offsets)
+    tokens = np.memmap(path, dtype=dtype, mode="r")
+    if dtype.kind != "u" or tokens.max() >= vocab_size:
+        raise ValueError(f"'{path.name}' holds ids that the vocabulary lacks")
+    return TokenStore(tokens, offsets)
+
+
+def _remove_abandoned(cache: Path) -> None:
+    """Removes what processes that were killed have left half done."""
+    for path in cache.glob("*.*"):
+        if time.time() - path.stat().st_mtime > ABANDONED:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _file_hash(path: Path) -> str:

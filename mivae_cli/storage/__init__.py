@@ -1,0 +1,1 @@
+"""Files that outlive a crash, and that are read only as they were written."""

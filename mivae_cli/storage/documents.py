@@ -1,0 +1,77 @@
+"""Sealed documents: JSON that says its own format and notices when a byte of it has changed.
+
+    {"kind": ..., "format": 1, "mivae": the version that wrote it, ..., "checksum": ...}
+
+The checksum is the SHA-256 of the document's canonical text without it. A reader accepts the
+canonical text only, byte for byte, so that not even a space can differ.
+"""
+
+__all__ = ["FORMAT", "read_sealed", "sealed", "write_sealed"]
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from .. import __version__
+from ..errors import CheckpointError
+from .files import parse_json, plain_bytes, write_durably
+
+FORMAT = 1  # of the run directory and every file in it
+MOST = 16 * 2**20  # bytes: no document comes near it
+
+Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
+Body = dict[str, Any]
+
+
+def sealed(kind: Kind, body: Body) -> bytes:
+    """Returns the bytes of a document."""
+    document = {"kind": kind, "format": FORMAT, "mivae": __version__} | body
+    return _text(document | {"checksum": _checksum(document)}).encode()
+
+
+def write_sealed(path: Path, kind: Kind, body: Body) -> None:
+    """Puts a document in its place, whole."""
+    write_durably(path, sealed(kind, body))
+
+
+def read_sealed(path: Path, kind: Kind) -> Body:
+    """Returns the document that a file holds.
+
+    Raises:
+        CheckpointError: It is missing, damaged, changed by hand, or of a newer format.
+    """
+    data = plain_bytes(path, MOST)
+    document = parse_json(data, path)
+    if not isinstance(document, dict) or "checksum" not in document:
+        raise CheckpointError(f"'{path}' is damaged: it carries no checksum")
+    found = document.get("format")
+    if isinstance(found, int) and found > FORMAT:
+        raise CheckpointError(
+            f"'{path}' has format {found}, from a newer mivae ({document.get('mivae')}): this one "
+            f"({__version__}) reads formats up to {FORMAT}"
+        )
+    if _canonical(document) != data:
+        raise CheckpointError(
+            f"'{path}' is damaged: its checksum does not fit (it must not be changed by hand)"
+        )
+    if document["kind"] != kind:
+        raise CheckpointError(f"'{path}' is no {kind} document, but a {document['kind']} one")
+    return document
+
+
+def _canonical(document: Body) -> bytes | None:
+    """Returns the bytes that a document's content has when nothing is wrong with it."""
+    body = {key: value for key, value in document.items() if key != "checksum"}
+    try:
+        return _text(body | {"checksum": _checksum(body)}).encode()
+    except (ValueError, RecursionError):  # surrogates that no text can hold, for one
+        return None
+
+
+def _checksum(document: Body) -> str:
+    return hashlib.sha256(_text(document).encode()).hexdigest()
+
+
+def _text(document: Body) -> str:
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,84 @@
+"""A journal: a file of JSON lines that only grows, and whose beginning is vouched for.
+
+A checkpoint says how long the journal was and what it held. What came later belongs to steps
+that a resumed run makes anew, and is cut off. Lines that cannot be written now, the disk being
+full, are kept and written with later ones.
+"""
+
+__all__ = ["Journal", "check_beginning"]
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from ..errors import CheckpointError
+from .files import open_plain
+from .manifest import Entry
+
+
+class Journal:
+    """Writes a journal."""
+
+    def __init__(self, path: Path) -> None:
+        """Goes on from nothing."""
+        self.path = path
+        self.size = 0
+        self._digest = hashlib.sha256()
+        self._waiting = b""
+
+    @classmethod
+    def resume(cls, path: Path, beginning: Entry) -> Self:
+        """Goes on from a beginning, and forgets what comes after it.
+
+        Raises:
+            CheckpointError: The journal does not begin so.
+        """
+        check_beginning(path, beginning)
+        journal = cls(path)
+        journal.size = beginning.size
+        with open_plain(path) as file:
+            journal._digest.update(file.read(beginning.size))
+        return journal
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Adds a line; numbers that JSON lacks become null."""
+        finite = {key: _finite(value) for key, value in record.items()}
+        self._waiting += (json.dumps(finite) + "\n").encode()
+        try:
+            with self.path.open("r+b" if self.path.exists() else "wb") as file:
+                file.truncate(self.size)  # what half a line a full disk has left
+                file.seek(self.size)
+                file.write(self._waiting)
+        except OSError:
+            return
+        self._digest.update(self._waiting)
+        self.size += len(self._waiting)
+        self._waiting = b""
+
+    @property
+    def entry(self) -> Entry:
+        """What a checkpoint says of the journal."""
+        return Entry(size=self.size, sha256=self._digest.hexdigest())
+
+
+def check_beginning(path: Path, beginning: Entry) -> None:
+    """Holds a journal against what a checkpoint says of it.
+
+    Raises:
+        CheckpointError: It is missing, or does not begin so.
+    """
+    digest = hashlib.sha256()
+    with open_plain(path) as file:
+        left = beginning.size
+        while left and (chunk := file.read(min(left, 2**20))):
+            digest.update(chunk)
+            left -= len(chunk)
+    if left or digest.hexdigest() != beginning.sha256:
+        raise CheckpointError(f"'{path}' is damaged: it does not begin as its checkpoint says")
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    return None if isinstance(value, float) and not math.isfinite(value) else value

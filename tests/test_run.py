@@ -1,0 +1,423 @@
+"""The run directory: self-contained, refused where damaged, careful with what it replaces."""
+
+import os
+import resource
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from small import small_config, train_to_end, write_scenes
+
+from mivae_cli.data.store import Corpus
+from mivae_cli.errors import CheckpointError, ConfigError
+from mivae_cli.run import RunDirectory, newest_run
+from mivae_cli.storage.documents import read_sealed, write_sealed
+from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
+from mivae_cli.trainer import Trainer
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> tuple[RunDirectory, Corpus]:
+    text = write_scenes(tmp_path / "scenes.txt", count=300)
+    config = small_config(text, training={"epochs": 1})
+    run, corpus, _ = train_to_end(config, tmp_path / "runs" / "one")
+    return run, corpus
+
+
+def model_file(run: RunDirectory) -> Path:
+    return run.checkpoint.manifest.folder / "model.safetensors"
+
+
+def vouch_again(folder: Path) -> None:
+    """Has a manifest say that what is in its folder now is right, as a stranger's would."""
+    manifest = Manifest.read(folder, "checkpoint")
+    body = {
+        key: value
+        for key, value in manifest.body.items()
+        if key not in ("kind", "format", "mivae", "files", "checksum")
+    }
+    files = {name: entry_of(folder / name) for name in manifest.files}
+    vouch_for(folder, "checkpoint", files, body)
+
+
+def test_a_run_holds_all_that_its_model_needs(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, corpus = trained
+    for path in corpus.folder.iterdir():  # the cache and the text may go
+        path.unlink()
+    next(run.path.parent.parent.glob("*.txt")).unlink()
+    opened = RunDirectory.open(run.path)
+    model = opened.load_model()
+    assert not model.training
+    assert opened.tokenizer.size == len(model.decoder.output.bias)
+    assert len(opened.corpus["train"]) > len(opened.corpus["test"]) > 0
+
+
+def test_no_file_of_a_run_is_a_pickle(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    files = [path for path in run.path.rglob("*") if path.is_file()]
+    endings = {".json", ".jsonl", ".safetensors", ".npy", ".tokens"}
+    assert {path.suffix for path in files} == endings
+    assert not any(path.read_bytes().startswith((b"\x80", b"PK")) for path in files)
+
+
+@pytest.mark.parametrize("name", ["best", "last", "epoch-0001"])
+def test_a_checkpoint_inside_a_run_can_be_named(
+    trained: tuple[RunDirectory, Corpus], name: str
+) -> None:
+    run, _ = trained
+    opened = RunDirectory.open(run.path / "checkpoints" / name)
+    assert opened.name == name
+    assert opened.path == run.path
+    assert opened.load_model().latent_size == 4
+
+
+def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="there is no run"):
+        RunDirectory.open(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match=r"no manifest\.json"):
+        RunDirectory.open(tmp_path)
+
+
+def test_a_run_without_a_checkpoint_is_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    shutil.rmtree(run.checkpoint.manifest.folder)
+    with pytest.raises(CheckpointError, match="has no checkpoint"):
+        run.load_model()
+    with pytest.raises(CheckpointError, match="there is no checkpoint"):
+        RunDirectory.open(run.path / "checkpoints" / "epoch-0001").load_model()
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused_whoever_vouches_for_them(
+    trained: tuple[RunDirectory, Corpus], value: float
+) -> None:
+    run, _ = trained
+    path = model_file(run)
+    tensors = load_file(str(path))
+    tensors["decoder.output.bias"][3] = value
+    save_file(tensors, str(path))
+    with pytest.raises(CheckpointError, match=r"model\.safetensors' is damaged: it has"):
+        run.load_model()
+    vouch_again(path.parent)
+    with pytest.raises(CheckpointError, match=r"decoder\.output\.bias"):
+        run.load_model()
+
+
+@pytest.mark.parametrize("keep", [0, 7, 1000])
+def test_truncated_weights_are_refused(trained: tuple[RunDirectory, Corpus], keep: int) -> None:
+    run, _ = trained
+    path = model_file(run)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=r"model\.safetensors' is damaged"):
+        run.load_model()
+    vouch_again(path.parent)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors' is damaged"):
+        run.load_model()
+
+
+def test_a_flipped_bit_that_safetensors_does_not_see_is_seen(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, _ = trained
+    path = model_file(run)
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    load_file(str(path))
+    with pytest.raises(CheckpointError, match="checksum"):
+        run.load_model()
+
+
+def test_weights_of_another_model_are_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    config = run.config
+    model = config.model.model_copy(update={"latent_size": 5})
+    run.update_config(config.model_copy(update={"model": model}))
+    with pytest.raises(CheckpointError, match=r"another model: '.*' is \["):
+        run.load_model()
+
+
+def test_a_model_of_terabytes_is_refused_without_being_built(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, _ = trained
+    config = run.config
+    decoder = config.model.decoder.model_copy(update={"hidden_size": 2**16})
+    model = config.model.model_copy(update={"decoder": decoder})
+    run.update_config(config.model_copy(update={"model": model}))
+    before = peak_mebibytes()
+    with pytest.raises(CheckpointError, match="another model"):
+        run.load_model()
+    assert peak_mebibytes() < before + 100
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"seed": -1}', "[" * 100_000, "\udcff"])
+def test_a_damaged_configuration_is_refused(
+    trained: tuple[RunDirectory, Corpus], text: str
+) -> None:
+    run, _ = trained
+    (run.path / "config.json").write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        RunDirectory.open(run.path).load_model()
+
+
+def test_a_configuration_changed_by_hand_is_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    path = run.path / "config.json"
+    text = path.read_text()
+    path.write_text(text.replace('"epochs": 1', '"epochs": 2'))
+    assert path.read_text() != text
+    with pytest.raises(CheckpointError, match="by hand"):
+        RunDirectory.open(run.path).load_model()
+
+
+@pytest.mark.parametrize("body", [{}, {"config": 3}, {"config": {"seed": -1}}])
+def test_a_sealed_configuration_of_nonsense_is_refused(
+    trained: tuple[RunDirectory, Corpus], body: dict[str, object]
+) -> None:
+    run, _ = trained
+    write_sealed(run.path / "config.json", "config", {"run": run.id, **body})
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        RunDirectory.open(run.path).load_model()
+
+
+def test_what_belongs_to_another_run_is_refused(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = trained
+    other = RunDirectory.create(tmp_path / "other", run.config, corpus)
+    shutil.copytree(run.path / "checkpoints", other.path / "checkpoints")
+    with pytest.raises(CheckpointError, match="belongs to another run"):
+        other.load_model()
+    shutil.copy(run.path / "config.json", other.path / "config.json")
+    with pytest.raises(CheckpointError, match="belongs to another run"):
+        _ = other.config
+
+
+def test_a_newer_format_is_refused_with_what_to_do(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    path = run.path / "config.json"
+    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
+    with pytest.raises(CheckpointError, match=r"format 2, from a newer mivae"):
+        RunDirectory.open(run.path).load_model()
+
+
+STATES: list[dict[str, object]] = [
+    {},
+    {"state": 3},
+    {"state": {"step": -1}},
+    {"state": {"position": 10**9}},
+    {"state": {"nonsense": 1}},
+    {"state": {"best": "much"}},
+]
+
+
+@pytest.mark.parametrize("body", STATES)
+def test_a_training_state_of_nonsense_is_refused(
+    trained: tuple[RunDirectory, Corpus], body: dict[str, object]
+) -> None:
+    run, corpus = trained
+    folder = run.checkpoint.manifest.folder
+    write_sealed(folder / "state.json", "state", body)
+    with pytest.raises(CheckpointError, match="state"):
+        Trainer(run.config, corpus).resume(run)
+    vouch_again(folder)
+    with pytest.raises(CheckpointError, match=r"state|resumed|corpus"):
+        Trainer(run.config, corpus).resume(run)
+
+
+@pytest.mark.parametrize("change", ["shape", "nan", "random", "missing"])
+def test_moments_and_random_states_that_do_not_fit_are_refused(
+    trained: tuple[RunDirectory, Corpus], change: str
+) -> None:
+    run, corpus = trained
+    folder = run.checkpoint.manifest.folder
+    path = folder / "training.safetensors"
+    tensors = load_file(str(path))
+    if change == "shape":
+        tensors["model.0.exp_avg"] = torch.zeros(3)
+    elif change == "nan":
+        tensors["model.0.exp_avg"].fill_(torch.nan)
+    elif change == "random":
+        tensors["random.cpu"] = torch.zeros(5, dtype=torch.uint8)
+    else:
+        del tensors["random.cpu"]
+    save_file(tensors, str(path))
+    vouch_again(folder)
+    with pytest.raises(CheckpointError, match="cannot be resumed"):
+        Trainer(run.config, corpus).resume(run)
+
+
+def test_a_run_is_not_replaced_unless_asked_and_then_wholly(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, corpus = trained
+    config = run.config
+    with pytest.raises(ConfigError, match="--overwrite"):
+        RunDirectory.create(run.path, config, corpus)
+    assert run.load_model().latent_size == 4
+    RunDirectory.create(run.path, config, corpus, overwrite=True)
+    assert not (run.path / "checkpoints").exists()
+    assert (run.path / "metrics.jsonl").read_text() == ""
+
+
+def test_a_folder_with_other_files_is_never_replaced(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = trained
+    place = tmp_path / "precious"
+    place.mkdir()
+    (place / "thesis.txt").write_text("years of work")
+    with pytest.raises(ConfigError, match=r"thesis\.txt"):
+        RunDirectory.create(place, run.config, corpus, overwrite=True)
+    assert (place / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_place_that_cannot_be_written_is_an_error(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = trained
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot write"):
+        RunDirectory.create(tmp_path / "file" / "run", run.config, corpus)
+
+
+def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = trained
+    place = tmp_path / "cut"
+    begun = RunDirectory.create(place, run.config, corpus)
+    (begun.path / "manifest.json").unlink()
+    with pytest.raises(CheckpointError, match="no run directory"):
+        RunDirectory.open(place)
+    RunDirectory.create(place, run.config, corpus)
+    assert RunDirectory.open(place).config == run.config
+
+
+def test_the_newest_run_is_the_one_that_changed_last(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = trained
+    folder = run.path.parent
+    second = RunDirectory.create(folder / "two", run.config, corpus)
+    for path in run.path.iterdir():
+        os.utime(path, (1, 1))
+    assert newest_run(folder).path == second.path
+    for path in second.path.iterdir():
+        os.utime(path, (0, 0))
+    assert newest_run(folder).path == run.path
+    with pytest.raises(CheckpointError, match="there is no run under"):
+        newest_run(tmp_path / "empty")
+
+
+def test_the_best_the_last_and_so_many_others_are_kept_and_no_drafts(tmp_path: Path) -> None:
+    text = write_scenes(tmp_path / "scenes.txt", count=300)
+    training = {
+        "epochs": 6,
+        "keep": 2,
+        "patience": 100,
+        "optimizer": {"kind": "sgd", "learning_rate": 1e-12},  # the first epoch stays the best
+    }
+    objective = {"mi_weight": 0.0, "beta_schedule": {"kind": "constant"}}
+    config = small_config(text, training=training, objective=objective)
+    run, _, _ = train_to_end(config, tmp_path / "run")
+    best = run.checkpoint.name
+    assert best == f"epoch-{Trainer(config, run.corpus).state.best_epoch or 1:04d}"
+    names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
+    assert names == [best, "epoch-0004", "epoch-0005", "epoch-0006"]
+    assert sorted(path.name for path in run.path.iterdir()) == [
+        "checkpoints",
+        "config.json",
+        "data",
+        "environment.json",
+        "manifest.json",
+        "metrics.jsonl",
+        "tokenizer.json",
+    ]
+
+
+def test_a_damaged_newest_checkpoint_is_gone_without_and_said(tmp_path: Path) -> None:
+    text = write_scenes(tmp_path / "scenes.txt", count=300)
+    config = small_config(text, training={"epochs": 3})
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    run, _, _ = train_to_end(config, tmp_path / "run")
+    path = run.path / "checkpoints" / "epoch-0003" / "training.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    trainer = Trainer(config, corpus)
+    [problem] = trainer.resume(run)
+    assert "epoch-0003/training.safetensors" in problem
+    assert trainer.state.epoch == 2
+    list(trainer.fit(run))
+    run = RunDirectory.open(run.path)
+    expected = (whole.path / "checkpoints" / "epoch-0003" / "model.safetensors").read_bytes()
+    assert (path.parent / "model.safetensors").read_bytes() == expected
+    assert run.newest()[1] == []
+
+
+def test_a_damaged_manifest_hides_no_best_checkpoint(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, _ = trained
+    path = run.checkpoint.manifest.folder / "manifest.json"
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(CheckpointError, match=r"epoch-0001/manifest\.json"):
+        run.load_model()
+
+
+@pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", ".", "", "a\\b\n"])
+def test_a_manifest_that_names_files_elsewhere_is_refused(
+    trained: tuple[RunDirectory, Corpus], name: str
+) -> None:
+    run, _ = trained
+    folder = run.checkpoint.manifest.folder
+    body = read_sealed(folder / "manifest.json", "checkpoint")
+    for key in ("kind", "format", "mivae", "checksum"):
+        del body[key]
+    body["files"][name] = {"size": 1, "sha256": "0" * 64}
+    write_sealed(folder / "manifest.json", "checkpoint", body)
+    with pytest.raises(CheckpointError, match="it names a file"):
+        run.load_model()
+
+
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "state.json", "manifest.json", ".", "..", "../../data"]
+)
+def test_links_in_a_run_are_refused(trained: tuple[RunDirectory, Corpus], name: str) -> None:
+    run, _ = trained
+    path = Path(os.path.normpath(run.checkpoint.manifest.folder / name))
+    elsewhere = run.path.parent.parent / "elsewhere"
+    path.rename(elsewhere)
+    path.symlink_to(elsewhere)
+    with pytest.raises(CheckpointError, match=r"link|no folder"):
+        resumed_anew(run.path)
+
+
+def test_a_pipe_in_place_of_a_file_does_not_hang(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    path = model_file(run)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(CheckpointError, match="it is no file"):
+        run.load_model()
+
+
+@pytest.mark.parametrize("name", ["model.pt", "model.pkl", "model.safetensors"])
+def test_a_file_of_weights_is_no_run(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x80\x04]")
+    with pytest.raises(CheckpointError, match="pickles"):
+        RunDirectory.open(tmp_path / name)
+
+
+def resumed_anew(path: Path) -> Trainer:
+    """Does what a command does with a run it has not seen before."""
+    run = RunDirectory.open(path)
+    trainer = Trainer(run.config, run.corpus)
+    trainer.resume(run)
+    return trainer
+
+
+def peak_mebibytes() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
