@@ -21,7 +21,7 @@ import platform
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -195,9 +195,9 @@ class RunDirectory:
             CheckpointError: A manifest is damaged, and nothing else is to be done about it.
         """
         found = []
-        for folder in self._checkpoint_folders():
+        for folder in self.checkpoint_folders():
             try:
-                found.append(self._checkpoint(folder))
+                found.append(self.complete(folder))
             except CheckpointError as error:
                 if trouble is None:
                     raise
@@ -230,7 +230,7 @@ class RunDirectory:
             CheckpointError: There is no such checkpoint, or what is needed to know is damaged.
         """
         if self.name not in ("best", "last"):
-            return self._checkpoint(self.path / CHECKPOINTS / self.name)
+            return self.complete(self.path / CHECKPOINTS / self.name)
         found = self.checkpoints()
         if not found:
             raise CheckpointError(
@@ -243,7 +243,7 @@ class RunDirectory:
                 f"'{self.path}' has no best checkpoint yet, for its objective still changes: name "
                 f"its latest, {self.path / CHECKPOINTS / 'last'}"
             )
-        return self._checkpoint(self.path / CHECKPOINTS / found[-1].best)
+        return self.complete(self.path / CHECKPOINTS / found[-1].best)
 
     def load_model(self, device: torch.device | str = "cpu") -> VAE:
         """Builds the model with the checkpoint's weights, ready to be used.
@@ -333,15 +333,26 @@ class RunDirectory:
         with locked(self.path):
             body = {"run": self.id, "evaluation": record}
             write_sealed(self.path / "eval.json", "evaluation", body)
+            self._vouch(self.manifest.files, {**self.manifest.body, "evaluated": True})
 
-    def _checkpoint_folders(self) -> Iterator[Path]:
+    def checkpoint_folders(self) -> Iterator[Path]:
+        """Yields the folders of checkpoints, complete or damaged.
+
+        Raises:
+            CheckpointError: There is something else in their place.
+        """
         folder = self.path / CHECKPOINTS
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise CheckpointError(f"'{folder}' is damaged: it is no folder")
         if folder.exists():
             yield from sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
 
-    def _checkpoint(self, folder: Path) -> Checkpoint:
+    def complete(self, folder: Path) -> Checkpoint:
+        """Returns the checkpoint in a folder, if it is complete and the run's own.
+
+        Raises:
+            CheckpointError: It is not.
+        """
         if not os.path.lexists(folder):
             raise CheckpointError(f"there is no checkpoint '{folder}'")
         manifest = Manifest.read(folder, "checkpoint")
@@ -371,7 +382,7 @@ class RunDirectory:
                 latest.best,
             }
         )
-        for folder in self._checkpoint_folders():
+        for folder in self.checkpoint_folders():
             if folder.name not in kept:
                 remove_tree(folder)
 
@@ -388,7 +399,11 @@ class RunDirectory:
         files = {
             name: entry_of(self.path / name) for name in ("environment.json", "tokenizer.json")
         }
-        vouch_for(self.path, "run", files, {"id": identity, "corpus": corpus.checksum})
+        self._vouch(files, {"id": identity, "corpus": corpus.checksum, "evaluated": False})
+
+    def _vouch(self, files: Mapping[str, Entry], body: Mapping[str, Any]) -> None:
+        kept = {name: body[name] for name in ("id", "corpus", "evaluated")}
+        vouch_for(self.path, "run", files, kept)
 
     def _check_clearing(self, overwrite: bool) -> None:
         """Raises ConfigError unless what is there is a run that may be replaced."""

@@ -22,9 +22,9 @@ TIERS = (
     {"reading", "decoding"},
     {"information", "checkpoint"},
     {"run"},
-    {"saving", "verification"},
+    {"saving"},
     {"evaluation", "trainer", "generation"},
-    {"report", "profiling"},
+    {"report", "profiling", "verification"},
     {"cli"},
     {"__main__"},
 )

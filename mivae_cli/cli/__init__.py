@@ -24,6 +24,7 @@ from .presets import presets
 from .reconstruct import reconstruct
 from .sample import sample
 from .train import train
+from .verify import verify
 
 app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")
 app.command()(train)
@@ -33,6 +34,7 @@ app.command()(sample)
 app.command()(interpolate)
 app.command()(reconstruct)
 app.command()(encode)
+app.command()(verify)
 app.command()(presets)
 app.add_typer(config, name="config")
 

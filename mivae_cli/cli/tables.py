@@ -7,6 +7,7 @@ __all__ = [
     "evaluation_table",
     "timing_table",
     "validation_line",
+    "verification_table",
 ]
 
 import math
@@ -25,6 +26,8 @@ from ..evaluation import Evaluation
 from ..information import Figure
 from ..profiling import Timing
 from ..trainer import Validation
+from ..verification import Verification
+from .console import plain
 
 NEAR_CEILING = 0.1  # nats
 DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
@@ -144,6 +147,20 @@ def dry_run_table(rows: Sequence[tuple[str, str]], title: str) -> Table:
     table.add_column("")
     for name, value in rows:
         table.add_row(escape(name), escape(value))
+    return table
+
+
+def verification_table(result: Verification, title: str) -> Table:
+    """Shows what was found of every file of a run."""
+    table = _table(title, "")
+    table.add_column("file", overflow="fold")
+    table.add_column("found", overflow="fold")
+    for finding in result.findings:
+        if finding.problem:
+            found = f"[red]{escape(plain(finding.problem))}[/]"
+        else:
+            found = escape(plain(finding.remark)) or "[green]sound[/]"
+        table.add_row(escape(plain(finding.what)), found)
     return table
 
 

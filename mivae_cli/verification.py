@@ -1,0 +1,150 @@
+"""Is a run as it was written? Every file is looked at, and loaded as its users would load it."""
+
+__all__ = ["Finding", "Verification", "verify"]
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from .checkpoint import check, load_training
+from .data.store import MANIFEST as CORPUS_MANIFEST
+from .errors import CheckpointError, MivaeError
+from .models.vae import build_model
+from .run import Checkpoint, RunDirectory
+from .storage.files import DRAFT
+from .storage.journal import check_beginning
+from .storage.lock import held_by
+from .storage.manifest import MANIFEST, Manifest
+from .trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is to be said of a file or folder of a run."""
+
+    what: str  # its path inside the run
+    problem: str | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found of a run."""
+
+    findings: tuple[Finding, ...]
+    best: str | None  # the checkpoint that commands use
+    resumable: str | None  # the one that training would go on from
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not any(finding.problem for finding in self.findings)
+
+
+def verify(run: RunDirectory) -> Verification:
+    """Looks at every file of a run.
+
+    Raises:
+        CheckpointError: The run's own manifest is damaged, so that nothing can be held to it.
+    """
+    with torch.random.fork_rng(devices=[]):  # loading a checkpoint sets the random state
+        findings = tuple(_findings(run))
+    damaged = {finding.what.rpartition("/")[0] for finding in findings if finding.problem}
+    whole = [
+        found.name for found in run.checkpoints([]) if f"checkpoints/{found.name}" not in damaged
+    ]
+    newest = run.checkpoints([])[-1:]
+    best = newest[0].best if newest else None
+    return Verification(findings, best if best in whole else None, whole[-1] if whole else None)
+
+
+def _findings(run: RunDirectory) -> Iterator[Finding]:
+    manifest = run.manifest
+    yield Finding(MANIFEST)
+    for name in manifest.files:
+        yield _tried(name, partial(manifest.path, name))
+    yield _tried("config.json", lambda: run.config)
+    yield from _corpus_findings(run)
+    if manifest.body.get("evaluated") or (run.path / "eval.json").exists():
+        yield _tried("eval.json", lambda: run.evaluation)
+    yield from _journal_findings(run)
+    trainer = _trainer(run)
+    for folder in run.checkpoint_folders():
+        yield from _checkpoint_findings(run, folder, trainer)
+    newest = run.checkpoints([])[-1:]
+    best = newest[0].best if newest else None
+    if best is not None and not (folder := run.path / "checkpoints" / best).exists():
+        yield Finding(f"checkpoints/{best}", f"'{folder}', the best checkpoint, is missing")
+    yield from _remarks(run)
+
+
+def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
+    folder = run.path / "data"
+    try:
+        manifest = Manifest.read(folder, "corpus", CORPUS_MANIFEST)
+    except CheckpointError as error:
+        yield Finding(f"data/{CORPUS_MANIFEST}", str(error))
+        return
+    found = [_tried(f"data/{name}", partial(manifest.path, name)) for name in manifest.files]
+    yield from found
+    if not any(finding.problem for finding in found):  # else it is said already
+        yield _tried(f"data/{CORPUS_MANIFEST}", lambda: run.corpus)
+
+
+def _journal_findings(run: RunDirectory) -> Iterator[Finding]:
+    found = run.checkpoints([])
+    if found:
+        yield _tried(run.journal.name, lambda: check_beginning(run.journal, found[-1].journal))
+
+
+def _trainer(run: RunDirectory) -> Trainer | None:
+    """Returns a trainer that checkpoints can be loaded into, if the run allows it."""
+    try:
+        config = run.config
+        newest = run.checkpoints([])[-1]
+        path = newest.manifest.path("model.safetensors")
+        with torch.device("meta"):  # before memory is set aside for what may not be there
+            check(path, build_model(config.model, run.tokenizer.size))
+        return Trainer(config.model_copy(update={"device": "cpu"}), run.corpus)
+    except (MivaeError, LookupError):
+        return None  # what is wrong is said of the files themselves
+
+
+def _checkpoint_findings(
+    run: RunDirectory, folder: Path, trainer: Trainer | None
+) -> Iterator[Finding]:
+    place = f"checkpoints/{folder.name}"
+    try:
+        checkpoint = run.complete(folder)
+    except CheckpointError as error:
+        yield Finding(f"{place}/{MANIFEST}", str(error))
+        return
+    files = checkpoint.manifest
+    found = [_tried(f"{place}/{name}", partial(files.path, name)) for name in files.files]
+    yield from found
+    if not any(finding.problem for finding in found) and trainer is not None:
+        yield _tried(f"{place}/{MANIFEST}", lambda: _load(checkpoint, trainer))
+    else:
+        yield Finding(f"{place}/{MANIFEST}")
+
+
+def _load(checkpoint: Checkpoint, trainer: Trainer) -> None:
+    load_training(checkpoint.manifest, trainer.model, trainer.term, trainer.optimizers)
+
+
+def _remarks(run: RunDirectory) -> Iterator[Finding]:
+    if (holder := held_by(run.path)) is not None:
+        yield Finding("lock.json", remark=f"{holder} is writing the run")
+    for path in sorted(run.path.rglob(f"{DRAFT}*")):
+        yield Finding(str(path.relative_to(run.path)), remark="left by a save that was cut short")
+
+
+def _tried(what: str, attempt: Callable[[], object]) -> Finding:
+    try:
+        attempt()
+    except MivaeError as error:
+        return Finding(what, str(error))
+    return Finding(what)
