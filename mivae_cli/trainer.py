@@ -127,16 +127,18 @@ class Trainer:
         return size * (3 if isinstance(self.optimizers["model"], Adam) else 1) + 2**16
 
     def resume(self, run: RunDirectory) -> list[str]:
-        """Goes back to where the run's newest whole checkpoint was saved.
+        """Goes back to where the run's newest whole checkpoint was saved, or to the beginning.
 
         Returns:
             What was found damaged, and is gone without.
 
         Raises:
-            CheckpointError: There is no checkpoint to go on from.
+            CheckpointError: None of its checkpoints is whole.
             ConfigError: Another process is writing the run.
         """
         with locked(run.path):
+            if not any(run.checkpoint_folders()):
+                return [f"'{run.path}' was stopped before its first checkpoint"]
             found, trouble = run.newest()
             self.state = load_training(found.manifest, self.model, self.term, self.optimizers)
             try:

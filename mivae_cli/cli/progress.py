@@ -109,13 +109,11 @@ def _leaving() -> None:
 def _say_how_to_go_on(trainer: Trainer, run: RunDirectory) -> None:
     if trainer.finished:
         note(f"training is complete; evaluate it with: mivae eval {run.path}")
-    elif trainer.state.step:
+    else:
         note(
             f"stopped after step {trainer.state.step:,} and saved; go on with: mivae train "
             f"--resume --out {run.path}"
         )
-    else:
-        note("stopped before the first step: nothing to go on from")
 
 
 def _warn(message: str) -> None:
