@@ -62,6 +62,7 @@ class TrainingState:
     decays: int = 0
     seconds: float = 0.0
     finished: bool = False
+    bad: int = 0  # batches in a row that were passed over
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,8 @@ class TrainingConfig(_Config):
     """Steps between two records of progress."""
     save_minutes: PositiveFloat = 10.0
     """Minutes between two saves in the middle of an epoch."""
+    max_bad_batches: PositiveInt = 5
+    """So many batches in a row without finite numbers end the training."""
 
 
 class RunConfig(_Config):

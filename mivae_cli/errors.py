@@ -4,7 +4,14 @@ Library code raises one of these and never prints or exits; the command line sho
 message on standard error and leaves with the error's exit code.
 """
 
-__all__ = ["CheckpointError", "ConfigError", "DataError", "DivergedError", "MivaeError"]
+__all__ = [
+    "BadBatch",
+    "CheckpointError",
+    "ConfigError",
+    "DataError",
+    "DivergedError",
+    "MivaeError",
+]
 
 
 class MivaeError(Exception):
@@ -35,3 +42,18 @@ class DivergedError(MivaeError):
     """Training left the finite numbers."""
 
     exit_code = 5
+
+
+class BadBatch(DivergedError):
+    """A batch that no step may follow; the training loop passes over it.
+
+    Arguments:
+        subject: The number that gave it away: the loss, the critic's gradient, ...
+        found: What it is.
+    """
+
+    def __init__(self, subject: str, found: str) -> None:
+        self.subject, self.reason = subject, f"{subject} is {found}"
+        super().__init__(
+            f"training diverged: on a batch, {self.reason}; try a lower learning rate"
+        )

@@ -20,7 +20,7 @@ TIERS = (
     {"models"},
     {"estimators"},
     {"reading", "decoding"},
-    {"information", "checkpoint"},
+    {"information", "checkpoint", "divergence"},
     {"evaluation", "trainer", "generation"},
     {"report", "profiling"},
     {"cli"},
