@@ -12,10 +12,11 @@ from ..errors import ConfigError
 from ..evaluation import evaluate
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
-from ..trainer import SaveFailed, Step, Trainer, Validation
+from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, plain, print_json, stderr, stdout
 from .tables import evaluation_table, validation_line
 
+LINES = 5  # that a warning names; metrics.jsonl has all
 COLLAPSE_ADVICE = (
     "z tells sentences hardly apart. If this does not change, try a larger --mi-weight, "
     "--set model.encoder.pooling=max, --set model.decoder.word_dropout=0.3, or a slower rise of "
@@ -80,6 +81,8 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
             match record:
                 case Step():
                     live.update(task, description=_description(record) + units)
+                case Skipped():
+                    note(f"warning: step {record.step}: {record.reason}; {_where(record)}")
                 case SaveFailed():
                     _warn(
                         f"step {record.step:,} could not be saved ({record.reason}); what was "
@@ -96,6 +99,13 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
                         _warn(found + COLLAPSE_ADVICE)
                     if record.stopped and record.epoch < epochs:
                         note("validation no longer improves: stopping early")
+
+
+def _where(skipped: Skipped) -> str:
+    numbers = sorted(skipped.lines or skipped.sentences)
+    listed = ", ".join(map(str, numbers[:LINES])) + (", ..." if len(numbers) > LINES else "")
+    named = f"lines {listed}" if skipped.lines else f"sentences {listed} of the training split"
+    return f"its batch ({named}) was passed over"
 
 
 def _waiting() -> None:
