@@ -73,6 +73,8 @@ class TrainingState(BaseModel):
     """Validations since the best or the latest decay."""
     decays: NonNegativeInt = 0
     seconds: NonNegativeFloat = 0.0
+    bad: NonNegativeInt = 0
+    """Batches in a row that were passed over."""
     window: Window = Window()
     """The steps since the last record of progress."""
 

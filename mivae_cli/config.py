@@ -240,6 +240,8 @@ class TrainingConfig(_Config):
     """Minutes between two saves in the middle of an epoch."""
     keep: NonNegativeInt = 1
     """Checkpoints that are kept beside the best and the last."""
+    max_bad_batches: PositiveInt = 5
+    """So many batches in a row without finite numbers end the training."""
 
 
 class RunConfig(_Config):

@@ -5,6 +5,7 @@ message on standard error and leaves with the error's exit code.
 """
 
 __all__ = [
+    "BadBatch",
     "CheckpointError",
     "ConfigError",
     "DataError",
@@ -48,3 +49,18 @@ class StorageError(MivaeError):
     """What was computed could not be stored."""
 
     exit_code = 6
+
+
+class BadBatch(DivergedError):
+    """A batch that no step may follow; the training loop passes over it.
+
+    Arguments:
+        subject: The number that gave it away: the loss, the critic's gradient, ...
+        found: What it is.
+    """
+
+    def __init__(self, subject: str, found: str) -> None:
+        self.subject, self.reason = subject, f"{subject} is {found}"
+        super().__init__(
+            f"training diverged: on a batch, {self.reason}; try a lower learning rate"
+        )

@@ -4,8 +4,9 @@ An embedding's gradient has as many rows as the vocabulary, and a batch gives a 
 hundred of them. The rest need not be cleared, measured, clipped, nor, by plain descent, moved.
 """
 
-__all__ = ["Adam", "build_optimizer", "clip_gradients", "sparsify_embeddings"]
+__all__ = ["Adam", "build_optimizer", "clip_gradients", "finite", "sparsify_embeddings"]
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from .config import AdamConfig, SGDConfig
+from .errors import BadBatch
 
 
 class Adam(torch.optim.Adam):
@@ -75,6 +77,25 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
     for value in values:
         value *= scale
     return norm
+
+
+def finite(values: dict[str, Tensor]) -> list[float]:
+    """Reads the values on which a step rests, all at once.
+
+    A device is waited for here. Nothing else would do: whether to move the weights is decided
+    on the processor.
+
+    Arguments:
+        values: The values by their names, each with shape ().
+
+    Raises:
+        BadBatch: One of them is NaN or infinite; the first such is named.
+    """
+    numbers: list[float] = torch.stack([value.detach() for value in values.values()]).tolist()
+    for name, number in zip(values, numbers, strict=True):
+        if not math.isfinite(number):
+            raise BadBatch(name, str(number))
+    return numbers
 
 
 def sparsify_embeddings(model: nn.Module) -> None:

@@ -41,6 +41,7 @@ CHANGEABLE = {
     "training.epochs",
     "training.keep",
     "training.log_every",
+    "training.max_bad_batches",
     "training.max_decays",
     "training.max_norm",
     "training.optimizer.learning_rate",

@@ -1,6 +1,6 @@
 """The training loop, as a generator: it computes, and whoever iterates decides what to show."""
 
-__all__ = ["Record", "SaveFailed", "Step", "Trainer", "Validation"]
+__all__ = ["Record", "SaveFailed", "Skipped", "Step", "Trainer", "Validation"]
 
 import math
 import time
@@ -16,14 +16,15 @@ from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import reduced_precision, resolve_device
-from .errors import CheckpointError, DivergedError, StorageError
+from .divergence import Skipped, divergence
+from .errors import BadBatch, CheckpointError, DivergedError, StorageError
 from .estimators.known_posterior import aggregated_posterior
 from .estimators.term import MutualInformationTerm
 from .interruption import Interrupted, Interruption
 from .metrics import active_units
 from .models.vae import build_model
 from .objectives import Terms
-from .optimizers import Adam, build_optimizer, clip_gradients, sparsify_embeddings
+from .optimizers import Adam, build_optimizer, clip_gradients, finite, sparsify_embeddings
 from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space
@@ -74,7 +75,7 @@ class SaveFailed:
     reason: str
 
 
-Record = Step | Validation | SaveFailed
+Record = Step | Validation | SaveFailed | Skipped
 
 
 class Trainer:
@@ -93,7 +94,10 @@ class Trainer:
         self.term: MutualInformationTerm | None = None
         if config.objective.mi_weight and config.model.latent_size:
             self.term = MutualInformationTerm(
-                config.critic, self.model.features, config.model.latent_size
+                config.critic,
+                self.model.features,
+                config.model.latent_size,
+                len(corpus["train"]),
             ).to(self.device)
             self.optimizers["critic"] = Adam(
                 self.term.critic.parameters(), config.critic.learning_rate
@@ -126,16 +130,18 @@ class Trainer:
         return size * (3 if isinstance(self.optimizers["model"], Adam) else 1) + 2**16
 
     def resume(self, run: RunDirectory) -> list[str]:
-        """Goes back to where the run's newest whole checkpoint was saved.
+        """Goes back to where the run's newest whole checkpoint was saved, or to the beginning.
 
         Returns:
             What was found damaged, and is gone without.
 
         Raises:
-            CheckpointError: There is no checkpoint to go on from.
+            CheckpointError: None of its checkpoints is whole.
             ConfigError: Another process is writing the run, or it cannot be written.
         """
         with run.writing():
+            if not any(run.checkpoint_folders()):
+                return [f"'{run.path}' was stopped before its first checkpoint"]
             found, trouble = run.newest()
             self.state = load_training(found.manifest, self.model, self.term, self.optimizers)
             try:
@@ -160,7 +166,7 @@ class Trainer:
             interruption: Tells when to stop; what is there then has been saved.
 
         Raises:
-            DivergedError: The loss is no longer finite.
+            DivergedError: Too many batches in a row had no finite numbers, or the validation.
             Interrupted: A signal asked to stop.
             StorageError: At the end, the last checkpoint is not on disk.
             ConfigError: There is no room for checkpoints, the run cannot be written, or another
@@ -175,6 +181,8 @@ class Trainer:
             try:
                 while not self.finished:
                     yield from self._epoch(keeper, interruption)
+            except DivergedError as error:
+                raise DivergedError(f"{error}; {self._way_on(run)}") from error
             except Interrupted:
                 if self._kept != self.state.name:
                     yield from self._save(keeper)
@@ -187,8 +195,38 @@ class Trainer:
                     f"mivae train --resume --out {run.path}"
                 )
 
+    def _way_on(self, run: RunDirectory) -> str:
+        """Says what to do after training has diverged."""
+        try:
+            found, _ = run.newest()
+        except CheckpointError:
+            return "nothing had been saved yet: begin anew so with --overwrite"
+        return f"so go on from {found.name} with mivae train --resume --out {run.path}"
+
     def step(self, batch: Batch) -> Terms:
-        """Makes one step of the critic's and the model's optimizers on a batch."""
+        """Makes one step of the critic's and the model's optimizers on a batch.
+
+        A batch without finite numbers is passed over: the run's place moves on, and the random
+        numbers drawn stay drawn, but neither the model's weights and moments nor the queue move.
+        Of the critic, its moments and xi, what moved on finite numbers before stays: nothing
+        where the critic's own loss or gradient gave the batch away (at one critic step a batch),
+        one batch's worth where the bound or the model's loss or gradient did.
+
+        Raises:
+            BadBatch: The batch was passed over.
+        """
+        try:
+            terms = self._attempt(batch)
+        except BadBatch:
+            for optimizer in self.optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
+            self._advance(self.state.bad + 1)
+            raise
+        self._advance(0)
+        return terms
+
+    def _attempt(self, batch: Batch) -> Terms:
+        """Moves the critic and the model on a batch, each on finite numbers alone."""
         self.model.train()
         batch = batch.to(self.device)
         epoch = self.state.epoch + self.state.position / len(self.sampler)
@@ -201,7 +239,6 @@ class Trainer:
             max_norm = self.config.training.max_norm
             self.term.ascend(features, z.detach(), self.optimizers["critic"], max_norm)
             bound = self.term.lower_bound(features, z)
-            self.term.push(features)
         with self.precision:
             likelihood = self.model.log_likelihood(batch, z)
         terms = Terms(-likelihood, posterior.rates(), bound)
@@ -210,11 +247,20 @@ class Trainer:
         optimizer = self.optimizers["model"]
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        clip_gradients(self.model.parameters(), self.config.training.max_norm)
+        norm = clip_gradients(self.model.parameters(), self.config.training.max_norm)
+        # the rate is not part of a loss with beta = 0, but of what is reported; CUDA is waited
+        # for here, once a step, and by the critic for its own step and for its bound
+        finite({"the loss": loss, "the rate": terms.rates.sum(), "the gradient": norm})
         optimizer.step()
+        if self.term is not None:
+            self.term.push(features)
+        return Terms(*(torch.as_tensor(term).detach() for term in terms))
+
+    def _advance(self, bad: int) -> None:
+        """Goes on to the next batch, after so many bad ones in a row."""
         self.state.step += 1
         self.state.position += 1
-        return Terms(*(torch.as_tensor(term).detach() for term in terms))
+        self.state.bad = bad
 
     def _epoch(self, keeper: Keeper, interruption: Interruption) -> Iterator[Record]:
         """Trains from the present position to the epoch's end and validates."""
@@ -224,9 +270,16 @@ class Trainer:
             batches = ahead(batch.pin() for batch in batches)
         interruption.check()
         for batch in batches:
-            self._meter.add(self.step(batch), batch)
+            try:
+                self._meter.add(self.step(batch), batch)
+            except BadBatch as bad:
+                skipped = self._skipped(batch, bad)
+                yield self._noted(skipped)
+                if self.state.bad >= self.config.training.max_bad_batches:
+                    raise divergence(skipped, bad, self.config) from None
             if self.state.step % self.config.training.log_every == 0:
-                yield self._noted(self._progress())
+                if self._meter.steps:
+                    yield self._noted(self._progress())
                 self._meter = _Meter()
             if keeper.due:
                 yield from self._save(keeper)
@@ -264,17 +317,21 @@ class Trainer:
         self._journal.append({"kind": type(record).__name__.lower(), **asdict(record)})
         return record
 
+    def _skipped(self, batch: Batch, bad: BadBatch) -> Skipped:
+        indices, lines = batch.indices, self.corpus["train"].lines
+        assert indices is not None  # as the sampler gives them
+        return Skipped(
+            step=self.state.step,
+            epoch=self.state.epoch + self.state.position / len(self.sampler),
+            reason=bad.reason,
+            lines=None if lines is None else tuple(lines[indices].tolist()),
+            sentences=tuple(indices.tolist()),
+        )
+
     def _progress(self) -> Step:
         steps = len(self.sampler) * self.config.training.epochs - self.state.step
         meter = self._meter
-        values = meter.means()
-        if not all(map(math.isfinite, values)):
-            raise DivergedError(
-                f"training diverged before step {self.state.step}: the loss is no longer a finite "
-                "number; try --set training.optimizer.learning_rate=0.0003, or a smaller "
-                "--mi-weight"
-            )
-        distortion, rate, bound = values
+        distortion, rate, bound = meter.means()
         epoch = self.state.epoch + self.state.position / len(self.sampler)
         loss = float(
             self.config.objective(

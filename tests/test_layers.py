@@ -20,7 +20,7 @@ TIERS = (
     {"models"},
     {"estimators"},
     {"reading", "decoding"},
-    {"information", "checkpoint"},
+    {"information", "checkpoint", "divergence"},
     {"run"},
     {"saving"},
     {"evaluation", "trainer", "generation"},

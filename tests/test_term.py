@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 import torch
@@ -9,9 +10,10 @@ from gaussian import GaussianChannel, assert_near
 from torch import Tensor, nn
 
 from mivae_cli.config import ConcatenatedCriticConfig, CriticConfig, SeparableCriticConfig
+from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.critics import build_critic
-from mivae_cli.estimators.term import MutualInformationTerm
+from mivae_cli.estimators.term import MARGIN, MutualInformationTerm
 
 
 @pytest.mark.parametrize("log_xi", [-1.0, 0.0, 1.0])
@@ -95,7 +97,7 @@ def test_the_critic_learns_most_of_a_known_information() -> None:
 def test_xi_times_z_is_bounded_whatever_the_scores_do() -> None:
     term = _term(xi_decay=0.9)
     for log_mean in (0.0, 50.0, -50.0, 80.0):
-        term._follow(torch.tensor(log_mean))
+        term.log_partition = term._followed(torch.tensor(log_mean))
         assert log_mean + float(term.log_xi) <= math.log(1 / (1 - 0.9)) + 1e-4
 
 
@@ -103,11 +105,102 @@ def test_the_partition_function_is_averaged_in_log_space() -> None:
     term = _term(xi_decay=0.75)
     values = [1.0, 4.0, 0.5]
     average = values[0]
-    term._follow(torch.tensor(math.log(values[0])))
+    term.log_partition = term._followed(torch.tensor(math.log(values[0])))
     for value in values[1:]:
         average = 0.75 * average + 0.25 * value
-        term._follow(torch.tensor(math.log(value)))
+        term.log_partition = term._followed(torch.tensor(math.log(value)))
     assert float(term.log_partition) == pytest.approx(math.log(average), abs=1e-5)
+
+
+def _state(
+    term: MutualInformationTerm, optimizer: torch.optim.Optimizer
+) -> tuple[dict[str, Tensor], dict[int, dict[str, Tensor]]]:
+    moments: dict[int, dict[str, Tensor]] = deepcopy(optimizer.state_dict()["state"])
+    return deepcopy(term.state_dict()), moments
+
+
+@pytest.mark.parametrize("steps", [1, 2])
+@pytest.mark.parametrize("fresh", [True, False])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("part", ["features", "z"])
+def test_what_is_not_finite_moves_neither_critic_nor_moments_nor_xi(
+    part: str, value: float, fresh: bool, steps: int
+) -> None:
+    term = _term(steps=steps)
+    optimizer = torch.optim.Adam(term.critic.parameters(), lr=1e-3)
+    if not fresh:
+        term.ascend(torch.randn(4, 3), torch.randn(4, 2), optimizer, max_norm=5.0)
+    before, moments = _state(term, optimizer)
+    features, z = torch.randn(4, 3), torch.randn(4, 2)
+    (features if part == "features" else z)[1, 1] = value
+    with pytest.raises(BadBatch, match="the critic's loss is"):
+        term.ascend(features, z, optimizer, max_norm=5.0)
+    with pytest.raises(BadBatch, match="log xi is"):
+        term.lower_bound(features, z)
+    after, moments_after = _state(term, optimizer)
+    torch.testing.assert_close(after, before, rtol=0, atol=0, equal_nan=True)
+    torch.testing.assert_close(moments_after, moments, rtol=0, atol=0)
+    assert bool(term.log_partition.isnan()) == fresh
+    term.ascend(torch.randn(4, 3), torch.randn(4, 2), optimizer, max_norm=5.0)
+    assert term.log_partition.isfinite()
+
+
+class _GivenScores(nn.Module):
+    """A critic that says what it is told to."""
+
+    def __init__(self, scores: Tensor) -> None:
+        super().__init__()
+        self.scores = nn.Parameter(scores)
+
+    def forward(self, features: Tensor, z: Tensor) -> Tensor:
+        return self.scores.expand(len(features), len(z))
+
+
+@pytest.mark.parametrize("sentences", [4, 1000])
+@pytest.mark.parametrize(
+    ("joint", "possible"), [(0.0, True), (0.99, True), (1.01, False), (-1.0, True), (-1.6, False)]
+)
+def test_a_bound_far_beyond_the_information_of_n_sentences_is_refused(
+    joint: float, possible: bool, sentences: int
+) -> None:
+    """With other pairs at 0, ln Z = ln xi = 0: the bound is the joint pairs' score itself."""
+    limit = math.log(sentences) + MARGIN
+    term = MutualInformationTerm(CriticConfig(queue_size=0), 3, 2, sentences)
+    term.critic = _GivenScores(torch.eye(4) * joint * limit)  # type: ignore[assignment]
+    term.log_partition.fill_(0.0)
+    features, z = torch.randn(4, 3), torch.randn(4, 2)
+    if possible:
+        assert term.lower_bound(features, z).item() == pytest.approx(joint * limit, abs=1e-4)
+    else:
+        with pytest.raises(BadBatch, match=r"the bound is -?\d+.* nats, not between"):
+            term.lower_bound(features, z)
+        assert float(term.log_partition) == 0.0
+
+
+def test_an_optimal_critic_of_sentences_that_z_tells_apart_is_not_refused() -> None:
+    """I(x; z) = ln N, attained by f = ln N on the diagonal and -inf, here -1000, elsewhere."""
+    count = 64
+    scores = torch.full((count, count), -1000.0).fill_diagonal_(math.log(count))
+    term = MutualInformationTerm(CriticConfig(queue_size=0), 3, 2, sentences=count)
+    term.critic = _GivenScores(scores)  # type: ignore[assignment]
+    term.log_partition.fill_(0.0)  # E[exp f] over all N^2 pairs is 1
+    bound = term.lower_bound(torch.randn(count, 3), torch.randn(count, 2)).item()
+    # the diagonal is left out of the batch's Z, which is 0 then, and of EMA(Z) 0.9 are left
+    assert bound == pytest.approx(math.log(count) - math.log(0.9) + 1, abs=1e-4)
+
+
+def test_scores_that_explode_do_not_spoil_xi_and_the_critic_unlearns_them() -> None:
+    scores = torch.zeros(4, 4)
+    scores[0, 1] = 500.0
+    term = MutualInformationTerm(CriticConfig(queue_size=0), 3, 2, sentences=1000)
+    term.critic = _GivenScores(scores)  # type: ignore[assignment]
+    term.log_partition.fill_(0.25)
+    optimizer = torch.optim.SGD(term.critic.parameters(), lr=100.0)
+    features, z = torch.randn(4, 3), torch.randn(4, 2)
+    term.ascend(features, z, optimizer, max_norm=5.0)
+    assert float(term.log_partition) == 0.25
+    assert float(scores[0, 1]) < 100.0
+    assert scores.isfinite().all()
 
 
 def test_the_queue_holds_the_latest_features_and_overwrites_the_oldest() -> None:

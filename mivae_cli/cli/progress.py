@@ -16,10 +16,11 @@ from ..errors import MivaeError
 from ..evaluation import evaluate
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
-from ..trainer import SaveFailed, Step, Trainer, Validation
+from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, plain, print_json, stderr, stdout
 from .tables import evaluation_table, validation_line
 
+LINES = 5  # that a warning names; metrics.jsonl has all
 COLLAPSE_ADVICE = (
     "z tells sentences hardly apart. If this does not change, try a larger --mi-weight, "
     "--set model.encoder.pooling=max, --set model.decoder.word_dropout=0.3, or a slower rise of "
@@ -84,6 +85,8 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
             match record:
                 case Step():
                     live.update(task, description=_description(record) + units)
+                case Skipped():
+                    note(f"warning: step {record.step}: {record.reason}; {_where(record)}")
                 case SaveFailed():
                     _warn(
                         f"step {record.step:,} could not be saved ({record.reason}); what was "
@@ -118,6 +121,13 @@ def _listened_to() -> Iterator[None]:
         os.close(nowhere)
 
 
+def _where(skipped: Skipped) -> str:
+    numbers = sorted(skipped.lines or skipped.sentences)
+    listed = ", ".join(map(str, numbers[:LINES])) + (", ..." if len(numbers) > LINES else "")
+    named = f"lines {listed}" if skipped.lines else f"sentences {listed} of the training split"
+    return f"its batch ({named}) was passed over"
+
+
 def _waiting() -> None:
     with _listened_to():
         note("stopping after this step (once more to leave at once, without saving) ...")
@@ -130,13 +140,11 @@ def _leaving() -> None:
 def _say_how_to_go_on(trainer: Trainer, run: RunDirectory) -> None:
     if trainer.finished:
         note(f"training is complete; evaluate it with: mivae eval {run.path}")
-    elif trainer.state.step:
+    else:
         note(
             f"stopped after step {trainer.state.step:,} and saved; go on with: mivae train "
             f"--resume --out {run.path}"
         )
-    else:
-        note("stopped before the first step: nothing to go on from")
 
 
 def _warn(message: str) -> None:

@@ -27,6 +27,7 @@ class Batch:
 
     tokens: Tensor  # (B, T), without boundaries
     lengths: Tensor  # (B,)
+    indices: NDArray[np.int64] | None = None  # (B,), the sentences' places in their store
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -37,11 +38,12 @@ class Batch:
         return Batch(
             self.tokens.to(device, non_blocking=meanwhile),
             self.lengths.to(device, non_blocking=meanwhile),
+            self.indices,
         )
 
     def pin(self) -> "Batch":
         """Returns the batch in memory that a CUDA device reads by itself."""
-        return Batch(self.tokens.pin_memory(), self.lengths.pin_memory())
+        return Batch(self.tokens.pin_memory(), self.lengths.pin_memory(), self.indices)
 
     @property
     def mask(self) -> Tensor:
@@ -71,7 +73,7 @@ def collate(store: TokenStore, indices: NDArray[np.int64]) -> Batch:
     inside = steps < lengths[:, None]  # (B, T)
     places = np.where(inside, starts[:, None] + steps, 0)
     tokens = np.where(inside, store.tokens[places], BOUNDARY).astype(np.int64)
-    return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths.astype(np.int64)))
+    return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths.astype(np.int64)), indices)
 
 
 def ordered_batches(

@@ -50,6 +50,9 @@ class TokenStore:
 
     tokens: Ids
     offsets: NDArray[np.int64]
+    lines: NDArray[np.uint32] | None = (
+        None  # where each sentence stands in its source, counted from 1
+    )
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

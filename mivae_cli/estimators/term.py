@@ -15,6 +15,14 @@ Batches hold sentences of like length, so pairs within a batch stand for
 :math:`I(x; z \mid \mathrm{length})`. A queue of features from earlier batches gives the product
 of the marginals across lengths.
 
+What is not finite moves nothing, and what is impossible does not reach the encoder. Over N
+sentences :math:`I(x; z) \le \log N`, so a bound far above that comes of a critic or a
+:math:`\xi` that has run away, and so does one as far below 0, which a constant critic attains:
+
+| psi-step     critic and its moments move where its loss and its gradient are finite
+| xi-step      :math:`\log \xi` moves where the bound that it would give is possible
+| phi-step     refused where the bound is not possible
+
 Shapes: B sentences, F features, Z latent units, Q places in the queue.
 """
 
@@ -27,20 +35,45 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
 from ..config import CriticConfig
+from ..errors import BadBatch
+from ..optimizers import finite
 from .bounds import dual, log_mean_exp_product
 from .critics import build_critic
 
+# Nats beyond the possible at which a batch's bound is refused. A bound on B pairs is noisy, and
+# xi lags behind the critic by some batches, so in health a batch may leave the possible by a
+# few nats. What has run away passes any margin within a few steps; 20 nats are a factor of
+# 5e8 in Z.
+MARGIN = 20.0
+
 
 class MutualInformationTerm(nn.Module):
-    """A critic that follows the encoder, and the bound that it gives."""
+    """A critic that follows the encoder, and the bound that it gives.
+
+    Arguments:
+        config: The critic and how it learns.
+        features: The number F of features.
+        latent_size: The number Z of latent units.
+        sentences: The number N of sentences, whose logarithm no information exceeds; by default
+            every finite bound counts as possible.
+    """
 
     log_partition: Tensor
     queue: Tensor
     pushed: Tensor
 
-    def __init__(self, config: CriticConfig, features: int, latent_size: int) -> None:
+    def __init__(
+        self,
+        config: CriticConfig,
+        features: int,
+        latent_size: int,
+        sentences: float = math.inf,
+    ) -> None:
         super().__init__()
         self.config = config
+        self.ceiling = math.log(sentences) + MARGIN
+        # xi Z, which the bound subtracts, is at most 1 / (1 - decay): see `_followed`
+        self.floor = -self.ceiling - 1 / (1 - config.xi_decay)
         self.critic = build_critic(config.network, features, latent_size)
         self.register_buffer("log_partition", torch.tensor(math.nan))  # log EMA(Z)
         self.register_buffer("queue", torch.zeros(config.queue_size, features))
@@ -65,28 +98,54 @@ class MutualInformationTerm(nn.Module):
             z: The latents drawn with them, detached, with shape (B, Z).
             optimizer: Moves the critic's weights.
             max_norm: Clips the critic's gradient.
+
+        Raises:
+            BadBatch: The critic's loss or its gradient is not finite. That step and those that
+                were to follow moved nothing.
         """
         rows = self._rows(features)
         for _ in range(self.config.steps):
             scores = self.critic(rows, z)
-            self._follow(log_mean_exp_product(scores.detach()))
+            log_partition = self._followed(log_mean_exp_product(scores.detach()))
+            loss = -dual(scores, -log_partition)
             optimizer.zero_grad(set_to_none=True)
-            (-dual(scores, self.log_xi)).backward()
-            clip_grad_norm_(self.critic.parameters(), max_norm)
+            loss.backward()
+            norm = clip_grad_norm_(self.critic.parameters(), max_norm)
+            value, _ = finite({"the critic's loss": loss, "the critic's gradient": norm})
+            # an impossible bound, too, teaches the critic, but would spoil xi for long: its
+            # average is over Z, so one huge Z outweighs all others for many batches
+            if self._possible(-value):
+                self.log_partition.copy_(log_partition)
             optimizer.step()
 
     def lower_bound(self, features: Tensor, z: Tensor) -> Tensor:
-        """Returns the bound on a batch in nats, differentiable in z alone, with shape ()."""
+        """Returns the bound on a batch in nats, differentiable in z alone, with shape ().
+
+        Raises:
+            BadBatch: The bound or xi is not finite, or the bound is not possible. Nothing moved.
+        """
         self.critic.requires_grad_(False)
         try:
             scores = self.critic(self._rows(features.detach()), z)
         finally:
             self.critic.requires_grad_(True)
-        self._follow(log_mean_exp_product(scores.detach()))  # the critic has moved since
-        return dual(scores, self.log_xi, clip=self.config.clip)
+        # the critic has moved since
+        log_partition = self._followed(log_mean_exp_product(scores.detach()))
+        bound = dual(scores, -log_partition, clip=self.config.clip)
+        _, value = finite({"log xi": -log_partition, "the bound": bound})
+        if not self._possible(value):
+            limits = f"not between {self.floor:.0f} and {self.ceiling:.0f}"
+            raise BadBatch("the bound", f"{value:.4g} nats, {limits}")
+        self.log_partition.copy_(log_partition)
+        return bound
 
     def push(self, features: Tensor) -> None:
-        """Puts the features of a batch into the queue, over the oldest."""
+        """Puts the features of a batch into the queue, over the oldest.
+
+        Arguments:
+            features: Those of a batch that has passed `ascend`: a feature that is not finite
+                makes the critic's loss so, and never comes here.
+        """
         if not (size := len(self.queue)):
             return
         features = features[:size].detach()
@@ -100,8 +159,12 @@ class MutualInformationTerm(nn.Module):
         filled = min(self._pushed, len(self.queue))
         return torch.cat([features, self.queue[:filled]])
 
-    def _follow(self, log_mean: Tensor) -> None:
-        r"""Moves log EMA(Z), in log space; the present batch is always part of it.
+    def _possible(self, bound: float) -> bool:
+        """Says whether a bound on a batch may be one."""
+        return self.floor <= bound <= self.ceiling
+
+    def _followed(self, log_mean: Tensor) -> Tensor:
+        r"""Returns where log EMA(Z) moves, in log space; the present batch is always part of it.
 
         So :math:`\xi Z \le 1 / (1 - \mathrm{decay})` on every batch, and no batch's product
         term can outweigh the joint one without limit.
@@ -109,7 +172,7 @@ class MutualInformationTerm(nn.Module):
         kept = self.log_partition + math.log(max(self.config.xi_decay, 1e-30))
         added = log_mean + math.log1p(-self.config.xi_decay)
         first = self.log_partition.isnan()
-        self.log_partition.copy_(torch.where(first, log_mean, torch.logaddexp(kept, added)))
+        return torch.where(first, log_mean, torch.logaddexp(kept, added))
 
     def _count(self, _: object) -> None:
         self._pushed = int(self.pushed)

@@ -1,0 +1,62 @@
+"""Batches that are passed over: what is recorded of them, and the error after too many."""
+
+__all__ = ["Skipped", "divergence"]
+
+from dataclasses import dataclass
+
+from .config import RunConfig
+from .errors import BadBatch, DivergedError
+
+SHOWN = 5  # sentences that an error names
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A batch that was passed over, because its numbers were not finite or not possible."""
+
+    step: int
+    epoch: float
+    reason: str
+    lines: tuple[int, ...] | None  # of its sentences in their source, where that is known
+    sentences: tuple[int, ...]  # their places in the training split, in the same order
+
+
+def divergence(skipped: Skipped, bad: BadBatch, config: RunConfig) -> DivergedError:
+    """Returns the error that ends a training after so many bad batches in a row.
+
+    Arguments:
+        skipped: The last of them.
+        bad: What was wrong with it.
+        config: The run's settings, from which the advice departs.
+    """
+    if skipped.lines is None:
+        where = f"sentences {_some(skipped.sentences)} of the training split, counted from 0"
+    else:
+        where = f"lines {_some(skipped.lines)} of the training text"
+    return DivergedError(
+        f"training diverged: at step {skipped.step}, {config.training.max_bad_batches} batches "
+        f"in a row had to be passed over; in the last ({where}) {bad.reason}; try "
+        + " or ".join(_advice(bad.subject, config))
+    )
+
+
+def _some(numbers: tuple[int, ...]) -> str:
+    more = ", ..." if len(numbers) > SHOWN else ""
+    return ", ".join(map(str, sorted(numbers)[:SHOWN])) + more
+
+
+def _advice(subject: str, config: RunConfig) -> list[str]:
+    """Returns what to change where such a number is bad."""
+    model = (
+        f"--set training.optimizer.learning_rate={config.training.optimizer.learning_rate / 3:.1g}"
+    )
+    critic = f"--set critic.learning_rate={config.critic.learning_rate / 3:.1g}"
+    clip = f"--set critic.clip={(config.critic.clip or 10.0) / 2:g}"
+    match subject:
+        case "the critic's loss" | "the critic's gradient":
+            advice = [critic, model]
+        case "log xi" | "the bound":
+            advice = [critic, clip]
+        case _:
+            advice = [model]
+    return [*advice, "a smaller --mi-weight"] if config.objective.mi_weight else advice

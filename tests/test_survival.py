@@ -1,0 +1,313 @@
+"""Training that is killed, stopped or short of disk loses nothing; damage never goes unnoticed."""
+
+import contextlib
+import errno
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from small import small_config, train_to_end, write_scenes
+
+from mivae_cli.config import RunConfig
+from mivae_cli.data.store import prepare_corpus
+from mivae_cli.errors import StorageError
+from mivae_cli.run import RunDirectory
+from mivae_cli.trainer import Record, SaveFailed, Trainer, Validation
+from mivae_cli.verification import verify
+
+TIMES = ("tokens_per_second", "seconds_left", "seconds")
+
+
+class Program:
+    """The program, started in no time."""
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.zygote = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("zygote.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            # a suite that runs in the background inherits an ignored SIGINT, and so would these
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        )
+
+    def start(self, *arguments: object) -> int:
+        """Starts the program and returns its process id."""
+        assert self.zygote.stdin is not None
+        assert self.zygote.stdout is not None
+        self.log.write_text("")
+        self.zygote.stdin.write(json.dumps([str(self.log), *map(str, arguments)]) + "\n")
+        self.zygote.stdin.flush()
+        return int(self.zygote.stdout.readline())
+
+    def wait(self) -> int:
+        """Returns the exit code, negative where a signal ended it."""
+        assert self.zygote.stdout is not None
+        return int(self.zygote.stdout.readline())
+
+    @property
+    def words(self) -> str:
+        """What it has said."""
+        return self.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    program = Program(tmp_path_factory.mktemp("log") / "words")
+    yield program
+    program.zygote.communicate()
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("text") / "scenes.txt")
+
+
+@pytest.fixture(scope="module")
+def configuration(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
+    """A file of settings: 13 steps an epoch, a checkpoint after each."""
+    path = tmp_path_factory.mktemp("config") / "tiny.toml"
+    path.write_text(
+        f'data = {{ train = "{text}", tokenizer = {{ kind = "word" }} }}\n'
+        "model = { latent_size = 4, encoder = { embedding_size = 8, hidden_size = 16 }, "
+        "decoder = { embedding_size = 8, hidden_size = 16, dropout = 0.3 } }\n"
+        "critic = { queue_size = 64, network = { hidden_size = 8, score_size = 8 } }\n"
+        "training = { epochs = 10, batch_size = 32, log_every = 5, save_minutes = 1e-9 }\n"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    program: Program, configuration: Path, tmp_path_factory: pytest.TempPathFactory
+) -> RunDirectory:
+    place = tmp_path_factory.mktemp("undisturbed") / "run"
+    program.start("train", "--config", configuration, "--out", place, "--iw-samples", 1)
+    assert program.wait() == 0, program.words
+    return RunDirectory.open(place)
+
+
+def ends(run: RunDirectory) -> dict[str, Any]:
+    """Returns all that a run ends with, except what the clock says."""
+    newest, trouble = run.newest()
+    assert trouble == []
+    folder = newest.manifest.folder
+    state = json.loads((folder / "state.json").read_text())["state"]
+    del state["seconds"], state["window"]["seconds"]
+    records = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    return {
+        "checkpoints": [found.name for found in run.checkpoints()],
+        "tensors": [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))],
+        "state": state,
+        "journal": [{k: v for k, v in line.items() if k not in TIMES} for line in records],
+    }
+
+
+def disturbed(
+    program: Program, configuration: Path, place: Path, signals: Callable[[], tuple[int, float]]
+) -> Iterator[int]:
+    """Starts a run again and again, each time sent a signal; yields how it ended."""
+    arguments = ["train", "--config", configuration, "--out", place, "--iw-samples", 1]
+    resume: list[object] = []
+    while True:
+        number, delay = signals()
+        pid = program.start(*arguments, *resume)
+        time.sleep(delay)
+        with contextlib.suppress(ProcessLookupError):  # it has ended before
+            os.kill(pid, number)
+        code = program.wait()
+        yield code
+        if code == 0:
+            return
+        if (place / "manifest.json").exists():
+            resume = ["--resume"]
+
+
+def survive(
+    program: Program, configuration: Path, folder: Path, expected: RunDirectory, kills: int
+) -> None:
+    """Kills training so many times, in as many runs as that takes."""
+    chance = random.Random(kills)
+    done = 0
+    for attempt in range(kills):
+        place = folder / f"run-{attempt}"
+        limit = chance.uniform(0.3, 1.0)
+
+        def kill(limit: float = limit) -> tuple[int, float]:
+            return signal.SIGKILL, chance.uniform(0.0, limit)
+
+        for code in disturbed(program, configuration, place, kill):
+            assert code in (0, -signal.SIGKILL), program.words
+            done += code != 0
+            if (place / "manifest.json").exists():
+                result = verify(RunDirectory.open(place))
+                assert result.sound, result
+        assert ends(RunDirectory.open(place)) == ends(expected)
+        shutil.rmtree(place)
+        if done >= kills:
+            return
+
+
+def test_twenty_kills_at_random_moments_change_nothing(
+    program: Program, configuration: Path, tmp_path: Path, undisturbed: RunDirectory
+) -> None:
+    survive(program, configuration, tmp_path, undisturbed, 20)
+
+
+@pytest.mark.slow
+def test_two_hundred_kills_at_random_moments_change_nothing(
+    program: Program, configuration: Path, tmp_path: Path, undisturbed: RunDirectory
+) -> None:
+    survive(program, configuration, tmp_path, undisturbed, 200)
+
+
+def stop(
+    program: Program, configuration: Path, folder: Path, expected: RunDirectory, stops: int
+) -> None:
+    """Asks training to stop so many times, in as many runs as that takes."""
+    chance = random.Random(stops)
+    done = 0
+    for attempt in range(stops):
+        place = folder / f"run-{attempt}"
+
+        def ask() -> tuple[int, float]:
+            asked = chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+            return asked, chance.uniform(0.1, 0.8)
+
+        for code in disturbed(program, configuration, place, ask):
+            # before training has begun, and while it ends, nobody answers but the system
+            assert code in (0, 129, 130, 143, -signal.SIGTERM, -signal.SIGHUP), program.words
+            if code > 0 and "--resume" in program.words:
+                done += 1
+                [step] = re.findall(r"stopped after step (\d+) and saved", program.words)
+                newest, trouble = RunDirectory.open(place).newest()
+                assert trouble == []
+                assert newest.step == int(step)
+        assert ends(RunDirectory.open(place)) == ends(expected)
+        shutil.rmtree(place)
+        if done >= stops:
+            return
+
+
+def test_ten_requests_to_stop_save_and_change_nothing(
+    program: Program, configuration: Path, tmp_path: Path, undisturbed: RunDirectory
+) -> None:
+    stop(program, configuration, tmp_path, undisturbed, 10)
+
+
+@pytest.mark.slow
+def test_fifty_requests_to_stop_save_and_change_nothing(
+    program: Program, configuration: Path, tmp_path: Path, undisturbed: RunDirectory
+) -> None:
+    stop(program, configuration, tmp_path, undisturbed, 50)
+
+
+def test_a_second_signal_leaves_at_once(
+    program: Program, configuration: Path, tmp_path: Path
+) -> None:
+    """The first one waits for a step that takes for ever."""
+    place = tmp_path / "run"
+    slow = ["--set", "training.save_minutes=10", "--set", "model.decoder.hidden_size=3000"]
+    pid = program.start("train", "--config", configuration, "--out", place, *slow)
+    while "run: " not in program.words:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGINT)
+    assert program.wait() in (130, 143)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)]
+    mounted = shutil.which("mount") and subprocess.run(command, capture_output=True, check=False)
+    if not mounted or mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.fixture(scope="module")
+def config(text: Path) -> RunConfig:
+    return small_config(text, training={"epochs": 4})
+
+
+@pytest.fixture(scope="module")
+def whole(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    run, _, _ = train_to_end(config, tmp_path_factory.mktemp("whole") / "run")
+    return run
+
+
+def fill(disk: Path) -> Path:
+    """Leaves no byte free."""
+    ballast = disk / "ballast"
+    with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as file:
+        while file.write(bytes(1000)):
+            pass
+    return ballast
+
+
+def until_validation(records: Iterator[Record]) -> list[Record]:
+    """Goes on to an epoch's end."""
+    seen = []
+    for record in records:
+        seen.append(record)
+        if isinstance(record, Validation):
+            break
+    return seen
+
+
+def test_a_disk_that_fills_up_and_is_freed_again_costs_nothing(
+    small_disk: Path, config: RunConfig, whole: RunDirectory
+) -> None:
+    corpus = prepare_corpus(config.data)
+    run = RunDirectory.create(small_disk / "run", config, corpus)
+    records = Trainer(config, corpus).fit(run)
+    until_validation(records)
+    ballast = fill(small_disk)
+    second = until_validation(records)
+    assert [record.reason for record in second if isinstance(record, SaveFailed)] == [
+        os.strerror(errno.ENOSPC)
+    ]
+    assert run.newest()[0].name == "epoch-0001"
+    assert RunDirectory(run.path, "last").load_model().latent_size == 4
+    ballast.unlink()
+    assert not any(isinstance(record, SaveFailed) for record in records)
+    assert verify(run).sound
+    journal = [line for line in ends(run)["journal"] if line["kind"] != "savefailed"]
+    assert {**ends(run), "journal": journal} == ends(whole)
+
+
+def test_a_disk_that_stays_full_is_told_by_the_exit_code_and_resumed_later(
+    small_disk: Path, config: RunConfig, whole: RunDirectory
+) -> None:
+    corpus = prepare_corpus(config.data)
+    run = RunDirectory.create(small_disk / "run", config, corpus)
+    records = Trainer(config, corpus).fit(run)
+    until_validation(records)
+    ballast = fill(small_disk)
+    with pytest.raises(StorageError, match="--resume") as raised:
+        list(records)
+    assert raised.value.exit_code == 6
+    result = verify(RunDirectory.open(run.path))
+    assert result.sound
+    assert result.resumable == "epoch-0001"
+    ballast.unlink()
+    again = Trainer(config, corpus)
+    assert again.resume(run) == []
+    list(again.fit(run))
+    assert ends(run) == ends(whole)
