@@ -118,7 +118,7 @@ def snapshot(
         journal: How the run's journal begins now.
 
     Raises:
-        DivergedError: A weight is no finite number: such a checkpoint is of no use.
+        DivergedError: A weight or a moment is no finite number: such a checkpoint is of no use.
     """
     files = {"model.safetensors": _weights(model)}
     if term is not None:
@@ -133,6 +133,7 @@ def snapshot(
                 for what, value in values.items()
                 if isinstance(value, Tensor)
             }
+    _check_finite(tensors)
     files["training.safetensors"] = _bytes(tensors)
     files["state.json"] = sealed("state", {"state": state.model_dump()})
     return Snapshot(state.name, state.step, state.epoch, state.best_name, journal, files)
@@ -191,7 +192,7 @@ def load_training(
     except InvalidError as error:
         what = ".".join(map(str, error.errors()[0]["loc"]))
         raise CheckpointError(f"'{path}' is damaged: '{what}' is no such number") from error
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
     return state
 
@@ -227,10 +228,14 @@ def _unique(module: nn.Module) -> dict[str, Tensor]:
 
 def _weights(module: nn.Module) -> bytes:
     tensors = _unique(module)
+    _check_finite(tensors)
+    return _bytes(tensors)
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if name != UNSET and not bool(tensor.isfinite().all()):
             raise DivergedError(f"training diverged: '{name}' holds NaN or infinite numbers")
-    return _bytes(tensors)
 
 
 def _bytes(tensors: dict[str, Tensor]) -> bytes:

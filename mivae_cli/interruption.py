@@ -8,8 +8,9 @@ __all__ = ["Interrupted", "Interruption"]
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -39,9 +40,12 @@ class Interruption:
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Self:
+        if threading.current_thread() is not threading.main_thread():
+            return self  # Python lets no other thread answer signals
         for number in SIGNALS:
-            # whoever started us with a signal ignored (nohup, a shell's background) means it
-            if signal.getsignal(number) is not signal.SIG_IGN:
+            # whoever started us with a signal ignored (nohup, a shell's background) means it;
+            # None is a handler that is not Python's and could not be put back
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 self._previous[number] = signal.signal(number, self._answer)
         return self
 
@@ -50,6 +54,7 @@ class Interruption:
     ) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+        self._previous = {}
 
     def check(self) -> None:
         """Raises Interrupted if a signal has come."""
@@ -68,9 +73,12 @@ class Interruption:
 
     def _answer(self, number: int, _: FrameType | None) -> None:
         if self._received is not None:
-            self._on_second()
-            os._exit(128 + number)
+            try:
+                self._on_second()
+            finally:
+                os._exit(128 + number)
         self._received = number
         if self._breakable:
             self.check()
-        self._on_first()
+        with suppress(Exception):  # to say so on a terminal that has gone must not end the program
+            self._on_first()

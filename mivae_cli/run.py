@@ -22,6 +22,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -41,9 +42,12 @@ from .resolve import explain
 from .storage.documents import read_sealed, write_sealed
 from .storage.files import (
     DRAFT,
+    discard,
+    reason,
     remove_tree,
     sync_file,
     sync_folder,
+    writable,
     write_durably,
     write_synced,
 )
@@ -62,7 +66,10 @@ OWN_FILES = (
     "eval.json",
     LOCK,
 )
-OWN_FOLDERS = (CHECKPOINTS, "data")
+INSIDE = {  # a run's own folders, and what lies in them
+    CHECKPOINTS: NAME,
+    "data": re.compile(r"(train|valid|test)\.(tokens|offsets\.npy)|(tokenizer|corpus)\.json"),
+}
 
 
 @dataclass(frozen=True)
@@ -100,18 +107,22 @@ class RunDirectory:
         """Makes the directory of a new run.
 
         Raises:
-            ConfigError: It is not empty and may not be overwritten, or cannot be written.
+            ConfigError: It is not empty and may not be overwritten, cannot be written, or another
+                process is writing it.
         """
         run = cls(path)
+        if corpus.folder.resolve().is_relative_to(path.resolve()):
+            raise ConfigError(f"'{path}' cannot be replaced: the corpus to train on lies in it")
         try:
             path.mkdir(parents=True, exist_ok=True)
             if any(entry.name != LOCK for entry in path.iterdir()):
-                run._check_clearing(overwrite)
+                run._check_clearing(overwrite)  # before a lock is put among what is not ours
             with locked(path):
+                run._check_clearing(overwrite)  # somebody may have begun one meanwhile
                 run._clear()
                 run._begin(config, corpus)
         except OSError as error:
-            raise ConfigError(f"cannot write the run to '{path}': {error.strerror}") from error
+            raise ConfigError(f"cannot write the run to '{path}': {reason(error)}") from error
         return run
 
     @classmethod
@@ -126,14 +137,18 @@ class RunDirectory:
             absolute.name in ("best", "last") or NAME.fullmatch(absolute.name)
         ):
             return cls(absolute.parent.parent, absolute.name)
-        if not path.exists():
+        try:
+            exists, begun = path.exists(), (path / MANIFEST).exists()
+        except OSError as error:  # a name too long, a folder that may not be entered
+            raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
+        if not exists:
             raise CheckpointError(f"there is no run '{path}'")
         if not path.is_dir():
             raise CheckpointError(
                 f"'{path}' is no run directory, but a file; no weights are read from files of "
                 "other programs, pickles (.pt, .pkl, .bin) least of all: they can run code"
             )
-        if not (path / MANIFEST).exists():
+        if not begun:
             raise CheckpointError(
                 f"'{path}' is no run directory (it has no {MANIFEST}): train one with "
                 "'mivae train'"
@@ -163,7 +178,7 @@ class RunDirectory:
     def corpus(self) -> Corpus:
         """The run's prepared corpus."""
         corpus = open_corpus(self.path / "data")
-        if corpus.checksum != self.manifest.body.get("corpus"):
+        if corpus.checksum != self.manifest.body["corpus"]:
             raise CheckpointError(
                 f"the corpus '{corpus.folder}' is not the one the run began with"
             )
@@ -177,12 +192,32 @@ class RunDirectory:
     @cached_property
     def manifest(self) -> Manifest:
         """What the run began with."""
-        return Manifest.read(self.path, "run")
+        found = Manifest.read(self.path, "run")
+        for key, kind in {"id": str, "corpus": str, "evaluated": bool}.items():
+            if not isinstance(found.body.get(key), kind):
+                raise CheckpointError(f"'{self.path / MANIFEST}' is damaged: it lacks '{key}'")
+        return found
 
     @property
     def id(self) -> str:
         """The run's own name, which its checkpoints carry."""
-        return str(self.manifest.body.get("id"))
+        return str(self.manifest.body["id"])
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Holds the run's lock.
+
+        Raises:
+            ConfigError: Another process holds it, another run has taken this one's place, or the
+                directory cannot be written.
+        """
+        mine = self.id
+        with locked(self.path):
+            if Manifest.read(self.path, "run").body.get("id") != mine:
+                raise ConfigError(
+                    f"'{self.path}' is another run by now: somebody has replaced it (--overwrite)"
+                )
+            yield
 
     def checkpoints(self, trouble: list[str] | None = None) -> list[Checkpoint]:
         """Returns the run's checkpoints, the oldest first.
@@ -272,7 +307,8 @@ class RunDirectory:
         folder = self.path / CHECKPOINTS
         folder.mkdir(exist_ok=True)
         for leftover in folder.glob(f"{DRAFT}*"):
-            shutil.rmtree(leftover, ignore_errors=True)
+            with suppress(OSError):
+                discard(leftover)
         draft, place = folder / (DRAFT + snapshot.name), folder / snapshot.name
         draft.mkdir()
         try:
@@ -289,7 +325,7 @@ class RunDirectory:
             }
             files = {name: entry_of(data) for name, data in snapshot.files.items()}
             vouch_for(draft, "checkpoint", files, body)
-            if place.exists():  # a damaged one, or of the very same state
+            if os.path.lexists(place):  # a damaged one, or of the very same state
                 remove_tree(place)
             draft.rename(place)
         except OSError:
@@ -313,39 +349,53 @@ class RunDirectory:
         return record
 
     def set_journal_aside(self) -> None:
-        """Keeps a damaged journal under another name."""
-        if self.journal.is_file():
-            os.replace(self.journal, self.journal.with_name("metrics.damaged.jsonl"))
+        """Keeps a damaged journal, or what is in its place, under another name.
+
+        Raises:
+            ConfigError: The directory cannot be written.
+        """
+        aside = self.path / "metrics.damaged.jsonl"
+        with writable(aside):
+            if os.path.lexists(self.journal):
+                discard(aside)
+                os.replace(self.journal, aside)
 
     def update_config(self, config: RunConfig) -> None:
-        """Writes what a resumed run has changed."""
+        """Writes what a resumed run has changed.
+
+        Raises:
+            ConfigError: It cannot be written, or another process is writing the run.
+        """
+        path = self.path / "config.json"
         body = {"run": self.id, "config": config.model_dump(mode="json")}
-        with locked(self.path):
-            write_sealed(self.path / "config.json", "config", body)
+        with self.writing(), writable(path):
+            write_sealed(path, "config", body)
 
     def write_evaluation(self, record: dict[str, Any]) -> None:
         """Writes eval.json.
 
         Raises:
-            ConfigError: Another process is writing the run.
-            OSError: It cannot be written.
+            ConfigError: It cannot be written, or another process is writing the run.
         """
-        with locked(self.path):
-            body = {"run": self.id, "evaluation": record}
-            write_sealed(self.path / "eval.json", "evaluation", body)
+        path, body = self.path / "eval.json", {"run": self.id, "evaluation": record}
+        with self.writing(), writable(path):
+            write_sealed(path, "evaluation", body)
             self._vouch(self.manifest.files, {**self.manifest.body, "evaluated": True})
 
     def checkpoint_folders(self) -> Iterator[Path]:
         """Yields the folders of checkpoints, complete or damaged.
 
         Raises:
-            CheckpointError: There is something else in their place.
+            CheckpointError: There is something else in their place, or it cannot be read.
         """
         folder = self.path / CHECKPOINTS
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             raise CheckpointError(f"'{folder}' is damaged: it is no folder")
-        if folder.exists():
-            yield from sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+        try:
+            paths = sorted(folder.iterdir()) if folder.exists() else []
+        except OSError as error:
+            raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
+        yield from (path for path in paths if NAME.fullmatch(path.name))
 
     def complete(self, folder: Path) -> Checkpoint:
         """Returns the checkpoint in a folder, if it is complete and the run's own.
@@ -384,10 +434,13 @@ class RunDirectory:
         )
         for folder in self.checkpoint_folders():
             if folder.name not in kept:
-                remove_tree(folder)
+                with suppress(OSError):  # the new one is whole all the same; next time again
+                    remove_tree(folder)
 
     def _begin(self, config: RunConfig, corpus: Corpus) -> None:
         corpus.copy_to(self.path / "data")
+        for file in (self.path / "data").iterdir():
+            sync_file(file)
         sync_folder(self.path / "data")
         identity = uuid.uuid4().hex
         body = {"run": identity, "config": config.model_dump(mode="json")}
@@ -400,6 +453,7 @@ class RunDirectory:
             name: entry_of(self.path / name) for name in ("environment.json", "tokenizer.json")
         }
         self._vouch(files, {"id": identity, "corpus": corpus.checksum, "evaluated": False})
+        assert self.id == identity  # read now: another run may take its place before it is used
 
     def _vouch(self, files: Mapping[str, Entry], body: Mapping[str, Any]) -> None:
         kept = {name: body[name] for name in ("id", "corpus", "evaluated")}
@@ -407,31 +461,46 @@ class RunDirectory:
 
     def _check_clearing(self, overwrite: bool) -> None:
         """Raises ConfigError unless what is there is a run that may be replaced."""
-        strangers = [
-            entry.name
-            for entry in self.path.iterdir()
-            if entry.name not in (*OWN_FILES, *OWN_FOLDERS) and not entry.name.startswith(DRAFT)
-        ]
-        if strangers:
+        if strangers := list(self._strangers()):
             raise ConfigError(
                 f"'{self.path}' holds files that are no part of a run ({strangers[0]}, ...): "
                 "choose another place with --out"
             )
-        begun = (self.path / MANIFEST).exists() or (self.path / CHECKPOINTS).exists()
-        if begun and not overwrite:
+        names = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(DRAFT)}
+        if overwrite or not names - {LOCK}:
+            return
+        if MANIFEST in names or CHECKPOINTS in names:
             raise ConfigError(
                 f"'{self.path}' already holds a run: go on with it by --resume, replace it by "
                 "--overwrite, or choose another place with --out"
             )
+        if names <= {LOCK, "data"}:
+            return  # as far as a run came that was stopped while it began
+        try:
+            read_sealed(self.path / "config.json", "config")
+        except CheckpointError as error:
+            raise ConfigError(
+                f"'{self.path}' is not empty and may not be what is left of a run: replace what "
+                "is there by --overwrite, or choose another place with --out"
+            ) from error
+
+    def _strangers(self) -> Iterator[str]:
+        """Yields the names of what no run has put there."""
+        for entry in self.path.iterdir():
+            known = INSIDE.get(entry.name)
+            if known is not None and entry.is_dir() and not entry.is_symlink():
+                for inner in entry.iterdir():
+                    if not known.fullmatch(inner.name) and not inner.name.startswith(DRAFT):
+                        yield f"{entry.name}/{inner.name}"
+            elif entry.name not in OWN_FILES and not entry.name.startswith(DRAFT):
+                yield entry.name
 
     def _clear(self) -> None:
         """Removes a run, its manifest first: what is left of it then is no run."""
         (self.path / MANIFEST).unlink(missing_ok=True)
-        for name in OWN_FOLDERS:
-            shutil.rmtree(self.path / name, ignore_errors=True)
         for entry in list(self.path.iterdir()):
             if entry.name != LOCK:
-                entry.unlink()
+                discard(entry)
 
 
 def newest_run(folder: Path = Path("runs")) -> RunDirectory:

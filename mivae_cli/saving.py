@@ -8,6 +8,7 @@ import time
 from .checkpoint import Snapshot
 from .errors import ConfigError
 from .run import CHECKPOINTS, RunDirectory
+from .storage.files import reason
 
 RETRY = 60.0  # seconds until a save that failed is tried again
 
@@ -34,7 +35,8 @@ class Keeper:
         Returns:
             Whether all is on disk.
         """
-        best = [waiting for waiting in self._waiting if waiting.name == snapshot.best]
+        wanted = {snapshot.best} - {snapshot.name}  # a later one of the same name is enough
+        best = [waiting for waiting in self._waiting if waiting.name in wanted]
         self._waiting = [*best, snapshot]
         try:
             while self._waiting:
@@ -42,7 +44,7 @@ class Keeper:
                 del self._waiting[0]
             self.trouble = None
         except OSError as error:
-            self.trouble = error.strerror or str(error)
+            self.trouble = reason(error)
         self._saved = time.monotonic()
         return self.trouble is None
 

@@ -29,7 +29,6 @@ from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space
 from .storage.journal import Journal
-from .storage.lock import locked
 
 VALIDATION_MI_SENTENCES = 4096  # the known-posterior estimate is quadratic in them
 COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
@@ -138,9 +137,9 @@ class Trainer:
 
         Raises:
             CheckpointError: None of its checkpoints is whole.
-            ConfigError: Another process is writing the run.
+            ConfigError: Another process is writing the run, or it cannot be written.
         """
-        with locked(run.path):
+        with run.writing():
             if not any(run.checkpoint_folders()):
                 return [f"'{run.path}' was stopped before its first checkpoint"]
             found, trouble = run.newest()
@@ -170,11 +169,12 @@ class Trainer:
             DivergedError: Too many batches in a row had no finite numbers, or the validation.
             Interrupted: A signal asked to stop.
             StorageError: At the end, the last checkpoint is not on disk.
-            ConfigError: There is no room for checkpoints, or another process writes the run.
+            ConfigError: There is no room for checkpoints, the run cannot be written, or another
+                process writes it.
         """
         training = self.config.training
         interruption = interruption or Interruption()
-        with locked(run.path):
+        with run.writing():
             check_space(run, self.checkpoint_bytes, training.keep)
             keeper = Keeper(run, training.keep, training.save_minutes)
             self._journal = self._journal or Journal(run.journal)
@@ -298,6 +298,7 @@ class Trainer:
         assert self._journal is not None
         self._count_seconds()
         self.state.window = self._meter.window()
+        self._journal.flush()
         entry = self._journal.entry
         taken = snapshot(self.state, self.model, self.term, self.optimizers, entry)
         if keeper.save(taken):

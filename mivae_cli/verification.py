@@ -2,6 +2,7 @@
 
 __all__ = ["Finding", "Verification", "verify"]
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -120,10 +121,13 @@ def _checkpoint_findings(
     try:
         checkpoint = run.complete(folder)
     except CheckpointError as error:
-        yield Finding(f"{place}/{MANIFEST}", str(error))
+        if os.path.lexists(folder):
+            yield Finding(f"{place}/{MANIFEST}", str(error))
         return
     files = checkpoint.manifest
     found = [_tried(f"{place}/{name}", partial(files.path, name)) for name in files.files]
+    if not os.path.lexists(folder):  # while a run goes on, older ones make room for newer ones
+        return
     yield from found
     if not any(finding.problem for finding in found) and trainer is not None:
         yield _tried(f"{place}/{MANIFEST}", lambda: _load(checkpoint, trainer))

@@ -29,9 +29,11 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
-@pytest.fixture(autouse=True)
-def private_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MIVAE_CACHE", str(cache))
+@pytest.fixture(scope="session", autouse=True)  # before what a module trains once for all
+def private_cache(cache: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("MIVAE_CACHE", str(cache))
+        yield
 
 
 @pytest.fixture

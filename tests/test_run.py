@@ -3,10 +3,12 @@
 import os
 import resource
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from disk import full
 from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 
@@ -15,15 +17,22 @@ from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.run import RunDirectory, newest_run
 from mivae_cli.storage.documents import read_sealed, write_sealed
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
-from mivae_cli.trainer import Trainer
+from mivae_cli.trainer import SaveFailed, Trainer
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDirectory, Corpus]:
+    folder = tmp_path_factory.mktemp("sound")
+    text = write_scenes(folder / "scenes.txt", count=300)
+    run, corpus, _ = train_to_end(small_config(text, training={"epochs": 1}), folder / "run")
+    return run, corpus
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> tuple[RunDirectory, Corpus]:
-    text = write_scenes(tmp_path / "scenes.txt", count=300)
-    config = small_config(text, training={"epochs": 1})
-    run, corpus, _ = train_to_end(config, tmp_path / "runs" / "one")
-    return run, corpus
+def trained(sound: tuple[RunDirectory, Corpus], tmp_path: Path) -> tuple[RunDirectory, Corpus]:
+    run, corpus = sound
+    shutil.copytree(run.path, tmp_path / "runs" / "one")
+    return RunDirectory.open(tmp_path / "runs" / "one"), corpus
 
 
 def model_file(run: RunDirectory) -> Path:
@@ -42,11 +51,13 @@ def vouch_again(folder: Path) -> None:
     vouch_for(folder, "checkpoint", files, body)
 
 
-def test_a_run_holds_all_that_its_model_needs(trained: tuple[RunDirectory, Corpus]) -> None:
-    run, corpus = trained
+def test_a_run_holds_all_that_its_model_needs(tmp_path: Path) -> None:
+    text = write_scenes(tmp_path / "scenes.txt", count=200, seed=7)
+    config = small_config(text, training={"epochs": 1})
+    run, corpus, _ = train_to_end(config, tmp_path / "run")
     for path in corpus.folder.iterdir():  # the cache and the text may go
         path.unlink()
-    next(run.path.parent.parent.glob("*.txt")).unlink()
+    text.unlink()
     opened = RunDirectory.open(run.path)
     model = opened.load_model()
     assert not model.training
@@ -228,7 +239,7 @@ def test_a_training_state_of_nonsense_is_refused(
         Trainer(run.config, corpus).resume(run)
 
 
-@pytest.mark.parametrize("change", ["shape", "nan", "random", "missing"])
+@pytest.mark.parametrize("change", ["shape", "nan", "random", "missing", "surplus"])
 def test_moments_and_random_states_that_do_not_fit_are_refused(
     trained: tuple[RunDirectory, Corpus], change: str
 ) -> None:
@@ -236,7 +247,9 @@ def test_moments_and_random_states_that_do_not_fit_are_refused(
     folder = run.checkpoint.manifest.folder
     path = folder / "training.safetensors"
     tensors = load_file(str(path))
-    if change == "shape":
+    if change == "surplus":
+        tensors["model.999.exp_avg"] = torch.zeros(3)
+    elif change == "shape":
         tensors["model.0.exp_avg"] = torch.zeros(3)
     elif change == "nan":
         tensors["model.0.exp_avg"].fill_(torch.nan)
@@ -273,6 +286,196 @@ def test_a_folder_with_other_files_is_never_replaced(
     with pytest.raises(ConfigError, match=r"thesis\.txt"):
         RunDirectory.create(place, run.config, corpus, overwrite=True)
     assert (place / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["data/corpus.txt"],
+        ["data/train/tokenizer.json"],
+        ["checkpoints/model.pt"],
+        ["checkpoints/epoch-1.ckpt", "config.json"],
+        ["data/train.tokens", "data/notes.md", "manifest.json"],
+    ],
+)
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path, names: list[str], overwrite: bool
+) -> None:
+    """Who keeps a text in project/data may well say --out project."""
+    run, corpus = trained
+    place = tmp_path / "project"
+    for name in names:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("years of work")
+    with pytest.raises(ConfigError, match="no part of a run"):
+        RunDirectory.create(place, run.config, corpus, overwrite)
+    assert all((place / name).read_text() == "years of work" for name in names)
+    assert sum(path.is_file() for path in place.rglob("*")) == len(names)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["config.json"],
+        ["config.json", "tokenizer.json"],  # as other programs name the files of a model
+        ["metrics.jsonl"],
+        ["eval.json", "data/train.tokens"],
+    ],
+)
+def test_files_that_a_run_need_not_have_left_are_replaced_only_when_asked(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path, names: list[str]
+) -> None:
+    run, corpus = trained
+    place = tmp_path / "project"
+    for name in names:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / name).write_text("{}")
+    with pytest.raises(ConfigError, match="--overwrite"):
+        RunDirectory.create(place, run.config, corpus)
+    assert all((place / name).read_text() == "{}" for name in names)
+    RunDirectory.create(place, run.config, corpus, overwrite=True)
+    assert RunDirectory.open(place).config == run.config
+
+
+def test_a_beginning_cut_short_at_any_write_may_be_begun_anew(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, corpus = trained
+    replace, left = os.replace, 0
+
+    def failing_later(source: Path, target: Path) -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", failing_later)
+    for writes in range(5):  # config, environment, tokenizer, journal, manifest
+        place, left = tmp_path / "cut", writes
+        with pytest.raises(ConfigError, match="No space left"):
+            RunDirectory.create(place, run.config, corpus)
+        with pytest.raises(CheckpointError, match="no run directory"):
+            RunDirectory.open(place)
+    left = 5
+    RunDirectory.create(place, run.config, corpus)
+    assert RunDirectory.open(place).config == run.config
+
+
+@pytest.mark.parametrize("name", ["data", "checkpoints"])
+def test_links_in_place_of_a_runs_folders_are_not_ours_to_replace(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path, name: str
+) -> None:
+    run, corpus = trained
+    config = run.config
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "thesis.txt").write_text("years of work")
+    shutil.rmtree(run.path / name)
+    (run.path / name).symlink_to(tmp_path / "precious")
+    with pytest.raises(ConfigError, match=f"no part of a run \\({name}"):
+        RunDirectory.create(run.path, config, corpus, overwrite=True)
+    assert (run.path / name / "thesis.txt").read_text() == "years of work"
+
+
+def test_what_saves_cut_short_have_left_is_replaced_with_the_run(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, corpus = trained
+    config = run.config
+    (run.path / ".draft-folder" / "inside").mkdir(parents=True)
+    (run.path / "checkpoints" / ".draft-epoch-0002").mkdir()
+    (run.path / ".draft-eval.json").symlink_to("nowhere")
+    RunDirectory.create(run.path, config, corpus, overwrite=True)
+    assert not any(path.name.startswith(".draft") for path in run.path.rglob("*"))
+
+
+def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, _ = trained
+    with pytest.raises(ConfigError, match="the corpus to train on lies in it"):
+        RunDirectory.create(run.path, run.config, run.corpus, overwrite=True)
+    assert run.load_model().latent_size == 4
+
+
+@pytest.mark.parametrize("key", ["id", "corpus", "evaluated"])
+@pytest.mark.parametrize("value", [None, 3, []])
+def test_a_sealed_manifest_of_nonsense_is_refused(
+    trained: tuple[RunDirectory, Corpus], key: str, value: object
+) -> None:
+    run, _ = trained
+    path = run.path / "manifest.json"
+    body = read_sealed(path, "run")
+    for name in ("kind", "format", "mivae", "checksum"):
+        del body[name]
+    write_sealed(path, "run", {**body, key: value})
+    attempts: list[Callable[[RunDirectory], object]] = [
+        RunDirectory.load_model,
+        lambda opened: opened.config,
+        lambda opened: opened.write_evaluation({}),
+    ]
+    for attempt in attempts:
+        with pytest.raises(CheckpointError, match=f"manifest.json' is damaged: it lacks '{key}'"):
+            attempt(RunDirectory.open(run.path))
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_what_is_in_place_of_the_journal_is_set_aside(
+    trained: tuple[RunDirectory, Corpus], put: Callable[[Path], object]
+) -> None:
+    run, corpus = trained
+    for _ in range(2):  # the second time there is one already
+        run.journal.unlink(missing_ok=True)
+        put(run.journal)
+        config = run.config.model_copy(
+            update={"training": run.config.training.model_copy(update={"epochs": 2})}
+        )
+        trainer = Trainer(config, corpus)
+        [problem] = trainer.resume(run)
+        assert "it is begun anew" in problem
+        assert not os.path.lexists(run.journal)
+    list(trainer.fit(run))
+    assert len(run.journal.read_text().splitlines()) == 3
+    assert not os.path.lexists(run.path / "nowhere")
+
+
+def test_a_checkpoint_takes_the_place_of_whatever_lies_there(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, corpus = trained
+    folder = run.path / "checkpoints"
+    (folder / ".draft-epoch-0002").symlink_to(folder)
+    (folder / ".draft-dropped").touch()
+    (folder / "epoch-0002").symlink_to("nowhere")
+    config = run.config.model_copy(
+        update={"training": run.config.training.model_copy(update={"epochs": 2})}
+    )
+    trainer = Trainer(config, corpus)
+    trainer.resume(run)
+    assert not any(isinstance(record, SaveFailed) for record in trainer.fit(run))
+    assert sorted(path.name for path in folder.iterdir()) == ["epoch-0001", "epoch-0002"]
+    assert run.newest()[0].name == "epoch-0002"
+
+
+def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(
+    trained: tuple[RunDirectory, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, corpus = trained
+    training = run.config.training.model_copy(update={"epochs": 4, "keep": 0})
+    trainer = Trainer(run.config.model_copy(update={"training": training}), corpus)
+    trainer.resume(run)
+    with monkeypatch.context() as patched:
+        patched.setattr("mivae_cli.run.remove_tree", full)
+        assert not any(isinstance(record, SaveFailed) for record in trainer.fit(run))
+    names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
+    assert names == ["epoch-0001", "epoch-0002", "epoch-0003", "epoch-0004"]
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "x/" * 5000])
+def test_a_name_that_no_file_system_takes_is_no_run(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CheckpointError, match="too long"):
+        RunDirectory.open(tmp_path / name)
 
 
 def test_a_place_that_cannot_be_written_is_an_error(

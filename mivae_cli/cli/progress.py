@@ -2,13 +2,17 @@
 
 __all__ = ["minutes", "run_training", "store_evaluation"]
 
+import errno
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ..errors import ConfigError
+from ..errors import MivaeError
 from ..evaluation import evaluate
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
@@ -47,7 +51,8 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
                     config.seed,
                 )
     except Interrupted:
-        _say_how_to_go_on(trainer, run)
+        with _listened_to():
+            _say_how_to_go_on(trainer, run)
         raise
     store_evaluation(run, asdict(record))
     if as_json:
@@ -61,10 +66,8 @@ def store_evaluation(run: RunDirectory, record: dict[str, Any]) -> None:
     """Writes eval.json; where that cannot be, the figures are shown all the same."""
     try:
         run.write_evaluation(record)
-    except ConfigError as error:
+    except MivaeError as error:
         note(f"warning: eval.json is not written: {error}")
-    except OSError as error:
-        note(f"warning: eval.json cannot be written: {error.strerror}")
 
 
 def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> None:
@@ -74,7 +77,8 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
     warned, units = False, ""
     # on a pipe or in a log file, lines that overwrite themselves are noise
     live = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
-    with live:
+    live.start()
+    try:
         task = live.add_task("", total=total, completed=trainer.state.step)
         for record in trainer.fit(run, interruption):
             live.update(task, completed=record.step)
@@ -99,6 +103,22 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
                         _warn(found + COLLAPSE_ADVICE)
                     if record.stopped and record.epoch < epochs:
                         note("validation no longer improves: stopping early")
+    finally:
+        with _listened_to():
+            live.stop()
+
+
+@contextmanager
+def _listened_to() -> Iterator[None]:
+    """Lets training go on when the terminal has gone: what is said from then on is lost."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def _where(skipped: Skipped) -> str:
@@ -109,7 +129,8 @@ def _where(skipped: Skipped) -> str:
 
 
 def _waiting() -> None:
-    note("stopping after this step (once more to leave at once, without saving) ...")
+    with _listened_to():
+        note("stopping after this step (once more to leave at once, without saving) ...")
 
 
 def _leaving() -> None:

@@ -19,6 +19,7 @@ from .files import parse_json, plain_bytes, write_durably
 
 FORMAT = 1  # of the run directory and every file in it
 MOST = 16 * 2**20  # bytes: no document comes near it
+SHOWN = 40  # characters of what a stranger wrote that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
 Body = dict[str, Any]
@@ -39,25 +40,37 @@ def read_sealed(path: Path, kind: Kind) -> Body:
     """Returns the document that a file holds.
 
     Raises:
-        CheckpointError: It is missing, damaged, changed by hand, or of a newer format.
+        CheckpointError: It is missing, damaged, changed by hand, of another kind, or of a newer
+            format.
     """
     data = plain_bytes(path, MOST)
     document = parse_json(data, path)
     if not isinstance(document, dict) or "checksum" not in document:
         raise CheckpointError(f"'{path}' is damaged: it carries no checksum")
     found = document.get("format")
-    if isinstance(found, int) and found > FORMAT:
+    if type(found) is int and found > FORMAT:  # which may be sealed in another way
         raise CheckpointError(
-            f"'{path}' has format {found}, from a newer mivae ({document.get('mivae')}): this one "
-            f"({__version__}) reads formats up to {FORMAT}"
+            f"'{path}' has format {_shown(found)}, from a newer mivae "
+            f"({_shown(document.get('mivae'))}): this one ({__version__}) reads formats up to "
+            f"{FORMAT}; take that one, or a later one"
         )
     if _canonical(document) != data:
         raise CheckpointError(
             f"'{path}' is damaged: its checksum does not fit (it must not be changed by hand)"
         )
-    if document["kind"] != kind:
-        raise CheckpointError(f"'{path}' is no {kind} document, but a {document['kind']} one")
+    if type(found) is not int or found < FORMAT:  # True is an int, and equals 1
+        raise CheckpointError(f"'{path}' is damaged: no mivae writes format {_shown(found)}")
+    if document.get("kind") != kind:
+        other = _shown(document.get("kind"))
+        raise CheckpointError(f"'{path}' is no {kind} document, but of kind {other}")
     return document
+
+
+def _shown(value: object) -> str:
+    """Returns what a message repeats of a value, which may be of any kind and size."""
+    if isinstance(value, str | int | float | None):
+        return str(value)[:SHOWN]
+    return f"({type(value).__name__})"
 
 
 def _canonical(document: Body) -> bytes | None:

@@ -7,12 +7,15 @@ last. What is read must be a plain file: a link, a directory or a pipe in its pl
 __all__ = [
     "DRAFT",
     "PLAIN_NAME",
+    "discard",
     "open_plain",
     "parse_json",
     "plain_bytes",
+    "reason",
     "remove_tree",
     "sync_file",
     "sync_folder",
+    "writable",
     "write_durably",
     "write_synced",
 ]
@@ -22,27 +25,48 @@ import os
 import re
 import shutil
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 
 DRAFT = ".draft-"  # how the names of files and folders begin that are not whole yet
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Says of what cannot be written that the user may mend it.
+
+    Raises:
+        ConfigError: What is inside has raised an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"cannot write '{path}': {reason(error)}") from error
+
+
 def write_durably(path: Path, data: bytes) -> None:
     """Puts a whole file in the place of what is there; a crash leaves the one or the other."""
     draft = path.with_name(DRAFT + path.name)
-    write_synced(draft, data)
-    os.replace(draft, path)
+    discard(draft)
+    try:
+        write_synced(draft, data)
+        os.replace(draft, path)
+    except OSError:
+        with suppress(OSError):  # on a full disk, room for the next attempt
+            draft.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Writes a file and waits until the disk has it."""
-    with path.open("wb") as file:
+    """Writes a file that is not there yet, and waits until the disk has it."""
+    with path.open("xb") as file:  # never through a link that somebody has put there
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
@@ -64,11 +88,29 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Removes a folder that readers may be looking for: first its name, then what it holds."""
-    dropped = folder.with_name(f"{DRAFT}dropped-{folder.name}")
-    shutil.rmtree(dropped, ignore_errors=True)
+    """Removes a folder that readers may be looking for: first its name, then what it holds.
+
+    What cannot be deleted stays under the name of a draft.
+    """
+    number = 0
+    while os.path.lexists(dropped := folder.with_name(f"{DRAFT}dropped-{number}-{folder.name}")):
+        number += 1  # an earlier one that could not be deleted
     os.rename(folder, dropped)
-    shutil.rmtree(dropped, ignore_errors=True)
+    with suppress(OSError):
+        discard(dropped)
+
+
+def discard(path: Path) -> None:
+    """Removes whatever is there: a file, a folder with all that it holds, or a link itself."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def reason(error: Exception) -> str:
+    """Returns what the system says of an error, without the path that messages name anyway."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def open_plain(path: Path) -> BufferedReader:
@@ -86,7 +128,7 @@ def open_plain(path: Path) -> BufferedReader:
     except FileNotFoundError as error:
         raise CheckpointError(f"'{path}' is missing") from error
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"cannot read '{path}': {_reason(error)}") from error
+        raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise CheckpointError(f"'{path}' is damaged: it is no file")
@@ -109,7 +151,7 @@ def plain_bytes(path: Path, most: int) -> bytes:
                 )
             return file.read(most)
         except OSError as error:
-            raise CheckpointError(f"cannot read '{path}': {_reason(error)}") from error
+            raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
 
 
 def parse_json(data: bytes, path: Path) -> Any:  # noqa: ANN401  # whatever JSON can hold
@@ -121,13 +163,9 @@ def parse_json(data: bytes, path: Path) -> Any:  # noqa: ANN401  # whatever JSON
     try:
         return json.loads(data.decode("utf-8"), parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise CheckpointError(f"'{path}' is damaged: it is no JSON ({reason})") from error
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise CheckpointError(f"'{path}' is damaged: it is no JSON ({why})") from error
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no number")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -10,12 +10,14 @@ __all__ = ["Journal", "check_beginning"]
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import CheckpointError
-from .files import open_plain
+from .files import open_plain, reason
 from .manifest import Entry
 
 
@@ -39,20 +41,30 @@ class Journal:
         check_beginning(path, beginning)
         journal = cls(path)
         journal.size = beginning.size
-        with open_plain(path) as file:
-            journal._digest.update(file.read(beginning.size))
+        for chunk in _chunks(path, beginning.size):
+            journal._digest.update(chunk)
         return journal
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Adds a line; numbers that JSON lacks become null."""
         finite = {key: _finite(value) for key, value in record.items()}
         self._waiting += (json.dumps(finite) + "\n").encode()
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes the lines that wait, if the disk takes them."""
+        if not self._waiting:
+            return
         try:
-            with self.path.open("r+b" if self.path.exists() else "wb") as file:
+            with self.path.open("r+b" if self.path.exists() else "xb") as file:
+                if os.fstat(file.fileno()).st_size < self.size:  # somebody has emptied it
+                    self.size, self._digest = 0, hashlib.sha256()
                 file.truncate(self.size)  # what half a line a full disk has left
                 file.seek(self.size)
                 file.write(self._waiting)
         except OSError:
+            with suppress(OSError):
+                os.truncate(self.path, self.size)
             return
         self._digest.update(self._waiting)
         self.size += len(self._waiting)
@@ -68,16 +80,25 @@ def check_beginning(path: Path, beginning: Entry) -> None:
     """Holds a journal against what a checkpoint says of it.
 
     Raises:
-        CheckpointError: It is missing, or does not begin so.
+        CheckpointError: It is missing, cannot be read, or does not begin so.
     """
-    digest = hashlib.sha256()
-    with open_plain(path) as file:
-        left = beginning.size
-        while left and (chunk := file.read(min(left, 2**20))):
-            digest.update(chunk)
-            left -= len(chunk)
-    if left or digest.hexdigest() != beginning.sha256:
+    digest, size = hashlib.sha256(), 0
+    for chunk in _chunks(path, beginning.size):
+        digest.update(chunk)
+        size += len(chunk)
+    if size < beginning.size or digest.hexdigest() != beginning.sha256:
         raise CheckpointError(f"'{path}' is damaged: it does not begin as its checkpoint says")
+
+
+def _chunks(path: Path, size: int) -> Iterator[bytes]:
+    """Yields how a file begins, or all of it where it is shorter."""
+    with open_plain(path) as file:
+        try:
+            while size and (chunk := file.read(min(size, 2**20))):
+                yield chunk
+                size -= len(chunk)
+        except OSError as error:
+            raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  # any JSON

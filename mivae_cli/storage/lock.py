@@ -2,8 +2,9 @@
 
 The lock is a file that names its holder. The holder also keeps it locked in the kernel, which
 lets go when the process dies, however it dies: so a lock that was left behind is recognised.
-Not every file system carries such locks between machines. A holder on another one therefore
-counts as alive for `QUIET` seconds after anything in the folder was last written.
+Not every file system carries such locks between machines, and some know none. A holder on another
+machine, or on such a file system, therefore counts as alive for `QUIET` seconds after anything in
+the folder was last written.
 """
 
 __all__ = ["LOCK", "held_by", "locked"]
@@ -12,14 +13,15 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError
-from .files import parse_json
+from .files import parse_json, writable
 
 LOCK = "lock.json"
 MOST = 4096  # bytes that name a holder
@@ -42,18 +44,21 @@ def locked(folder: Path) -> Iterator[None]:
     """Holds a folder's lock.
 
     Raises:
-        ConfigError: Another process holds it; who, the message says.
-        OSError: The folder cannot be written.
+        ConfigError: Another process holds it, who, the message says; or the folder cannot be
+            written.
     """
     path = folder / LOCK
-    descriptor = _acquired(path)
+    with writable(path):
+        descriptor = _acquired(path)
     try:
-        me = Holder(os.getpid(), socket.gethostname())
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, _text(me), 0)
+        with suppress(OSError):  # on a full disk: the kernel's lock holds without a name in it
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, _text(_me()), 0)
         yield
     finally:
-        path.unlink(missing_ok=True)
+        if _is_at(descriptor, path):  # else it was deleted, and another's may be in its place
+            with suppress(OSError):
+                path.unlink()
         os.close(descriptor)
 
 
@@ -65,45 +70,60 @@ def held_by(folder: Path) -> str | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return str(_holder(descriptor) or "another process")
+    except OSError:  # the file system knows no such locks
+        return None
     finally:
         os.close(descriptor)
     return None
 
 
 def _acquired(path: Path) -> int:
+    """Returns a descriptor that holds the lock.
+
+    Raises:
+        ConfigError: Another process holds it, or may.
+        OSError: The file cannot be made or opened.
+    """
     while True:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(path, flags, 0o644)
         try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise ConfigError(f"'{path}' is no file: remove it")
             holder = _holder(descriptor)
+            certain = holder is None or holder.host == _me().host
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+            except BlockingIOError as error:
                 who = holder or "another process"
                 raise ConfigError(
                     f"'{path.parent}' is being written by {who}: wait for it, or choose another "
                     "place with --out"
                 ) from error
+            except OSError:  # the file system knows no such locks: only names tell
+                certain = holder is None
             if not _is_at(descriptor, path):  # its holder removed it between the two calls
                 os.close(descriptor)
                 continue
-            elsewhere = holder is not None and holder.host != socket.gethostname()
-            if elsewhere and time.time() - _last_written(path.parent) < QUIET:
+            if not certain and time.time() - _last_written(path.parent) < QUIET:
                 raise ConfigError(
                     f"'{path.parent}' was written a moment ago by {holder}, which may still be at "
                     f"it: if it is not, delete '{path}'"
                 )
-        except ConfigError:
+        except (ConfigError, OSError):
             os.close(descriptor)
             raise
         return descriptor
 
 
 def _last_written(folder: Path) -> float:
-    times = [entry.stat(follow_symlinks=False).st_mtime for entry in os.scandir(folder)]
-    return max(times, default=0.0)
+    times = [0.0]
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
+            times.append(entry.lstat().st_mtime)
+    return max(times)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
@@ -117,9 +137,17 @@ def _holder(descriptor: int) -> Holder | None:
     """Returns whom a lock file names; nobody where it is empty or damaged."""
     try:
         record = parse_json(os.pread(descriptor, MOST, 0), Path(LOCK))
-        return Holder(int(record["pid"]), str(record["host"]))
-    except (OSError, CheckpointError, LookupError, TypeError, ValueError):
+    except (OSError, CheckpointError):
         return None
+    match record:
+        case {"pid": int(pid), "host": str(host)}:
+            return Holder(pid, host)
+        case _:
+            return None
+
+
+def _me() -> Holder:
+    return Holder(os.getpid(), socket.gethostname())
 
 
 def _text(holder: Holder) -> bytes:
