@@ -68,7 +68,9 @@ OWN_FILES = (
 )
 INSIDE = {  # a run's own folders, and what lies in them
     CHECKPOINTS: NAME,
-    "data": re.compile(r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|(tokenizer|corpus)\.json"),
+    "data": re.compile(
+        r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|(tokenizer|corpus)\.json"
+    ),
 }
 
 
