@@ -1,6 +1,6 @@
 """Where tensors live, and how a CPU computes on them."""
 
-__all__ = ["reduced_precision", "resolve_device", "tune_cpu"]
+__all__ = ["check_memory", "reduced_precision", "resolve_device", "tune_cpu"]
 
 import contextlib
 import math
@@ -32,6 +32,19 @@ def resolve_device(name: str) -> torch.device:
             f"there is no device '{name}' here: use cpu, cuda, mps or auto"
         ) from error
     return device
+
+
+def check_memory(needed: int, device: torch.device) -> None:
+    """Raises ConfigError where a device has not so many bytes in all."""
+    if device.type == "cuda":
+        there = torch.cuda.get_device_properties(device).total_memory
+    else:
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > there:
+        raise ConfigError(
+            f"the model's weights, gradients and moments would take {needed / 2**30:,.1f} GiB, and "
+            f"'{device}' has {there / 2**30:,.1f}: choose smaller sizes"
+        )
 
 
 def tune_cpu() -> None:

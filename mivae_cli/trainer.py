@@ -15,7 +15,7 @@ from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
-from .devices import reduced_precision, resolve_device
+from .devices import check_memory, reduced_precision, resolve_device
 from .divergence import Skipped, divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
 from .estimators.known_posterior import aggregated_posterior
@@ -82,9 +82,12 @@ class Trainer:
     """A model, its critic and their optimizers, at some point of a run."""
 
     def __init__(self, config: RunConfig, corpus: Corpus) -> None:
-        torch.manual_seed(config.seed)
         self.config, self.corpus = config, corpus
         self.device = resolve_device(config.device)
+        with torch.device("meta"):  # which takes no memory
+            weights = build_model(config.model, corpus.tokenizer.size).parameters()
+        check_memory(sum(16 * weight.numel() for weight in weights), self.device)
+        torch.manual_seed(config.seed)
         self.precision = reduced_precision(self.device, config.training.precision)
         self.model = build_model(config.model, corpus.tokenizer.size).to(self.device)
         if self.device.type == "cpu":  # elsewhere finding the rows costs more than it saves

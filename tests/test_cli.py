@@ -378,6 +378,27 @@ def test_long_lines_line_ends_and_byte_order_marks_do_no_harm(
     assert sum(split["sentences"] for split in record["splits"].values()) == 302
 
 
+def test_sizes_that_no_memory_holds_are_refused(mivae: Mivae, inside: Path) -> None:
+    sizes = ["decoder.hidden_size", "decoder.embedding_size", "encoder.hidden_size"]
+    sets = [part for size in sizes for part in ("--set", f"model.{size}=65536")]
+    ran = mivae("train", "scenes.txt", *sets)
+    assert ran.code == 2
+    assert "GiB" in ran.err
+    assert not (inside / "runs" / "scenes-default-2").exists()
+
+
+def test_too_little_memory_is_no_traceback(
+    mivae: Mivae, inside: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starved(*_: object) -> None:
+        torch.empty(2**60)
+
+    monkeypatch.setattr("mivae_cli.evaluation.evaluate", starved)
+    ran = mivae("eval")
+    assert ran.code == 1
+    assert "not enough memory" in ran.err
+
+
 def test_debug_shows_the_traceback(mivae: Mivae, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="there is no run"):
         mivae("sample", tmp_path / "nothing", "--debug")

@@ -1,5 +1,6 @@
 """Devices: which there are, how many threads compute, and with how many digits."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 
 from mivae_cli import devices
 from mivae_cli.config import Precision
-from mivae_cli.devices import reduced_precision, resolve_device, tune_cpu
+from mivae_cli.devices import check_memory, reduced_precision, resolve_device, tune_cpu
 from mivae_cli.errors import ConfigError
 
 
@@ -67,3 +68,15 @@ def test_half_precision_is_used_on_a_cpu_only_when_asked_for() -> None:
     for precision, dtype in expected.items():
         with reduced_precision(torch.device("cpu"), precision):
             assert (factors @ factors).dtype == dtype
+
+
+def test_a_model_that_no_memory_holds_is_refused_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    check_memory(2**20, torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"1,024\.0 GiB.*choose smaller sizes"):
+        check_memory(2**40, torch.device("cpu"))
+    monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PHYS_PAGES": 10, "SC_PAGE_SIZE": 7}[name])
+    check_memory(70, torch.device("cpu"))
+    with pytest.raises(ConfigError, match=r"has 0\.0"):
+        check_memory(71, torch.device("cpu"))

@@ -71,6 +71,15 @@ def main() -> None:
         code = _complain(f"{message.rstrip('.')}; see '{path} --help'", 2)
     except (KeyboardInterrupt, Interrupted) as stop:
         code = _complain("interrupted", getattr(stop, "exit_code", 130))
+    except (MemoryError, RuntimeError) as error:
+        # torch has its own words for it, on each device others
+        lacking = isinstance(error, MemoryError) or "memory" in str(error).partition("\n")[0]
+        if debug or not lacking:
+            raise
+        code = _complain(
+            "there is not enough memory for this: choose a smaller batch or model, or fewer samples",
+            1,
+        )
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
