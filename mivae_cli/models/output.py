@@ -25,6 +25,9 @@ from .products import product
 # once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
 # Without gradients half of that, which a cache may hold.
 LOGITS = 8_000_000
+# oneDNN makes and keeps a program for every shape of a product, which costs more time than the
+# product itself and a third of a mebibyte: so tokens are multiplied by so many.
+TOGETHER = 16
 
 Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (H, V) and bias (V,)
 
@@ -121,18 +124,23 @@ class _CrossEntropy(torch.autograd.Function):
 
 def _losses(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Returns the losses, with shape (N,)."""
+    count = len(states)
+    states, targets = _filled(states), _filled(targets)
     losses = _losses_like(states)
     for rows in _chunks(states, weight, LOGITS // 2):
         logits = _logits(states[rows], weight, bias)
         log_probs = torch.log_softmax(logits, dim=-1, out=logits)
         losses[rows] = -log_probs.gather(1, targets[rows, None])[:, 0]
-    return losses
+    return losses[:count]
 
 
 def _differentiated(
     states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, grad: Tensor | None = None
 ) -> tuple[Tensor, Gradients]:
     """Returns the losses (N,) and the gradients of their sum, weighted by grad (N,)."""
+    count = len(states)
+    states, targets = _filled(states), _filled(targets)
+    grad = None if grad is None else _filled(grad)
     losses = _losses_like(states)
     of_states, of_bias = torch.empty_like(states), torch.zeros_like(bias)
     of_weight: Tensor | None = None
@@ -141,13 +149,20 @@ def _differentiated(
         residual[torch.arange(len(residual)), targets[rows]] -= 1  # p - e, in place of p
         if grad is not None:
             residual *= grad[rows, None]
+        residual[max(0, count - rows.start) :] = 0  # of rows that are no tokens
         residual = residual.to(states.dtype)
         of_states[rows] = product(residual, weight)
         part = product(states[rows].T.contiguous(), residual.T)
         of_weight = part if of_weight is None else of_weight.add_(part)
         of_bias += residual.sum(dim=0)
     assert of_weight is not None  # a sentence has one token at least: its end
-    return losses, (of_states, of_weight, of_bias)
+    return losses[:count], (of_states[:count], of_weight, of_bias)
+
+
+def _filled(rows: Tensor) -> Tensor:
+    """Returns N rows, and zeros after them up to a multiple of `TOGETHER`."""
+    missing = -len(rows) % TOGETHER
+    return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
 
 
 def _softmax(
@@ -173,7 +188,7 @@ def _losses_like(states: Tensor) -> Tensor:
 
 
 def _chunks(states: Tensor, weight: Tensor, most: int) -> list[slice]:
-    """Divides N tokens into parts of equal size, that have so many logits at most."""
+    """Divides N rows into parts of like size, that have about so many logits at most."""
     count = max(1, -(-len(states) * weight.shape[1] // most))
-    size = -(-len(states) // count)
+    size = -(-len(states) // (count * TOGETHER)) * TOGETHER
     return [slice(start, start + size) for start in range(0, len(states), size)]
