@@ -255,6 +255,12 @@ def _check_header(path: Path, expected: Mapping[str, Tensor] | None) -> None:
     """Reads names, shapes and types only; the library holds them against the file's size."""
     try:
         with safe_open(str(path), framework="pt") as file:
+            written = (file.metadata() or {}).get("mivae_format", "")
+            if written.isdecimal() and int(written) > FORMAT:
+                raise CheckpointError(
+                    f"'{path}' has format {written[:9]}, from a newer mivae: this one reads "
+                    f"formats up to {FORMAT}"
+                )
             found = {
                 name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype()))
                 for name in file.keys()  # noqa: SIM118  # no mapping, whatever it looks like

@@ -29,15 +29,7 @@ __all__ = [
 
 from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 from .names import (
     Direction,
@@ -50,22 +42,38 @@ from .names import (
 )
 from .objectives import Objective
 
+
+def _without_controls(text: str) -> str:
+    if not CONTROLS.isdisjoint(text):
+        raise ValueError("control characters have no place here")
+    return text
+
+
+# What no machine could hold is refused here, before anything is made of it.
+CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
+Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Width = Annotated[int, Field(ge=1, le=65_536)]
+MOST_TYPES = 10_000_000  # entries of a vocabulary
 
 
 class _Config(BaseModel):
     """Frozen, and strict about field names; a field's docstring is its description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class WordTokenizerConfig(_Config):
     """Words are what stands between spaces, as in the field's benchmarks."""
 
     kind: Literal["word"] = "word"
-    vocab_size: Annotated[int, Field(ge=3)] = 20_000
+    vocab_size: Annotated[int, Field(ge=3, le=MOST_TYPES)] = 20_000
     """At most so many entries, the end of a sentence and the unknown word among them."""
-    min_count: PositiveInt = 2
+    min_count: Count = 2
     """Rarer words are read as the unknown word."""
 
 
@@ -73,9 +81,9 @@ class BPETokenizerConfig(_Config):
     """Byte-level byte-pair encoding: any text is read and given back without loss."""
 
     kind: Literal["bpe"] = "bpe"
-    vocab_size: Annotated[int, Field(ge=258)] = 8_000
+    vocab_size: Annotated[int, Field(ge=258, le=MOST_TYPES)] = 8_000
     """At most so many entries; 256 bytes and two symbols are always there."""
-    min_count: PositiveInt = 2
+    min_count: Count = 2
     """A pair seen less often is not merged."""
 
 
@@ -85,23 +93,23 @@ Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discrimina
 class DataConfig(_Config):
     """Where the sentences are and how they become tokens."""
 
-    train: str = ""
+    train: Text = ""
     """A text file, a folder with train, valid and test files, or - for standard input."""
-    valid: str = ""
+    valid: Text = ""
     """Held-out sentences to choose the checkpoint on; empty: split off from train."""
-    test: str = ""
+    test: Text = ""
     """Held-out sentences to report on; empty: split off from train."""
     valid_share: Probability = 0.05
     """The share that is split off for validation, by a hash of the sentence."""
     test_share: Probability = 0.05
     """The share that is split off for the test, by a hash of the sentence."""
-    field: str = "text"
+    field: Text = "text"
     """The field that holds the text in .jsonl files."""
-    column: str = "text"
+    column: Text = "text"
     """The column that holds the text in .csv and .tsv files."""
     tokenizer: Tokenizer = BPETokenizerConfig()
     """How a sentence becomes tokens: word or bpe."""
-    max_tokens: PositiveInt = 100
+    max_tokens: Count = 100
     """The longest sentence, in tokens, the end symbol not counted."""
     too_long: Literal["truncate", "skip"] = "truncate"
     """What becomes of longer sentences."""
@@ -111,9 +119,9 @@ class LSTMEncoderConfig(_Config):
     """An LSTM whose pooled states are the sentence's features."""
 
     kind: Literal["lstm"] = "lstm"
-    embedding_size: PositiveInt = 256
+    embedding_size: Width = 256
     """Width of the word vectors."""
-    hidden_size: PositiveInt = 256
+    hidden_size: Width = 256
     """Width of the states, each way."""
     bidirectional: bool = False
     """Whether a second LSTM reads the sentence backwards."""
@@ -127,9 +135,9 @@ class LSTMDecoderConfig(_Config):
     """An LSTM that sees z in its initial state and at every step."""
 
     kind: Literal["lstm"] = "lstm"
-    embedding_size: PositiveInt = 256
+    embedding_size: Width = 256
     """Width of the word vectors."""
-    hidden_size: PositiveInt = 256
+    hidden_size: Width = 256
     """Width of the states."""
     dropout: Probability = 0.5
     """Dropout on the word vectors and on the states before the output layer."""
@@ -148,7 +156,7 @@ class LSTMDecoderConfig(_Config):
 class ModelConfig(_Config):
     """The network."""
 
-    latent_size: NonNegativeInt = 32
+    latent_size: Annotated[int, Field(ge=0, le=65_536)] = 32
     """Units of z; 0 leaves the encoder out: a plain language model."""
     encoder: LSTMEncoderConfig = LSTMEncoderConfig()
     """From a sentence to its features."""
@@ -162,9 +170,9 @@ class SeparableCriticConfig(_Config):
     """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
 
     kind: Literal["separable"] = "separable"
-    hidden_size: PositiveInt = 128
+    hidden_size: Width = 128
     """Width of the two networks' hidden layers."""
-    score_size: PositiveInt = 64
+    score_size: Width = 64
     """Width m of the vectors that are multiplied."""
 
 
@@ -172,7 +180,7 @@ class ConcatenatedCriticConfig(_Config):
     """One network reads x's features and z side by side: a pass for every pair."""
 
     kind: Literal["concatenated"] = "concatenated"
-    hidden_size: PositiveInt = 256
+    hidden_size: Width = 256
     """Width of the two hidden layers."""
 
 
@@ -184,11 +192,11 @@ class CriticConfig(_Config):
 
     network: Critic = SeparableCriticConfig()
     """The shape of the critic: separable or concatenated."""
-    steps: PositiveInt = 1
+    steps: Count = 1
     """Critic steps before each step of the model (K)."""
     learning_rate: PositiveFloat = 1e-3
     """Adam's step size for the critic."""
-    queue_size: NonNegativeInt = 1024
+    queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
     """Sentences of earlier batches that the product of the marginals is drawn from."""
     xi_decay: Probability = 0.9
     """How much of the moving average of the partition function survives a batch."""
@@ -220,9 +228,9 @@ class TrainingConfig(_Config):
 
     optimizer: Optimizer = AdamConfig()
     """How the model's weights are moved: adam or sgd."""
-    epochs: PositiveInt = 25
+    epochs: Count = 25
     """At most so many passes over the corpus."""
-    batch_size: Annotated[int, Field(ge=2)] = 64
+    batch_size: Annotated[int, Field(ge=2, le=65_536)] = 64
     """Sentences a step."""
     precision: Precision = "auto"
     """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
@@ -230,28 +238,28 @@ class TrainingConfig(_Config):
     """Gradients are clipped to this Euclidean norm."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Factor on the learning rate when validation no longer improves."""
-    patience: PositiveInt = 2
+    patience: Count = 2
     """Validations without improvement before a decay."""
-    max_decays: NonNegativeInt = 3
+    max_decays: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """The decay after so many ends the training."""
-    log_every: PositiveInt = 20
+    log_every: Count = 20
     """Steps between two records of progress."""
     save_minutes: PositiveFloat = 10.0
     """Minutes between two saves in the middle of an epoch."""
-    keep: NonNegativeInt = 1
+    keep: Annotated[int, Field(ge=0, le=1_000_000)] = 1
     """Checkpoints that are kept beside the best and the last."""
-    max_bad_batches: PositiveInt = 5
+    max_bad_batches: Count = 5
     """So many batches in a row without finite numbers end the training."""
 
 
 class RunConfig(_Config):
     """Everything that, with the code's version, determines a run."""
 
-    name: str = "default"
+    name: Name = "default"
     """Part of the run directory's name; at first the presets that it was made from."""
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seeds every random draw."""
-    device: str = "auto"
+    device: Text = "auto"
     """auto, cpu, cuda, cuda:1, mps; auto takes a CUDA device where there is one."""
     data: DataConfig = DataConfig()
     """The corpus."""

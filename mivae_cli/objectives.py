@@ -27,9 +27,9 @@ __all__ = ["Objective", "Terms"]
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat
+from pydantic import BaseModel, ConfigDict
 
-from .schedules import Constant, Linear, Schedule
+from .schedules import Constant, Factor, Linear, Schedule
 
 if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
     from torch import Tensor
@@ -46,13 +46,15 @@ class Terms(NamedTuple):
 class Objective(BaseModel):
     r"""Minimises :math:`D + \beta R - \lambda I_\xi`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
-    beta: NonNegativeFloat = 1.0
+    beta: Factor = 1.0
     """Weight of the rate."""
     beta_schedule: Schedule = Linear(start=0.1, over=5.0)
     """Factor on beta by epoch; near zero at first is an autoencoder warm-up."""
-    mi_weight: NonNegativeFloat = 1.0
+    mi_weight: Factor = 1.0
     """Weight (lambda) of the mutual-information bound; zero trains no critic."""
     mi_schedule: Schedule = Constant()
     """Factor on mi_weight by epoch."""

@@ -2,7 +2,7 @@
 
 Later sources win: the defaults, then presets in the order they are named, then the file, then
 options of the command line, then `--set`. A key that does not exist is an error that names the
-nearest one.
+nearest one. Whatever a source holds, an error is a short line.
 """
 
 __all__ = [
@@ -23,13 +23,21 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from .config import RunConfig
 from .errors import ConfigError
 
+if TYPE_CHECKING:  # pydantic's core has no promise of staying where it is
+    from pydantic_core import ErrorDetails
+
+MOST_FILE = 2**20  # bytes of a TOML file
+MOST_DOTS = 50  # of a line of it: tomllib takes the square of a key's parts in time and room
+DEEPEST = 10  # parts of a key; the longest that exists has four
+SHOWN = 80  # characters of what was given that a message shows
+LISTED = 20  # mistakes that a message names before it counts the rest
 Table = dict[str, Any]
 CHANGEABLE = {
     "name",
@@ -48,7 +56,6 @@ CHANGEABLE = {
     "training.patience",
     "training.save_minutes",
 }
-T = TypeVar("T")
 
 
 def read_config(
@@ -81,10 +88,10 @@ def read_config(
         if value is not None:
             table = _merged(table, _nested(key, value))
     for text in overrides:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise ConfigError(f"--set {text}: write it as section.key=value")
-        table = _merged(table, _nested(key.strip(), _toml_value(value.strip())))
+        key, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not all(key.split(".")) or "\n" in value or "\r" in value:
+            raise ConfigError(f"--set {_cut(text)}: write it as section.key=value, on one line")
+        table = _merged(table, _nested(key, _toml_value(value)))
     try:
         return RunConfig.model_validate(table)
     except ValidationError as error:
@@ -106,7 +113,7 @@ def preset_text(name: str) -> str:
     """
     if name not in preset_names():
         raise ConfigError(
-            f"there is no preset '{name}'{_suggestion(name, preset_names())}; "
+            f"there is no preset '{_cut(name)}'{_suggestion(name, preset_names())}; "
             "'mivae presets' lists them"
         )
     file = resources.files(__package__) / "presets" / f"{name}.toml"
@@ -120,30 +127,10 @@ def describe_preset(name: str) -> str:
 
 def explain(error: ValidationError) -> str:
     """Returns a validation error as lines that name the key and what to write instead."""
-    lines = []
-    for detail in error.errors():
-        if not detail["loc"]:  # not one value, but the whole, is no configuration
-            lines.append(detail["msg"])
-            continue
-        # a union's tag stands in the location, but not in the file
-        location = [str(part) for part in detail["loc"]]
-        keys = known_keys()
-        named = ".".join(location)
-        if named not in keys:
-            # the last part is always a key, even one that is spelt like a tag
-            shorter = [part for part in location[:-1] if not _is_tag(part)]
-            named = ".".join(shorter + location[-1:])
-        if detail["type"] == "extra_forbidden" and named in keys:
-            lines.append(f"'{named}' does not go with the kind that is chosen there")
-        elif detail["type"] == "extra_forbidden":
-            lines.append(f"there is no setting '{named}'{_suggestion(named, list(keys))}")
-        elif detail["type"] == "union_tag_invalid":
-            kinds = detail["ctx"]["expected_tags"].replace("'", "")
-            lines.append(
-                f"'{named}.kind' cannot be '{detail['ctx']['tag']}': it is one of {kinds}"
-            )
-        else:
-            lines.append(f"'{named}' cannot be {detail['input']!r}: {detail['msg']}")
+    details = error.errors(include_url=False)
+    lines = [_explained(detail) for detail in details[:LISTED]]
+    if len(details) > LISTED:
+        lines.append(f"and {len(details) - LISTED:,} mistakes more")
     return "; ".join(lines)
 
 
@@ -176,8 +163,8 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
     ]
     if fixed:
         raise ConfigError(
-            f"the run was begun with other settings ({'; '.join(fixed)}): these cannot change; "
-            "resume it without, or begin another run"
+            f"it was begun with other settings ({'; '.join(fixed)}), which cannot change; resume it "
+            "without, or begin another run"
         )
     if (before.objective.mi_weight > 0) != (after.objective.mi_weight > 0):
         raise ConfigError(
@@ -191,6 +178,40 @@ def template(config: RunConfig) -> str:
     lines = ["# Every setting of a mivae run. Leave out what you do not change."]
     _write_table(config, "", lines)
     return "\n".join(lines) + "\n"
+
+
+def _explained(detail: "ErrorDetails") -> str:
+    """Returns one mistake in one line."""
+    if not detail["loc"]:  # not one value, but the whole, is no configuration
+        return _cut(detail["msg"], 200)
+    # a union's tag stands in the location, but not in the file
+    location = [str(part) for part in detail["loc"]]
+    keys = known_keys()
+    named = ".".join(location)
+    if named not in keys:
+        # the last part is always a key, even one that is spelt like a tag
+        shorter = [part for part in location[:-1] if not _is_tag(part)]
+        named = ".".join(shorter + location[-1:])
+    if detail["type"] == "extra_forbidden" and named in keys:
+        return f"'{named}' does not go with the kind that is chosen there"
+    if detail["type"] == "extra_forbidden":
+        return f"there is no setting '{_cut(named)}'{_suggestion(named, list(keys))}"
+    if detail["type"] == "union_tag_invalid":
+        kinds = detail["ctx"]["expected_tags"].replace("'", "")
+        tag = _cut(detail["ctx"]["tag"])
+        return f"'{named}.kind' cannot be '{tag}': it is one of {kinds}"
+    message = detail["msg"].removeprefix("Value error, ")  # what a validator of ours said
+    try:
+        given = repr(detail["input"])
+    except (ValueError, RecursionError):  # thousands of digits, or of brackets
+        given = f"this {type(detail['input']).__name__}"
+    return f"'{named}' cannot be {_cut(given)}: {_cut(message, 200)}"
+
+
+def _cut(text: str, length: int = SHOWN) -> str:
+    """Returns the beginning of a text, in one line."""
+    line = " ".join(text[: length + 1].split())
+    return line if len(text) <= length else f"{line[:length]}..."
 
 
 def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
@@ -266,7 +287,10 @@ def _flattened(table: Table, prefix: str = "") -> Table:
 
 
 def _nested(key: str, value: object) -> Table:
-    for part in reversed(key.split(".")):
+    parts = key.split(".")
+    if len(parts) > DEEPEST:
+        raise ConfigError(f"there is no setting '{_cut(key)}'")
+    for part in reversed(parts):
         value = {part: value}
     assert isinstance(value, dict)
     return value
@@ -274,16 +298,42 @@ def _nested(key: str, value: object) -> Table:
 
 def _toml_value(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return _parsed(f"value = {text}")["value"]
+    except (ValueError, RecursionError):  # too long a number is a bare ValueError
         return text  # a bare word is a string
+
+
+def _parsed(text: str) -> Table:
+    table = tomllib.loads(text)
+    if _has_long_integer(table):  # which Python may refuse to print; TOML promises 64 bits
+        raise ValueError("an integer has more than 64 bits")
+    return table
+
+
+def _has_long_integer(value: object) -> bool:
+    match value:
+        case int():
+            return value.bit_length() > 64
+        case dict():
+            return any(map(_has_long_integer, value.values()))
+        case list():
+            return any(map(_has_long_integer, value))
+    return False
 
 
 def _read_toml(path: Path) -> Table:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"cannot read '{path}': {error}") from error
+        with path.open("rb") as file:
+            content = file.read(MOST_FILE + 1)
+        if len(content) > MOST_FILE:
+            raise ValueError(f"a configuration has {MOST_FILE:,} bytes at most")
+        text = content.decode("utf-8")
+        for number, line in enumerate(text.split("\n"), start=1):
+            if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
+                raise ValueError(f"line {number} has more than {MOST_DOTS} dots")
+        return _parsed(text)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read '{path}': {_cut(str(error), 200)}") from error
 
 
 def _without_description(table: Table) -> Table:

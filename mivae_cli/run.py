@@ -68,7 +68,9 @@ OWN_FILES = (
 )
 INSIDE = {  # a run's own folders, and what lies in them
     CHECKPOINTS: NAME,
-    "data": re.compile(r"(train|valid|test)\.(tokens|offsets\.npy)|(tokenizer|corpus)\.json"),
+    "data": re.compile(
+        r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|(tokenizer|corpus)\.json"
+    ),
 }
 
 
@@ -425,14 +427,7 @@ class RunDirectory:
         """Removes checkpoints but the latest, the best, and so many others, the newest ones."""
         complete = [found.name for found in self.checkpoints([])]
         others = [name for name in complete if name not in (latest.name, latest.best)]
-        kept = (
-            {latest.name, latest.best, *others[len(others) - keep :]}
-            if keep
-            else {
-                latest.name,
-                latest.best,
-            }
-        )
+        kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
         for folder in self.checkpoint_folders():
             if folder.name not in kept:
                 with suppress(OSError):  # the new one is whole all the same; next time again

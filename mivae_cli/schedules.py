@@ -9,20 +9,26 @@ __all__ = ["Constant", "Cyclical", "Linear", "Schedule"]
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field
+
+Factor = Annotated[float, Field(ge=0, le=1e6)]
+Epochs = Annotated[float, Field(ge=0, le=1e6)]
+Duration = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class _Schedule(BaseModel):
     """Frozen, and strict about field names; a field's docstring is its description."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Constant(_Schedule):
     r"""The same at all times: :math:`s(t) = c`."""
 
     kind: Literal["constant"] = "constant"
-    value: NonNegativeFloat = 1.0
+    value: Factor = 1.0
     """The factor."""
 
     @property
@@ -43,13 +49,13 @@ class Linear(_Schedule):
     """
 
     kind: Literal["linear"] = "linear"
-    start: NonNegativeFloat = 0.0
+    start: Factor = 0.0
     """The factor before the ramp."""
-    end: NonNegativeFloat = 1.0
+    end: Factor = 1.0
     """The factor after the ramp."""
-    delay: NonNegativeFloat = 0.0
+    delay: Epochs = 0.0
     """Epochs before the ramp begins."""
-    over: PositiveFloat = 10.0
+    over: Duration = 10.0
     """Epochs that the ramp takes."""
 
     @property
@@ -71,9 +77,9 @@ class Cyclical(_Schedule):
     """
 
     kind: Literal["cyclical"] = "cyclical"
-    cycles: PositiveInt = 4
+    cycles: Annotated[int, Field(ge=1, le=1_000_000)] = 4
     """How many ramps."""
-    period: PositiveFloat = 5.0
+    period: Duration = 5.0
     """Epochs from one ramp's beginning to the next one's."""
     rise: Annotated[float, Field(gt=0, le=1)] = 0.5
     """The share of a period that the ramp takes."""

@@ -4,6 +4,7 @@ import contextlib
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,11 +21,12 @@ from safetensors.torch import load_file, save_file
 from small import write_scenes
 
 from mivae_cli.cli import app
+from mivae_cli.cli.console import plain
 from mivae_cli.run import RunDirectory
 
 COMMANDS = [
-    "train", "eval", "estimate-mi", "sample", "interpolate", "reconstruct", "encode", "presets",
-    "config init", "config show", "config validate",
+    "train", "eval", "estimate-mi", "sample", "interpolate", "reconstruct", "encode", "verify",
+    "presets", "config init", "config show", "config validate",
 ]  # fmt: skip
 TINY = [
     "--set", "model.encoder.hidden_size=24", "--set", "model.decoder.hidden_size=24",
@@ -384,6 +386,35 @@ def test_debug_shows_the_traceback(mivae: Mivae, tmp_path: Path) -> None:
 def test_brackets_in_names_are_shown_as_they_are(mivae: Mivae, tmp_path: Path) -> None:
     ran = mivae("sample", tmp_path / "[bold]run[/]")
     assert "[bold]run[/]" in ran.err
+
+
+@pytest.mark.parametrize("odd", ["[bold]x[/]", "\x1b]0;owned\x07", "[/]", ":bomb:", "\u202ea\x9b"])
+def test_names_and_sentences_are_shown_as_they_are_and_steer_nothing(
+    odd: str, mivae: Mivae, inside: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(inside / "runs/scenes-default-1", tmp_path / odd)
+    (tmp_path / "odd.txt").write_text(f"the {odd} dog\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for arguments in (
+        ["eval", odd, "--iw-samples", "1"],
+        ["reconstruct", odd, "--data", "odd.txt"],
+        ["interpolate", odd, f"the {odd} dog", "a man", "--steps", "2"],
+        ["train", "--resume", "--out", odd, "--seed", "5"],
+        ["sample", f"{odd}/nothing"],
+        ["verify", odd],
+        ["eval", odd, "--data", f"{odd}.txt"],
+        ["config", "validate", f"{odd}.toml"],
+        ["config", "show", "--set", f"{odd}=1"],
+        ["train", "odd.txt", "--preset", odd],
+    ):
+        ran = mivae(*arguments)
+        shown = ran.out + ran.err
+        assert plain(odd) in shown, arguments
+        assert plain(shown) == shown
+        assert "Traceback" not in shown
+    found = mivae("reconstruct", odd, "--data", "odd.txt", "--json").out
+    assert json.loads(found)["text"] == f"the {odd} dog"
+    assert plain(found) == found
 
 
 @pytest.mark.parametrize("command", COMMANDS)

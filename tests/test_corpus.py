@@ -17,7 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.config import DataConfig
-from mivae_cli.data.corpus import locate_splits, read_sentences, shares, split_of, spooled_stdin
+from mivae_cli.data.corpus import (
+    locate_splits,
+    numbered_sentences,
+    read_sentences,
+    shares,
+    split_of,
+    spooled_stdin,
+)
 from mivae_cli.errors import DataError
 
 CONFIG = DataConfig()
@@ -89,6 +96,29 @@ def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
     assert read(tmp_path / "a.txt", b"\n  \none\n\t\r\n\n two \n") == ["one", "two"]
 
 
+class TestNumbers:
+    def numbered(self, path: Path, content: str) -> list[tuple[int, str]]:
+        path.write_text(content, encoding="utf-8", newline="")
+        return list(numbered_sentences(path, CONFIG))
+
+    @given(st.lists(st.sampled_from(["", " ", "one", " two ", "a\u2028b", "c\rd"])))
+    def test_a_sentence_has_the_number_of_its_line(self, folder: Path, chosen: list[str]) -> None:
+        found = self.numbered(folder / "numbered.txt", "\n".join(chosen))
+        assert found == [
+            (number, line.strip()) for number, line in enumerate(chosen, start=1) if line.strip()
+        ]
+
+    def test_blank_lines_between_records_count(self, tmp_path: Path) -> None:
+        found = self.numbered(tmp_path / "a.jsonl", '\n{"text": "one\\ntwo"}\n\n"three"\n""\n')
+        assert found == [(2, "one two"), (4, "three")]
+
+    @pytest.mark.parametrize("end", ["\n", "\r\n"])
+    def test_a_row_has_the_number_of_its_last_line(self, end: str, tmp_path: Path) -> None:
+        lines = ["", "id,text", "1,one", "", '2,"two', 'too"', '"3', '",three', "4,", "5,five"]
+        found = self.numbered(tmp_path / "a.csv", end.join(lines))
+        assert found == [(3, "one"), (6, "two too"), (8, "three"), (10, "five")]
+
+
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\r\n"])
 def test_a_file_of_nothing_holds_no_sentences(content: bytes, tmp_path: Path) -> None:
     assert read(tmp_path / "a.txt", content) == []
@@ -133,6 +163,12 @@ class TestJSONLines:
     def test_a_missing_field_lists_those_that_are_there(self, line: bytes, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"line 2.*'text'.*'body'.*--field"):
             read(tmp_path / "a.jsonl", b'{"text": "good"}\n' + line)
+
+    def test_of_many_fields_some_are_listed(self, tmp_path: Path) -> None:
+        line = json.dumps({"x" * 10_000: 1} | {str(number): 1 for number in range(1000)})
+        with pytest.raises(DataError, match="and 989 more") as caught:
+            read(tmp_path / "a.jsonl", line.encode())
+        assert len(str(caught.value)) < 1000
 
     @pytest.mark.parametrize("line", [b"3", b"null", b"[1, 2]", b"true"])
     def test_what_is_neither_record_nor_string_has_no_fields(
@@ -260,6 +296,13 @@ class TestFolders:
         (tmp_path / "train.txt").touch()
         names = {"train": str(tmp_path / "train.txt"), split: str(tmp_path / "absent.txt")}
         with pytest.raises(DataError, match="absent"):
+            locate_splits(DataConfig.model_validate(names))
+
+    @pytest.mark.parametrize("split", ["train", "valid", "test"])
+    def test_a_name_that_no_file_can_have_is_an_error(self, split: str, tmp_path: Path) -> None:
+        (tmp_path / "train.txt").touch()
+        names = {"train": str(tmp_path / "train.txt"), split: "x" * 4000}
+        with pytest.raises(DataError, match="File name too long"):
             locate_splits(DataConfig.model_validate(names))
 
 

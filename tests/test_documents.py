@@ -205,3 +205,21 @@ def test_a_file_beyond_the_bound_is_refused_without_being_read(
 def test_a_file_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"x\.json' is missing"):
         read_sealed(tmp_path / "x.json", "config")
+
+
+def test_a_document_of_an_older_format_is_brought_up_step_by_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents.write_sealed(tmp_path / "x.json", "config", {"old": 1})
+    documents.write_sealed(tmp_path / "y.json", "state", {"old": 1})
+    monkeypatch.setattr(documents, "FORMAT", 4)
+    upgrades = {
+        ("config", 1): lambda body: {**body, "new": body["old"] + 1},
+        ("config", 3): lambda body: {**body, "newest": body["new"] + 1},
+    }
+    monkeypatch.setattr(documents, "UPGRADES", upgrades)
+    found = documents.read_sealed(tmp_path / "x.json", "config")
+    assert (found["old"], found["new"], found["newest"]) == (1, 2, 3)
+    assert "new" not in documents.read_sealed(tmp_path / "y.json", "state")  # of another kind
+    documents.write_sealed(tmp_path / "x.json", "config", {"old": 5})
+    assert "new" not in documents.read_sealed(tmp_path / "x.json", "config")  # of this format

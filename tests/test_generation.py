@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -516,3 +517,9 @@ class TestVectors:
     def test_a_place_that_cannot_be_written_is_an_error(self, suffix: str, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="cannot write"):
             write_vectors(tmp_path / "absent" / f"v{suffix}", self.posterior)
+
+    @pytest.mark.parametrize("suffix", generation.VECTOR_FORMATS)
+    def test_a_name_may_hold_stray_bytes(self, suffix: str, tmp_path: Path) -> None:
+        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + suffix.encode()))
+        write_vectors(path, self.posterior)
+        assert path.stat().st_size > self.posterior.mean.nbytes

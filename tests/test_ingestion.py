@@ -11,8 +11,16 @@ from hypothesis import strategies as st
 from mivae_cli.config import DataConfig
 from mivae_cli.data import ingestion
 from mivae_cli.data.corpus import Split, split_of
-from mivae_cli.data.ingestion import SplitSummary, assigned, chunks, fitted, split_writer
+from mivae_cli.data.ingestion import (
+    SplitSummary,
+    assigned,
+    chunks,
+    fitted,
+    mapped_split,
+    split_writer,
+)
 from mivae_cli.data.tokenizer import UNKNOWN
+from mivae_cli.errors import DataError
 
 sentences_of_ids = st.lists(st.lists(st.integers(1, 9), max_size=8), max_size=20)
 
@@ -33,12 +41,21 @@ def test_chunks_hold_every_sentence_in_order_and_end_once_they_are_full(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingestion, "CHUNK", size)
-        found = list(chunks(sentences))
-    assert [sentence for chunk in found for sentence in chunk] == sentences
+        found = list(chunks(enumerate(sentences, start=3)))
+    assert [sentence for chunk in found for sentence in chunk.sentences] == sentences
+    lines = [line for chunk in found for line in chunk.lines.tolist()]
+    assert lines == list(range(3, 3 + len(sentences)))
     for chunk in found:
-        assert sum(map(len, chunk[:-1])) <= size
+        assert sum(map(len, chunk.sentences[:-1])) <= size
     for chunk in found[:-1]:
-        assert sum(map(len, chunk)) > size
+        assert sum(map(len, chunk.sentences)) > size
+
+
+def test_lines_are_numbered_as_far_as_four_bytes_go() -> None:
+    [chunk] = chunks([(2**32 - 1, "the last")])
+    assert chunk.lines.tolist() == [2**32 - 1]
+    with pytest.raises(DataError, match="4,294,967,295 lines"):
+        list(chunks([(2**32, "one more")]))
 
 
 def test_each_sentence_goes_where_its_hash_says(tmp_path: Path) -> None:
@@ -46,11 +63,16 @@ def test_each_sentence_goes_where_its_hash_says(tmp_path: Path) -> None:
     texts = [f"sentence {number}" for number in range(500)]
     path.write_text("\n".join(texts), encoding="utf-8")
     config = DataConfig(valid_share=shares[0], test_share=shares[1])
-    found: dict[Split, list[str]] = {"train": [], "valid": [], "test": []}
+    found: dict[Split, list[tuple[int, str]]] = {"train": [], "valid": [], "test": []}
     for split, chunk in assigned({"train": path}, config, ["train", "valid"]):
-        found[split] += chunk
+        found[split] += zip(chunk.lines.tolist(), chunk.sentences, strict=True)
     assert found == {
-        split: [text for text in texts if split_of(text, *shares) == split] for split in found
+        split: [
+            (line, text)
+            for line, text in enumerate(texts, start=1)
+            if split_of(text, *shares) == split
+        ]
+        for split in found
     }
 
 
@@ -60,9 +82,12 @@ def test_long_sentences_are_cut_or_left_out(
 ) -> None:
     config = DataConfig(max_tokens=most, too_long="skip" if skip else "truncate")
     summary = SplitSummary()
-    ids, lengths = fitted(*flat(sentences), config, summary)
-    expected = [ids[:most] for ids in sentences if len(ids) <= most or not skip]
+    numbers = np.arange(len(sentences), dtype=np.uint32)
+    ids, lengths, lines = fitted(*flat(sentences), numbers, config, summary)
+    kept = [place for place, ids in enumerate(sentences) if len(ids) <= most or not skip]
+    expected = [sentences[place][:most] for place in kept]
     assert [part.tolist() for part in np.split(ids, np.cumsum(lengths))[:-1]] == expected
+    assert lines.tolist() == kept
     too_long = sum(len(ids) > most for ids in sentences)
     assert summary == SplitSummary(
         sentences=len(expected),
@@ -73,26 +98,32 @@ def test_long_sentences_are_cut_or_left_out(
     )
 
 
-@given(st.lists(sentences_of_ids, max_size=4))
+@given(st.lists(sentences_of_ids, max_size=4), st.sampled_from(["<u2", "<u4"]))
 def test_what_is_written_in_parts_reads_as_a_whole(
-    folder: Path, parts: list[list[list[int]]]
+    folder: Path, parts: list[list[list[int]]], width: str
 ) -> None:
-    with split_writer(folder, "train", np.dtype("<u2")) as write:
+    numbers = np.arange(2**32 - 1, 2**32 - 101, -1).astype(np.uint32)
+    written = 0
+    with split_writer(folder, "train", np.dtype(width)) as write:
         for part in parts:
-            write(*flat(part))
+            write(*flat(part), numbers[written : written + len(part)])
+            written += len(part)
     tokens, lengths = flat([ids for part in parts for ids in part])
+    found = mapped_split(folder.joinpath, "train", width, 2**32) if len(tokens) else None
     offsets = np.load(folder / "train.offsets.npy", mmap_mode="r")
     assert offsets.dtype == np.int64
     np.testing.assert_array_equal(offsets, np.concatenate([[0], np.cumsum(lengths)]))
-    found = np.fromfile(folder / "train.tokens", "<u2")
-    np.testing.assert_array_equal(found, tokens)
+    np.testing.assert_array_equal(np.load(folder / "train.lines.npy"), numbers[:written])
+    np.testing.assert_array_equal(np.fromfile(folder / "train.tokens", width), tokens)
+    if found is not None:  # nothing cannot be mapped
+        for one, other in zip(found, (tokens, offsets, numbers[:written]), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 def test_the_header_of_an_array_takes_the_same_room_whatever_it_counts() -> None:
     room = set()
-    for count in (1, 10**6, 10**15):
+    for count in (0, 1, 10**6, 10**15):
         buffer = io.BytesIO()
-        header = {"descr": "<i8", "fortran_order": False, "shape": (count,)}
-        np.lib.format.write_array_header_1_0(buffer, header)
+        ingestion._write_header(buffer, "<i8", count)
         room.add(buffer.tell())
     assert len(room) == 1

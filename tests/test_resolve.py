@@ -18,6 +18,7 @@ from mivae_cli.config import (
 )
 from mivae_cli.errors import ConfigError
 from mivae_cli.resolve import (
+    MOST_FILE,
     describe_preset,
     known_keys,
     preset_names,
@@ -216,6 +217,155 @@ class TestMistakes:
             read_config(file=tmp_path / "absent.toml")
 
 
+BOUNDS: list[tuple[str, float, float]] = [
+    # key, the least and the most that is taken
+    ("seed", 0, 2**63 - 1),
+    ("data.max_tokens", 1, 1_000_000),
+    ("data.tokenizer.vocab_size", 258, 10_000_000),
+    ("data.tokenizer.min_count", 1, 1_000_000),
+    ("model.latent_size", 0, 65_536),
+    ("model.encoder.embedding_size", 1, 65_536),
+    ("model.encoder.hidden_size", 1, 65_536),
+    ("model.decoder.embedding_size", 1, 65_536),
+    ("model.decoder.hidden_size", 1, 65_536),
+    ("critic.network.hidden_size", 1, 65_536),
+    ("critic.network.score_size", 1, 65_536),
+    ("critic.steps", 1, 1_000_000),
+    ("critic.queue_size", 0, 1_000_000),
+    ("training.epochs", 1, 1_000_000),
+    ("training.batch_size", 2, 65_536),
+    ("training.patience", 1, 1_000_000),
+    ("training.max_decays", 0, 1_000_000),
+    ("training.log_every", 1, 1_000_000),
+    ("objective.beta", 0, 1_000_000),
+    ("objective.mi_weight", 0, 1_000_000),
+    ("objective.beta_schedule.start", 0, 1_000_000),
+    ("objective.beta_schedule.end", 0, 1_000_000),
+    ("objective.beta_schedule.delay", 0, 1_000_000),
+    ("objective.mi_schedule.value", 0, 1_000_000),
+]
+
+
+class TestBounds:
+    @pytest.mark.parametrize(("key", "least", "most"), BOUNDS, ids=[row[0] for row in BOUNDS])
+    def test_sizes_that_no_machine_could_hold_are_refused(
+        self, key: str, least: float, most: float
+    ) -> None:
+        for value in (least, most):
+            config = read_config(overrides=[f"{key}={value}"])
+            assert dict(leaves(config.model_dump()))[key] == value
+        for wrong in (least - 1, most + 1, 10**400, -(10**400), "0x" + "f" * 5000):
+            with pytest.raises(ConfigError, match=f"'{key}' cannot be"):
+                read_config(overrides=[f"{key}={wrong}"])
+
+    def test_no_number_is_without_a_bound(self) -> None:
+        for key, value in leaves(RunConfig().model_dump()):
+            if isinstance(value, bool | str):
+                continue
+            given = (10**400, "inf", "-inf", "nan", "1e400") if type(value) is int else (
+                "inf", "-inf", "nan", "1e400", "-1"
+            )  # fmt: skip
+            for wrong in given:
+                with pytest.raises(ConfigError, match=f"'{key}' cannot be"):
+                    read_config(overrides=[f"{key}={wrong}"])
+
+    @pytest.mark.parametrize(
+        "key",
+        ["cyclical.cycles", "cyclical.period", "linear.over", "linear.delay", "constant.value"],
+    )
+    @pytest.mark.parametrize("value", ["1e7", "inf", "nan", "-1"])
+    def test_schedules_are_bounded(self, key: str, value: str) -> None:
+        kind, _, field = key.partition(".")
+        table = f"{{kind='{kind}', {field}={value}}}"
+        with pytest.raises(ConfigError, match=f"beta_schedule.{field}' cannot be"):
+            read_config(overrides=[f"objective.beta_schedule={table}"])
+
+    @pytest.mark.parametrize(
+        "key",
+        ["name", "device", "data.train", "data.valid", "data.test", "data.field", "data.column"],
+    )
+    @pytest.mark.parametrize("text", ["\0", "a\n", "\x1b]0;owned\x07", "\x7f", "\x9b", "x" * 5000])
+    def test_strings_hold_no_controls_and_end(self, key: str, text: str) -> None:
+        with pytest.raises(ConfigError, match=f"'{key}' cannot be") as caught:
+            read_config(options={key: text})
+        assert len(str(caught.value)) < 200
+        assert str(caught.value).isprintable()
+
+    @pytest.mark.parametrize("text", ["Ünï 猫 👩‍👧.txt", "a\u200cb", "[/]", "x" * 4096])
+    def test_any_other_string_is_taken(self, text: str) -> None:
+        assert read_config(options={"data.train": text}).data.train == text
+
+
+class TestOddSources:
+    """Whatever a file or an override holds, what follows is one short line."""
+
+    @pytest.mark.parametrize(
+        "text",
+        ["=1", " = ", "a..b=1", ".seed=1", "seed.=1", "a." * 10_000 + "a=1", "seed=1\nname='x'",
+         "name='''a\nb'''", "seed=1\rname='x'", "a\nb=1", "seed=" + "9" * 5000,
+         "seed=0x" + "f" * 5000, "seed=" + "[" * 5000, "seed=" + "{a=" * 5000, "x" * 9999,
+         "x" * 9999 + "=1", "data.train.a.b.c.d=1", "data.train=\ud800",
+         "data.tokenizer.kind=" + "k" * 5000, "data.tokenizer.kind=0x" + "f" * 4000,
+         "model=" + "[" * 100 + "]" * 100],
+        ids=lambda text: repr(text[:20]),
+    )  # fmt: skip
+    def test_an_override(self, text: str) -> None:
+        with pytest.raises(ConfigError) as caught:
+            read_config(overrides=[text])
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 300
+
+    def test_a_preset_of_any_length_is_told_of_in_short(self) -> None:
+        with pytest.raises(ConfigError, match="no preset") as caught:
+            preset_text("x" * 100_000)
+        assert len(str(caught.value)) < 200
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"#" * (MOST_FILE + 1), b"a." * 100_000 + b"a = 1", b"[" + b"a." * 100_000 + b"a]",
+         b"a = " + b"[" * 100_000, b"a = " + b"{b = " * 10_000, b"seed = " + b"9" * 5000,
+         b"seed = 0x" + b"f" * 5000, b"\xff", b"\0", b"seed = 1\0", b'name = "' + b"x" * 9999 + b'"',
+         b"".join(b"key%d = 1\n" % number for number in range(10_000))],
+        ids=lambda content: repr(content[:12]),
+    )  # fmt: skip
+    def test_a_file(self, content: bytes, tmp_path: Path) -> None:
+        (tmp_path / "a.toml").write_bytes(content)
+        with pytest.raises(ConfigError) as caught:
+            read_config(file=tmp_path / "a.toml")
+        assert "\n" not in str(caught.value)
+        assert len(str(caught.value)) < 1500
+
+    def test_a_file_of_the_utmost_size_is_read(self, tmp_path: Path) -> None:
+        lines = b"# ....................................................\n"
+        content = b"seed = 3\n" + lines * ((MOST_FILE - 9) // len(lines))
+        (tmp_path / "a.toml").write_bytes(content.ljust(MOST_FILE, b"\n"))
+        assert read_config(file=tmp_path / "a.toml").seed == 3
+
+    def test_of_many_mistakes_some_are_named(self, tmp_path: Path) -> None:
+        content = "".join(f"key{number} = 1\n" for number in range(1020))
+        with pytest.raises(ConfigError, match=r"'key19'.*and 1,000 mistakes more$"):
+            read_config(file=written(tmp_path / "a.toml", content))
+
+    @pytest.mark.parametrize(
+        "value", [16**5000, [[]] * 5000, {"a": 16**5000}], ids=["int", "list", "table"]
+    )
+    def test_a_value_from_a_program(self, value: object) -> None:
+        with pytest.raises(ConfigError, match="'seed' cannot be") as caught:
+            read_config(options={"seed": value})
+        assert len(str(caught.value)) < 300
+
+    @given(st.text() | st.binary().map(lambda content: content.decode("latin-1")))
+    def test_any_override_is_read_or_told_of_in_one_line(self, text: str) -> None:
+        for override in (text, f"name={text}", f"seed={text}", f"{text}=1"):
+            message = ""
+            try:
+                read_config(overrides=[override])
+            except ConfigError as error:
+                message = str(error)
+            assert len(message) < 400
+            assert "\n" not in message
+
+
 class TestPresets:
     def test_some_come_with_mivae(self) -> None:
         assert {"mine", "vae", "lm"} <= set(preset_names())
@@ -258,7 +408,7 @@ VARIANTS = [
         "critic.network.kind=concatenated",
     ],
     ["objective.beta_schedule.kind=cyclical", "objective.mi_schedule.kind=linear"],
-    ["model.init_scale=0.01", "critic.clip=5", "training.max_norm=inf", "seed=123456789"],
+    ["model.init_scale=0.01", "critic.clip=5", "training.max_norm=1e300", "seed=123456789"],
     ["training.optimizer.learning_rate=1e-05", "critic.learning_rate=1e-300"],
 ]
 
@@ -280,7 +430,7 @@ class TestTemplate:
         )
         assert tomllib.loads(template(config))["data"]["train"] == text
 
-    @given(st.floats(min_value=0))
+    @given(st.floats(0, 1e6))
     def test_any_weight_comes_back(self, weight: float) -> None:
         config = read_config(options={"objective.beta": weight})
         assert tomllib.loads(template(config))["objective"]["beta"] == weight

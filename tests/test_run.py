@@ -223,6 +223,15 @@ def test_a_newer_format_is_refused_with_what_to_do(trained: tuple[RunDirectory, 
         RunDirectory.open(run.path).load_model()
 
 
+def test_weights_of_a_newer_format_are_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+    run, _ = trained
+    path = model_file(run)
+    save_file(load_file(str(path)), str(path), metadata={"mivae_format": "2"})
+    vouch_again(path.parent)
+    with pytest.raises(CheckpointError, match="format 2, from a newer mivae"):
+        run.load_model()
+
+
 STATES: list[dict[str, object]] = [
     {},
     {"state": 3},

@@ -4,6 +4,7 @@ import io
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,7 +23,8 @@ from mivae_cli.data.store import (
 )
 from mivae_cli.data.tokenizer import UNKNOWN
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
-from mivae_cli.storage.documents import read_sealed, sealed
+from mivae_cli.storage.documents import read_sealed, write_sealed
+from mivae_cli.storage.manifest import entry_of
 
 BPE = BPETokenizerConfig(vocab_size=300)
 WORDS = WordTokenizerConfig(min_count=1)
@@ -193,7 +195,7 @@ class TestCache:
         assert '"number 3"' in {text for split in SPLITS for text in texts(as_text, split)}
         assert "number 3" in {text for split in SPLITS for text in texts(as_table, split)}
 
-    @pytest.mark.parametrize("name", ["corpus.json", "tokenizer.json", "valid.offsets.npy"])
+    @pytest.mark.parametrize("name", ["corpus.json", "tokenizer.json", "valid.lines.npy"])
     def test_a_damaged_corpus_in_the_cache_is_made_anew(
         self, name: str, path: Path, tmp_path: Path
     ) -> None:
@@ -223,6 +225,53 @@ def test_the_size_of_chunks_changes_nothing(
     parts = prepare_corpus(config, tmp_path / "parts")
     for file in whole.folder.iterdir():
         assert (parts.folder / file.name).read_bytes() == file.read_bytes()
+
+
+class TestLines:
+    @pytest.mark.parametrize("tokenizer", [BPE, WORDS], ids=["bpe", "word"])
+    def test_every_sentence_knows_its_line(self, tokenizer: object, path: Path) -> None:
+        written = [text for sentence in SENTENCES for text in ("", sentence)]
+        corpus = prepare_corpus(config_of(path, written, tokenizer=tokenizer, valid_share=0.3))
+        for split in SPLITS:
+            lines = corpus[split].lines
+            assert lines is not None
+            there = [written[line - 1] for line in lines.tolist()]
+            assert there == [text for text in SENTENCES if split_of(text, 0.3, 0.05) == split]
+            if tokenizer is BPE:
+                assert there == texts(corpus, split)
+
+    def test_what_is_left_out_takes_its_number_along(self, path: Path) -> None:
+        sentences = [" ".join(["word"] * (1 + place % 7)) for place in range(300)]
+        held_out = path.with_name("held-out.txt")
+        held_out.write_text("word\n", encoding="utf-8")
+        config = config_of(
+            path, sentences, tokenizer=WORDS, max_tokens=5, too_long="skip",
+            valid=str(held_out), test=str(held_out),
+        )  # fmt: skip
+        store = prepare_corpus(config)["train"]
+        assert store.lines is not None
+        assert store.lines.tolist() == [line for line in range(1, 301) if (line - 1) % 7 < 5]
+        assert store.lengths.tolist() == [1 + (line - 1) % 7 for line in store.lines.tolist()]
+
+    def test_a_file_and_a_sample_of_it_know_their_lines(self, path: Path, tmp_path: Path) -> None:
+        config = config_of(path, SENTENCES)
+        tokenizer = prepare_corpus(config).tokenizer
+        (tmp_path / "new.csv").write_text(
+            "id,text\n" + "".join(f'{place},"{text}"\n' for place, text in enumerate(SENTENCES)),
+            encoding="utf-8",
+        )
+        store = encode_file(tmp_path / "new.csv", tokenizer, config)
+        assert store.lines is not None
+        assert store.lines.tolist() == list(range(2, 402))
+        sample = store.sample(50, seed=3)
+        assert sample.lines is not None
+        for place, line in enumerate(sample.lines.tolist()):
+            assert tokenizer.decode(sample.sentence(place)) == SENTENCES[line - 2]
+
+    def test_bare_ids_come_from_no_file(self) -> None:
+        store = TokenStore.from_ids([[2], [3], [4]])
+        assert store.lines is None
+        assert store.sample(2, seed=0).lines is None
 
 
 class TestFailures:
@@ -307,8 +356,21 @@ class TestDamage:
         return tmp_path / "copy"
 
     def replace(self, path: Path, content: bytes) -> None:
+        """Replaces a file, which is refused; then has the manifest vouch for it, as a stranger."""
+        manifest = read_sealed(path.parent / "corpus.json", "corpus")
         path.unlink()  # a link into the cache, which must stay whole
         path.write_bytes(content)
+        if path.name != "corpus.json":
+            with pytest.raises(CheckpointError, match=f"{path.name}' is damaged"):
+                open_corpus(path.parent)
+            manifest["files"][path.name] = entry_of(path).model_dump()
+            self.seal(path.parent, manifest)
+
+    def seal(self, folder: Path, body: dict[str, Any]) -> None:
+        (folder / "corpus.json").unlink()
+        for name in ("kind", "format", "mivae", "checksum"):
+            body.pop(name, None)
+        write_sealed(folder / "corpus.json", "corpus", body)
 
     @pytest.mark.parametrize("name", ["train.tokens", "valid.offsets.npy"])
     @pytest.mark.parametrize("keep", [0, 5, -2, -8])
@@ -339,19 +401,71 @@ class TestDamage:
         with pytest.raises(CheckpointError):
             open_corpus(folder)
 
+    @pytest.mark.parametrize("value", ["O", ["<u2"], "<i2"])
+    def test_another_form_is_noticed(self, value: object, folder: Path) -> None:
+        self.seal(folder, read_sealed(folder / "corpus.json", "corpus") | {"dtype": value})
+        with pytest.raises(CheckpointError, match="its ids"):
+            open_corpus(folder)
+
+    def test_ids_that_the_vocabulary_lacks_are_noticed(self, folder: Path) -> None:
+        content = (folder / "test.tokens").read_bytes()
+        self.replace(folder / "test.tokens", content[:-2] + b"\xff\xff")
+        with pytest.raises(CheckpointError, match="the vocabulary lacks"):
+            open_corpus(folder)
+
+    @pytest.mark.parametrize("name", ["test.offsets.npy", "test.lines.npy"])
+    @pytest.mark.parametrize("change", ["width", "rank", "longer", "huge", "archive", "pickle"])
+    def test_arrays_of_another_form_are_noticed(
+        self, name: str, change: str, folder: Path
+    ) -> None:
+        array, buffer = np.load(folder / name), io.BytesIO()
+        match change:
+            case "width":
+                np.save(buffer, array.astype(np.float64))
+            case "rank":
+                np.save(buffer, array[:, None])
+            case "longer":
+                np.save(buffer, np.append(array, array[-1:]))
+            case "huge":
+                header = {"descr": array.dtype.str, "fortran_order": False, "shape": (10**30,)}
+                np.lib.format.write_array_header_1_0(buffer, header)
+            case "archive":
+                np.savez(buffer, array)
+            case _:
+                np.save(buffer, np.array([{}]), allow_pickle=True)
+        self.replace(folder / name, buffer.getvalue())
+        with pytest.raises(CheckpointError, match="damaged"):
+            open_corpus(folder)
+
+    @pytest.mark.parametrize("place", [0, 3])
+    def test_offsets_that_do_not_rise_are_noticed(self, place: int, folder: Path) -> None:
+        offsets = np.load(folder / "test.offsets.npy")
+        offsets[place] += 10**6
+        buffer = io.BytesIO()
+        np.save(buffer, offsets)
+        self.replace(folder / "test.offsets.npy", buffer.getvalue())
+        with pytest.raises(CheckpointError, match="does not rise from 0"):
+            open_corpus(folder)
+
+    def test_brackets_without_end_are_noticed(self, folder: Path) -> None:
+        self.replace(folder / "corpus.json", b"[" * 100_000)
+        with pytest.raises(CheckpointError, match="nested too deeply"):
+            open_corpus(folder)
+
     @pytest.mark.parametrize("key", ["dtype", "splits", "sources"])
     def test_a_record_that_lacks_something_is_noticed(self, key: str, folder: Path) -> None:
         record = read_sealed(folder / "corpus.json", "corpus")
-        for name in ("kind", "format", "mivae", "checksum", key):
-            del record[name]
-        self.replace(folder / "corpus.json", sealed("corpus", record))
+        del record[key]
+        self.seal(folder, record)
         with pytest.raises(CheckpointError, match=key):
             open_corpus(folder)
 
-    @pytest.mark.parametrize("name", ["corpus.json", "tokenizer.json", "valid.tokens"])
+    @pytest.mark.parametrize(
+        "name", ["corpus.json", "tokenizer.json", "valid.tokens", "valid.lines.npy"]
+    )
     def test_a_missing_file_is_noticed(self, name: str, folder: Path) -> None:
         (folder / name).unlink()
-        with pytest.raises(CheckpointError, match="valid" if name == "valid.tokens" else name):
+        with pytest.raises(CheckpointError, match=name.partition(".")[0]):
             open_corpus(folder)
 
 

@@ -1,9 +1,12 @@
 """Tokenizers: what goes in comes out, and no text can forge a boundary."""
 
+import json
+import os
 import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -269,3 +272,169 @@ def test_a_tokenizer_with_other_symbols_is_refused(tmp_path: Path) -> None:
     path.write_text(other.to_str(), encoding="utf-8")
     with pytest.raises(CheckpointError, match="not a tokenizer that mivae wrote"):
         Tokenizer.load(path)
+
+
+@given(
+    st.lists(texts() | st.text("ab \u2028\ud7ff")),
+    st.booleans(),
+    st.integers(258, 300),
+    st.integers(1, 3),
+)
+def test_whatever_mivae_writes_it_reads(
+    folder: Path, corpus: list[str], by_word: bool, size: int, least: int
+) -> None:
+    kind = WordTokenizerConfig if by_word else BPETokenizerConfig
+    try:
+        tokenizer = train_tokenizer(corpus, kind(vocab_size=size, min_count=least))
+    except DataError:
+        return
+    tokenizer.save(folder / "tokenizer.json")
+    loaded = Tokenizer.load(folder / "tokenizer.json")
+    assert loaded.encode([*corpus, "a b"]) == tokenizer.encode([*corpus, "a b"])
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("tokenizer")
+
+
+REGEX = {"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated", "invert": False}
+ADDED = {"id": 2, "content": "x", "single_word": False, "lstrip": False, "rstrip": False,
+         "normalized": False, "special": False}  # fmt: skip
+TRUNCATED = {"direction": "Right", "max_length": 1, "strategy": "LongestFirst", "stride": 0}
+CHANGES: dict[str, Any] = {
+    "pre_tokenizer": [REGEX, None, {"type": "Whitespace"}, {"type": "Sequence", "pretokenizers": []}],
+    "normalizer": [{"type": "Lowercase"}, {"type": "Replace", "pattern": {"Regex": "(a|a)*"},
+                                           "content": ""}],
+    "post_processor": [{"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False,
+                        "use_regex": True}],
+    "decoder": [{"type": "WordPiece", "prefix": "##", "cleanup": True}],
+    "truncation": [TRUNCATED],
+    "padding": [{"strategy": {"Fixed": 10**9}, "direction": "Right", "pad_to_multiple_of": None,
+                 "pad_id": 0, "pad_type_id": 0, "pad_token": "</s>"}],
+    "added_tokens": [[ADDED], [ADDED] * 2, None, {}],
+    "version": ["2.0", None],
+    "more": [1],
+    "model": [3, None, [], {}, {"type": "Unigram", "vocab": [["a", 0.0]], "unk_id": 0}],
+}  # fmt: skip
+
+
+class TestStrangers:
+    """A file that mivae would not have written is not loaded, and does nothing on the way."""
+
+    def loaded(self, path: Path, record: object) -> Tokenizer:
+        path.write_text(json.dumps(record), encoding="utf-8")
+        return Tokenizer.load(path)
+
+    def record(self, by_word: bool, path: Path) -> Any:  # noqa: ANN401  # JSON
+        (words() if by_word else bpe()).save(path)
+        return json.loads(path.read_bytes())
+
+    @pytest.mark.parametrize("by_word", [False, True])
+    @pytest.mark.parametrize(
+        ("key", "value"), [(key, value) for key, values in CHANGES.items() for value in values]
+    )
+    def test_any_other_rule_is_refused(
+        self, by_word: bool, key: str, value: object, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "tokenizer.json"
+        record = self.record(by_word, path)
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+            self.loaded(path, record | {key: value})
+        del record[next(iter(record))]
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+            self.loaded(path, record)
+
+    @pytest.mark.parametrize("by_word", [False, True])
+    @pytest.mark.parametrize("wrong", [10**6, -1, 2.0, True, None, "2", [2], 3, 2**64, 10**4000])
+    def test_ids_are_those_from_0_to_the_last(
+        self, by_word: bool, wrong: object, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "tokenizer.json"
+        record = self.record(by_word, path)
+        vocabulary = record["model"]["vocab"]
+        [second] = [word for word, index in vocabulary.items() if index == 2]
+        vocabulary[second] = wrong
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json.*its ids"):
+            self.loaded(path, record)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("unk_token", "</s>"), ("dropout", 0.5), ("byte_fallback", True), ("type", "Unigram"),
+         ("merges", [["t", "h", "e"]]), ("merges", [["t", "no such token"]]), ("merges", "th"),
+         ("merges", [["t", 3]]), ("merges", None), ("merges", [["t", "h"]] * 2),
+         ("continuing_subword_prefix", "##"), ("end_of_word_suffix", "</w>")],
+    )  # fmt: skip
+    def test_another_model_is_refused(self, key: str, value: object, tmp_path: Path) -> None:
+        path = tmp_path / "tokenizer.json"
+        record = self.record(False, path)
+        record["model"][key] = value
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+            self.loaded(path, record)
+
+    def test_bytes_that_are_missing_are_noticed(self, tmp_path: Path) -> None:
+        path = tmp_path / "tokenizer.json"
+        record = self.record(False, path)
+        vocabulary = record["model"]["vocab"]
+        vocabulary["no byte"] = vocabulary.pop("!")
+        with pytest.raises(CheckpointError, match="lacks some of the 256 bytes"):
+            self.loaded(path, record)
+
+    @pytest.mark.parametrize(
+        "content",
+        ["[" * 100_000, '{"model": ' * 50_000, '{"model": ' + "9" * 5000 + "}", '{"model": NaN}',
+         '{"model": {"type": "WordLevel", "vocab": {"a": Infinity}}}', '"\\ud800"',
+         '{"model": {"type": "WordLevel", "vocab": {"</s>": 0, "<unk>": 1, "\\ud800": 2}}}'],
+        ids=["brackets", "braces", "digits", "nan", "infinity", "string", "surrogate"],
+    )  # fmt: skip
+    def test_odd_json_is_refused(self, content: str, tmp_path: Path) -> None:
+        (tmp_path / "tokenizer.json").write_text(content, encoding="utf-8")
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json") as caught:
+            Tokenizer.load(tmp_path / "tokenizer.json")
+        assert len(str(caught.value)) < 500
+
+    def test_a_key_stands_once(self, tmp_path: Path) -> None:
+        path = tmp_path / "tokenizer.json"
+        words().save(path)
+        content = path.read_text(encoding="utf-8")
+        path.write_text(content.replace("{", '{"normalizer": null,', 1), encoding="utf-8")
+        with pytest.raises(CheckpointError, match="twice"):
+            Tokenizer.load(path)
+
+    def test_only_a_regular_file_is_opened(self, tmp_path: Path) -> None:
+        words().save(tmp_path / "there.json")
+        (tmp_path / "link").symlink_to(tmp_path / "there.json")
+        (tmp_path / "folder").mkdir()
+        os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
+        for name in ("link", "folder", "pipe"):
+            with pytest.raises(CheckpointError, match="no regular file"):
+                Tokenizer.load(tmp_path / name)
+
+    def test_what_is_too_large_is_neither_read_nor_written(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        path = tmp_path / "tokenizer.json"
+        words().save(path)
+        size = path.stat().st_size
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_FILE", size)
+        words().save(path)
+        assert Tokenizer.load(path).size == words().size
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_FILE", size - 1)
+        with pytest.raises(CheckpointError, match=f"{size:,} bytes"):
+            Tokenizer.load(path)
+        with pytest.raises(DataError, match=r"lower data\.tokenizer\.vocab_size"):
+            words().save(path)
+
+    def test_a_panic_of_the_library_is_an_error_like_others(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class PanicException(BaseException):
+            pass
+
+        def panic(*_: object, **__: object) -> None:
+            raise PanicException("called `Option::unwrap()` on a `None` value")
+
+        words().save(tmp_path / "tokenizer.json")
+        monkeypatch.setattr("tokenizers.models.WordLevel", panic)
+        with pytest.raises(CheckpointError, match="unwrap"):
+            Tokenizer.load(tmp_path / "tokenizer.json")

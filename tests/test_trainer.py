@@ -13,6 +13,7 @@ from small import small_config, train_to_end, write_scenes
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import DivergedError
 from mivae_cli.interruption import Interrupted, Interruption
+from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Step, Trainer, Validation
 
@@ -35,6 +36,7 @@ def _weights(run: RunDirectory) -> dict[str, torch.Tensor]:
     return {
         f"{file}:{name}": tensor
         for file in ("model", "critic", "training")
+        if (folder / f"{file}.safetensors").exists()
         for name, tensor in load_file(str(folder / f"{file}.safetensors")).items()
     }
 
@@ -80,6 +82,36 @@ def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
         **resumed.state.model_dump(exclude={"seconds"}),
         "step": records[-1].step,
     }
+
+
+@pytest.mark.parametrize("preset", preset_names())
+def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset: str) -> None:
+    overrides = [
+        'data.tokenizer={kind="word"}',
+        "model.encoder.embedding_size=8",
+        "model.encoder.hidden_size=16",
+        "model.decoder.embedding_size=16",
+        "model.decoder.hidden_size=16",
+        "training.epochs=3",
+        "training.batch_size=32",
+    ]
+    config = read_config([preset], options={"data.train": str(text)}, overrides=overrides)
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    run = RunDirectory.create(tmp_path / "stopped", config, corpus)
+    for looks in (3, 9, 8):
+        trainer = Trainer(config, corpus)
+        trainer.resume(run)
+        with pytest.raises(Interrupted):
+            list(trainer.fit(run, AfterSteps(looks)))
+        torch.manual_seed(looks)
+    resumed = Trainer(config, corpus)
+    resumed.resume(run)
+    list(resumed.fit(run))
+    expected, found = _weights(whole), _weights(run)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
+    assert _timeless(run) == _timeless(whole)
 
 
 def _timeless(run: RunDirectory) -> list[dict[str, object]]:

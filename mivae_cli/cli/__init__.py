@@ -78,9 +78,9 @@ def main() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    from rich.markup import escape
+    from rich.text import Text
 
     from .console import plain, stderr
 
-    stderr.print(f"[bold red]error:[/] {escape(plain(message))}", soft_wrap=True)
+    stderr.print(Text.assemble(("error:", "bold red"), f" {plain(message)}"), soft_wrap=True)
     return code

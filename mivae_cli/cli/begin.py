@@ -10,6 +10,7 @@ from pathlib import Path
 from ..config import RunConfig
 from ..data.store import Corpus, prepare_corpus
 from ..devices import tune_cpu
+from ..errors import ConfigError
 from ..resolve import check_resumable, differences
 from ..run import RunDirectory, newest_run
 from ..trainer import Trainer
@@ -69,7 +70,10 @@ def resumed(
     run = newest_run(RUNS) if out is None else RunDirectory.open(out)
     begun = run.config
     config = settings(begun)
-    check_resumable(begun, config)
+    try:
+        check_resumable(begun, config)
+    except ConfigError as error:
+        raise ConfigError(f"'{run.path}' cannot go on so: {error}") from error
     tune_cpu()
     trainer = Trainer(config, run.corpus)
     for problem in trainer.resume(run):

@@ -4,19 +4,40 @@ __all__ = ["note", "plain", "print_json", "print_line", "print_text", "stderr", 
 
 import json
 import math
+import re
 import sys
+import unicodedata
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 
-stdout = Console(soft_wrap=False)
-stderr = Console(stderr=True, highlight=False)
+
+class _Remarks(Console):
+    """Says what it can, and falls silent where nobody can hear it: that ends no training."""
+
+    def print(self, *objects: Any, **settings: Any) -> None:  # noqa: ANN401  # as in rich
+        try:
+            super().print(*objects, **settings)
+        except OSError:  # the terminal has been closed
+            self.quiet = True
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
+# a name with :bomb: in it is no emoji
+stdout = Console(soft_wrap=False, emoji=False)
+stderr = _Remarks(stderr=True, highlight=False, emoji=False)
+
+JOINERS = "\u00ad\u200c\u200d\u200e\u200f"  # soft hyphen; what shapes letters, emoji and lines
+# What JSON lets stand though a terminal obeys it, or though no encoding can write it: DEL and C1,
+# line and paragraph separators, overrides of the writing direction, halves of surrogate pairs.
+STEERING = re.compile("[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def note(message: str) -> None:
     """Says something on stderr; brackets in it are text, not markup."""
-    stderr.print(escape(plain(message)), style="dim", soft_wrap=True)
+    stderr.print(plain(message), style="dim", markup=False, soft_wrap=True)
 
 
 def print_line(text: str) -> None:
@@ -30,14 +51,25 @@ def print_text(text: str) -> None:
 
 
 def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  # any JSON
-    """Prints a value as JSON; numbers that JSON lacks become null."""
+    """Prints a value as JSON; numbers that JSON lacks become null, what steers is escaped."""
     text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    text = STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     sys.stdout.write(text + "\n")
 
 
 def plain(text: str, kept: str = "\n\t") -> str:
-    """Returns text with control characters replaced, apart from those that are kept."""
-    return "".join(char if char.isprintable() or char in kept else "\ufffd" for char in text)
+    """Returns text with what could steer a terminal replaced, apart from what is kept.
+
+    That is all that Python calls unprintable, but for spaces of every width and the joiners
+    that Persian and emoji are written with.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if _is_plain(char) or char in kept else "\ufffd" for char in text)
+
+
+def _is_plain(char: str) -> bool:
+    return char.isprintable() or char in JOINERS or unicodedata.category(char) == "Zs"
 
 
 def _finite(value: Any) -> Any:  # noqa: ANN401  # any JSON

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.console import Group, RenderableType
-from rich.markup import escape
+from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
 
@@ -29,6 +29,7 @@ from ..trainer import Validation
 from ..verification import Verification
 from .console import plain
 
+HIGHLIGHTED = ReprHighlighter()
 NEAR_CEILING = 0.1  # nats
 DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
 
@@ -95,9 +96,9 @@ def estimates_table(report: Report, title: str, truth: float | None = None) -> R
     for row in report.estimates:
         chosen = recommended is not None and row.estimator == recommended.estimator
         table.add_row(
-            escape(row.estimator),
+            _cell(row.estimator),
             _nats(row.value),
-            "" if row.ci_low is None else escape(f"[{_nats(row.ci_low)}, {_nats(row.ci_high)}]"),
+            "" if row.ci_low is None else _cell(f"[{_nats(row.ci_low)}, {_nats(row.ci_high)}]"),
             _nats(row.value / math.log(2)),
             DIRECTIONS[row.direction],
             "yes" if row.held_out else "no",
@@ -122,7 +123,7 @@ def _remarks(report: Report, truth: float | None) -> list[Text]:
         lines.append(f"independence: p = {report.p_value:.3g}, by permutation of the test pairs")
     lines += [f"{row.estimator}: {text}" for row in report.estimates for text in row.warnings]
     lines += [*report.warnings, *report.notes]
-    return [Text(line) for line in lines]
+    return [Text(plain(line)) for line in lines]
 
 
 def demos_table(
@@ -136,7 +137,9 @@ def demos_table(
     table.add_column("nats", justify="right")
     table.add_column("")
     for name, x_dim, z_dim, nats in rows:
-        table.add_row(name, str(x_dim), str(z_dim), f"{nats:.3f}", escape(descriptions[name]))
+        table.add_row(
+            _cell(name), str(x_dim), str(z_dim), f"{nats:.3f}", _cell(descriptions[name])
+        )
     return table
 
 
@@ -146,7 +149,7 @@ def dry_run_table(rows: Sequence[tuple[str, str]], title: str) -> Table:
     table.add_column("", style="dim")
     table.add_column("")
     for name, value in rows:
-        table.add_row(escape(name), escape(value))
+        table.add_row(_cell(name), _cell(value))
     return table
 
 
@@ -157,10 +160,10 @@ def verification_table(result: Verification, title: str) -> Table:
     table.add_column("found", overflow="fold")
     for finding in result.findings:
         if finding.problem:
-            found = f"[red]{escape(plain(finding.problem))}[/]"
+            found = Text(plain(finding.problem), style="red")
         else:
-            found = escape(plain(finding.remark)) or "[green]sound[/]"
-        table.add_row(escape(plain(finding.what)), found)
+            found = Text(plain(finding.remark) or "sound", style="dim")
+        table.add_row(Text(plain(finding.what)), found)
     return table
 
 
@@ -173,7 +176,7 @@ def timing_table(timing: Timing, title: str) -> Table:
     table.add_column("share", justify="right")
     for part, seconds in timing.seconds.items():
         if seconds:
-            table.add_row(part, f"{1e3 * seconds:,.1f}", f"{seconds / total:.0%}")
+            table.add_row(_cell(part), f"{1e3 * seconds:,.1f}", f"{seconds / total:.0%}")
     table.add_section()
     table.add_row("step", f"{1e3 * total:,.1f}", "")
     table.add_row("tokens/s", f"{timing.tokens_per_second:,.0f}", "")
@@ -216,9 +219,14 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
+def _cell(text: str) -> Text:
+    """Returns text that is not markup, whatever stands in it, and that steers no terminal."""
+    return HIGHLIGHTED(plain(text))
+
+
 def _table(title: str, caption: str) -> Table:
     return Table(
-        title=escape(title),
+        title=Text(plain(title), style="table.title"),
         caption=caption,
         box=box.SIMPLE_HEAD,
         title_justify="left",

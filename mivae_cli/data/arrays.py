@@ -3,7 +3,7 @@
 What a header claims is held against the bytes that are there before memory is set aside.
 """
 
-__all__ = ["check_numbers", "damage_named", "listing", "matrix", "read_npy", "read_two"]
+__all__ = ["check_numbers", "damage_named", "listing", "matrix", "read_npy", "read_two", "reason"]
 
 import math
 import warnings
@@ -32,6 +32,7 @@ OTHERS = {
 }
 NUMPY_LACKS = ("BF16", "F8", "F6", "F4")  # how the names of such dtypes begin in safetensors
 LISTED = 12  # names that a message lists before it counts the rest
+LONGEST = 200  # characters of a name that a message shows
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -75,7 +76,7 @@ def matrix(values: object, name: str) -> NDArray[np.float64]:
     try:
         array = np.asarray(_without_torch(values))
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; sparse tensors
-        raise DataError(f"{name}: numbers are needed, got no array: {_reason(error)}") from error
+        raise DataError(f"{name}: numbers are needed, got no array: {reason(error)}") from error
     check_numbers(array.dtype, name)
     if np.ma.is_masked(values):
         raise DataError(f"{name} holds masked values: remove these pairs first")
@@ -106,10 +107,10 @@ def damage_named(path: Path) -> Iterator[None]:
     except MivaeError:
         raise
     except OSError as error:
-        raise DataError(f"cannot read '{path}': {error.strerror or _reason(error)}") from error
+        raise DataError(f"cannot read '{path}': {error.strerror or reason(error)}") from error
     except Exception as error:  # zipfile, zlib, numpy, safetensors, pyarrow: each has its own
         raise DataError(
-            f"'{path}' is damaged, or is no {path.suffix} file: {_reason(error)}"
+            f"'{path}' is damaged, or is no {path.suffix} file: {reason(error)}"
         ) from error
 
 
@@ -117,7 +118,18 @@ def listing(names: Iterable[object]) -> str:
     """Returns names as a message lists them: the first of them, and how many more there are."""
     names = list(names)
     rest = len(names) - LISTED
-    return ", ".join(map(str, names[:LISTED])) + (f" and {rest:,} more" if rest > 0 else "")
+    return ", ".join(_cut(str(name)) for name in names[:LISTED]) + (
+        f" and {rest:,} more" if rest > 0 else ""
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Returns what an error says, as a part of one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
 
 
 def _without_torch(values: object) -> object:
@@ -126,10 +138,6 @@ def _without_torch(values: object) -> object:
     tensor: Any = values.detach().cpu()
     # numpy has no bfloat16
     return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
-
-
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:

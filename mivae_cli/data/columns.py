@@ -6,7 +6,6 @@ for a name. A table without a header, whose first row is all numbers, has number
 
 __all__ = ["read_parquet", "read_table"]
 
-import csv
 import importlib
 import re
 from array import array
@@ -21,7 +20,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError
 from .arrays import damage_named, listing
-from .corpus import read_lines
+from .lines import read_rows
 
 Matrix = NDArray[np.float64]
 
@@ -42,37 +41,31 @@ def read_table(
         DataError: The file cannot be read, or a cell is not a number: its line is named.
     """
     delimiter = "\t" if ".tsv" in path.name.lower()[-7:] else ","
-    # strict: otherwise a quote that is never closed swallows the rest of the file in silence
-    rows = csv.reader(read_lines(path), delimiter=delimiter, strict=True)
+    rows = read_rows(path, delimiter)
     values = array("d")
-    try:
-        first = next((row for row in rows if row), [])
-        names = [name.strip() for name in first]
-        has_header = not all(map(_is_number, names))
-        if not has_header:
-            names = [str(number) for number in range(1, len(names) + 1)]
-        x, z = _choose(path, names, has_header, x_columns, z_columns)
-        pick = itemgetter(*x, *z)
-        if not has_header:
-            values.extend(map(float, pick(first)))
-        for row in rows:
-            if len(row) != len(names):
-                if not row:
-                    continue
-                raise DataError(
-                    f"'{path}', line {rows.line_num}, has {len(row)} cells, and the first line "
-                    f"has {len(names)}"
-                )
-            try:
-                values.extend(map(float, pick(row)))
-            except ValueError as error:
-                index = next(index for index in (*x, *z) if not _is_number(row[index]))
-                raise DataError(
-                    f"'{path}', line {rows.line_num}, column '{names[index]}': "
-                    f"'{row[index][:40]}' is not a number"
-                ) from error
-    except csv.Error as error:
-        raise DataError(f"'{path}', line {rows.line_num}, is not a table: {error}") from error
+    _, first = next(rows, (0, []))
+    names = [name.strip() for name in first]
+    has_header = not all(map(_is_number, names))
+    if not has_header:
+        names = [str(number) for number in range(1, len(names) + 1)]
+    x, z = _choose(path, names, has_header, x_columns, z_columns)
+    pick = itemgetter(*x, *z)
+    if not has_header:
+        values.extend(map(float, pick(first)))
+    for number, row in rows:
+        if len(row) != len(names):
+            raise DataError(
+                f"'{path}', line {number}, has {len(row)} cells, and the first line has "
+                f"{len(names)}"
+            )
+        try:
+            values.extend(map(float, pick(row)))
+        except ValueError as error:
+            index = next(index for index in (*x, *z) if not _is_number(row[index]))
+            raise DataError(
+                f"'{path}', line {number}, column '{names[index]}': '{row[index][:40]}' is not "
+                "a number"
+            ) from error
     table: Matrix = np.frombuffer(values, np.float64).reshape(-1, len(x) + len(z))
     return table[:, : len(x)], table[:, len(x) :]
 

@@ -3,24 +3,50 @@
 However long the text, only a chunk of it is held. Shapes: N sentences of a chunk.
 """
 
-__all__ = ["Ids", "SplitSummary", "assigned", "chunks", "fitted", "split_writer"]
+__all__ = [
+    "WIDTHS",
+    "Chunk",
+    "Ids",
+    "Lines",
+    "SplitSummary",
+    "assigned",
+    "chunks",
+    "fitted",
+    "mapped_split",
+    "split_writer",
+]
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import compress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DataConfig
-from .corpus import Split, read_sentences, shares
+from ..errors import DataError
+from .corpus import Split, numbered_sentences, shares
 from .tokenizer import UNKNOWN
 
 CHUNK = 500_000  # characters tokenised at a time
+MOST_LINES = 2**32 - 1  # what four bytes can number
+WIDTHS = ("<u2", "<u4")  # of ids, as numpy spells them
 Ids = NDArray[np.integer[Any]]
+Lines = NDArray[np.uint32]
+
+
+class Chunk(NamedTuple):
+    """Sentences, and the number of the line that each comes from."""
+
+    sentences: list[str]
+    lines: Lines  # (N,)
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Chunk":
+        """Returns the sentences that are chosen, by a mask with shape (N,)."""
+        return Chunk(list(compress(self.sentences, chosen)), self.lines[chosen])
 
 
 @dataclass
@@ -41,48 +67,59 @@ class SplitSummary:
 
 def assigned(
     files: dict[Split, Path], config: DataConfig, wanted: Sequence[Split]
-) -> Iterator[tuple[Split, list[str]]]:
+) -> Iterator[tuple[Split, Chunk]]:
     """Yields the sentences of the files of the wanted splits, in order, with their split."""
     valid_share = 0.0 if "valid" in files else config.valid_share
     test_share = 0.0 if "test" in files else config.test_share
     for name in wanted:
         if name not in files:
             continue  # its sentences are among those of the training file
-        for chunk in chunks(read_sentences(files[name], config)):
+        for chunk in chunks(numbered_sentences(files[name], config)):
             if name != "train":
                 yield name, chunk
                 continue
-            share = shares(chunk)
+            share = shares(chunk.sentences)
             in_test, held_out = share < test_share, share < test_share + valid_share
-            yield "test", list(compress(chunk, in_test))
-            yield "valid", list(compress(chunk, held_out & ~in_test))
-            yield "train", list(compress(chunk, ~held_out))
+            yield "test", chunk.where(in_test)
+            yield "valid", chunk.where(held_out & ~in_test)
+            yield "train", chunk.where(~held_out)
 
 
-def chunks(sentences: Iterable[str]) -> Iterator[list[str]]:
-    """Yields sentences side by side, some `CHUNK` characters of them at a time."""
-    chunk: list[str] = []
+def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
+    """Yields sentences side by side, some `CHUNK` characters of them at a time.
+
+    Raises:
+        DataError: A number is greater than 2^32 - 1.
+    """
+    sentences: list[str] = []
+    numbers: list[int] = []
     length = 0
-    for sentence in sentences:
-        chunk.append(sentence)
+    for number, sentence in numbered:
+        sentences.append(sentence)
+        numbers.append(number)
         length += len(sentence)
         if length > CHUNK:
-            yield chunk
-            chunk, length = [], 0
-    if chunk:
-        yield chunk
+            yield _chunk(sentences, numbers)
+            sentences, numbers, length = [], [], 0
+    if sentences:
+        yield _chunk(sentences, numbers)
 
 
 def fitted(
-    ids: Ids, lengths: NDArray[np.int64], config: DataConfig, summary: SplitSummary
-) -> tuple[Ids, NDArray[np.int64]]:
+    ids: Ids,
+    lengths: NDArray[np.int64],
+    lines: Lines,
+    config: DataConfig,
+    summary: SplitSummary,
+) -> tuple[Ids, NDArray[np.int64], Lines]:
     """Returns sentences, those that are too long cut or left out, and counts them."""
     most = config.max_tokens
     too_long = lengths > most
     if count := int(too_long.sum()):
         if config.too_long == "skip":
             summary.skipped += count
-            ids, lengths = ids[np.repeat(~too_long, lengths)], lengths[~too_long]
+            ids = ids[np.repeat(~too_long, lengths)]
+            lengths, lines = lengths[~too_long], lines[~too_long]
         else:
             summary.truncated += count
             starts = np.cumsum(lengths) - lengths
@@ -91,32 +128,82 @@ def fitted(
     summary.sentences += len(lengths)
     summary.tokens += len(ids)
     summary.unknown += int((ids == UNKNOWN).sum())
-    return ids, lengths
+    return ids, lengths, lines
 
 
 @contextmanager
 def split_writer(
     folder: Path, split: Split, dtype: np.dtype[Any]
-) -> Iterator[Callable[[Ids, NDArray[np.int64]], None]]:
+) -> Iterator[Callable[[Ids, NDArray[np.int64], Lines], None]]:
     """Opens the files of a split, and gives the function that adds sentences to them."""
     count = end = 0
-    with (
-        (folder / f"{split}.tokens").open("wb") as tokens,
-        (folder / f"{split}.offsets.npy").open("wb") as offsets,
-    ):
+    with ExitStack() as stack:
+        tokens, offsets, numbers = (
+            stack.enter_context((folder / f"{split}{suffix}").open("wb"))
+            for suffix in (".tokens", ".offsets.npy", ".lines.npy")
+        )
 
-        def write_header() -> None:  # numpy pads it, so that any count takes the same room
-            header = {"descr": "<i8", "fortran_order": False, "shape": (count + 1,)}
-            np.lib.format.write_array_header_1_0(offsets, header)
-
-        def write(ids: Ids, lengths: NDArray[np.int64]) -> None:
+        def write(ids: Ids, lengths: NDArray[np.int64], lines: Lines) -> None:
             nonlocal count, end
             tokens.write(ids.astype(dtype).tobytes())
             offsets.write((end + np.cumsum(lengths)).astype("<i8").tobytes())
+            numbers.write(lines.astype("<u4").tobytes())
             count, end = count + len(lengths), end + len(ids)
 
-        write_header()
+        _write_header(offsets, "<i8", 1)
+        _write_header(numbers, "<u4", 0)
         offsets.write(bytes(8))
         yield write
-        offsets.seek(0)
-        write_header()
+        _write_header(offsets, "<i8", count + 1)
+        _write_header(numbers, "<u4", count)
+
+
+def mapped_split(
+    place: Callable[[str], Path], split: Split, width: str, vocab_size: int
+) -> tuple[Ids, NDArray[np.int64], Lines]:
+    """Maps the ids, the N + 1 offsets and the N numbers that `split_writer` wrote.
+
+    Arguments:
+        place: Gives the path of a file by its name.
+        split: Which split.
+        width: The type of an id, one of `WIDTHS`.
+        vocab_size: What every id is below.
+
+    Raises:
+        ValueError: They are not of one another's size; numpy and the operating system have more.
+    """
+    if width not in WIDTHS:
+        raise ValueError(f"its ids are {width!r}")
+    offsets = _mapped(place(f"{split}.offsets.npy"), "<i8")
+    if len(offsets) == 0 or offsets[0] != 0 or (offsets[1:] < offsets[:-1]).any():
+        raise ValueError(f"'{split}.offsets.npy' does not rise from 0")
+    lines = _mapped(place(f"{split}.lines.npy"), "<u4")
+    if len(lines) != len(offsets) - 1:
+        raise ValueError(f"'{split}.lines.npy' has not a number for each sentence")
+    path = place(f"{split}.tokens")
+    if path.stat().st_size != offsets[-1] * np.dtype(width).itemsize:
+        raise ValueError(f"'{path.name}' has not the size that its offsets ask for")
+    ids = np.memmap(path, dtype=width, mode="r")
+    if ids.max(initial=0) >= vocab_size:
+        raise ValueError(f"'{path.name}' holds ids that the vocabulary lacks")
+    return ids, offsets, lines
+
+
+def _mapped(path: Path, dtype: str) -> NDArray[Any]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
+        raise ValueError(f"'{path.name}' holds something else than a row of {dtype}")
+    return array
+
+
+def _chunk(sentences: list[str], numbers: list[int]) -> Chunk:
+    if numbers[-1] > MOST_LINES:
+        raise DataError(f"a file of more than {MOST_LINES:,} lines: split it in two")
+    return Chunk(sentences, np.array(numbers, np.uint32))
+
+
+def _write_header(file: BinaryIO, dtype: str, count: int) -> None:
+    """Writes what a `.npy` file begins with; numpy pads it, so that any count takes like room."""
+    file.seek(0)
+    header = {"descr": dtype, "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)

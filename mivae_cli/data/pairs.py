@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from ..errors import ConfigError, DataError
 from .arrays import listing, matrix, read_npy, read_two
 from .columns import read_parquet, read_table
+from .lines import PICKLES
 
 FEWEST = 50  # pairs below which no estimator says anything
 TIED = 0.1  # share of rows that repeat an earlier value of their column
 REPEATED = 0.01  # share of rows that repeat an earlier pair
-PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
 FORMS = ".npz, .safetensors, .csv, .tsv, .parquet or two .npy files"
 
 

@@ -5,6 +5,7 @@ A prepared corpus is a folder:
     tokenizer.json        the vocabulary
     SPLIT.tokens          the ids of all sentences end to end, without boundaries
     SPLIT.offsets.npy     where each sentence begins, and the end of the last: N + 1 integers
+    SPLIT.lines.npy       the line of its file that each sentence comes from, counted from 1
     corpus.json           the manifest: sizes and checksums of these files, hashes of the sources,
                           counts of what was read, cut and left out
 
@@ -21,10 +22,10 @@ import tempfile
 import time
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,12 +34,23 @@ from ..config import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError
 from ..storage.files import sync_file
 from ..storage.manifest import Manifest, entry_of, vouch_for
-from .corpus import Split, locate_splits, read_sentences, spooled_stdin
-from .ingestion import Ids, SplitSummary, assigned, chunks, fitted, split_writer
+from .arrays import reason
+from .corpus import Split, locate_splits, numbered_sentences, spooled_stdin
+from .ingestion import (
+    WIDTHS,
+    Ids,
+    Lines,
+    SplitSummary,
+    assigned,
+    chunks,
+    fitted,
+    mapped_split,
+    split_writer,
+)
 from .permutation import Permutation
 from .tokenizer import Tokenizer, train_tokenizer
 
-FORMAT = 1  # of the prepared form: another one is another key of the cache
+FORMAT = 2  # of the prepared form: another one is another key of the cache
 MANIFEST = "corpus.json"
 ABANDONED = 24 * 3600.0  # seconds
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -50,9 +62,7 @@ class TokenStore:
 
     tokens: Ids
     offsets: NDArray[np.int64]
-    lines: NDArray[np.uint32] | None = (
-        None  # where each sentence stands in its source, counted from 1
-    )
+    lines: Lines | None = None  # where each sentence stands in its file; unknown of bare ids
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -72,24 +82,28 @@ class TokenStore:
         if len(self) <= count:
             return self
         drawn = Permutation(len(self), np.random.SeedSequence(seed))(np.arange(count))
-        return TokenStore.from_ids(self.sentence(int(index)) for index in np.sort(drawn))
+        drawn = np.sort(drawn)
+        store = TokenStore.from_ids(self.sentence(int(index)) for index in drawn)
+        return store if self.lines is None else replace(store, lines=self.lines[drawn])
 
     @classmethod
     def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":
         """Keeps sentences in memory."""
-        return cls.from_parts(
-            (np.array(ids, np.uint32), np.array([len(ids)])) for ids in sentences
-        )
+        rows = [np.zeros(0, np.uint32), *(np.array(ids, np.uint32) for ids in sentences)]
+        return cls(np.concatenate(rows), np.cumsum([len(row) for row in rows], dtype=np.int64))
 
     @classmethod
-    def from_parts(cls, parts: Iterable[tuple[Ids, NDArray[np.int64]]]) -> "TokenStore":
-        """Keeps in memory what comes as ids end to end and the lengths of the sentences."""
+    def from_parts(cls, parts: Iterable[tuple[Ids, NDArray[np.int64], Lines]]) -> "TokenStore":
+        """Keeps in memory what comes as ids end to end, and each sentence's length and line."""
         tokens: list[Ids] = [np.zeros(0, np.uint32)]
         lengths = [np.zeros(1, np.int64)]
-        for ids, counts in parts:
+        lines = [np.zeros(0, np.uint32)]
+        for ids, counts, numbers in parts:
             tokens.append(ids)
             lengths.append(counts)
-        return cls(np.concatenate(tokens), np.cumsum(np.concatenate(lengths)))
+            lines.append(numbers)
+        offsets = np.cumsum(np.concatenate(lengths))
+        return cls(np.concatenate(tokens), offsets, np.concatenate(lines))
 
 
 @dataclass(frozen=True)
@@ -173,12 +187,16 @@ def open_corpus(folder: Path) -> Corpus:
     try:
         summaries = {split: SplitSummary(**body["splits"][split]) for split in SPLITS}
         stores = {
-            split: _open_store(manifest, split, np.dtype(body["dtype"]), tokenizer.size)
+            split: TokenStore(*mapped_split(manifest.path, split, body["dtype"], tokenizer.size))
             for split in SPLITS
         }
         return Corpus(folder, tokenizer, stores, summaries, body["sources"], body["checksum"])
-    except (OSError, EOFError, ValueError, LookupError, TypeError) as error:
-        raise CheckpointError(f"the prepared corpus '{folder}' is damaged: {error}") from error
+    except CheckpointError:
+        raise
+    except Exception as error:  # numpy, the operating system, a stranger's manifest
+        raise CheckpointError(
+            f"the prepared corpus '{folder}' is damaged: {reason(error)}"
+        ) from error
 
 
 def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenStore:
@@ -189,8 +207,8 @@ def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenSt
     """
     summary = SplitSummary()
     store = TokenStore.from_parts(
-        fitted(*tokenizer.encode_flat(chunk), config, summary)
-        for chunk in chunks(read_sentences(path, config))
+        fitted(*tokenizer.encode_flat(chunk.sentences), chunk.lines, config, summary)
+        for chunk in chunks(numbered_sentences(path, config))
     )
     if not len(store):
         raise DataError(f"'{path}' holds no sentences")
@@ -205,18 +223,19 @@ def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenSt
 def _write(
     folder: Path, files: dict[Split, Path], hashes: dict[Split, str], config: DataConfig
 ) -> None:
-    train = (chunk for split, chunk in assigned(files, config, ["train"]) if split == "train")
+    passed = assigned(files, config, ["train"])
+    train = (chunk.sentences for split, chunk in passed if split == "train")
     tokenizer = train_tokenizer(chain.from_iterable(train), config.tokenizer)
     tokenizer.save(folder / "tokenizer.json")
-    dtype = np.dtype("<u2" if tokenizer.size <= 2**16 else "<u4")
+    dtype = np.dtype(WIDTHS[0] if tokenizer.size <= 2**16 else WIDTHS[1])
     summaries = {split: SplitSummary() for split in SPLITS}
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(split_writer(folder, split, dtype)) for split in SPLITS
         }
         for split, chunk in assigned(files, config, SPLITS):
-            flat = tokenizer.encode_flat(chunk)
-            writers[split](*fitted(*flat, config, summaries[split]))
+            flat = tokenizer.encode_flat(chunk.sentences)
+            writers[split](*fitted(*flat, chunk.lines, config, summaries[split]))
     counts = {split: summary.sentences for split, summary in summaries.items()}
     if not any(counts.values()) and not any(s.skipped for s in summaries.values()):
         raise DataError(f"'{config.train}' holds no sentences")
@@ -239,25 +258,6 @@ def _write(
         },
         MANIFEST,
     )
-
-
-def _open_store(
-    manifest: Manifest, split: Split, dtype: np.dtype[Any], vocab_size: int
-) -> TokenStore:
-    place, path = manifest.path(f"{split}.offsets.npy"), manifest.path(f"{split}.tokens")
-    offsets = np.load(place, mmap_mode="r", allow_pickle=False)
-    if offsets.dtype != np.dtype("<i8") or offsets.ndim != 1 or not len(offsets):
-        raise ValueError(f"'{place.name}' holds no offsets")
-    if offsets[0] != 0 or (offsets[1:] < offsets[:-1]).any():
-        raise ValueError(f"'{place.name}' does not go upwards from 0")
-    if path.stat().st_size != offsets[-1] * dtype.itemsize:
-        raise ValueError(f"'{path.name}' has not the size that its offsets ask for")
-    if not offsets[-1]:  # an empty file cannot be mapped
-        return TokenStore(np.zeros(0, dtype), offsets)
-    tokens = np.memmap(path, dtype=dtype, mode="r")
-    if dtype.kind != "u" or tokens.max() >= vocab_size:
-        raise ValueError(f"'{path.name}' holds ids that the vocabulary lacks")
-    return TokenStore(tokens, offsets)
 
 
 def _remove_abandoned(cache: Path) -> None:

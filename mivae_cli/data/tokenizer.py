@@ -4,11 +4,17 @@ Two ids are fixed. `BOUNDARY` stands before the first word and after the last, s
 vocabulary holds one end symbol and no start symbol, and the output layer covers exactly what
 can follow. `UNKNOWN` is what a word tokenizer reads for words it does not know and what word
 dropout shows the decoder; it counts in likelihoods and is never generated.
+
+The library can do far more than mivae asks of it: a stranger's file could hold an expression that
+never ends, or ids beyond the embeddings. So nothing is loaded but vocabulary and merges; what is
+made of them must then say word for word what the file says.
 """
 
 __all__ = ["BOUNDARY", "UNKNOWN", "Tokenizer", "train_tokenizer", "training_sample"]
 
+import json
 import random
+import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
@@ -22,9 +28,11 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from ..config import BPETokenizerConfig, WordTokenizerConfig
 from ..errors import CheckpointError, DataError
+from .arrays import reason
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]
+MOST_FILE = 2**26  # bytes of a vocabulary on disk
 CHUNK = 1_000  # sentences counted at a time
 MOST_WORDS = 4_000_000  # distinct words that are counted
 MOST_TEXT = 64_000_000  # characters that merges are learned from
@@ -77,8 +85,18 @@ class Tokenizer:
         return self._backend.decode(list(ids), skip_special_tokens=False)
 
     def save(self, path: Path) -> None:
-        """Writes `tokenizer.json`."""
-        path.write_text(self._backend.to_str(pretty=True), encoding="utf-8")
+        """Writes `tokenizer.json`.
+
+        Raises:
+            DataError: It would be larger than `load` accepts.
+        """
+        content = self._backend.to_str(pretty=True).encode()
+        if len(content) > MOST_FILE:
+            raise DataError(
+                f"the vocabulary takes {len(content):,} bytes, and {MOST_FILE:,} are the most: "
+                "lower data.tokenizer.vocab_size"
+            )
+        path.write_bytes(content)
 
     @classmethod
     def load(cls, path: Path) -> "Tokenizer":
@@ -88,10 +106,16 @@ class Tokenizer:
             CheckpointError: The file is missing, or not one that mivae wrote.
         """
         try:
-            backend = tokenizers.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:  # the library raises bare Exception for malformed JSON
-            raise CheckpointError(f"cannot read the tokenizer '{path}': {error}") from error
-        if [backend.id_to_token(index) for index in (BOUNDARY, UNKNOWN)] != SPECIAL:
+            record = _strict_json(path)
+            backend = _rebuilt(record["model"])
+            same = record == json.loads(backend.to_str())
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a panic of the library is no Exception
+            raise CheckpointError(
+                f"cannot read the tokenizer '{path}': {reason(error)}"
+            ) from error
+        if not same:
             raise CheckpointError(f"'{path}' is not a tokenizer that mivae wrote")
         return cls(backend)
 
@@ -116,10 +140,7 @@ def train_tokenizer(
             f"no word occurs {config.min_count} times or more: bring more text, or lower it with "
             "--set data.tokenizer.min_count=1"
         )
-    vocabulary = {word: index for index, word in enumerate(SPECIAL + words)}
-    backend = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL[UNKNOWN]))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return Tokenizer(backend)
+    return Tokenizer(_by_words({word: index for index, word in enumerate(SPECIAL + words)}))
 
 
 def _word_counts(sentences: Iterator[str]) -> Counter[str]:
@@ -167,9 +188,7 @@ def training_sample(sentences: Iterable[str]) -> list[str]:
 
 
 def _train_bpe(sentences: Iterable[str], config: BPETokenizerConfig) -> Tokenizer:
-    backend = tokenizers.Tokenizer(models.BPE())
-    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    backend.decoder = decoders.ByteLevel()
+    backend = _by_merges({}, [])
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
         min_frequency=config.min_count,
@@ -179,3 +198,54 @@ def _train_bpe(sentences: Iterable[str], config: BPETokenizerConfig) -> Tokenize
     )
     backend.train_from_iterator(training_sample(sentences), trainer)
     return Tokenizer(backend)
+
+
+def _by_words(vocabulary: dict[str, int]) -> tokenizers.Tokenizer:
+    backend = tokenizers.Tokenizer(models.WordLevel(vocabulary, unk_token=SPECIAL[UNKNOWN]))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return backend
+
+
+def _by_merges(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> tokenizers.Tokenizer:
+    backend = tokenizers.Tokenizer(models.BPE(vocabulary, merges))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    return backend
+
+
+def _rebuilt(model: Any) -> tokenizers.Tokenizer:  # noqa: ANN401  # as a stranger wrote it
+    """Returns what training would have made of the vocabulary and merges of a file."""
+    vocabulary = model["vocab"]
+    ids = list(vocabulary.values())
+    if not all(type(index) is int for index in ids) or sorted(ids) != list(range(len(ids))):
+        raise ValueError("its ids are not those from 0 to V - 1, each once")
+    if [vocabulary.get(symbol) for symbol in SPECIAL] != [BOUNDARY, UNKNOWN]:
+        raise ValueError("it is not a tokenizer that mivae wrote: other symbols come first")
+    if model["type"] == "WordLevel":
+        return _by_words(vocabulary)
+    if not vocabulary.keys() >= set(pre_tokenizers.ByteLevel.alphabet()):
+        raise ValueError("its vocabulary lacks some of the 256 bytes")
+    backend = _by_merges(vocabulary, [(left, right) for left, right in model["merges"]])
+    backend.add_special_tokens(SPECIAL)
+    return backend
+
+
+def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
+    """Returns what a regular file of bounded size holds, if every reader would see the same."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no regular file")
+    if status.st_size > MOST_FILE:
+        raise ValueError(f"it has {status.st_size:,} bytes, and {MOST_FILE:,} are the most")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            raise ValueError("a key stands in it twice")
+        return table
+
+    def refused(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    content = path.read_text(encoding="utf-8")
+    return json.loads(content, object_pairs_hook=unique, parse_constant=refused)

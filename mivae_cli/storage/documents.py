@@ -3,13 +3,15 @@
     {"kind": ..., "format": 1, "mivae": the version that wrote it, ..., "checksum": ...}
 
 The checksum is the SHA-256 of the document's canonical text without it. A reader accepts the
-canonical text only, byte for byte, so that not even a space can differ.
+canonical text only, byte for byte, so that not even a space can differ. A document of an older
+format is brought up to the present one as it is read; one of a newer format is refused.
 """
 
 __all__ = ["FORMAT", "read_sealed", "sealed", "write_sealed"]
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +25,8 @@ SHOWN = 40  # characters of what a stranger wrote that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
 Body = dict[str, Any]
+# How a document of a kind and format becomes one of the next format; without an entry it is one.
+UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {}
 
 
 def sealed(kind: Kind, body: Body) -> bytes:
@@ -58,12 +62,15 @@ def read_sealed(path: Path, kind: Kind) -> Body:
         raise CheckpointError(
             f"'{path}' is damaged: its checksum does not fit (it must not be changed by hand)"
         )
-    if type(found) is not int or found < FORMAT:  # True is an int, and equals 1
+    if type(found) is not int or found < 1:  # True is an int, and equals 1
         raise CheckpointError(f"'{path}' is damaged: no mivae writes format {_shown(found)}")
     if document.get("kind") != kind:
         other = _shown(document.get("kind"))
         raise CheckpointError(f"'{path}' is no {kind} document, but of kind {other}")
-    return document
+    body: Body = document
+    for former in range(found, FORMAT):
+        body = UPGRADES.get((kind, former), dict)(body)
+    return body
 
 
 def _shown(value: object) -> str:

@@ -1,0 +1,147 @@
+"""An hour of training and evaluation in one process: do memory and open files stay where they are?
+
+Round after round trains a small model on generated sentences, with checkpoints every few steps,
+interrupts and resumes it, evaluates, samples and verifies the run, and deletes it. After each
+round it notes the process's anonymous memory, open files, mapped files and threads, and at the
+end prints their least-squares slopes over all but the first sixth of the time.
+
+    python benchmarks/soak.py --minutes 60
+"""
+
+import argparse
+import ctypes
+import signal
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from generated import write_text
+from machine import description
+
+from mivae_cli.config import RunConfig
+from mivae_cli.data.store import prepare_corpus
+from mivae_cli.decoding import Decoding
+from mivae_cli.evaluation import evaluate
+from mivae_cli.generation import generated, prior_samples
+from mivae_cli.interruption import Interrupted, Interruption
+from mivae_cli.run import RunDirectory
+from mivae_cli.trainer import Trainer
+from mivae_cli.verification import verify
+
+COLUMNS = ("anonymous MiB", "of it allocated", "open files", "mapped files", "threads")
+
+
+class Allocations(ctypes.Structure):
+    """What the C library knows of its heap (`struct mallinfo2`)."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in (
+            *("arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks"),
+            *("uordblks", "fordblks", "keepcost"),
+        )
+    )
+
+
+LIBC = ctypes.CDLL("libc.so.6")
+LIBC.mallinfo2.restype = Allocations
+
+
+class Halfway(Interruption):
+    """Interrupts after some steps, as a signal would."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        """Counts the looks."""
+        self.looks -= 1
+        if self.looks < 0:
+            raise Interrupted(signal.SIGTERM)
+
+
+def measured() -> tuple[float, ...]:
+    """Returns what the process holds now, in the order of `COLUMNS`."""
+    status = dict(
+        line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
+    )
+    anonymous = int(status["RssAnon"].split()[0]) / 1024
+    heap = LIBC.mallinfo2()  # without Python's own small objects
+    allocated = (heap.uordblks + heap.hblkhd) / 2**20
+    mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    return anonymous, allocated, files, len(mapped), int(status["Threads"])
+
+
+def rounds(folder: Path, number: int) -> None:
+    """Does once all that is done with a run."""
+    text = folder / f"text-{number % 5}.txt"
+    if not text.exists():
+        write_text(text, 200_000, 2000, number)
+    config = RunConfig.model_validate(
+        {
+            "seed": number,
+            "data": {"train": str(text), "tokenizer": {"kind": ("word", "bpe")[number % 2]}},
+            "model": {
+                "latent_size": 8,
+                "encoder": {"embedding_size": 32, "hidden_size": 64},
+                "decoder": {"embedding_size": 32, "hidden_size": 64},
+            },
+            "training": {"epochs": 2, "log_every": 5, "save_minutes": 0.005},
+        }
+    )
+    place = folder / "run"
+    corpus = prepare_corpus(config.data, folder / "cache")
+    run = RunDirectory.create(place, config, corpus, overwrite=True)
+    try:
+        for _ in Trainer(config, corpus).fit(run, Halfway(60)):
+            pass
+    except Interrupted:
+        pass
+    trainer = Trainer(config, run.corpus)
+    assert trainer.resume(run) == []
+    for _ in trainer.fit(run):
+        pass
+    opened = RunDirectory.open(place)
+    model, corpus = opened.load_model(), opened.corpus
+    record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), 20, number)
+    opened.write_evaluation({"nll": record.nll})
+    z = prior_samples(50, model.latent_size, number)
+    list(generated(model, opened.tokenizer, z, Decoding(0.8), number))
+    assert verify(opened).sound
+
+
+def main() -> None:
+    """Runs the rounds and prints what came of them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=60.0)
+    minutes = parser.parse_args().minutes
+    began, times, values = time.monotonic(), [], []
+    with tempfile.TemporaryDirectory() as folder:
+        number = 0
+        while (elapsed := (time.monotonic() - began) / 60) < minutes:
+            rounds(Path(folder), number)
+            times.append(elapsed)
+            values.append(measured())
+            if number % 10 == 0:
+                print(
+                    f"{elapsed:6.1f} min", *(f"{value:10.1f}" for value in values[-1]), flush=True
+                )
+            number += 1
+    hours, table = np.array(times) / 60, np.array(values)
+    settled = hours > hours[-1] / 6
+    machine = ", ".join(map(str, description(torch.device("cpu")).values()))
+    print(f"\n{machine}; {number} rounds in {minutes:g} minutes\n")
+    print("| | settled, first | last | least | most | slope an hour |")
+    print("|---|---|---|---|---|---|")
+    for name, column in zip(COLUMNS, table[settled].T, strict=True):
+        slope = np.polyfit(hours[settled], column, 1)[0]
+        cells = (column[0], column[-1], column.min(), column.max())
+        print(f"| {name} |", " | ".join(f"{cell:.1f}" for cell in cells), f"| {slope:+.2f} |")
+
+
+if __name__ == "__main__":
+    main()

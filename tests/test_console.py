@@ -1,0 +1,115 @@
+"""What is shown: honest text as it is, and nothing that could steer a terminal."""
+
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import RenderableType
+
+from mivae_cli.cli import console, tables
+from mivae_cli.cli.console import note, plain, print_json, print_line, print_text
+from mivae_cli.estimators import Report
+from mivae_cli.estimators.records import Estimate
+from mivae_cli.profiling import Timing
+
+STEERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ud800", "\udfff",
+          *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))]  # fmt: skip
+HOSTILE = ["[bold]x[/]", "\x1b]0;owned\x07", "[/]", ":bomb:", "[link=file:///etc]a[/link]", "a\\",
+           "\x9b2J", "\u202egpj.exe", "[@click=quit]b[/]"]  # fmt: skip
+HONEST = ["👩‍👧 and 🏳️‍🌈", "نمی\u200cشود", "co\u00adoperate", "10\u00a0000 km", "猫が\u3000座った",
+          "a\u2009b", "\u200fשבת\u200e", "naïve", "e\u0301"]  # fmt: skip
+
+chars = st.characters() | st.sampled_from(STEERS)  # halves of surrogate pairs among them
+strings = st.text(chars)
+
+
+@given(strings)
+def test_plain_text_steers_nothing_and_stays_as_it_is(text: str) -> None:
+    once = plain(text)
+    assert not set(once) & (set(STEERS) - {"\n", "\t"})
+    assert plain(once) == once
+    assert len(once) == len(text)
+    assert once.encode("utf-8").decode("utf-8") == once
+    assert not set(plain(text, kept="")) & set(STEERS)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "M", "Zs"])))
+def test_what_is_written_to_be_read_is_kept(text: str) -> None:
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize("text", HONEST)
+def test_joiners_and_spaces_are_kept(text: str) -> None:
+    assert plain(text) == text
+
+
+@pytest.mark.parametrize("char", [*STEERS, "\ufeff", "\ue000", "\U000e0041"])
+def test_what_steers_is_replaced(char: str) -> None:
+    kept = char in "\n\t"
+    assert plain(f"a{char}b") == (f"a{char}b" if kept else "a\ufffdb")
+
+
+@given(
+    st.recursive(
+        strings | st.none(), lambda inner: st.lists(inner) | st.dictionaries(strings, inner)
+    )
+)
+def test_json_is_free_of_what_steers_and_comes_back(value: object) -> None:
+    buffer = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", buffer)
+        print_json(value)
+    text = buffer.getvalue()
+    assert not set(text.removesuffix("\n")) & set(STEERS)
+    assert text.encode("utf-8")
+    # Python reads the halves of a pair, escaped one by one, as the character that they make
+    assert json.loads(text) == json.loads(json.dumps(value))
+
+
+def test_json_leaves_letters_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"text": "猫 👩‍👧 \x9b\u202e\x7f\n"})
+    assert capsys.readouterr().out == '{"text": "猫 👩‍👧 \\u009b\\u202e\\u007f\\n"}\n'
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_lines_and_notes_show_brackets_and_steer_nothing(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for show in (print_line, print_text, note):
+        show(text)
+        captured = capsys.readouterr()
+        assert (captured.out + captured.err).rstrip("\n") == plain(text)
+
+
+def shown(table: RenderableType) -> str:
+    """Returns what a terminal without colours would be sent."""
+    with pytest.MonkeyPatch.context() as patch, console.stdout.capture() as capture:
+        patch.setenv("COLUMNS", "500")
+        console.stdout.print(table)
+    found = capture.get()
+    assert not set(found) & (set(STEERS) - {"\n"})
+    return found
+
+
+@pytest.mark.parametrize("text", HOSTILE + HONEST)
+class TestTables:
+    def test_a_title_and_the_parts_of_a_step(self, text: str) -> None:
+        found = shown(tables.timing_table(Timing({text: 1.0}, 1.0), f"runs/{text}"))
+        assert found.count(plain(text)) == 2
+
+    def test_a_dry_run(self, text: str) -> None:
+        found = shown(tables.dry_run_table([("name", text), (text, "value")], text))
+        assert found.count(plain(text)) == 3
+
+    def test_demos(self, text: str) -> None:
+        found = shown(tables.demos_table([(text, 1, 1, 0.5)], {text: f"about {text}"}))
+        assert found.count(plain(text)) == 2
+
+    def test_estimates_and_what_stands_below_them(self, text: str) -> None:
+        estimate = Estimate(text, 1.0, 0.5, 1.5, "lower", None, True, warnings=[f"warned {text}"])
+        report = Report(None, [estimate], 9, 1, 1, warnings=[f"of {text}"], notes=[text])
+        found = shown(tables.estimates_table(report, text))
+        assert found.count(plain(text)) == 6
+        assert "[0.500, 1.500]" in found
