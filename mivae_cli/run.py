@@ -292,7 +292,8 @@ class RunDirectory:
         path = self.checkpoint.manifest.path("model.safetensors")
         with torch.device("meta"):  # so that no memory is set aside for what the file lacks
             check(path, build_model(config, size))
-        model = build_model(config, size)
+        with torch.random.fork_rng(devices=[]):  # a training that goes on meanwhile needs its own
+            model = build_model(config, size)
         load_weights(model, path)
         return model.to(device).eval()
 

@@ -165,8 +165,8 @@ def test_a_document_that_says_nothing_is_refused_though_it_is_sealed(tmp_path: P
     refused(tmp_path / "x.json", sealed_by_hand({"format": 1}), match="no config document")
 
 
-@pytest.mark.parametrize("found", [2, 10, 10**4000])
-@pytest.mark.parametrize("maker", ["9.9", "9" * 100_000, ["9"], None])
+@pytest.mark.parametrize("found", [2, 10, 10**4000], ids=["2", "10", "4,000 digits"])
+@pytest.mark.parametrize("maker", ["9.9", "9" * 100_000, ["9"], None], ids=lambda x: repr(x)[:9])
 def test_a_newer_format_is_refused_with_what_to_do(
     tmp_path: Path, found: int, maker: object
 ) -> None:

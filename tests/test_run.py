@@ -84,6 +84,14 @@ def test_a_checkpoint_inside_a_run_can_be_named(
     assert opened.load_model().latent_size == 4
 
 
+def test_to_load_a_model_draws_no_random_numbers(trained: tuple[RunDirectory, Corpus]) -> None:
+    """Else whoever looks at a model between two records changes the training."""
+    run, _ = trained
+    before = torch.get_rng_state()
+    run.load_model()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="there is no run"):
         RunDirectory.open(tmp_path / "nothing")
