@@ -1,8 +1,15 @@
 """Where tensors live, and how a CPU computes on them."""
 
-__all__ = ["check_memory", "reduced_precision", "resolve_device", "tune_cpu"]
+__all__ = [
+    "check_memory",
+    "reduced_precision",
+    "release_memory",
+    "resolve_device",
+    "tune_cpu",
+]
 
 import contextlib
+import ctypes
 import math
 import os
 import sys
@@ -45,6 +52,16 @@ def check_memory(needed: int, device: torch.device) -> None:
             f"the model's weights, gradients and moments would take {needed / 2**30:,.1f} GiB, and "
             f"'{device}' has {there / 2**30:,.1f}: choose smaller sizes"
         )
+
+
+def release_memory() -> None:
+    """Gives the system back what the C library keeps of memory that is free.
+
+    Between the small pieces that oneDNN keeps of every new shape of a product, glibc's heap goes
+    on growing for hours though no more of it is in use than after minutes.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def tune_cpu() -> None:

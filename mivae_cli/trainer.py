@@ -15,7 +15,7 @@ from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
-from .devices import check_memory, reduced_precision, resolve_device
+from .devices import check_memory, reduced_precision, release_memory, resolve_device
 from .divergence import Skipped, divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
 from .estimators.known_posterior import aggregated_posterior
@@ -304,7 +304,9 @@ class Trainer:
         self._journal.flush()
         entry = self._journal.entry
         taken = snapshot(self.state, self.model, self.term, self.optimizers, entry)
-        if keeper.save(taken):
+        saved = keeper.save(taken)
+        release_memory()
+        if saved:
             self._kept = taken.name
         else:
             yield self._noted(SaveFailed(self.state.step, str(keeper.trouble)))

@@ -9,7 +9,13 @@ import torch
 
 from mivae_cli import devices
 from mivae_cli.config import Precision
-from mivae_cli.devices import check_memory, reduced_precision, resolve_device, tune_cpu
+from mivae_cli.devices import (
+    check_memory,
+    reduced_precision,
+    release_memory,
+    resolve_device,
+    tune_cpu,
+)
 from mivae_cli.errors import ConfigError
 
 
@@ -80,3 +86,14 @@ def test_a_model_that_no_memory_holds_is_refused_at_once(
     check_memory(70, torch.device("cpu"))
     with pytest.raises(ConfigError, match=r"has 0\.0"):
         check_memory(71, torch.device("cpu"))
+
+
+def test_memory_that_is_free_goes_back_to_the_system() -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    pieces = [bytearray(50_000) for _ in range(4000)]  # too small to be mapped: 200 MB of the heap
+    del pieces[:-1]  # the last one stays on top
+    before = resident()
+    release_memory()
+    assert resident() < before - 100_000_000 // os.sysconf("SC_PAGE_SIZE")
