@@ -21,6 +21,7 @@ from generated import write_text
 from machine import description
 
 from mivae_cli.config import RunConfig
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.decoding import Decoding
 from mivae_cli.evaluation import evaluate
@@ -95,7 +96,7 @@ def rounds(folder: Path, number: int) -> None:
     )
     place = folder / "run"
     corpus = prepare_corpus(config.data, folder / "cache")
-    run = RunDirectory.create(place, config, corpus, overwrite=True)
+    run = create_run(place, config, corpus, overwrite=True)
     try:
         for _ in Trainer(config, corpus).fit(run, Halfway(60)):
             pass

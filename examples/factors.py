@@ -20,11 +20,11 @@ from pathlib import Path
 import torch
 from scenes import FACTORS, factor_entropy, parse, scenes
 
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.reading import read
 from mivae_cli.resolve import read_config
-from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Trainer, Validation
 
 SETTINGS = [
@@ -61,7 +61,7 @@ def main() -> None:
         text.write_text("".join(f"{scene.sentence()}\n" for scene in scenes(6000, seed=0)))
         config = read_config(options={"data.train": str(text)}, overrides=SETTINGS)
         corpus = prepare_corpus(config.data, Path(folder) / "cache")
-        run = RunDirectory.create(Path(folder) / "run", config, corpus)
+        run = create_run(Path(folder) / "run", config, corpus)
         for record in Trainer(config, corpus).fit(run):
             if isinstance(record, Validation):
                 print(

@@ -1,24 +1,12 @@
-"""Batches that are passed over: what is recorded of them, and the error after too many."""
+"""The error after too many batches that were passed over, and what to do about it."""
 
-__all__ = ["Skipped", "divergence"]
-
-from dataclasses import dataclass
+__all__ = ["divergence"]
 
 from .config import RunConfig
 from .errors import BadBatch, DivergedError
+from .progress import Skipped
 
 SHOWN = 5  # sentences that an error names
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A batch that was passed over, because its numbers were not finite or not possible."""
-
-    step: int
-    epoch: float
-    reason: str
-    lines: tuple[int, ...] | None  # of its sentences in their source, where that is known
-    sentences: tuple[int, ...]  # their places in the training split, in the same order
 
 
 def divergence(skipped: Skipped, bad: BadBatch, config: RunConfig) -> DivergedError:

@@ -11,20 +11,17 @@
     checkpoints/epoch-0003/ after an epoch (see `checkpoint`)
     checkpoints/step-00000040/  in the middle of one
 
-A checkpoint is complete or not there. `best` and `last` are found from the manifests.
+A checkpoint is complete or not there. `best` and `last` are found from the manifests. New runs
+are made in `creation`, checkpoints are written in `saving`.
 """
 
 __all__ = ["Checkpoint", "RunDirectory", "newest_run"]
 
 import os
-import platform
 import re
-import shutil
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -32,7 +29,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from .checkpoint import Snapshot, check, load_weights
+from .checkpoint import check, load_weights
 from .config import RunConfig
 from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
@@ -41,37 +38,16 @@ from .models.vae import VAE, build_model
 from .resolve import explain
 from .storage.documents import read_sealed, write_sealed
 from .storage.files import (
-    DRAFT,
     discard,
     reason,
-    remove_tree,
-    sync_file,
-    sync_folder,
     writable,
-    write_durably,
-    write_synced,
 )
-from .storage.lock import LOCK, locked
-from .storage.manifest import MANIFEST, Entry, Manifest, entry_of, vouch_for
+from .storage.lock import locked
+from .storage.manifest import MANIFEST, Entry, Manifest, vouch_for
 
 CHECKPOINTS = "checkpoints"
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
-OWN_FILES = (
-    MANIFEST,
-    "config.json",
-    "environment.json",
-    "tokenizer.json",
-    "metrics.jsonl",
-    "metrics.damaged.jsonl",
-    "eval.json",
-    LOCK,
-)
-INSIDE = {  # a run's own folders, and what lies in them
-    CHECKPOINTS: NAME,
-    "data": re.compile(
-        r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|(tokenizer|corpus)\.json"
-    ),
-}
+FACTS = {"id": str, "corpus": str, "evaluated": bool}  # that a run's manifest states
 
 
 @dataclass(frozen=True)
@@ -101,31 +77,6 @@ class RunDirectory:
 
     path: Path
     name: str = "best"
-
-    @classmethod
-    def create(
-        cls, path: Path, config: RunConfig, corpus: Corpus, overwrite: bool = False
-    ) -> "RunDirectory":
-        """Makes the directory of a new run.
-
-        Raises:
-            ConfigError: It is not empty and may not be overwritten, cannot be written, or another
-                process is writing it.
-        """
-        run = cls(path)
-        if corpus.folder.resolve().is_relative_to(path.resolve()):
-            raise ConfigError(f"'{path}' cannot be replaced: the corpus to train on lies in it")
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            if any(entry.name != LOCK for entry in path.iterdir()):
-                run._check_clearing(overwrite)  # before a lock is put among what is not ours
-            with locked(path):
-                run._check_clearing(overwrite)  # somebody may have begun one meanwhile
-                run._clear()
-                run._begin(config, corpus)
-        except OSError as error:
-            raise ConfigError(f"cannot write the run to '{path}': {reason(error)}") from error
-        return run
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -195,7 +146,7 @@ class RunDirectory:
     def manifest(self) -> Manifest:
         """What the run began with."""
         found = Manifest.read(self.path, "run")
-        for key, kind in {"id": str, "corpus": str, "evaluated": bool}.items():
+        for key, kind in FACTS.items():
             if not isinstance(found.body.get(key), kind):
                 raise CheckpointError(f"'{self.path / MANIFEST}' is damaged: it lacks '{key}'")
         return found
@@ -297,46 +248,6 @@ class RunDirectory:
         load_weights(model, path)
         return model.to(device).eval()
 
-    def save(self, snapshot: Snapshot, keep: int) -> None:
-        """Writes a checkpoint, and removes those that are no longer kept.
-
-        Arguments:
-            snapshot: What to write.
-            keep: How many are kept beside the best and this one.
-
-        Raises:
-            OSError: It could not be written; those before are as they were.
-        """
-        folder = self.path / CHECKPOINTS
-        folder.mkdir(exist_ok=True)
-        for leftover in folder.glob(f"{DRAFT}*"):
-            with suppress(OSError):
-                discard(leftover)
-        draft, place = folder / (DRAFT + snapshot.name), folder / snapshot.name
-        draft.mkdir()
-        try:
-            if self.journal.exists():
-                sync_file(self.journal)
-            for name, data in snapshot.files.items():
-                write_synced(draft / name, data)
-            body = {
-                "run": self.id,
-                "step": snapshot.step,
-                "epoch": snapshot.epoch,
-                "best": snapshot.best,
-                "journal": snapshot.journal.model_dump(),
-            }
-            files = {name: entry_of(data) for name, data in snapshot.files.items()}
-            vouch_for(draft, "checkpoint", files, body)
-            if os.path.lexists(place):  # a damaged one, or of the very same state
-                remove_tree(place)
-            draft.rename(place)
-        except OSError:
-            shutil.rmtree(draft, ignore_errors=True)  # on a full disk, room for the next attempt
-            raise
-        sync_folder(folder)
-        self._rotate(snapshot, keep)
-
     @property
     def evaluation(self) -> dict[str, Any]:
         """The evaluation record in eval.json.
@@ -383,7 +294,8 @@ class RunDirectory:
         path, body = self.path / "eval.json", {"run": self.id, "evaluation": record}
         with self.writing(), writable(path):
             write_sealed(path, "evaluation", body)
-            self._vouch(self.manifest.files, {**self.manifest.body, "evaluated": True})
+            facts = {name: self.manifest.body[name] for name in FACTS}
+            vouch_for(self.path, "run", self.manifest.files, {**facts, "evaluated": True})
 
     def checkpoint_folders(self) -> Iterator[Path]:
         """Yields the folders of checkpoints, complete or damaged.
@@ -423,81 +335,6 @@ class RunDirectory:
             raise CheckpointError(f"'{path}' is damaged: it lacks the journal") from error
         return Checkpoint(manifest, step, epoch, best, journal)
 
-    def _rotate(self, latest: Snapshot, keep: int) -> None:
-        """Removes checkpoints but the latest, the best, and so many others, the newest ones."""
-        complete = [found.name for found in self.checkpoints([])]
-        others = [name for name in complete if name not in (latest.name, latest.best)]
-        kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
-        for folder in self.checkpoint_folders():
-            if folder.name not in kept:
-                with suppress(OSError):  # the new one is whole all the same; next time again
-                    remove_tree(folder)
-
-    def _begin(self, config: RunConfig, corpus: Corpus) -> None:
-        corpus.copy_to(self.path / "data")
-        for file in (self.path / "data").iterdir():
-            sync_file(file)
-        sync_folder(self.path / "data")
-        identity = uuid.uuid4().hex
-        body = {"run": identity, "config": config.model_dump(mode="json")}
-        write_sealed(self.path / "config.json", "config", body)
-        write_sealed(self.path / "environment.json", "environment", _environment(corpus))
-        tokenizer = (corpus.folder / "tokenizer.json").read_bytes()
-        write_durably(self.path / "tokenizer.json", tokenizer)
-        write_durably(self.journal, b"")
-        files = {
-            name: entry_of(self.path / name) for name in ("environment.json", "tokenizer.json")
-        }
-        self._vouch(files, {"id": identity, "corpus": corpus.checksum, "evaluated": False})
-        assert self.id == identity  # read now: another run may take its place before it is used
-
-    def _vouch(self, files: Mapping[str, Entry], body: Mapping[str, Any]) -> None:
-        kept = {name: body[name] for name in ("id", "corpus", "evaluated")}
-        vouch_for(self.path, "run", files, kept)
-
-    def _check_clearing(self, overwrite: bool) -> None:
-        """Raises ConfigError unless what is there is a run that may be replaced."""
-        if strangers := list(self._strangers()):
-            raise ConfigError(
-                f"'{self.path}' holds files that are no part of a run ({strangers[0]}, ...): "
-                "choose another place with --out"
-            )
-        names = {entry.name for entry in self.path.iterdir() if not entry.name.startswith(DRAFT)}
-        if overwrite or not names - {LOCK}:
-            return
-        if MANIFEST in names or CHECKPOINTS in names:
-            raise ConfigError(
-                f"'{self.path}' already holds a run: go on with it by --resume, replace it by "
-                "--overwrite, or choose another place with --out"
-            )
-        if names <= {LOCK, "data"}:
-            return  # as far as a run came that was stopped while it began
-        try:
-            read_sealed(self.path / "config.json", "config")
-        except CheckpointError as error:
-            raise ConfigError(
-                f"'{self.path}' is not empty and may not be what is left of a run: replace what "
-                "is there by --overwrite, or choose another place with --out"
-            ) from error
-
-    def _strangers(self) -> Iterator[str]:
-        """Yields the names of what no run has put there."""
-        for entry in self.path.iterdir():
-            known = INSIDE.get(entry.name)
-            if known is not None and entry.is_dir() and not entry.is_symlink():
-                for inner in entry.iterdir():
-                    if not known.fullmatch(inner.name) and not inner.name.startswith(DRAFT):
-                        yield f"{entry.name}/{inner.name}"
-            elif entry.name not in OWN_FILES and not entry.name.startswith(DRAFT):
-                yield entry.name
-
-    def _clear(self) -> None:
-        """Removes a run, its manifest first: what is left of it then is no run."""
-        (self.path / MANIFEST).unlink(missing_ok=True)
-        for entry in list(self.path.iterdir()):
-            if entry.name != LOCK:
-                discard(entry)
-
 
 def newest_run(folder: Path = Path("runs")) -> RunDirectory:
     """Returns the run under a folder that was begun or changed last.
@@ -515,18 +352,5 @@ def newest_run(folder: Path = Path("runs")) -> RunDirectory:
 
 
 def _changed(run: Path) -> float:
-    times = [path.stat().st_mtime for name in OWN_FILES if (path := run / name).exists()]
+    times = [path.stat().st_mtime for path in run.iterdir() if path.is_file()]
     return max(times, default=0.0)
-
-
-def _environment(corpus: Corpus) -> dict[str, Any]:
-    return {
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "sources": corpus.sources,
-        "splits": {split: asdict(summary) for split, summary in corpus.summaries.items()},
-    }

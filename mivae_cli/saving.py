@@ -1,14 +1,25 @@
 """Saves a run while it goes on, and again what the disk has not taken."""
 
-__all__ = ["Keeper", "check_space"]
+__all__ = ["Keeper", "check_space", "write_checkpoint"]
 
+import os
 import shutil
 import time
+from contextlib import suppress
 
 from .checkpoint import Snapshot
 from .errors import ConfigError
 from .run import CHECKPOINTS, RunDirectory
-from .storage.files import reason
+from .storage.files import (
+    DRAFT,
+    discard,
+    reason,
+    remove_tree,
+    sync_file,
+    sync_folder,
+    write_synced,
+)
+from .storage.manifest import entry_of, vouch_for
 
 RETRY = 60.0  # seconds until a save that failed is tried again
 
@@ -40,13 +51,55 @@ class Keeper:
         self._waiting = [*best, snapshot]
         try:
             while self._waiting:
-                self.run.save(self._waiting[0], self.keep)
+                write_checkpoint(self.run, self._waiting[0], self.keep)
                 del self._waiting[0]
             self.trouble = None
         except OSError as error:
             self.trouble = reason(error)
         self._saved = time.monotonic()
         return self.trouble is None
+
+
+def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
+    """Writes a checkpoint, and removes those that are no longer kept.
+
+    Arguments:
+        run: The run.
+        snapshot: What to write.
+        keep: How many are kept beside the best and this one.
+
+    Raises:
+        OSError: It could not be written; those before are as they were.
+    """
+    folder = run.path / CHECKPOINTS
+    folder.mkdir(exist_ok=True)
+    for leftover in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):
+            discard(leftover)
+    draft, place = folder / (DRAFT + snapshot.name), folder / snapshot.name
+    draft.mkdir()
+    try:
+        if run.journal.exists():
+            sync_file(run.journal)
+        for name, data in snapshot.files.items():
+            write_synced(draft / name, data)
+        body = {
+            "run": run.id,
+            "step": snapshot.step,
+            "epoch": snapshot.epoch,
+            "best": snapshot.best,
+            "journal": snapshot.journal.model_dump(),
+        }
+        files = {name: entry_of(data) for name, data in snapshot.files.items()}
+        vouch_for(draft, "checkpoint", files, body)
+        if os.path.lexists(place):  # a damaged one, or of the very same state
+            remove_tree(place)
+        draft.rename(place)
+    except OSError:
+        shutil.rmtree(draft, ignore_errors=True)  # on a full disk, room for the next attempt
+        raise
+    sync_folder(folder)
+    _rotate(run, snapshot, keep)
 
 
 def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
@@ -67,6 +120,17 @@ def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
             f"{_mebibytes(needed)}: free some, choose another place with --out, or keep fewer "
             "with --set training.keep=0"
         )
+
+
+def _rotate(run: RunDirectory, latest: Snapshot, keep: int) -> None:
+    """Removes checkpoints but the latest, the best, and so many others, the newest ones."""
+    complete = [found.name for found in run.checkpoints([])]
+    others = [name for name in complete if name not in (latest.name, latest.best)]
+    kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
+    for folder in run.checkpoint_folders():
+        if folder.name not in kept:
+            with suppress(OSError):  # the new one is whole all the same; next time again
+                remove_tree(folder)
 
 
 def _mebibytes(size: int) -> str:

@@ -5,18 +5,18 @@ __all__ = ["Record", "SaveFailed", "Skipped", "Step", "Trainer", "Validation"]
 import math
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import torch
 from torch import Tensor
 
-from .checkpoint import TrainingState, Window, load_training, snapshot
+from .checkpoint import TrainingState, load_training, snapshot
 from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import check_memory, reduced_precision, release_memory, resolve_device
-from .divergence import Skipped, divergence
+from .divergence import divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
 from .estimators.known_posterior import aggregated_posterior
 from .estimators.term import MutualInformationTerm
@@ -25,6 +25,7 @@ from .metrics import active_units
 from .models.vae import build_model
 from .objectives import Terms
 from .optimizers import Adam, build_optimizer, clip_gradients, finite, sparsify_embeddings
+from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
 from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space
@@ -32,50 +33,6 @@ from .storage.journal import Journal
 
 VALIDATION_MI_SENTENCES = 4096  # the known-posterior estimate is quadratic in them
 COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
-
-
-@dataclass(frozen=True)
-class Step:
-    """Means over the steps since the last such record, in nats a sentence."""
-
-    step: int
-    epoch: float
-    loss: float
-    distortion: float
-    rate: float
-    mi_bound: float | None  # the training batches' own bound: for watching, not for reporting
-    tokens_per_second: float
-    seconds_left: float
-
-
-@dataclass(frozen=True)
-class Validation:
-    """An epoch's end: held-out figures with beta = 1, in nats a sentence."""
-
-    step: int
-    epoch: int
-    elbo: float
-    distortion: float
-    rate: float
-    mi: float  # known posterior, empirical
-    mi_ceiling: float
-    active_units: int
-    learning_rate: float
-    best: bool
-    collapsed: bool
-    stopped: bool  # no further epoch follows
-    seconds: float
-
-
-@dataclass(frozen=True)
-class SaveFailed:
-    """A checkpoint could not be written; training goes on, and the next save comes sooner."""
-
-    step: int
-    reason: str
-
-
-Record = Step | Validation | SaveFailed | Skipped
 
 
 class Trainer:
@@ -109,7 +66,7 @@ class Trainer:
         self.state = TrainingState()
         self._kept = self.state.name  # the checkpoint on disk of this very state; none is needed
         self._journal: Journal | None = None
-        self._meter = _Meter()
+        self._meter = Meter()
         self._started = time.monotonic()
 
     @property
@@ -155,7 +112,7 @@ class Trainer:
         if self.state.position > len(self.sampler):
             raise CheckpointError(f"'{found.manifest.folder}' is of another corpus")
         self._set_learning_rate()
-        self._meter = _Meter(self.state.window)
+        self._meter = Meter(self.state.window)
         self._kept = self.state.name
         return trouble
 
@@ -283,7 +240,7 @@ class Trainer:
             if self.state.step % self.config.training.log_every == 0:
                 if self._meter.steps:
                     yield self._noted(self._progress())
-                self._meter = _Meter()
+                self._meter = Meter()
             if keeper.due:
                 yield from self._save(keeper)
             interruption.check()
@@ -291,7 +248,7 @@ class Trainer:
             reading = read(self.model, self.corpus["valid"], self.config.seed)
         self.state.epoch += 1
         self.state.position = 0
-        self._meter = _Meter()
+        self._meter = Meter()
         validation = self._noted(self._validation(reading))  # before the save, which is to know it
         yield from self._save(keeper)
         yield validation
@@ -415,52 +372,3 @@ class Trainer:
             rate *= self.config.training.decay
         for group in self.optimizers["model"].param_groups:
             group["lr"] = rate
-
-
-class _Meter:
-    """Sums over steps; reads them off the device once."""
-
-    def __init__(self, before: Window | None = None) -> None:
-        """Begins, or goes on from a window that was saved."""
-        before = before or Window()
-        self.started = time.monotonic() - before.seconds
-        self.sums: Tensor = torch.tensor(before.sums)
-        self.steps, self.tokens = before.steps, before.tokens
-
-    def add(self, terms: Terms, batch: Batch) -> None:
-        values = torch.stack(
-            [
-                terms.distortion.mean(),
-                terms.rates.sum(dim=-1).mean(),
-                torch.as_tensor(terms.mutual_information).to(terms.rates.device),
-            ]
-        )
-        self.sums = self.sums.to(values.device) + values
-        self.steps += 1
-        self.tokens += int(batch.lengths.sum()) + len(batch)
-
-    def means(self) -> list[float]:
-        means: list[float] = (self.sums / self.steps).tolist()
-        return means
-
-    def window(self) -> Window:
-        """Returns what to save."""
-        distortion, rate, bound = self.sums.tolist()
-        return Window(
-            sums=(distortion, rate, bound),
-            steps=self.steps,
-            tokens=self.tokens,
-            seconds=self.seconds,
-        )
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-    @property
-    def seconds_per_step(self) -> float:
-        return self.seconds / self.steps
-
-    @property
-    def tokens_per_second(self) -> float:
-        return self.tokens / self.seconds

@@ -6,6 +6,7 @@ from typing import Any
 from test_examples import load
 
 from mivae_cli.config import RunConfig
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus, prepare_corpus
 from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Record, Trainer
@@ -45,5 +46,5 @@ def small_config(text: Path, **sections: dict[str, Any]) -> RunConfig:
 def train_to_end(config: RunConfig, place: Path) -> tuple[RunDirectory, Corpus, list[Record]]:
     """Trains a run in one go."""
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(place, config, corpus)
+    run = create_run(place, config, corpus)
     return run, corpus, list(Trainer(config, corpus).fit(run))

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from small import small_config, write_scenes
 from torch import Tensor, nn
 
+from mivae_cli.creation import create_run
 from mivae_cli.data.ahead import ahead
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import Corpus, prepare_corpus
@@ -358,7 +359,7 @@ def test_features_that_are_no_numbers_never_enter_the_queue(text: Path) -> None:
 
 
 def run_of(trainer: Trainer, place: Path) -> RunDirectory:
-    return RunDirectory.create(place, trainer.config, trainer.corpus)
+    return create_run(place, trainer.config, trainer.corpus)
 
 
 def until_diverged(trainer: Trainer, run: RunDirectory) -> tuple[list[Record], DivergedError]:

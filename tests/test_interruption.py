@@ -15,6 +15,7 @@ import pytest
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.cli import console, progress
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.interruption import SIGNALS, Interrupted, Interruption
 from mivae_cli.run import RunDirectory
@@ -288,7 +289,7 @@ def test_a_terminal_that_closes_lets_training_save(tmp_path: Path) -> None:
                 signal.signal(number, signal.SIG_DFL)
             sys.stderr = sys.stdout = os.fdopen(2, "w")
             console.stderr.file = sys.stderr
-            run = RunDirectory.create(place, config, corpus)
+            run = create_run(place, config, corpus)
             progress.run_training(run, Trainer(config, corpus), iw_samples=1, as_json=True)
         except Interrupted as stop:
             code = stop.exit_code

@@ -19,6 +19,7 @@ from disk import full, largest_file
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import ConfigError
 from mivae_cli.run import RunDirectory
@@ -343,7 +344,7 @@ def content(folder: Path) -> dict[str, bytes]:
 def replaced(run: RunDirectory) -> RunDirectory:
     config = RunDirectory.open(run.path).config
     corpus = prepare_corpus(config.data)  # which is there already
-    return RunDirectory.create(run.path, config, corpus, overwrite=True)
+    return create_run(run.path, config, corpus, overwrite=True)
 
 
 WRITERS: dict[str, Callable[[RunDirectory], object]] = {
@@ -443,9 +444,9 @@ def test_a_run_that_somebody_begins_between_the_look_and_the_lock_is_kept(
         with locked(folder):
             yield
 
-    monkeypatch.setattr("mivae_cli.run.locked", late)
+    monkeypatch.setattr("mivae_cli.creation.locked", late)
     with pytest.raises(ConfigError, match="already holds a run"):
-        RunDirectory.create(place, run.config, run.corpus)
+        create_run(place, run.config, run.corpus)
     assert content(place) == content(run.path)
 
 

@@ -12,6 +12,7 @@ from disk import full
 from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.run import RunDirectory, newest_run
@@ -206,7 +207,7 @@ def test_what_belongs_to_another_run_is_refused(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = trained
-    other = RunDirectory.create(tmp_path / "other", run.config, corpus)
+    other = create_run(tmp_path / "other", run.config, corpus)
     shutil.copytree(run.path / "checkpoints", other.path / "checkpoints")
     with pytest.raises(CheckpointError, match="belongs to another run"):
         other.load_model()
@@ -286,9 +287,9 @@ def test_a_run_is_not_replaced_unless_asked_and_then_wholly(
     run, corpus = trained
     config = run.config
     with pytest.raises(ConfigError, match="--overwrite"):
-        RunDirectory.create(run.path, config, corpus)
+        create_run(run.path, config, corpus)
     assert run.load_model().latent_size == 4
-    RunDirectory.create(run.path, config, corpus, overwrite=True)
+    create_run(run.path, config, corpus, overwrite=True)
     assert not (run.path / "checkpoints").exists()
     assert (run.path / "metrics.jsonl").read_text() == ""
 
@@ -301,7 +302,7 @@ def test_a_folder_with_other_files_is_never_replaced(
     place.mkdir()
     (place / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match=r"thesis\.txt"):
-        RunDirectory.create(place, run.config, corpus, overwrite=True)
+        create_run(place, run.config, corpus, overwrite=True)
     assert (place / "thesis.txt").read_text() == "years of work"
 
 
@@ -326,7 +327,7 @@ def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text("years of work")
     with pytest.raises(ConfigError, match="no part of a run"):
-        RunDirectory.create(place, run.config, corpus, overwrite)
+        create_run(place, run.config, corpus, overwrite)
     assert all((place / name).read_text() == "years of work" for name in names)
     assert sum(path.is_file() for path in place.rglob("*")) == len(names)
 
@@ -349,9 +350,9 @@ def test_files_that_a_run_need_not_have_left_are_replaced_only_when_asked(
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text("{}")
     with pytest.raises(ConfigError, match="--overwrite"):
-        RunDirectory.create(place, run.config, corpus)
+        create_run(place, run.config, corpus)
     assert all((place / name).read_text() == "{}" for name in names)
-    RunDirectory.create(place, run.config, corpus, overwrite=True)
+    create_run(place, run.config, corpus, overwrite=True)
     assert RunDirectory.open(place).config == run.config
 
 
@@ -372,11 +373,11 @@ def test_a_beginning_cut_short_at_any_write_may_be_begun_anew(
     for writes in range(5):  # config, environment, tokenizer, journal, manifest
         place, left = tmp_path / "cut", writes
         with pytest.raises(ConfigError, match="No space left"):
-            RunDirectory.create(place, run.config, corpus)
+            create_run(place, run.config, corpus)
         with pytest.raises(CheckpointError, match="no run directory"):
             RunDirectory.open(place)
     left = 5
-    RunDirectory.create(place, run.config, corpus)
+    create_run(place, run.config, corpus)
     assert RunDirectory.open(place).config == run.config
 
 
@@ -391,7 +392,7 @@ def test_links_in_place_of_a_runs_folders_are_not_ours_to_replace(
     shutil.rmtree(run.path / name)
     (run.path / name).symlink_to(tmp_path / "precious")
     with pytest.raises(ConfigError, match=f"no part of a run \\({name}"):
-        RunDirectory.create(run.path, config, corpus, overwrite=True)
+        create_run(run.path, config, corpus, overwrite=True)
     assert (run.path / name / "thesis.txt").read_text() == "years of work"
 
 
@@ -403,7 +404,7 @@ def test_what_saves_cut_short_have_left_is_replaced_with_the_run(
     (run.path / ".draft-folder" / "inside").mkdir(parents=True)
     (run.path / "checkpoints" / ".draft-epoch-0002").mkdir()
     (run.path / ".draft-eval.json").symlink_to("nowhere")
-    RunDirectory.create(run.path, config, corpus, overwrite=True)
+    create_run(run.path, config, corpus, overwrite=True)
     assert not any(path.name.startswith(".draft") for path in run.path.rglob("*"))
 
 
@@ -412,7 +413,7 @@ def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
 ) -> None:
     run, _ = trained
     with pytest.raises(ConfigError, match="the corpus to train on lies in it"):
-        RunDirectory.create(run.path, run.config, run.corpus, overwrite=True)
+        create_run(run.path, run.config, run.corpus, overwrite=True)
     assert run.load_model().latent_size == 4
 
 
@@ -483,7 +484,7 @@ def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(
     trainer = Trainer(run.config.model_copy(update={"training": training}), corpus)
     trainer.resume(run)
     with monkeypatch.context() as patched:
-        patched.setattr("mivae_cli.run.remove_tree", full)
+        patched.setattr("mivae_cli.saving.remove_tree", full)
         assert not any(isinstance(record, SaveFailed) for record in trainer.fit(run))
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert names == ["epoch-0001", "epoch-0002", "epoch-0003", "epoch-0004"]
@@ -501,7 +502,7 @@ def test_a_place_that_cannot_be_written_is_an_error(
     run, corpus = trained
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot write"):
-        RunDirectory.create(tmp_path / "file" / "run", run.config, corpus)
+        create_run(tmp_path / "file" / "run", run.config, corpus)
 
 
 def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
@@ -509,11 +510,11 @@ def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
 ) -> None:
     run, corpus = trained
     place = tmp_path / "cut"
-    begun = RunDirectory.create(place, run.config, corpus)
+    begun = create_run(place, run.config, corpus)
     (begun.path / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match="no run directory"):
         RunDirectory.open(place)
-    RunDirectory.create(place, run.config, corpus)
+    create_run(place, run.config, corpus)
     assert RunDirectory.open(place).config == run.config
 
 
@@ -522,7 +523,7 @@ def test_the_newest_run_is_the_one_that_changed_last(
 ) -> None:
     run, corpus = trained
     folder = run.path.parent
-    second = RunDirectory.create(folder / "two", run.config, corpus)
+    second = create_run(folder / "two", run.config, corpus)
     for path in run.path.iterdir():
         os.utime(path, (1, 1))
     assert newest_run(folder).path == second.path

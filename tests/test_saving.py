@@ -14,8 +14,10 @@ from disk import full
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
+from mivae_cli import saving
 from mivae_cli.checkpoint import Snapshot
 from mivae_cli.config import RunConfig
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError
 from mivae_cli.interruption import Interrupted, Interruption
@@ -42,7 +44,7 @@ class Disk:
         self.written: list[str] = []
         self.refused: Callable[[str], bool] = lambda name: False
         self.clock = 1000.0
-        monkeypatch.setattr(RunDirectory, "save", lambda _, taken, keep: self.save(taken))
+        monkeypatch.setattr(saving, "write_checkpoint", lambda _, taken, keep: self.save(taken))
         monkeypatch.setattr("mivae_cli.saving.time.monotonic", lambda: self.clock)
 
     def save(self, taken: Snapshot) -> None:
@@ -194,7 +196,7 @@ def test_a_disk_without_room_is_refused_before_the_first_step(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(tmp_path / "run", config, corpus)
+    run = create_run(tmp_path / "run", config, corpus)
     trainer = Trainer(config, corpus)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(2**16))
     with pytest.raises(ConfigError, match=r"has 0\.1 MiB free"):
@@ -236,7 +238,7 @@ class Attempts:
     ) -> None:
         self.names: list[str] = []
         self.file = 0
-        save = RunDirectory.save
+        save = saving.write_checkpoint
 
         def counted(run: RunDirectory, taken: Snapshot, keep: int) -> None:
             self.names.append(taken.name)
@@ -250,8 +252,8 @@ class Attempts:
                 full()
             write_synced(path, data)
 
-        monkeypatch.setattr(RunDirectory, "save", counted)
-        monkeypatch.setattr("mivae_cli.run.write_synced", failing)
+        monkeypatch.setattr(saving, "write_checkpoint", counted)
+        monkeypatch.setattr("mivae_cli.saving.write_synced", failing)
 
 
 def ends_alike(run: RunDirectory, expected: RunDirectory) -> None:
@@ -309,7 +311,7 @@ def test_a_last_save_that_fails_is_an_error_and_what_was_saved_is_gone_on_from(
     first: int,
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(tmp_path / "run", config, corpus)
+    run = create_run(tmp_path / "run", config, corpus)
     with monkeypatch.context() as patched:
         Attempts(patched, lambda attempt: attempt >= first)
         with pytest.raises(StorageError, match=f"{NO_SPACE}.*--resume --out {run.path}") as caught:
@@ -328,7 +330,7 @@ def test_the_program_says_so_with_its_exit_code(
     tmp_path: Path, whole: RunDirectory, mivae: Mivae, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole.path, tmp_path / "run")
-    monkeypatch.setattr("mivae_cli.run.write_synced", full)
+    monkeypatch.setattr("mivae_cli.saving.write_synced", full)
     ran = mivae("train", "--resume", "--out", tmp_path / "run", "--set", "training.epochs=4")
     assert ran.code == 6
     assert f"could not be saved ({NO_SPACE})" in ran.err
@@ -356,7 +358,7 @@ def test_an_interruption_that_cannot_be_saved_is_an_error(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(tmp_path / "run", config, corpus)
+    run = create_run(tmp_path / "run", config, corpus)
     Attempts(monkeypatch, lambda attempt: True)
     with pytest.raises(StorageError, match="step 3 could not be saved"):
         list(Trainer(config, corpus).fit(run, After(lambda: None)))
@@ -380,7 +382,7 @@ def test_a_state_that_is_no_number_is_not_saved_over_one_that_is(
     tmp_path: Path, config: RunConfig, where: str
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(tmp_path / "run", config, corpus)
+    run = create_run(tmp_path / "run", config, corpus)
     with pytest.raises(Interrupted):
         list(Trainer(config, corpus).fit(run, After(lambda: None)))
     trainer = Trainer(config, corpus)

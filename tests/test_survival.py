@@ -20,6 +20,7 @@ import torch
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.config import RunConfig
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import StorageError
 from mivae_cli.run import RunDirectory
@@ -276,7 +277,7 @@ def test_a_disk_that_fills_up_and_is_freed_again_costs_nothing(
     small_disk: Path, config: RunConfig, whole: RunDirectory
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(small_disk / "run", config, corpus)
+    run = create_run(small_disk / "run", config, corpus)
     records = Trainer(config, corpus).fit(run)
     until_validation(records)
     ballast = fill(small_disk)
@@ -298,7 +299,7 @@ def test_a_disk_that_stays_full_is_told_by_the_exit_code_and_resumed_later(
     small_disk: Path, config: RunConfig, whole: RunDirectory
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(small_disk / "run", config, corpus)
+    run = create_run(small_disk / "run", config, corpus)
     records = Trainer(config, corpus).fit(run)
     until_validation(records)
     ballast = fill(small_disk)

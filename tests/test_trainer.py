@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 from small import small_config, train_to_end, write_scenes
 
+from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import DivergedError
 from mivae_cli.interruption import Interrupted, Interruption
@@ -61,7 +62,7 @@ def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
     config = small_config(text, training={"epochs": 3})
     whole, corpus, records = train_to_end(config, tmp_path / "whole")
 
-    run = RunDirectory.create(tmp_path / "stopped", config, corpus)
+    run = create_run(tmp_path / "stopped", config, corpus)
     trainer = Trainer(config, corpus)
     looks = steps_before + 2 * ((steps_before - 1) // len(trainer.sampler))  # an epoch has 2 more
     with pytest.raises(Interrupted):
@@ -97,7 +98,7 @@ def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset
     ]
     config = read_config([preset], options={"data.train": str(text)}, overrides=overrides)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
-    run = RunDirectory.create(tmp_path / "stopped", config, corpus)
+    run = create_run(tmp_path / "stopped", config, corpus)
     for looks in (3, 9, 8):
         trainer = Trainer(config, corpus)
         trainer.resume(run)
@@ -227,7 +228,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
 ) -> None:
     config = small_config(text, training={"epochs": 3})
     corpus = prepare_corpus(config.data)
-    run = RunDirectory.create(tmp_path / "run", config, corpus)
+    run = create_run(tmp_path / "run", config, corpus)
     trainer = Trainer(config, corpus)
     records = trainer.fit(run)
     while not isinstance(next(records), Validation):
@@ -264,7 +265,7 @@ def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_p
     config = small_config(text, training=training)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
 
-    run = RunDirectory.create(tmp_path / "stopped", config, corpus)
+    run = create_run(tmp_path / "stopped", config, corpus)
     records = Trainer(config, corpus).fit(run)
     for _ in range(2):  # the second record is asked for only after the steps before were saved
         next(records)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 from test_lock import held_elsewhere
 
+from mivae_cli.creation import create_run
 from mivae_cli.errors import CheckpointError
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.documents import read_sealed, write_sealed
@@ -166,12 +167,12 @@ def test_an_evaluation_is_missing_only_where_there_was_one(run: RunDirectory) ->
     assert list(problems(run)) == ["eval.json"]
     run.write_evaluation({"rate": 2.0})
     assert problems(run) == {}
-    never = RunDirectory.create(run.path.parent / "new", run.config, run.corpus)
+    never = create_run(run.path.parent / "new", run.config, run.corpus)
     assert problems(never) == {}
 
 
 def test_what_belongs_to_another_run_is_said(run: RunDirectory, tmp_path: Path) -> None:
-    other = RunDirectory.create(tmp_path / "other", run.config, run.corpus)
+    other = create_run(tmp_path / "other", run.config, run.corpus)
     other.write_evaluation({"rate": 2.0})
     shutil.copytree(run.path / "checkpoints" / FIRST, other.path / "checkpoints" / FIRST)
     for name in ("config.json", "eval.json"):

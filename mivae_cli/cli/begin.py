@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..config import RunConfig
+from ..creation import create_run
 from ..data.store import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
@@ -51,7 +52,7 @@ def begin(
 ) -> tuple[RunDirectory, Trainer]:
     """Makes the directory of a new run and its trainer."""
     trainer = Trainer(config, corpus)  # first, so that a device that is not there leaves no run
-    run = RunDirectory.create(out or _fresh_name(config), config, corpus, overwrite)
+    run = create_run(out or _fresh_name(config), config, corpus, overwrite)
     return run, trainer
 
 
