@@ -38,7 +38,7 @@ def evaluate(
     record = evaluation.evaluate(
         model, store, (corpus["train"], corpus["valid"]), iw_samples, seed
     )
-    if data is None:
+    if data is None and found.name == "best":  # the record that stands for the run
         store_evaluation(found, asdict(record))
     if as_json:
         print_json(asdict(record), indent=2)
