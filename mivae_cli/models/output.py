@@ -25,8 +25,8 @@ from .products import product
 # once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
 # Without gradients half of that, which a cache may hold.
 LOGITS = 8_000_000
-# oneDNN makes and keeps a program for every shape of a product, which costs more time than the
-# product itself and a third of a mebibyte: so tokens are multiplied by so many.
+# oneDNN keeps a third of a mebibyte for every shape of a product, a thousand shapes at most: in
+# multiples of sixteen tokens there are fewer.
 TOGETHER = 16
 
 Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (H, V) and bias (V,)
