@@ -32,6 +32,7 @@ from .decoding import AT_ONCE, Decoding, decode
 from .errors import ConfigError, DataError
 from .models.latent import DiagonalGaussian
 from .models.vae import VAE
+from .storage.files import whole
 
 PathName = Literal["slerp", "linear"]
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy")
@@ -67,14 +68,15 @@ def write_vectors(path: Path, posterior: DiagonalGaussian) -> None:
     """
     mean, scale = posterior.mean.cpu().contiguous(), posterior.scale.cpu().contiguous()
     try:
-        match path.suffix:
-            case ".npz":
-                np.savez(path, mean=mean.numpy(), scale=scale.numpy())
-            case ".npy":
-                np.save(path, mean.numpy())
-            case _:
-                save_file({"mean": mean, "scale": scale}, str(path))
-    except (OSError, SafetensorError) as error:
+        with whole(path) as draft:
+            match path.suffix:
+                case ".npz":
+                    np.savez(draft, mean=mean.numpy(), scale=scale.numpy())
+                case ".npy":
+                    np.save(draft, mean.numpy())
+                case _:
+                    save_file({"mean": mean, "scale": scale}, str(draft))
+    except SafetensorError as error:  # as it calls what the system refuses
         raise ConfigError(f"cannot write '{path}': {error}") from error
 
 

@@ -378,6 +378,21 @@ def test_long_lines_line_ends_and_byte_order_marks_do_no_harm(
     assert sum(split["sentences"] for split in record["splits"].values()) == 302
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize(
+    "command", ["presets", "sample --n 2", "sample --json", "eval --iw-samples 1"]
+)
+def test_an_output_that_takes_nothing_is_one_line(inside: Path, command: str) -> None:
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "mivae_cli", *command.split()],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert ran.returncode == 6
+    assert "error: cannot write the output: No space left on device" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_sizes_that_no_memory_holds_are_refused(mivae: Mivae, inside: Path) -> None:
     sizes = ["decoder.hidden_size", "decoder.embedding_size", "encoder.hidden_size"]
     sets = [part for size in sizes for part in ("--set", f"model.{size}=65536")]

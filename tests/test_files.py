@@ -20,6 +20,7 @@ from mivae_cli.storage.files import (
     plain_bytes,
     remove_tree,
     sync_file,
+    whole,
     writable,
     write_durably,
     write_synced,
@@ -342,3 +343,28 @@ def test_what_cannot_be_written_is_an_error_that_a_user_can_mend(tmp_path: Path)
         full()
     with writable(tmp_path / "x"):
         pass
+
+
+def test_an_output_that_cannot_be_finished_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.npy"
+    with whole(path) as draft:
+        draft.write_bytes(b"first")
+    with (
+        pytest.raises(ConfigError, match=r"cannot write '.*vectors\.npy': "),
+        whole(path) as draft,
+    ):
+        with largest_file(1000):
+            draft.write_bytes(bytes(2000))
+    with pytest.raises(ZeroDivisionError), whole(path) as draft:
+        draft.write_bytes(b"half")
+        _ = 1 / 0
+    assert path.read_bytes() == b"first"
+    assert names(tmp_path) == ["vectors.npy"]
+
+
+def test_an_output_goes_where_a_link_points(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with whole(tmp_path / "link") as draft:
+        draft.write_bytes(b"x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"x"

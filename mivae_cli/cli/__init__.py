@@ -6,6 +6,7 @@ shell completion should not wait for it.
 
 __all__ = ["app", "main"]
 
+import contextlib
 import os
 import sys
 from typing import Annotated
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import MivaeError
+from ..errors import MivaeError, StorageError
 from ..interruption import Interrupted
 from .config import config
 from .encode import encode
@@ -60,6 +61,7 @@ def main() -> None:
         return
     try:
         code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()  # here, where it can still be said that a disk is full
     except MivaeError as error:
         if debug:
             raise
@@ -81,9 +83,22 @@ def main() -> None:
             1,
         )
     except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_output()
         code = 0
+    except OSError as error:
+        if debug:
+            raise
+        named = f"'{error.filename}'" if error.filename else "cannot write the output"
+        code = _complain(f"{named}: {error.strerror or error}", StorageError.exit_code)
+        if not error.filename:
+            _close_output()
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _close_output() -> None:
+    """Lets what is still to be written go nowhere, or the interpreter would try it at its end."""
+    with contextlib.suppress(OSError):  # it may be no file of the system
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _complain(message: str, code: int) -> int:

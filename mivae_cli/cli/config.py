@@ -24,14 +24,14 @@ def init(
     """
     from ..errors import ConfigError
     from ..resolve import read_config, template
+    from ..storage.files import whole
     from .console import note
 
     if path.exists():
         raise ConfigError(f"'{path}' is there already: name another file")
-    try:
-        path.write_text(template(read_config(preset)), encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"cannot write '{path}': {error.strerror}") from error
+    text = template(read_config(preset))
+    with whole(path) as draft:
+        draft.write_text(text, encoding="utf-8")
     note(f"wrote {path}; train with: mivae train corpus.txt --config {path}")
 
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..config import Direction
 from ..errors import ConfigError
+from ..storage.files import whole
 
 if TYPE_CHECKING:  # an extra: absent where no picture is drawn
     from matplotlib.axes import Axes
@@ -109,10 +110,8 @@ def draw_estimates(
         )
         if heading:
             figure.suptitle("\n".join(heading), fontsize=11)
-        try:
-            figure.savefig(path, dpi=150)
-        except OSError as error:
-            raise ConfigError(f"cannot write '{path}': {error.strerror}") from error
+        with whole(path) as draft:
+            figure.savefig(draft, dpi=150)
 
 
 def _limits(rows: Sequence[Row], truth: float | None) -> tuple[float, float]:

@@ -15,6 +15,7 @@ __all__ = [
     "remove_tree",
     "sync_file",
     "sync_folder",
+    "whole",
     "writable",
     "write_durably",
     "write_synced",
@@ -48,6 +49,24 @@ def writable(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(f"cannot write '{path}': {reason(error)}") from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Gives a draft to write, which then takes a file's name, or goes where that fails.
+
+    Raises:
+        ConfigError: It cannot be written.
+    """
+    path = path.resolve()  # a link stays one
+    draft = path.with_name(DRAFT + path.name)
+    with writable(path):
+        try:
+            yield draft
+            sync_file(draft)
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def write_durably(path: Path, data: bytes) -> None:
