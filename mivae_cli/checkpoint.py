@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from pydantic import ValidationError as InvalidError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
@@ -41,7 +41,12 @@ from .storage.manifest import Entry, Manifest
 UNSET = "log_partition"  # NaN by design until it has seen a batch
 DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}
 
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Single = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]  # what single precision holds
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Turns = Annotated[int, Field(ge=0, le=2_000_000)]  # the limits of a configuration are half of it
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
@@ -50,10 +55,10 @@ class Window(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sums: tuple[Finite, Finite, Finite] = (0.0, 0.0, 0.0)
+    sums: tuple[Single, Single, Single] = (0.0, 0.0, 0.0)
     """Distortion, rate and bound."""
-    steps: NonNegativeInt = 0
-    tokens: NonNegativeInt = 0
+    steps: Count = 0
+    tokens: Count = 0
     seconds: NonNegativeFloat = 0.0
 
 
@@ -62,18 +67,18 @@ class TrainingState(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    step: NonNegativeInt = 0
-    epoch: NonNegativeInt = 0
-    position: NonNegativeInt = 0
+    step: Count = 0
+    epoch: Turns = 0
+    position: Count = 0
     """Batches of the epoch already done."""
     best: Finite | None = None
     """The best validation ELBO so far."""
-    best_epoch: NonNegativeInt = 0
-    worse: NonNegativeInt = 0
+    best_epoch: Turns = 0
+    worse: Turns = 0
     """Validations since the best or the latest decay."""
-    decays: NonNegativeInt = 0
+    decays: Turns = 0
     seconds: NonNegativeFloat = 0.0
-    bad: NonNegativeInt = 0
+    bad: Turns = 0
     """Batches in a row that were passed over."""
     window: Window = Window()
     """The steps since the last record of progress."""
@@ -147,7 +152,7 @@ def load_weights(module: nn.Module, path: Path) -> None:
     """
     tensors = _read(path, _unique(module))
     for name, tensor in tensors.items():
-        if name != UNSET and not bool(tensor.isfinite().all()):
+        if not bool(tensor.isfinite().all()) and not (name == UNSET and bool(tensor.isnan())):
             raise CheckpointError(f"'{path}' is damaged: '{name}' holds NaN or infinite numbers")
     module.load_state_dict(tensors, strict=False)  # not strict: a tied weight is there once
 
@@ -178,7 +183,10 @@ def load_training(
     """
     load_weights(model, manifest.path("model.safetensors"))
     if term is not None:
-        load_weights(term, manifest.path("critic.safetensors"))
+        path = manifest.path("critic.safetensors")
+        load_weights(term, path)
+        if not 0 <= int(term.pushed) <= 2**53:
+            raise CheckpointError(f"'{path}' is damaged: 'pushed' is no count")
     path = manifest.path("state.json")
     record = read_sealed(path, "state")
     tensors = _read(manifest.path("training.safetensors"))
@@ -201,20 +209,31 @@ def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Ten
     """Gives an optimizer its moments back; its learning rate is the configuration's.
 
     Raises:
-        ValueError: They do not fit its parameters.
+        ValueError: They do not fit its parameters. What does not, torch would take all the same,
+            and write beyond its end at the next step.
     """
+    moments = MOMENTS if isinstance(optimizer, torch.optim.Adam) else set()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    places = set(map(str, range(len(parameters))))
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         owner, _, rest = key.partition(".")
         if owner != name:
             continue
         index, _, what = rest.partition(".")
-        if value.shape not in ((), parameters[int(index)].shape):
+        if what not in moments or index not in places:
+            raise ValueError(f"'{key}' is of another optimizer")
+        weight = parameters[int(index)]
+        if value.shape != (() if what == "step" else weight.shape):
             raise ValueError(f"'{key}' has another shape than its weight")
+        if value.dtype != (torch.float32 if what == "step" else weight.dtype):
+            raise ValueError(f"'{key}' holds numbers of another kind than its weight")
         if not bool(value.isfinite().all()):
             raise ValueError(f"'{key}' holds NaN or infinite numbers")
         state.setdefault(int(index), {})[what] = value
+    for place, found in state.items():
+        if missing := sorted(moments - found.keys()):
+            raise ValueError(f"it has '{name}.{place}' without '{missing[0]}'")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
 

@@ -162,7 +162,7 @@ class ModelConfig(_Config):
     """From a sentence to its features."""
     decoder: LSTMDecoderConfig = LSTMDecoderConfig()
     """From z to a sentence."""
-    init_scale: PositiveFloat | None = None
+    init_scale: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Draw initial weights from U(-s, s), embeddings from ten times that; unset: torch's own."""
 
 

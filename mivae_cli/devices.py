@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import math
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ import torch
 from .config import Precision
 from .errors import ConfigError
 
+KNOWN = re.compile("cpu(:0)?|(cuda|mps|xpu)(:[0-9]{1,3})?")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU a period
 
 
@@ -32,6 +34,8 @@ def resolve_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
+        if not KNOWN.fullmatch(name):  # torch's 'meta' computes nothing; some are but imported
+            raise RuntimeError("no such kind of device")
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:

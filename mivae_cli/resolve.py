@@ -235,7 +235,9 @@ def _toml_text(value: object) -> str:
     if isinstance(value, float):
         return repr(value)  # as in TOML, also where it is infinite
     # JSON's other scalars are TOML's too, but for one character that TOML wants escaped
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    # so many dots on a line would be taken for those of a key
+    return text.replace(".", "\\u002e") if text.count(".") > MOST_DOTS else text
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:

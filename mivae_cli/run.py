@@ -34,6 +34,7 @@ from .config import RunConfig
 from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
+from .estimators.term import MutualInformationTerm
 from .models.vae import VAE, build_model
 from .resolve import explain
 from .storage.documents import read_sealed, write_sealed
@@ -232,6 +233,23 @@ class RunDirectory:
                 f"its latest, {self.path / CHECKPOINTS / 'last'}"
             )
         return self.complete(self.path / CHECKPOINTS / found[-1].best)
+
+    def check_network(self, config: RunConfig) -> None:
+        """Holds the newest checkpoint's weights against the network of a configuration.
+
+        Only headers are read: no memory is set aside for what a stranger's configuration claims
+        and the weights lack.
+
+        Raises:
+            CheckpointError: They are of another network, or no checkpoint is whole.
+        """
+        manifest, latent_size = self.newest()[0].manifest, config.model.latent_size
+        with torch.device("meta"):
+            model = build_model(config.model, self.tokenizer.size)
+            check(manifest.path("model.safetensors"), model)
+            if config.objective.mi_weight and latent_size:
+                term = MutualInformationTerm(config.critic, model.features, latent_size)
+                check(manifest.path("critic.safetensors"), term)
 
     def load_model(self, device: torch.device | str = "cpu") -> VAE:
         """Builds the model with the checkpoint's weights, ready to be used.

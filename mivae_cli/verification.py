@@ -10,10 +10,9 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import check, load_training
+from .checkpoint import load_training
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
-from .models.vae import build_model
 from .run import Checkpoint, RunDirectory
 from .storage.files import DRAFT
 from .storage.journal import check_beginning
@@ -105,12 +104,9 @@ def _trainer(run: RunDirectory) -> Trainer | None:
     """Returns a trainer that checkpoints can be loaded into, if the run allows it."""
     try:
         config = run.config
-        newest = run.checkpoints([])[-1]
-        path = newest.manifest.path("model.safetensors")
-        with torch.device("meta"):  # before memory is set aside for what may not be there
-            check(path, build_model(config.model, run.tokenizer.size))
+        run.check_network(config)  # before memory is set aside for what may not be there
         return Trainer(config.model_copy(update={"device": "cpu"}), run.corpus)
-    except (MivaeError, LookupError):
+    except MivaeError:
         return None  # what is wrong is said of the files themselves
 
 

@@ -76,6 +76,8 @@ def resumed(
     except ConfigError as error:
         raise ConfigError(f"'{run.path}' cannot go on so: {error}") from error
     tune_cpu()
+    if any(run.checkpoint_folders()):
+        run.check_network(config)
     trainer = Trainer(config, run.corpus)
     for problem in trainer.resume(run):
         note(f"warning: {problem}")

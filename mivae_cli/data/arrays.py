@@ -3,8 +3,18 @@
 What a header claims is held against the bytes that are there before memory is set aside.
 """
 
-__all__ = ["check_numbers", "damage_named", "listing", "matrix", "read_npy", "read_two", "reason"]
+__all__ = [
+    "check_numbers",
+    "damage_named",
+    "listing",
+    "map_npy",
+    "matrix",
+    "read_npy",
+    "read_two",
+    "reason",
+]
 
+import io
 import math
 import warnings
 import zipfile
@@ -31,6 +41,7 @@ OTHERS = {
     "V": "records",
 }
 NUMPY_LACKS = ("BF16", "F8", "F6", "F4")  # how the names of such dtypes begin in safetensors
+MOST_HEADER = 10_000  # bytes that describe a .npy file; numpy parses no more
 LISTED = 12  # names that a message lists before it counts the rest
 LONGEST = 200  # characters of a name that a message shows
 
@@ -43,6 +54,23 @@ def read_npy(path: Path) -> NDArray[Any]:
     """
     with damage_named(path), path.open("rb") as file:
         return _parse_npy(file, path.stat().st_size, f"'{path}'")
+
+
+def map_npy(path: Path, dtype: str) -> NDArray[Any]:
+    """Maps the row of a `.npy` file, with shape (N,), without reading it.
+
+    Raises:
+        ValueError: It is no row of that type, or has not the size that its header claims; numpy
+            and the operating system have more.
+    """
+    with path.open("rb") as file:
+        shape, _, found = _npy_header(file)
+        start = file.tell()
+    if found != dtype or len(shape) != 1:
+        raise ValueError(f"'{path.name}' holds something else than a row of {dtype}")
+    if path.stat().st_size != start + shape[0] * found.itemsize:
+        raise ValueError(f"'{path.name}' has not the size that its header claims")
+    return np.memmap(path, dtype, "r", start, shape)
 
 
 def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -89,7 +117,9 @@ def matrix(values: object, name: str) -> NDArray[np.float64]:
         )
     if array.shape[1] == 0:
         raise DataError(f"{name} has shape {array.shape}: there is no column to measure")
-    with np.errstate(over="ignore"):  # what only a longer float can hold becomes infinite
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # NaN stays NaN, what only a longer float can hold becomes infinite
         return np.require(array, np.float64, ["C", "W"])
 
 
@@ -176,13 +206,7 @@ def _read_safetensors(
 
 def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
     """Reads an array in numpy's format from a stream of so many bytes."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on headers that Python 2 wrote
-        version = np.lib.format.read_magic(stream)
-        if version == (1, 0):
-            shape, by_columns, dtype = np.lib.format.read_array_header_1_0(stream)
-        else:  # 3.0 differs in the names of a record's fields alone
-            shape, by_columns, dtype = np.lib.format.read_array_header_2_0(stream)
+    shape, by_columns, dtype = _npy_header(stream)
     if dtype.hasobject:
         raise DataError(
             f"{name} holds pickled Python objects; mivae never reads pickles: save arrays of "
@@ -197,6 +221,22 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
             f"and {len(content) or there:,} are there"
         )
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
+
+
+def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Returns the shape, whether columns come first, and the dtype of an array to come."""
+    version = np.lib.format.read_magic(stream)
+    prefix = stream.read(2 if version == (1, 0) else 4)
+    size = int.from_bytes(prefix, "little")
+    if size > MOST_HEADER:  # numpy would ask for room before it looks
+        raise ValueError(f"its header claims {size:,} bytes, and {MOST_HEADER:,} are the most")
+    header = io.BytesIO(prefix + stream.read(size))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # remarks on headers that Python 2 wrote
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(header)
+        # 3.0 differs in the names of a record's fields alone
+        return np.lib.format.read_array_header_2_0(header)
 
 
 def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple[str, str]:

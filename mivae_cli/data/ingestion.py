@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from ..config import DataConfig
 from ..errors import DataError
+from .arrays import map_npy
 from .corpus import Split, numbered_sentences, shares
 from .tokenizer import UNKNOWN
 
@@ -174,26 +175,19 @@ def mapped_split(
     """
     if width not in WIDTHS:
         raise ValueError(f"its ids are {width!r}")
-    offsets = _mapped(place(f"{split}.offsets.npy"), "<i8")
-    if len(offsets) == 0 or offsets[0] != 0 or (offsets[1:] < offsets[:-1]).any():
+    offsets = map_npy(place(f"{split}.offsets.npy"), "<i8")
+    if len(offsets) == 0 or offsets[0] != 0 or (offsets[1:] <= offsets[:-1]).any():
         raise ValueError(f"'{split}.offsets.npy' does not rise from 0")
-    lines = _mapped(place(f"{split}.lines.npy"), "<u4")
+    lines = map_npy(place(f"{split}.lines.npy"), "<u4")
     if len(lines) != len(offsets) - 1:
         raise ValueError(f"'{split}.lines.npy' has not a number for each sentence")
     path = place(f"{split}.tokens")
-    if path.stat().st_size != offsets[-1] * np.dtype(width).itemsize:
+    if path.stat().st_size != int(offsets[-1]) * np.dtype(width).itemsize:
         raise ValueError(f"'{path.name}' has not the size that its offsets ask for")
     ids = np.memmap(path, dtype=width, mode="r")
     if ids.max(initial=0) >= vocab_size:
         raise ValueError(f"'{path.name}' holds ids that the vocabulary lacks")
     return ids, offsets, lines
-
-
-def _mapped(path: Path, dtype: str) -> NDArray[Any]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
-        raise ValueError(f"'{path.name}' holds something else than a row of {dtype}")
-    return array
 
 
 def _chunk(sentences: list[str], numbers: list[int]) -> Chunk:

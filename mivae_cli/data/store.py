@@ -186,6 +186,9 @@ def open_corpus(folder: Path) -> Corpus:
     body = manifest.body
     try:
         summaries = {split: SplitSummary(**body["splits"][split]) for split in SPLITS}
+        counts = [count for summary in summaries.values() for count in asdict(summary).values()]
+        if not all(type(count) is int and count >= 0 for count in counts):
+            raise ValueError("what it counts are no counts")
         stores = {
             split: TokenStore(*mapped_split(manifest.path, split, body["dtype"], tokenizer.size))
             for split in SPLITS

@@ -14,6 +14,7 @@ __all__ = ["BOUNDARY", "UNKNOWN", "Tokenizer", "train_tokenizer", "training_samp
 
 import json
 import random
+import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -36,6 +37,10 @@ MOST_FILE = 2**26  # bytes of a vocabulary on disk
 CHUNK = 1_000  # sentences counted at a time
 MOST_WORDS = 4_000_000  # distinct words that are counted
 MOST_TEXT = 64_000_000  # characters that merges are learned from
+LONG = 2**14  # characters of a sentence that the library is given at once
+LONGEST_WORD = 1_000  # characters; longer ones are no words, but base64 or the like
+BETWEEN = re.compile(r"(?<=\S) (?=\S)")
+ENDLESS = re.compile(rf"\S{{{LONGEST_WORD + 1}}}|\s{{{LONGEST_WORD + 1}}}")
 MOST_DISTINCT = 5_000_000  # bytes of the distinct words among these
 
 
@@ -72,13 +77,22 @@ class Tokenizer:
         if self.by_word:  # to look words up takes a fifth of the library's time
             pieces = [sentence.split() for sentence in sentences]
         else:
-            pieces = [found.ids for found in self._backend.encode_batch_fast(list(sentences))]
+            pieces = self._by_bytes(list(sentences))
         lengths = np.fromiter(map(len, pieces), np.int64, len(pieces))
         flat: Iterator[Any] = chain.from_iterable(pieces)
         if self.by_word:
             flat = map(self._words.get, flat, repeat(UNKNOWN))
         ids = np.fromiter(flat, np.uint32, int(lengths.sum()))
         return np.maximum(ids, np.uint32(UNKNOWN)), lengths
+
+    def _by_bytes(self, sentences: list[str]) -> list[list[int]]:
+        """Returns the ids of each sentence; the library takes some 300 bytes for each of it."""
+        if max(map(len, sentences), default=0) <= LONG:
+            return [found.ids for found in self._backend.encode_batch_fast(sentences)]
+        return [
+            [index for part in _parts(sentence) for index in self._backend.encode(part).ids]
+            for sentence in sentences
+        ]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Returns the text of ids without boundaries."""
@@ -196,8 +210,27 @@ def _train_bpe(sentences: Iterable[str], config: BPETokenizerConfig) -> Tokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    backend.train_from_iterator(training_sample(sentences), trainer)
+    sample = training_sample(sentences)
+    backend.train_from_iterator(chain.from_iterable(map(_to_learn_from, sample)), trainer)
     return Tokenizer(backend)
+
+
+def _parts(sentence: str) -> Iterator[str]:
+    """Cuts a long sentence between words, before spaces, so that its ids are the same."""
+    start = 0
+    while len(sentence) - start > LONG and (cut := BETWEEN.search(sentence, start + LONG)):
+        yield sentence[start : cut.start()]
+        start = cut.start()
+    yield sentence[start:]
+
+
+def _to_learn_from(sentence: str) -> Iterator[str]:
+    """Cuts what takes the trainer the square of its length in time: words without an end."""
+    for part in _parts(sentence):
+        if len(part) > LONGEST_WORD and ENDLESS.search(part):
+            yield from (part[at : at + LONGEST_WORD] for at in range(0, len(part), LONGEST_WORD))
+        else:
+            yield part
 
 
 def _by_words(vocabulary: dict[str, int]) -> tokenizers.Tokenizer:
