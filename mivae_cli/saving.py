@@ -123,9 +123,14 @@ def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
 
 
 def _rotate(run: RunDirectory, latest: Snapshot, keep: int) -> None:
-    """Removes checkpoints but the latest, the best, and so many others, the newest ones."""
-    complete = [found.name for found in run.checkpoints([])]
-    others = [name for name in complete if name not in (latest.name, latest.best)]
+    """Removes checkpoints but the latest, the best, and so many before them, the newest ones.
+
+    Later ones were damaged when training was resumed. Its epochs are made anew, so what the later
+    ones say of the best and of the journal no longer holds.
+    """
+    now = (latest.step, latest.epoch)
+    earlier = [found.name for found in run.checkpoints([]) if (found.step, found.epoch) < now]
+    others = [name for name in earlier if name != latest.best]
     kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
     for folder in run.checkpoint_folders():
         if folder.name not in kept:
