@@ -72,7 +72,9 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
         OSError: It could not be written; those before are as they were.
     """
     folder = run.path / CHECKPOINTS
-    folder.mkdir(exist_ok=True)
+    if not folder.exists():
+        folder.mkdir()
+        sync_folder(run.path)
     for leftover in folder.glob(f"{DRAFT}*"):
         with suppress(OSError):
             discard(leftover)
