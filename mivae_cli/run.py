@@ -44,7 +44,7 @@ from .storage.files import (
     writable,
 )
 from .storage.lock import locked
-from .storage.manifest import MANIFEST, Entry, Manifest, vouch_for
+from .storage.manifest import MANIFEST, Entry, Manifest, entry_of, vouch_for
 
 CHECKPOINTS = "checkpoints"
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
@@ -135,6 +135,12 @@ class RunDirectory:
         if corpus.checksum != self.manifest.body["corpus"]:
             raise CheckpointError(
                 f"the corpus '{corpus.folder}' is not the one the run began with"
+            )
+        # a stranger can vouch for both: ids would mean other words, or lie beyond the network
+        vocabulary = entry_of(corpus.folder / "tokenizer.json")
+        if vocabulary != self.manifest.files.get("tokenizer.json"):
+            raise CheckpointError(
+                f"the corpus '{corpus.folder}' has another vocabulary than its run"
             )
         return corpus
 

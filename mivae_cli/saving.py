@@ -72,7 +72,9 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
         OSError: It could not be written; those before are as they were.
     """
     folder = run.path / CHECKPOINTS
-    folder.mkdir(exist_ok=True)
+    if not folder.exists():
+        folder.mkdir()
+        sync_folder(run.path)
     for leftover in folder.glob(f"{DRAFT}*"):
         with suppress(OSError):
             discard(leftover)
@@ -123,9 +125,14 @@ def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
 
 
 def _rotate(run: RunDirectory, latest: Snapshot, keep: int) -> None:
-    """Removes checkpoints but the latest, the best, and so many others, the newest ones."""
-    complete = [found.name for found in run.checkpoints([])]
-    others = [name for name in complete if name not in (latest.name, latest.best)]
+    """Removes checkpoints but the latest, the best, and so many before them, the newest ones.
+
+    Later ones were damaged when training was resumed. Its epochs are made anew, so what the later
+    ones say of the best and of the journal no longer holds.
+    """
+    now = (latest.step, latest.epoch)
+    earlier = [found.name for found in run.checkpoints([]) if (found.step, found.epoch) < now]
+    others = [name for name in earlier if name != latest.best]
     kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
     for folder in run.checkpoint_folders():
         if folder.name not in kept:

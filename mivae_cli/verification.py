@@ -100,18 +100,24 @@ def _journal_findings(run: RunDirectory) -> Iterator[Finding]:
         yield _tried(run.journal.name, lambda: check_beginning(run.journal, found[-1].journal))
 
 
-def _trainer(run: RunDirectory) -> Trainer | None:
-    """Returns a trainer that checkpoints can be loaded into, if the run allows it."""
+def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
+    """Returns a trainer that checkpoints can be loaded into, or why none can be built.
+
+    None where a file that it takes is damaged, which is said of the file itself.
+    """
     try:
-        config = run.config
-        run.check_network(config)  # before memory is set aside for what may not be there
-        return Trainer(config.model_copy(update={"device": "cpu"}), run.corpus)
+        config, corpus, _ = run.config, run.corpus, run.tokenizer
     except MivaeError:
-        return None  # what is wrong is said of the files themselves
+        return None
+    try:
+        run.check_network(config)  # before memory is set aside for what may not be there
+        return Trainer(config.model_copy(update={"device": "cpu"}), corpus)
+    except MivaeError as error:
+        return error
 
 
 def _checkpoint_findings(
-    run: RunDirectory, folder: Path, trainer: Trainer | None
+    run: RunDirectory, folder: Path, trainer: Trainer | MivaeError | None
 ) -> Iterator[Finding]:
     place = f"checkpoints/{folder.name}"
     try:
@@ -131,7 +137,9 @@ def _checkpoint_findings(
         yield Finding(f"{place}/{MANIFEST}")
 
 
-def _load(checkpoint: Checkpoint, trainer: Trainer) -> None:
+def _load(checkpoint: Checkpoint, trainer: Trainer | MivaeError) -> None:
+    if isinstance(trainer, MivaeError):
+        raise trainer
     load_training(checkpoint.manifest, trainer.model, trainer.term, trainer.optimizers)
 
 

@@ -11,12 +11,15 @@ import torch
 from disk import full
 from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
+from test_trainer import AfterSteps
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError
+from mivae_cli.interruption import Interrupted
 from mivae_cli.run import RunDirectory, newest_run
 from mivae_cli.storage.documents import read_sealed, write_sealed
+from mivae_cli.storage.journal import check_beginning
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
 from mivae_cli.trainer import SaveFailed, Trainer
 
@@ -576,6 +579,23 @@ def test_a_damaged_newest_checkpoint_is_gone_without_and_said(tmp_path: Path) ->
     expected = (whole.path / "checkpoints" / "epoch-0003" / "model.safetensors").read_bytes()
     assert (path.parent / "model.safetensors").read_bytes() == expected
     assert run.newest()[1] == []
+
+
+def test_damaged_checkpoints_make_room_for_the_first_after_resuming(tmp_path: Path) -> None:
+    text = write_scenes(tmp_path / "scenes.txt", count=300)
+    config = small_config(text, training={"epochs": 5, "keep": 3})
+    run, corpus, _ = train_to_end(config, tmp_path / "run")
+    for name in ("epoch-0004", "epoch-0005"):
+        (run.path / "checkpoints" / name / "training.safetensors").write_bytes(b"")
+    trainer = Trainer(config, corpus)
+    assert len(trainer.resume(run)) == 2
+    with pytest.raises(Interrupted):
+        list(trainer.fit(run, AfterSteps(3)))
+    found = RunDirectory.open(run.path).checkpoints()
+    step = f"step-{trainer.state.step:08d}"
+    assert [checkpoint.name for checkpoint in found] == ["epoch-0002", "epoch-0003", step]
+    assert RunDirectory(run.path, "last").checkpoint.name == step
+    check_beginning(run.journal, found[-1].journal)
 
 
 def test_a_damaged_manifest_hides_no_best_checkpoint(

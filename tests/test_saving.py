@@ -393,3 +393,15 @@ def test_a_state_that_is_no_number_is_not_saved_over_one_that_is(
     assert [found.name for found in run.checkpoints()] == ["step-00000003"]
     assert not (run.path / "lock.json").exists()
     assert Trainer(config, corpus).resume(run) == []
+
+
+def test_the_name_of_the_checkpoints_folder_is_on_disk_before_what_it_holds(
+    tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = prepare_corpus(config.data)
+    run = create_run(tmp_path / "run", config, corpus)
+    synced: list[Path] = []
+    monkeypatch.setattr("mivae_cli.saving.sync_folder", synced.append)
+    list(Trainer(config, corpus).fit(run))
+    assert synced[:2] == [run.path, run.path / "checkpoints"]
+    assert synced.count(run.path) == 1

@@ -14,9 +14,10 @@ from small import small_config, train_to_end, write_scenes
 from test_lock import held_elsewhere
 
 from mivae_cli.creation import create_run
+from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import CheckpointError
 from mivae_cli.run import RunDirectory
-from mivae_cli.storage.documents import read_sealed, write_sealed
+from mivae_cli.storage.documents import Kind, read_sealed, write_sealed
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import Finding, verify
@@ -190,6 +191,35 @@ def test_another_corpus_is_said_though_it_is_whole(run: RunDirectory, tmp_path: 
     [(what, problem)] = problems(run).items()
     assert what == "data/corpus.json"
     assert "not the one the run began with" in problem
+
+
+def resealed(path: Path, kind: Kind, **changes: object) -> None:
+    """Changes a document as a stranger would, who seals it again."""
+    own = ("kind", "format", "mivae", "checksum")
+    body = {key: value for key, value in read_sealed(path, kind).items() if key not in own}
+    write_sealed(path, kind, {**body, **changes})
+
+
+def test_a_vocabulary_that_is_not_the_corpus_s_is_said(run: RunDirectory, tmp_path: Path) -> None:
+    text = write_scenes(tmp_path / "other.txt", count=200)
+    corpus = prepare_corpus(small_config(text, data={"tokenizer": {"kind": "bpe"}}).data)
+    shutil.rmtree(run.path / "data")
+    corpus.copy_to(run.path / "data")
+    resealed(run.path / "manifest.json", "run", corpus=corpus.checksum)
+    [(what, problem)] = problems(run).items()
+    assert what == "data/corpus.json"
+    assert "another vocabulary" in problem
+
+
+def test_a_network_that_is_not_the_weights_is_said_of_every_checkpoint(run: RunDirectory) -> None:
+    config = run.config.model_dump(mode="json")
+    config["model"]["decoder"]["hidden_size"] += 1
+    resealed(run.path / "config.json", "config", config=config)
+    found = problems(run)
+    assert list(found) == [f"checkpoints/{name}/manifest.json" for name in (FIRST, SECOND, THIRD)]
+    assert all("of another model" in problem for problem in found.values())
+    result = verify(RunDirectory.open(run.path))
+    assert (result.best, result.resumable) == (None, None)
 
 
 def vouch_again(folder: Path) -> None:
