@@ -240,6 +240,11 @@ class RunDirectory:
             )
         return self.complete(self.path / CHECKPOINTS / found[-1].best)
 
+    def check_best(self, latest: Checkpoint) -> None:
+        """Raises CheckpointError if the best checkpoint, as the latest knows it, is not whole."""
+        if latest.best is not None:
+            self.complete(self.path / CHECKPOINTS / latest.best).check()
+
     def check_network(self, config: RunConfig) -> None:
         """Holds the newest checkpoint's weights against the network of a configuration.
 

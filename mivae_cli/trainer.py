@@ -105,6 +105,11 @@ class Trainer:
             found, trouble = run.newest()
             self.state = load_training(found.manifest, self.model, self.term, self.optimizers)
             try:
+                run.check_best(found)
+            except CheckpointError as error:  # else the end of training would find nothing to use
+                trouble.append(f"{error}; the best from now on takes its place")
+                self.state.best = None
+            try:
                 self._journal = Journal.resume(run.journal, found.journal)
             except CheckpointError as error:
                 trouble.append(f"{error}; it is begun anew")

@@ -1,7 +1,9 @@
 """What is shown: honest text as it is, and nothing that could steer a terminal."""
 
+import errno
 import io
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -113,3 +115,29 @@ class TestTables:
         found = shown(tables.estimates_table(report, text))
         assert found.count(plain(text)) == 6
         assert "[0.500, 1.500]" in found
+
+
+class Failing(io.StringIO):
+    """A stream that fails once."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number: int | None = number
+
+    def write(self, text: str) -> int:
+        if (number := self.number) is not None:
+            self.number = None
+            raise OSError(number, "")
+        return super().write(text)
+
+
+@pytest.mark.parametrize(("number", "heard"), [(errno.ENOSPC, True), (errno.EIO, False)])
+def test_remarks_go_on_when_a_disk_has_room_again_and_end_with_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, number: int, heard: bool
+) -> None:
+    stream = Failing(number)
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(console.stderr, "quiet", False)
+    note("lost")
+    note("found")
+    assert ("found" in stream.getvalue()) is heard

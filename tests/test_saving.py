@@ -16,6 +16,7 @@ from small import small_config, train_to_end, write_scenes
 
 from mivae_cli import saving
 from mivae_cli.checkpoint import Snapshot
+from mivae_cli.cli.begin import begin
 from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
@@ -405,3 +406,19 @@ def test_the_name_of_the_checkpoints_folder_is_on_disk_before_what_it_holds(
     list(Trainer(config, corpus).fit(run))
     assert synced[:2] == [run.path, run.path / "checkpoints"]
     assert synced.count(run.path) == 1
+
+
+def test_a_run_is_not_replaced_by_one_that_has_no_room(
+    tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus = prepare_corpus(config.data)
+    run, trainer = begin(config, corpus, tmp_path / "run", overwrite=True)
+    list(trainer.fit(run))
+    there = sum(path.stat().st_size for path in (run.path / "checkpoints").glob("*/*"))
+    needed = trainer.checkpoint_bytes * (config.training.keep + 3)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there - 1))
+    with pytest.raises(ConfigError, match="checkpoints will need"):
+        begin(config, corpus, run.path, overwrite=True)
+    assert RunDirectory.open(run.path).newest()[0].epoch == config.training.epochs
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there))
+    assert begin(config, corpus, run.path, overwrite=True)[0].id != run.id

@@ -289,3 +289,24 @@ def test_half_precision_trains_to_about_the_same_losses_with_weights_in_single(t
         assert all(terms.rates.dtype == torch.float32 for terms in steps)
     assert not torch.equal(losses["float32"], losses["bfloat16"])
     torch.testing.assert_close(losses["bfloat16"], losses["float32"], rtol=0.02, atol=0)
+
+
+def test_a_best_checkpoint_that_is_damaged_is_said_on_resuming_and_replaced(
+    text: Path, tmp_path: Path
+) -> None:
+    config = small_config(text, training={"epochs": 3})
+    run, corpus, _ = train_to_end(config, tmp_path / "run")
+    longer = small_config(text, training={"epochs": 4})
+    trainer = Trainer(longer, corpus)
+    trainer.resume(run)
+    trainer.state.best = 0.0  # an ELBO that no text has, so that the third epoch stays the best
+    list(trainer.fit(run))
+    assert RunDirectory.open(run.path).checkpoint.name == "epoch-0003"
+    (run.path / "checkpoints" / "epoch-0003" / "model.safetensors").write_bytes(b"")
+    trainer = Trainer(small_config(text, training={"epochs": 5}), corpus)
+    [problem] = trainer.resume(run)
+    assert "epoch-0003/model.safetensors' is damaged" in problem
+    list(trainer.fit(run))
+    run = RunDirectory.open(run.path)
+    assert run.checkpoint.name == "epoch-0005"
+    run.load_model()

@@ -2,6 +2,7 @@
 
 __all__ = ["begin", "prepare", "resumed"]
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from ..devices import tune_cpu
 from ..errors import ConfigError
 from ..resolve import check_resumable, differences
 from ..run import RunDirectory, newest_run
+from ..saving import check_space
 from ..trainer import Trainer
 from .console import note
 
@@ -52,7 +54,10 @@ def begin(
 ) -> tuple[RunDirectory, Trainer]:
     """Makes the directory of a new run and its trainer."""
     trainer = Trainer(config, corpus)  # first, so that a device that is not there leaves no run
-    run = create_run(out or _fresh_name(config), config, corpus, overwrite)
+    place = out or _fresh_name(config)
+    if overwrite and os.path.isdir(place):  # before the run there is gone; what it takes is room
+        check_space(RunDirectory(place), trainer.checkpoint_bytes, config.training.keep)
+    run = create_run(place, config, corpus, overwrite)
     return run, trainer
 
 

@@ -2,6 +2,7 @@
 
 __all__ = ["note", "plain", "print_json", "print_line", "print_text", "stderr", "stdout"]
 
+import errno
 import json
 import math
 import re
@@ -13,13 +14,14 @@ from rich.console import Console
 
 
 class _Remarks(Console):
-    """Says what it can, and falls silent where nobody can hear it: that ends no training."""
+    """Says what it can; where nobody can hear it, that ends no training."""
 
     def print(self, *objects: Any, **settings: Any) -> None:  # noqa: ANN401  # as in rich
         try:
             super().print(*objects, **settings)
-        except OSError:  # the terminal has been closed
-            self.quiet = True
+        except OSError as error:
+            # a log on a full disk may have room again; a terminal that is closed stays so
+            self.quiet = error.errno != errno.ENOSPC
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
