@@ -20,7 +20,7 @@ __all__ = ["Checkpoint", "RunDirectory", "newest_run"]
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -194,6 +194,8 @@ class RunDirectory:
             try:
                 found.append(self.complete(folder))
             except CheckpointError as error:
+                if not os.path.lexists(folder):
+                    continue  # a training that goes on has made room
                 if trouble is None:
                     raise
                 trouble.append(str(error))
@@ -381,5 +383,8 @@ def newest_run(folder: Path = Path("runs")) -> RunDirectory:
 
 
 def _changed(run: Path) -> float:
-    times = [path.stat().st_mtime for path in run.iterdir() if path.is_file()]
-    return max(times, default=0.0)
+    times = [0.0]
+    for path in run.iterdir():
+        with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
+            times.append(path.stat().st_mtime)
+    return max(times)

@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 from .checkpoint import Snapshot
-from .errors import ConfigError
+from .errors import CheckpointError, ConfigError
 from .run import CHECKPOINTS, RunDirectory
 from .storage.files import (
     DRAFT,
@@ -131,12 +131,16 @@ def _rotate(run: RunDirectory, latest: Snapshot, keep: int) -> None:
     ones say of the best and of the journal no longer holds.
     """
     now = (latest.step, latest.epoch)
-    earlier = [found.name for found in run.checkpoints([]) if (found.step, found.epoch) < now]
+    try:
+        complete = run.checkpoints([])
+    except CheckpointError:  # the folder cannot be listed now
+        return
+    earlier = [found.name for found in complete if (found.step, found.epoch) < now]
     others = [name for name in earlier if name != latest.best]
     kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
-    for folder in run.checkpoint_folders():
-        if folder.name not in kept:
-            with suppress(OSError):  # the new one is whole all the same; next time again
+    with suppress(OSError, CheckpointError):  # the new one is whole all the same; next time again
+        for folder in run.checkpoint_folders():
+            if folder.name not in kept:
                 remove_tree(folder)
 
 

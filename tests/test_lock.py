@@ -144,6 +144,29 @@ def left_by(folder: Path, host: str, seconds_ago: float) -> None:
         os.utime(path, (time.time() - seconds_ago,) * 2)
 
 
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Has the folder lie on a file system that machines share."""
+    device = os.stat(tmp_path).st_dev
+    place = f"{os.major(device)}:{os.minor(device)}"
+    (tmp_path.parent / "mounts").write_text(f"7 1 {place} / /net rw shared:1 - nfs4 host:/x rw\n")
+    monkeypatch.setattr("mivae_cli.storage.lock.MOUNTS", tmp_path.parent / "mounts")
+
+
+def test_a_lock_of_another_name_on_a_disk_of_this_machine_does_not_count(
+    tmp_path: Path, shared: None
+) -> None:
+    mounts = tmp_path.parent / "mounts"
+    left_by(tmp_path, "the-container-before", 0)
+    refused(tmp_path, "a moment ago")
+    mounts.write_text(mounts.read_text().replace("nfs4", "ext4"))
+    takes(tmp_path)
+    left_by(tmp_path, "the-container-before", 0)
+    mounts.unlink()  # it is not known
+    refused(tmp_path, "a moment ago")
+
+
+@pytest.mark.usefixtures("shared")
 def test_a_lock_of_another_machine_counts_until_the_folder_is_quiet(tmp_path: Path) -> None:
     left_by(tmp_path, "elsewhere", QUIET + 60)
     takes(tmp_path)

@@ -140,6 +140,10 @@ def _leaving() -> None:
 def _say_how_to_go_on(trainer: Trainer, run: RunDirectory) -> None:
     if trainer.finished:
         note(f"training is complete; evaluate it with: mivae eval {run.path}")
+    elif not trainer.state.step:
+        note(
+            f"stopped before the first step; start it with: mivae train --resume --out {run.path}"
+        )
     else:
         note(
             f"stopped after step {trainer.state.step:,} and saved; go on with: mivae train "
