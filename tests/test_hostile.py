@@ -1,5 +1,6 @@
 """What fuzzing has found: inputs that once did harm, each of them by name."""
 
+import io
 import json
 import struct
 import time
@@ -238,6 +239,19 @@ def test_a_header_that_claims_gigabytes_takes_none(
             read_pairs([tmp_path / "pairs.npz"])
         with pytest.raises(CheckpointError, match="header claims 4,294,967,295 bytes"):
             _ = RunDirectory.open(run).corpus
+
+
+def test_a_dictionary_that_claims_gigabytes_takes_none(tmp_path: Path) -> None:
+    with io.BytesIO() as file:
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_LZMA) as archive:
+            for name in ("x.npy", "z.npy"):
+                archive.writestr(name, npy_bytes(np.ones((60, 2))))
+        content = bytearray(file.getvalue())
+    header = content.index(b"x.npy") + len(b"x.npy")
+    content[header + 5 : header + 9] = b"\xf0\xff\xff\xff"  # after a version and properties
+    (tmp_path / "pairs.npz").write_bytes(content)
+    with check_memory(), pytest.raises(DataError, match="packed as numpy packs nothing"):
+        read_pairs([tmp_path / "pairs.npz"])
 
 
 def test_a_signalling_nan_is_read_without_a_remark(tmp_path: Path) -> None:

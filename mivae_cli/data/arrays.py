@@ -42,6 +42,8 @@ OTHERS = {
 }
 NUMPY_LACKS = ("BF16", "F8", "F6", "F4")  # how the names of such dtypes begin in safetensors
 MOST_HEADER = 10_000  # bytes that describe a .npy file; numpy parses no more
+# of numpy's archives; others, such as LZMA, take what room a header claims for their dictionary
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 LISTED = 12  # names that a message lists before it counts the rest
 LONGEST = 200  # characters of a name that a message shows
 
@@ -181,6 +183,8 @@ def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], N
         def read(name: str) -> NDArray[Any]:
             if members[name].compress_size > path.stat().st_size:
                 raise zipfile.BadZipFile(f"'{name}' claims more bytes than the file has")
+            if members[name].compress_type not in PACKINGS:
+                raise zipfile.BadZipFile(f"'{name}' is packed as numpy packs nothing")
             with archive.open(members[name]) as member:
                 return _parse_npy(member, members[name].file_size, f"'{name}' in '{path}'")
 
