@@ -405,14 +405,18 @@ def allowed(attempt: Callable[[], T]) -> T | None:
     try:
         return attempt()
     except MivaeError as error:
-        refusal = error
+        _check_refusal(error)
+    return None
+
+
+def _check_refusal(refusal: MivaeError) -> None:
+    """Raises AssertionError where a refusal is no short word on what has been found."""
     assert 0 < len(str(refusal)) <= LONGEST
     cause: BaseException | None = refusal
     while cause is not None:  # a claim that the machine refused is a claim believed
         assert not isinstance(cause, MemoryError | Hang), repr(cause)
         assert "allocate" not in str(cause), repr(cause)
         cause = cause.__cause__ or cause.__context__
-    return None
 
 
 def seconds(attempt: Callable[[], object]) -> float:
