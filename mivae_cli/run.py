@@ -20,7 +20,7 @@ __all__ = ["Checkpoint", "RunDirectory", "newest_run"]
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,11 +38,7 @@ from .estimators.term import MutualInformationTerm
 from .models.vae import VAE, build_model
 from .resolve import explain
 from .storage.documents import read_sealed, write_sealed
-from .storage.files import (
-    discard,
-    reason,
-    writable,
-)
+from .storage.files import discard, last_written, reason, writable
 from .storage.lock import locked
 from .storage.manifest import MANIFEST, Entry, Manifest, entry_of, vouch_for
 
@@ -379,12 +375,4 @@ def newest_run(folder: Path = Path("runs")) -> RunDirectory:
             f"there is no run under '{folder}': train one with 'mivae train', or name one with "
             "--run"
         )
-    return RunDirectory(max(runs, key=_changed))
-
-
-def _changed(run: Path) -> float:
-    times = [0.0]
-    for path in run.iterdir():
-        with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
-            times.append(path.stat().st_mtime)
-    return max(times)
+    return RunDirectory(max(runs, key=last_written))

@@ -88,9 +88,8 @@ def fuzz(workshop: Workshop, name: str, count: int) -> int:
     def attempt(data: bytes) -> None:
         nonlocal inputs, slowest
         inputs += 1
-        if (
-            inputs % 1_000 == 0
-        ):  # else to collect what hypothesis keeps takes a second, now and then
+        # else to collect what hypothesis keeps takes a second, now and then
+        if inputs % 1_000 == 0:
             gc.collect()
             gc.freeze()
         taken = seconds(lambda: workshop(name, data))

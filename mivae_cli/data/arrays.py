@@ -119,9 +119,8 @@ def matrix(values: object, name: str) -> NDArray[np.float64]:
         )
     if array.shape[1] == 0:
         raise DataError(f"{name} has shape {array.shape}: there is no column to measure")
-    with np.errstate(
-        over="ignore", invalid="ignore"
-    ):  # NaN stays NaN, what only a longer float can hold becomes infinite
+    # NaN stays NaN, what only a longer float can hold becomes infinite
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.require(array, np.float64, ["C", "W"])
 
 

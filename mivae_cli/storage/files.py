@@ -8,6 +8,7 @@ __all__ = [
     "DRAFT",
     "PLAIN_NAME",
     "discard",
+    "last_written",
     "open_plain",
     "parse_json",
     "plain_bytes",
@@ -125,6 +126,15 @@ def discard(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def last_written(folder: Path) -> float:
+    """Returns when something in a folder was last written, in seconds since 1970."""
+    times = [0.0]
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
+            times.append(entry.lstat().st_mtime)
+    return max(times)
 
 
 def reason(error: Exception) -> str:

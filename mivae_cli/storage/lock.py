@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError
-from .files import parse_json, writable
+from .files import last_written, parse_json, writable
 
 LOCK = "lock.json"
 MOST = 4096  # bytes that name a holder
@@ -109,7 +109,7 @@ def _acquired(path: Path) -> int:
             if not _is_at(descriptor, path):  # its holder removed it between the two calls
                 os.close(descriptor)
                 continue
-            if not certain and time.time() - _last_written(path.parent) < QUIET:
+            if not certain and time.time() - last_written(path.parent) < QUIET:
                 raise ConfigError(
                     f"'{path.parent}' was written a moment ago by {holder}, which may still be at "
                     f"it: if it is not, delete '{path}'"
@@ -133,14 +133,6 @@ def _is_local(folder: Path) -> bool:
             if mount.split()[2] == place:
                 return kind.split()[0] in LOCAL
     return False
-
-
-def _last_written(folder: Path) -> float:
-    times = [0.0]
-    for entry in folder.iterdir():
-        with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
-            times.append(entry.lstat().st_mtime)
-    return max(times)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
