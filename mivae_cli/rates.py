@@ -74,25 +74,34 @@ class FreeBits(Frozen):
 class MinimumRate(Frozen):
     r"""The rate under the constraint :math:`R \ge r`, by a Lagrange multiplier u.
 
-    .. math:: \min_{\theta, \phi} \max_{u \ge 0} \; D + R + u \, (r - R), \qquad
-        u \leftarrow \max(0, u + \eta \, (r - R_\mathrm{batch}))
+    .. math:: \min_{\theta, \phi} \max_{u \ge 0} \; D + R + u \, g, \quad g = r - R_\mathrm{batch},
+        \qquad u \leftarrow \max(0, u + \eta \, g)
 
-    Below the target u grows, until a nat of rate costs less than the distortion it saves.
+    Below the target u grows, until a nat of rate costs less than the distortion it saves. Alone, u
+    and R chase each other in waves that do not die, so the Lagrangian is the augmented one,
+
+    .. math:: R + \frac{\max(0, u + c \, g)^2 - u^2}{2 c}
+
+    whose weight on the constraint answers at once: :math:`u + c \, g`, and u itself where g is 0.
 
     References:
         | Effective Estimation of Deep Generative Language Models (Pelsmaeker & Aziz, 2020), MDR
+        | Constrained Optimization and Lagrange Multiplier Methods (Bertsekas, 1982), augmented
     """
 
     kind: Literal["minimum-rate"] = "minimum-rate"
     target: Target = 5.0
     """The least rate r, in nats a sentence."""
     step_size: Annotated[float, Field(gt=0, le=10)] = 1e-3
-    """How far u moves for every nat that a batch's rate is away from the target."""
+    """How far u moves (eta) for every nat that a batch's rate is away from the target."""
+    damping: Annotated[float, Field(gt=0, le=100)] = 0.1
+    """How much the constraint's weight (c) answers at once to such a nat."""
 
     def __call__(self, rates: Tensor, multiplier: float) -> Tensor:
         """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
         rate = rates.sum(dim=-1).mean()
-        return rate + multiplier * (self.target - rate)
+        weight = (multiplier + self.damping * (self.target - rate)).clamp(min=0.0)
+        return rate + (weight.square() - multiplier**2) / (2 * self.damping)
 
     def moved(self, multiplier: float, rate: float) -> float:
         """Returns u after a batch of such a rate, in nats a sentence."""
