@@ -7,6 +7,8 @@ __all__ = [
     "Direction",
     "Distance",
     "EstimatorName",
+    "Freedom",
+    "MIBound",
     "PairNetwork",
     "Pooling",
     "Precision",
@@ -17,6 +19,8 @@ __all__ = [
 from typing import Literal
 
 Pooling = Literal["last", "mean", "max"]
+Freedom = Literal["unit", "sentence-unit", "sentence", "batch"]
+MIBound = Literal["dual", "known-posterior"]
 
 # What `estimate-mi` measures pairs with
 EstimatorName = Literal[
