@@ -18,7 +18,7 @@ from .models.vae import VAE
 
 AT_ONCE = 256  # sentences decoded side by side
 MOST_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
-MOST_BEAM = 1_000_000  # beyond it, sizes are no longer what torch can count
+MOST_BEAM = 1_000_000  # more than memory holds, and sizes that torch can count
 FEW = 256  # words: most often enough for top-p, and much quicker to find than to sort all
 
 
@@ -177,7 +177,7 @@ def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
     if decoding.temperature != 1:
         # The likeliest word is put at 0 first, so that the lowest ones overflow nothing.
         logits = logits - logits.amax(dim=-1, keepdim=True)
-        # And none becomes infinite, or what is not allowed at all would be no number.
+        # Nor is the divisor infinite, or what is not allowed at all would be no number.
         limits = torch.finfo(logits.dtype)
         logits /= min(max(decoding.temperature, limits.tiny), limits.max)
     words = None

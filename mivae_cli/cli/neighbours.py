@@ -54,12 +54,11 @@ def neighbours(
     query = encode_texts(model, tokenizer, texts, config)
     note_unknown_words(tokenizer, texts)
     if among is None:
-        where, sentences = (
-            "the run's training split",
-            stored_texts(found.corpus["train"], tokenizer),
-        )
+        where = "the run's training split"
+        sentences = stored_texts(found.corpus["train"], tokenizer)
     else:
-        where, sentences = f"'{among}'", read_sentences(among, config)
+        where = f"'{among}'"
+        sentences = read_sentences(among, config)
     note(f"among the sentences of {where}")
     blocks = encoded_blocks(model, tokenizer, sentences, config)
     same = {texts[0].strip(), as_read(tokenizer, texts[0], config)}
