@@ -172,17 +172,20 @@ class Trainer:
         """Makes one step of the critic's and the model's optimizers on a batch.
 
         A batch without finite numbers is passed over: the run's place moves on, and the random
-        numbers drawn stay drawn, but neither the model's weights and moments nor the queue move.
-        Of the critic, its moments and xi, what moved on finite numbers before stays: nothing
-        where the critic's own loss or gradient gave the batch away (at one critic step a batch),
-        one batch's worth where the bound or the model's loss or gradient did.
+        numbers drawn stay drawn, but neither the model's weights, moving averages and moments
+        nor the queue move. Of the critic, its moments and xi, what moved on finite numbers before
+        stays: nothing where the critic's own loss or gradient gave the batch away (at one critic
+        step a batch), one batch's worth where the bound or the model's loss or gradient did.
 
         Raises:
             BadBatch: The batch was passed over.
         """
+        averages = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
         try:
             terms = self._attempt(batch)
         except BadBatch:
+            for buffer, before in averages:
+                buffer.copy_(before)
             for optimizer in self.optimizers.values():
                 optimizer.zero_grad(set_to_none=True)
             self._advance(self.state.bad + 1)
