@@ -66,16 +66,17 @@ def write_vectors(path: Path, posterior: Posterior) -> None:
     Raises:
         ConfigError: The file cannot be written.
     """
-    arrays = {name: array.contiguous() for name, array in posterior.cpu().arrays().items()}
+    tensors = {name: array.contiguous() for name, array in posterior.cpu().arrays().items()}
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     try:
         with whole(path) as draft:
             match path.suffix:
                 case ".npz":
-                    np.savez(draft, **{name: array.numpy() for name, array in arrays.items()})
+                    np.savez(draft, **arrays)  # type: ignore[arg-type]  # no name is a parameter's
                 case ".npy":
-                    np.save(draft, arrays["mean"].numpy())
+                    np.save(draft, arrays["mean"])
                 case _:
-                    save_file(arrays, str(draft))
+                    save_file(tensors, str(draft))
     except SafetensorError as error:  # as it calls what the system refuses
         raise ConfigError(f"cannot write '{path}': {error}") from error
 

@@ -38,6 +38,7 @@ from mivae_cli.generation import (
     write_vectors,
 )
 from mivae_cli.models.latent import DiagonalGaussian, StandardNormal
+from mivae_cli.models.sphere import VonMisesFisher
 from mivae_cli.models.vae import VAE, build_model
 
 WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
@@ -509,6 +510,17 @@ class TestVectors:
         assert set(arrays) == {"mean", "scale"}
         np.testing.assert_array_equal(arrays["mean"].T, self.posterior.mean)
         np.testing.assert_array_equal(arrays["scale"].T, self.posterior.scale)
+
+    def test_on_the_sphere_the_concentration_takes_the_place_of_scales(
+        self, tmp_path: Path
+    ) -> None:
+        posterior = VonMisesFisher(torch.eye(3), 30.0)
+        write_vectors(tmp_path / "v.npz", posterior)
+        write_vectors(tmp_path / "v.safetensors", posterior)
+        for arrays in (np.load(tmp_path / "v.npz"), load_file(tmp_path / "v.safetensors")):
+            assert set(arrays) == {"mean", "concentration"}
+            np.testing.assert_array_equal(arrays["mean"], np.eye(3))
+            assert arrays["concentration"] == 30
 
     def test_npy_holds_the_means(self, tmp_path: Path) -> None:
         write_vectors(tmp_path / "v.npy", self.posterior)

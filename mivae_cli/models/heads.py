@@ -27,7 +27,7 @@ from typing import assert_never
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import batch_norm, normalize
+from torch.nn.functional import normalize
 
 from ..config import (
     BatchNormPosteriorConfig,
@@ -75,6 +75,7 @@ class BatchNormHead(nn.Module):
 
     running_mean: Tensor
     running_variance: Tensor
+    batches: Tensor
 
     def __init__(self, config: BatchNormPosteriorConfig, features: int, latent_size: int) -> None:
         super().__init__()
@@ -83,29 +84,37 @@ class BatchNormHead(nn.Module):
         self.shift = nn.Parameter(torch.zeros(latent_size))
         self.register_buffer("running_mean", torch.zeros(latent_size))
         self.register_buffer("running_variance", torch.ones(latent_size))
+        self.register_buffer("batches", torch.tensor(0))  # that the averages have seen
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
         """Returns the posterior of features with shape (B, F); in training, averages move."""
-        mean, log_scale = self.linear(features).chunk(2, dim=-1)
-        normal = batch_norm(
-            mean,
-            self.running_mean,
-            self.running_variance,
-            training=self.training and len(features) > 1,
-            momentum=MOMENTUM,
-            eps=SMALLEST_VARIANCE,
-        )
+        said, log_scale = self.linear(features).chunk(2, dim=-1)
+        mean, variance = self.running_mean, self.running_variance
+        if self.training and len(said) > 1:
+            mean, variance = said.mean(dim=0), said.var(dim=0, correction=0)
+            self._follow(mean.detach(), variance.detach() * len(said) / (len(said) - 1))
+        normal = (said - mean) / (variance + SMALLEST_VARIANCE).sqrt()
         return DiagonalGaussian(self.scale * normal + self.shift, log_scale)
+
+    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+        """Moves the averages, which at first are plain means: nothing of their start remains."""
+        self.batches += 1
+        share = (1 / self.batches).clamp_min(MOMENTUM).to(mean.dtype)
+        self.running_mean.lerp_(mean, share)
+        self.running_variance.lerp_(variance, share)
 
 
 class CommittedRateHead(nn.Module):
     r"""Leaves a posterior no choice but a rate of :math:`\delta` at least, in every unit.
 
     :math:`\sigma` stays between the roots of :math:`\frac{1}{2} (\sigma^2 - 1) - \log \sigma
-    = \delta`, so that a mean of 0 would not do, and with a and b of the linear layer
+    = \delta`, so that a mean of 0 would not do, and with a of the linear layer
 
     .. math:: \mu = \sqrt{2 \delta + 1 + \log \sigma^2 - \sigma^2 + \max(0, a)}, \qquad
         R = \delta + \tfrac{1}{2} \max(0, a)
+
+    What is committed is rate, not information: a posterior that is the same for all sentences
+    keeps it as well.
 
     References:
         | Preventing Posterior Collapse with delta-VAEs (Razavi et al., 2019)
