@@ -33,8 +33,9 @@ __all__ = [
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
+from .frozen import Frozen
 from .names import (
     Direction,
     EstimatorName,
@@ -63,15 +64,7 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 MOST_TYPES = 10_000_000  # entries of a vocabulary
 
 
-class _Config(BaseModel):
-    """Frozen, and strict about field names; a field's docstring is its description."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class WordTokenizerConfig(_Config):
+class WordTokenizerConfig(Frozen):
     """Words are what stands between spaces, as in the field's benchmarks."""
 
     kind: Literal["word"] = "word"
@@ -81,7 +74,7 @@ class WordTokenizerConfig(_Config):
     """Rarer words are read as the unknown word."""
 
 
-class BPETokenizerConfig(_Config):
+class BPETokenizerConfig(Frozen):
     """Byte-level byte-pair encoding: any text is read and given back without loss."""
 
     kind: Literal["bpe"] = "bpe"
@@ -94,7 +87,7 @@ class BPETokenizerConfig(_Config):
 Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discriminator="kind")]
 
 
-class DataConfig(_Config):
+class DataConfig(Frozen):
     """Where the sentences are and how they become tokens."""
 
     train: Text = ""
@@ -119,7 +112,7 @@ class DataConfig(_Config):
     """What becomes of longer sentences."""
 
 
-class LSTMEncoderConfig(_Config):
+class LSTMEncoderConfig(Frozen):
     """An LSTM whose pooled states are the sentence's features."""
 
     kind: Literal["lstm"] = "lstm"
@@ -135,7 +128,7 @@ class LSTMEncoderConfig(_Config):
     """Dropout on the word vectors."""
 
 
-class LSTMDecoderConfig(_Config):
+class LSTMDecoderConfig(Frozen):
     """An LSTM that sees z in its initial state and at every step."""
 
     kind: Literal["lstm"] = "lstm"
@@ -157,13 +150,13 @@ class LSTMDecoderConfig(_Config):
         return self
 
 
-class GaussianPosteriorConfig(_Config):
+class GaussianPosteriorConfig(Frozen):
     """A Gaussian of free mean and scale, and a standard normal prior."""
 
     kind: Literal["gaussian"] = "gaussian"
 
 
-class BatchNormPosteriorConfig(_Config):
+class BatchNormPosteriorConfig(Frozen):
     """A Gaussian whose means are normalised over each batch (Zhu et al., 2020)."""
 
     kind: Literal["batch-norm"] = "batch-norm"
@@ -171,7 +164,7 @@ class BatchNormPosteriorConfig(_Config):
     """Spread (gamma) of a unit's means over a batch; its mean rate is gamma^2 / 2 at least."""
 
 
-class CommittedRatePosteriorConfig(_Config):
+class CommittedRatePosteriorConfig(Frozen):
     """A Gaussian whose mean and scale keep away from the prior's (Razavi et al., 2019)."""
 
     kind: Literal["committed-rate"] = "committed-rate"
@@ -179,7 +172,7 @@ class CommittedRatePosteriorConfig(_Config):
     """Rate (delta) in nats that no unit of any sentence falls below."""
 
 
-class VonMisesFisherPosteriorConfig(_Config):
+class VonMisesFisherPosteriorConfig(Frozen):
     """A von Mises-Fisher distribution, and a uniform prior on the sphere (Xu & Durrett, 2018)."""
 
     kind: Literal["von-mises-fisher"] = "von-mises-fisher"
@@ -196,7 +189,7 @@ Posterior = Annotated[
 ]
 
 
-class ModelConfig(_Config):
+class ModelConfig(Frozen):
     """The network."""
 
     latent_size: Annotated[int, Field(ge=0, le=65_536)] = 32
@@ -216,8 +209,15 @@ class ModelConfig(_Config):
             raise ValueError("a von-mises-fisher posterior needs latent_size to be 2 at least")
         return self
 
+    @property
+    def posterior_size(self) -> int:
+        """How many numbers describe a sentence's posterior."""
+        if isinstance(self.posterior, VonMisesFisherPosteriorConfig):
+            return self.latent_size
+        return 2 * self.latent_size
 
-class SeparableCriticConfig(_Config):
+
+class SeparableCriticConfig(Frozen):
     """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
 
     kind: Literal["separable"] = "separable"
@@ -227,7 +227,7 @@ class SeparableCriticConfig(_Config):
     """Width m of the vectors that are multiplied."""
 
 
-class ConcatenatedCriticConfig(_Config):
+class ConcatenatedCriticConfig(Frozen):
     """One network reads x's features and z side by side: a pass for every pair."""
 
     kind: Literal["concatenated"] = "concatenated"
@@ -238,7 +238,7 @@ class ConcatenatedCriticConfig(_Config):
 Critic = Annotated[SeparableCriticConfig | ConcatenatedCriticConfig, Field(discriminator="kind")]
 
 
-class CriticConfig(_Config):
+class CriticConfig(Frozen):
     """The critic of the mutual-information term and how it learns."""
 
     network: Critic = SeparableCriticConfig()
@@ -255,7 +255,7 @@ class CriticConfig(_Config):
     """Bound on the pointwise information of product pairs, in the model's gradient only."""
 
 
-class AdamConfig(_Config):
+class AdamConfig(Frozen):
     """Adam."""
 
     kind: Literal["adam"] = "adam"
@@ -263,7 +263,7 @@ class AdamConfig(_Config):
     """Initial step size."""
 
 
-class SGDConfig(_Config):
+class SGDConfig(Frozen):
     """Plain stochastic gradient descent, as in He et al. (2019)."""
 
     kind: Literal["sgd"] = "sgd"
@@ -274,7 +274,7 @@ class SGDConfig(_Config):
 Optimizer = Annotated[AdamConfig | SGDConfig, Field(discriminator="kind")]
 
 
-class TrainingConfig(_Config):
+class TrainingConfig(Frozen):
     """How the objective is minimised."""
 
     optimizer: Optimizer = AdamConfig()
@@ -287,6 +287,14 @@ class TrainingConfig(_Config):
     """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
     max_norm: PositiveFloat = 5.0
     """Gradients are clipped to this Euclidean norm."""
+    autoencoder_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Epochs of distortion alone, before the objective's first epoch (Li et al., 2019)."""
+    reset_decoder: bool = False
+    """Whether the decoder's weights are drawn anew after the autoencoder epochs."""
+    encoder_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Extra steps of the encoder, at most, before a step of the decoder (He et al., 2019)."""
+    encoder_check: Count = 15
+    """Of these, steps between two looks at whether the loss still falls."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Factor on the learning rate when validation no longer improves."""
     patience: Count = 2
@@ -303,7 +311,7 @@ class TrainingConfig(_Config):
     """So many batches in a row without finite numbers end the training."""
 
 
-class RunConfig(_Config):
+class RunConfig(Frozen):
     """Everything that, with the code's version, determines a run."""
 
     name: Name = "default"

@@ -69,6 +69,12 @@ class TestEveryFamily:
         for name, array in whole.arrays().items():
             found = joined.cpu().arrays()[name]
             assert torch.equal(found.flip(0) if found.dim() else found, array)
+        again = joined.with_parameters(whole.parameters())
+        assert torch.equal(again.parameters(), whole.parameters())
+        assert whole.parameters().shape == (
+            7,
+            ModelConfig(latent_size=4, posterior=config).posterior_size,
+        )
         torch.testing.assert_close(joined.double().rates().float(), whole.rates().flip(0))
 
     def test_samples_carry_gradient_to_all_that_the_head_says(self, config: Posterior) -> None:

@@ -28,7 +28,12 @@ class Prior(Protocol):
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(z)` in nats, from (..., Z) to (...)."""
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
         """Draws latents, with shape (count, Z)."""
 
 
@@ -68,6 +73,9 @@ class Posterior(Protocol):
     def parameters(self) -> Tensor:
         """Returns all that z knows of x, side by side, with shape (B, P)."""
 
+    def with_parameters(self, parameters: Tensor) -> Self:
+        """Returns posteriors that differ from these in their parameters, with shape (B, P)."""
+
     def arrays(self) -> dict[str, Tensor]:
         """Returns what describes the posteriors, by name."""
 
@@ -92,9 +100,14 @@ class StandardNormal:
         r"""Returns :math:`\log p(z)` in nats, from (..., Z) to (...)."""
         return -0.5 * (z.square() + LOG_2_PI).sum(dim=-1)
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
         """Draws latents, with shape (count, Z)."""
-        return torch.randn(count, self.size, generator=generator)
+        return torch.randn(count, self.size, generator=generator, device=device)
 
 
 @dataclass(frozen=True)
@@ -169,6 +182,10 @@ class DiagonalGaussian:
     def parameters(self) -> Tensor:
         """Returns means and log scales side by side: all that z knows of x, (B, 2 Z)."""
         return torch.cat([self.mean, self.log_scale], dim=-1)
+
+    def with_parameters(self, parameters: Tensor) -> "DiagonalGaussian":
+        """Returns the Gaussians of other parameters, with shape (B, 2 Z)."""
+        return DiagonalGaussian(*parameters.chunk(2, dim=-1))
 
     def arrays(self) -> dict[str, Tensor]:
         """Returns means and standard deviations, with shape (B, Z) each."""

@@ -64,9 +64,15 @@ class UniformSphere:
         half = self.size / 2
         return z.new_full(z.shape[:-1], math.lgamma(half) - math.log(2) - half * math.log(math.pi))
 
-    def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
         """Draws latents, with shape (count, Z)."""
-        return normalize(torch.randn(count, self.size, generator=generator), dim=-1)
+        gaussian = torch.randn(count, self.size, generator=generator, device=device)
+        return normalize(gaussian, dim=-1)
 
 
 @dataclass(frozen=True)
@@ -159,6 +165,10 @@ class VonMisesFisher:
     def parameters(self) -> Tensor:
         """Returns the directions: all that z knows of x, (B, Z)."""
         return self.mean
+
+    def with_parameters(self, parameters: Tensor) -> "VonMisesFisher":
+        """Returns the distributions of other directions, with shape (B, Z)."""
+        return VonMisesFisher(parameters, self.concentration)
 
     def arrays(self) -> dict[str, Tensor]:
         """Returns the directions, with shape (B, Z), and the concentration, with shape ()."""
