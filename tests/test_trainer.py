@@ -115,7 +115,7 @@ def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset
     assert _timeless(run) == _timeless(whole)
 
 
-@pytest.mark.parametrize("kind", ["batch-norm", "committed-rate", "von-mises-fisher"])
+@pytest.mark.parametrize("kind", ["batch-norm", "von-mises-fisher"])
 def test_every_posterior_resumes_to_the_same_end(text: Path, tmp_path: Path, kind: str) -> None:
     """With its moving averages, and though draws on the sphere take as many as they take."""
     config = small_config(text, model={"posterior": {"kind": kind}})
