@@ -110,7 +110,7 @@ def rounds(folder: Path, number: int) -> None:
     model, corpus = opened.load_model(), opened.corpus
     record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), 20, number)
     opened.write_evaluation({"nll": record.nll})
-    z = prior_samples(50, model.latent_size, number)
+    z = prior_samples(50, model.prior, number)
     list(generated(model, opened.tokenizer, z, Decoding(0.8), number))
     assert verify(opened).sound
 

@@ -22,7 +22,7 @@ from scenes import FACTORS, factor_entropy, parse, scenes
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
-from mivae_cli.models.latent import DiagonalGaussian
+from mivae_cli.models.latent import Posterior
 from mivae_cli.reading import read
 from mivae_cli.resolve import read_config
 from mivae_cli.trainer import Trainer, Validation
@@ -41,9 +41,7 @@ SETTINGS = [
 ]
 
 
-def factor_information(
-    posterior: DiagonalGaussian, z: torch.Tensor, factor: Sequence[str]
-) -> float:
+def factor_information(posterior: Posterior, z: torch.Tensor, factor: Sequence[str]) -> float:
     """Returns I(factor; z) in nats over these N sentences, from their posteriors."""
     density = torch.stack([posterior.log_prob(row) for row in z])  # (i, j): log q(z_i | x_j)
     values = sorted(set(factor))

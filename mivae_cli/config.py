@@ -7,11 +7,14 @@ it, and a run's configuration can be read on any machine.
 __all__ = [
     "AdamConfig",
     "BPETokenizerConfig",
+    "BatchNormPosteriorConfig",
+    "CommittedRatePosteriorConfig",
     "ConcatenatedCriticConfig",
     "CriticConfig",
     "DataConfig",
     "Direction",
     "EstimatorName",
+    "GaussianPosteriorConfig",
     "LSTMDecoderConfig",
     "LSTMEncoderConfig",
     "ModelConfig",
@@ -24,6 +27,7 @@ __all__ = [
     "SeparableCriticConfig",
     "TrainingConfig",
     "Transform",
+    "VonMisesFisherPosteriorConfig",
     "WordTokenizerConfig",
 ]
 
@@ -146,17 +150,71 @@ class LSTMDecoderConfig(Frozen):
         return self
 
 
+class GaussianPosteriorConfig(Frozen):
+    """A Gaussian of free mean and scale, and a standard normal prior."""
+
+    kind: Literal["gaussian"] = "gaussian"
+
+
+class BatchNormPosteriorConfig(Frozen):
+    """A Gaussian whose means are normalised over each batch (Zhu et al., 2020)."""
+
+    kind: Literal["batch-norm"] = "batch-norm"
+    scale: Annotated[float, Field(gt=0, le=1000)] = 0.6
+    """Spread (gamma) of a unit's means over a batch; its mean rate is gamma^2 / 2 at least."""
+
+
+class CommittedRatePosteriorConfig(Frozen):
+    """A Gaussian whose mean and scale keep away from the prior's (Razavi et al., 2019)."""
+
+    kind: Literal["committed-rate"] = "committed-rate"
+    rate: Annotated[float, Field(ge=1e-4, le=100)] = 0.15
+    """Rate (delta) in nats that no unit of any sentence falls below."""
+
+
+class VonMisesFisherPosteriorConfig(Frozen):
+    """A von Mises-Fisher distribution, and a uniform prior on the sphere (Xu & Durrett, 2018)."""
+
+    kind: Literal["von-mises-fisher"] = "von-mises-fisher"
+    concentration: Annotated[float, Field(ge=1e-3, le=100_000)] = 80.0
+    """How near z keeps to its direction (kappa); it alone sets the rate."""
+
+
+Posterior = Annotated[
+    GaussianPosteriorConfig
+    | BatchNormPosteriorConfig
+    | CommittedRatePosteriorConfig
+    | VonMisesFisherPosteriorConfig,
+    Field(discriminator="kind"),
+]
+
+
 class ModelConfig(Frozen):
     """The network."""
 
     latent_size: Annotated[int, Field(ge=0, le=65_536)] = 32
     """Units of z; 0 leaves the encoder out: a plain language model."""
+    posterior: Posterior = GaussianPosteriorConfig()
+    """q(z | x) and its prior: gaussian, batch-norm, committed-rate or von-mises-fisher."""
     encoder: LSTMEncoderConfig = LSTMEncoderConfig()
     """From a sentence to its features."""
     decoder: LSTMDecoderConfig = LSTMDecoderConfig()
     """From z to a sentence."""
     init_scale: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Draw initial weights from U(-s, s), embeddings from ten times that; unset: torch's own."""
+
+    @model_validator(mode="after")
+    def _a_sphere_has_two_dimensions(self) -> Self:
+        if isinstance(self.posterior, VonMisesFisherPosteriorConfig) and self.latent_size == 1:
+            raise ValueError("a von-mises-fisher posterior needs latent_size to be 2 at least")
+        return self
+
+    @property
+    def posterior_size(self) -> int:
+        """How many numbers describe a sentence's posterior."""
+        if isinstance(self.posterior, VonMisesFisherPosteriorConfig):
+            return self.latent_size
+        return 2 * self.latent_size
 
 
 class SeparableCriticConfig(Frozen):

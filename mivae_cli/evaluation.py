@@ -15,7 +15,6 @@ from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore
 from .information import MutualInformation, measure
 from .metrics import active_units, importance_weighted_bound, perplexity
-from .models.latent import standard_normal_log_prob
 from .models.vae import VAE
 from .reading import read
 
@@ -35,7 +34,7 @@ class Evaluation:
     ppl_iw: float
     distortion: float
     rate: float
-    rates: list[float]  # of each latent unit
+    rates: list[float]  # of each latent unit, or the one of a posterior on the sphere
     active_units: int
     latent_units: int
     sentences: int
@@ -113,7 +112,7 @@ def _importance_weighted(
     for count in _parts(samples, max(1, SEQUENCES // len(batch))):
         # one draw at a time, so that how many are decoded together changes no value
         z = torch.stack([posterior.rsample(generator) for _ in range(count)])
-        log_joint = model.log_likelihood(batch, z) + standard_normal_log_prob(z)
+        log_joint = model.log_likelihood(batch, z) + posterior.prior.log_prob(z)
         bound = importance_weighted_bound(log_joint, posterior.log_prob(z))
         sums.append(bound + math.log(count))
     return torch.stack(sums).logsumexp(dim=0) - math.log(samples)

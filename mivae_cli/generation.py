@@ -31,7 +31,7 @@ from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
 from .errors import ConfigError, DataError
-from .models.latent import DiagonalGaussian
+from .models.latent import Posterior, Prior
 from .models.vae import VAE
 from .storage.files import whole
 
@@ -62,29 +62,30 @@ def sentence_pair(store: TokenStore, tokenizer: Tokenizer, seed: int) -> list[st
     return [tokenizer.decode(store.sentence(int(place))) for place in chosen]
 
 
-def write_vectors(path: Path, posterior: DiagonalGaussian) -> None:
-    """Writes means and scales, (N, Z) each, to .npz or .safetensors; .npy holds the means.
+def write_vectors(path: Path, posterior: Posterior) -> None:
+    """Writes means and what else describes posteriors to .npz or .safetensors; .npy: the means.
 
     Raises:
         ConfigError: The file cannot be written.
     """
-    mean, scale = posterior.mean.cpu().contiguous(), posterior.scale.cpu().contiguous()
+    tensors = {name: array.contiguous() for name, array in posterior.cpu().arrays().items()}
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     try:
         with whole(path) as draft:
             match path.suffix:
                 case ".npz":
-                    np.savez(draft, mean=mean.numpy(), scale=scale.numpy())
+                    np.savez(draft, **arrays)  # type: ignore[arg-type]  # no name is a parameter's
                 case ".npy":
-                    np.save(draft, mean.numpy())
+                    np.save(draft, arrays["mean"])
                 case _:
-                    save_file({"mean": mean, "scale": scale}, str(draft))
+                    save_file(tensors, str(draft))
     except SafetensorError as error:  # as it calls what the system refuses
         raise ConfigError(f"cannot write '{path}': {error}") from error
 
 
-def prior_samples(count: int, latent_size: int, seed: int) -> Tensor:
-    r"""Draws :math:`z \sim \mathcal{N}(0, I)`, with shape (count, Z)."""
-    return torch.randn(count, latent_size, generator=torch.Generator().manual_seed(seed))
+def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
+    r"""Draws :math:`z \sim p(z)`, with shape (count, Z)."""
+    return prior.sample(count, torch.Generator().manual_seed(seed))
 
 
 def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Tensor:
@@ -141,8 +142,8 @@ def analogous(a: Tensor, b: Tensor, c: Tensor, scale: float = 1.0) -> Tensor:
 @torch.inference_mode()
 def encode_texts(
     model: VAE, tokenizer: Tokenizer, texts: Sequence[str], config: DataConfig
-) -> DiagonalGaussian:
-    """Returns the posteriors of sentences given as text, dropout off, with shape (N, Z).
+) -> Posterior:
+    """Returns the posteriors of N sentences given as text, dropout off.
 
     Raises:
         DataError: A sentence is empty, or made of bytes that are not UTF-8.
@@ -161,4 +162,4 @@ def encode_texts(
     for indices, batch in ordered_batches(store, AT_ONCE):
         rows.append(torch.from_numpy(indices))
         parts.append(model.encode(batch.to(model.device)).posterior)
-    return DiagonalGaussian.cat(parts)[torch.cat(rows).argsort().to(model.device)]
+    return type(parts[0]).cat(parts)[torch.cat(rows).argsort().to(model.device)]

@@ -143,7 +143,7 @@ class Learner:
         """Returns how far a batch's codes are from as many samples of the prior."""
         if not self.config.objective.mmd_weight:
             return 0.0
-        return maximum_mean_discrepancy(z, torch.randn_like(z))
+        return maximum_mean_discrepancy(z, self.model.prior.sample(len(z), device=z.device))
 
 
 @torch.no_grad()

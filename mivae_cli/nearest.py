@@ -20,8 +20,9 @@ from .config import DataConfig
 from .data.ingestion import chunks
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
+from .errors import ConfigError
 from .generation import encode_texts
-from .models.latent import DiagonalGaussian
+from .models.latent import DiagonalGaussian, Posterior
 from .models.vae import VAE
 from .names import Distance
 
@@ -36,8 +37,8 @@ class Neighbour(NamedTuple):
 
 
 def nearest(
-    query: DiagonalGaussian,
-    blocks: Iterable[tuple[list[str], DiagonalGaussian]],
+    query: Posterior,
+    blocks: Iterable[tuple[list[str], Posterior]],
     by: Distance = "mean",
     count: int = 10,
     skipped: Collection[str] = (),
@@ -71,7 +72,7 @@ def nearest(
     return found
 
 
-def distances(query: DiagonalGaussian, others: DiagonalGaussian, by: Distance) -> Tensor:
+def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
     r"""Returns how far posteriors are from one, by what is asked for.
 
     | mean           :math:`\lVert \mu - \mu' \rVert`
@@ -94,6 +95,9 @@ def distances(query: DiagonalGaussian, others: DiagonalGaussian, by: Distance) -
 
     Returns:
         The distances, with shape (B,), in double precision, on the CPU.
+
+    Raises:
+        ConfigError: The last distance is asked for of posteriors that are no Gaussians.
     """
     match by:
         case "mean":
@@ -102,6 +106,8 @@ def distances(query: DiagonalGaussian, others: DiagonalGaussian, by: Distance) -
             cosines: Tensor = cosine_similarity(_double(query.mean), _double(others.mean), dim=-1)
             return (1 - cosines).clamp(min=0)
         case "bhattacharyya":
+            if not (isinstance(query, DiagonalGaussian) and isinstance(others, DiagonalGaussian)):
+                raise ConfigError("bhattacharyya is for Gaussian posteriors: take cosine here")
             return _bhattacharyya(query, others)
         case _:
             assert_never(by)
@@ -109,7 +115,7 @@ def distances(query: DiagonalGaussian, others: DiagonalGaussian, by: Distance) -
 
 def encoded_blocks(
     model: VAE, tokenizer: Tokenizer, texts: Iterable[str], config: DataConfig
-) -> Iterator[tuple[list[str], DiagonalGaussian]]:
+) -> Iterator[tuple[list[str], Posterior]]:
     """Yields texts with their posteriors, some thousand at a time, or fewer that are long.
 
     Raises:

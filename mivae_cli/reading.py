@@ -12,7 +12,7 @@ from torch import Tensor
 
 from .data.batches import ordered_batches
 from .data.store import TokenStore
-from .models.latent import DiagonalGaussian
+from .models.latent import Posterior
 from .models.vae import VAE
 
 AT_ONCE = 128  # sentences
@@ -22,7 +22,7 @@ AT_ONCE = 128  # sentences
 class Reading:
     """What one pass with one sample of z a sentence tells, in the order of the store."""
 
-    posterior: DiagonalGaussian  # (N, Z)
+    posterior: Posterior  # of N sentences
     z: Tensor  # (N, Z)
     distortion: Tensor  # (N,)
 
@@ -49,13 +49,11 @@ def read(model: VAE, store: TokenStore, seed: int) -> Reading:
 
 
 @torch.inference_mode()
-def posteriors(model: VAE, store: TokenStore) -> DiagonalGaussian:
-    """Encodes every sentence, dropout off, in the order of the store: (N, Z), on the CPU."""
+def posteriors(model: VAE, store: TokenStore) -> Posterior:
+    """Encodes every sentence, dropout off, in the order of the store, on the CPU."""
     model.eval()
-    mean = torch.empty(len(store), model.latent_size)
-    log_scale = torch.empty_like(mean)
+    rows, parts = [], []
     for indices, batch in ordered_batches(store, AT_ONCE):
-        posterior = model.encode(batch.to(model.device)).posterior
-        rows = torch.from_numpy(indices)
-        mean[rows], log_scale[rows] = posterior.mean.cpu(), posterior.log_scale.cpu()
-    return DiagonalGaussian(mean, log_scale)
+        rows.append(torch.from_numpy(indices))
+        parts.append(model.encode(batch.to(model.device)).posterior.cpu())
+    return type(parts[0]).cat(parts)[torch.cat(rows).argsort()]

@@ -161,10 +161,10 @@ class Trainer:
         """Makes one step of the critic's and the model's optimizers on a batch.
 
         A batch without finite numbers is passed over: the run's place moves on, and the random
-        numbers drawn stay drawn, but neither the model's weights and moments nor the queue move.
-        Of the critic, its moments and xi, what moved on finite numbers before stays: nothing
-        where the critic's own loss or gradient gave the batch away (at one critic step a batch),
-        one batch's worth where the bound or the model's loss or gradient did.
+        numbers drawn stay drawn, but neither the model's weights, moving averages and moments
+        nor the queue move. Of the critic, its moments and xi, what moved on finite numbers before
+        stays: nothing where the critic's own loss or gradient gave the batch away (at one critic
+        step a batch), one batch's worth where the bound or the model's loss or gradient did.
 
         Raises:
             BadBatch: The batch was passed over.
@@ -324,7 +324,8 @@ class Trainer:
             densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
             mi = float(densities.empirical_terms.mean())
             ceiling = math.log(len(densities))
-            prior = torch.randn_like(z := reading.z[chosen], generator=torch.Generator())
+            z = reading.z[chosen]
+            prior = reading.posterior.prior.sample(len(z), torch.Generator())
             discrepancy = float(maximum_mean_discrepancy(z, prior))
         terms = Terms(reading.distortion, reading.posterior.rates(), mi, discrepancy)
         loss = float(self.config.objective(terms, math.inf))

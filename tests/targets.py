@@ -313,8 +313,8 @@ class Workshop:
 
         def sample() -> object:
             run = RunDirectory.open(path / "checkpoints" / choices.pick(("best", "last")))
-            model, z = run.load_model(), prior_samples(2, 2, seed=0)
-            z = z if model.latent_size == 2 else prior_samples(2, model.latent_size, seed=0)
+            model = run.load_model()
+            z = prior_samples(2, model.prior, seed=0)
             return list(generated(model, run.tokenizer, z, Decoding(max_tokens=4)))
 
         def resume() -> Trainer:

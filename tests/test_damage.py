@@ -52,8 +52,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
 def used(path: Path) -> tuple[list[str], list[int]]:
     """Returns what commands would show of a run."""
     run = RunDirectory.open(path)
-    z = prior_samples(3, 4, seed=1)
-    texts = list(generated(run.load_model(), run.tokenizer, z, Decoding(beam=1, max_tokens=15), 0))
+    model = run.load_model()
+    z = prior_samples(3, model.prior, seed=1)
+    texts = list(generated(model, run.tokenizer, z, Decoding(beam=1, max_tokens=15), 0))
     return texts, run.corpus["test"].tokens.tolist()
 
 

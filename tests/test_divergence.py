@@ -238,6 +238,23 @@ def test_a_bad_number_moves_no_more_than_it_may_and_the_run_goes_on(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
+def test_moving_averages_stay_where_they_were(text: Path, fault: Fault) -> None:
+    trainer = trainer_of(text, model={"posterior": {"kind": "batch-norm"}})
+    fault(trainer, math.nan, at(trainer, BAD))
+    steps(trainer, BAD)
+    before = of_trainer(trainer)
+    [bad] = steps(trainer, 1)
+    assert bad is not None
+    assert bad.subject == FAULTS[fault][0]
+    assert moved(before, of_trainer(trainer)) == FAULTS[fault][1]
+    assert_finite(trainer)
+    assert steps(trainer, 2) == [None, None]
+    after = of_trainer(trainer)  # the comparison can fail: good batches move them
+    for name in ("running_mean", "running_variance"):
+        assert not torch.equal(before[f"model.head.{name}"], after[f"model.head.{name}"])
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=name_of)
 def test_a_first_batch_that_is_bad_leaves_all_as_it_was_born(text: Path, fault: Fault) -> None:
     trainer = trainer_of(text)
     born = deepcopy(trainer.model.state_dict())

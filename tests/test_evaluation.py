@@ -10,9 +10,10 @@ from small import SMALL, small_config, train_to_end, write_scenes
 
 from mivae_cli import information
 from mivae_cli.config import ModelConfig
-from mivae_cli.data.batches import ordered_batches
+from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.store import Corpus, TokenStore
 from mivae_cli.evaluation import evaluate, importance_weighted
+from mivae_cli.models.sphere import log_mean_exp_cosine, resultant_length
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.reading import read
 
@@ -42,9 +43,15 @@ def store() -> TokenStore:
     )
 
 
-def uniform_model(latent_size: int = 4) -> VAE:
+def uniform_model(latent_size: int = 4, **posterior: object) -> VAE:
     """A decoder that gives every word the same probability, whatever z."""
-    config = ModelConfig.model_validate({**SMALL["model"], "latent_size": latent_size})
+    config = ModelConfig.model_validate(
+        {
+            **SMALL["model"],
+            "latent_size": latent_size,
+            "posterior": {"kind": "gaussian", **posterior},
+        }
+    )
     model = build_model(config, VOCABULARY)
     torch.nn.init.zeros_(model.decoder.output.weight)
     torch.nn.init.zeros_(model.decoder.output.bias)
@@ -85,6 +92,40 @@ def test_the_importance_weighted_nll_is_exact_where_the_decoder_ignores_z(
     bounds = importance_weighted(model, store, samples=1000, seed=0)
     exact = -(torch.from_numpy(store.lengths.copy()) + 1) * math.log(VOCABULARY)
     torch.testing.assert_close(bounds, exact.float(), rtol=0, atol=0.1)
+
+
+class TestOnTheSphere:
+    model = uniform_model(kind="von-mises-fisher", concentration=2.0)
+
+    @pytest.fixture(autouse=True)
+    def spread(self) -> None:
+        torch.nn.init.normal_(self.model.head.linear.weight, std=5.0)
+
+    def test_the_record_has_one_rate_that_is_the_same_for_all(self, store: TokenStore) -> None:
+        record = evaluate(self.model, store, iw_samples=200)
+        kappa, size = 2.0, 4
+        assert record.rates == [pytest.approx(record.rate)]
+        assert record.rate == pytest.approx(
+            kappa * resultant_length(kappa, size) - log_mean_exp_cosine(kappa, size)
+        )
+        assert record.mi is not None
+        assert 0.1 < record.mi.known_posterior.value < record.rate + 0.3
+        assert record.active_units == record.latent_units == 4
+        assert record.ppl_iw == pytest.approx(VOCABULARY, rel=0.02)  # for z means nothing
+        assert record.ppl_elbo > 1.03 * VOCABULARY
+
+    def test_the_importance_weighted_bound_is_the_evidence_where_that_is_known(
+        self, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        r"""With :math:`p(x \mid z) \propto e^{\kappa \mu(x) \cdot z}` the posterior is exact."""
+
+        def log_likelihood(batch: Batch, z: torch.Tensor) -> torch.Tensor:
+            return 2.0 * (z * self.model.encode(batch).posterior.mean).sum(dim=-1)
+
+        monkeypatch.setattr(self.model, "log_likelihood", log_likelihood)
+        bounds = importance_weighted(self.model, store, samples=3, seed=0)
+        expected = torch.full((50,), log_mean_exp_cosine(2.0, 4))
+        torch.testing.assert_close(bounds, expected, rtol=0, atol=1e-4)
 
 
 def test_the_record_keeps_its_identities(trained: tuple[VAE, Corpus]) -> None:

@@ -40,7 +40,8 @@ from mivae_cli.generation import (
     write_vectors,
 )
 from mivae_cli.models.decoders import State
-from mivae_cli.models.latent import DiagonalGaussian
+from mivae_cli.models.latent import DiagonalGaussian, StandardNormal
+from mivae_cli.models.sphere import VonMisesFisher
 from mivae_cli.models.vae import VAE, build_model
 
 WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
@@ -562,7 +563,7 @@ class TestEncodedTexts:
         for row, text in enumerate(self.texts):
             alone = encode_texts(model, tokenizer, [text], self.config)
             torch.testing.assert_close(together.mean[row], alone.mean[0])
-            torch.testing.assert_close(together.log_scale[row], alone.log_scale[0])
+            torch.testing.assert_close(together.parameters()[row], alone.parameters()[0])
         assert len(together.mean.round(decimals=3).unique(dim=0)) == len(self.texts) - 1
 
     def test_texts_are_cut_like_the_corpus_and_their_ends_do_not_count(self) -> None:
@@ -611,12 +612,13 @@ def test_drawing_goes_on_from_part_to_part(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_prior_is_standard_normal_and_its_seed_decides() -> None:
-    z = prior_samples(20_000, 3, seed=1)
+    z = prior_samples(20_000, StandardNormal(3), seed=1)
     assert z.shape == (20_000, 3)
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(3), atol=0.03, rtol=0)
     torch.testing.assert_close(z.T.cov(), torch.eye(3), atol=0.05, rtol=0)
-    assert torch.equal(prior_samples(5, 3, seed=1), prior_samples(5, 3, seed=1))
-    assert not torch.equal(prior_samples(5, 3, seed=1), prior_samples(5, 3, seed=2))
+    first, again, other = (prior_samples(5, StandardNormal(3), seed) for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 class TestPairs:
@@ -651,6 +653,17 @@ class TestVectors:
         assert set(arrays) == {"mean", "scale"}
         np.testing.assert_array_equal(arrays["mean"].T, self.posterior.mean)
         np.testing.assert_array_equal(arrays["scale"].T, self.posterior.scale)
+
+    def test_on_the_sphere_the_concentration_takes_the_place_of_scales(
+        self, tmp_path: Path
+    ) -> None:
+        posterior = VonMisesFisher(torch.eye(3), 30.0)
+        write_vectors(tmp_path / "v.npz", posterior)
+        write_vectors(tmp_path / "v.safetensors", posterior)
+        for arrays in (np.load(tmp_path / "v.npz"), load_file(tmp_path / "v.safetensors")):
+            assert set(arrays) == {"mean", "concentration"}
+            np.testing.assert_array_equal(arrays["mean"], np.eye(3))
+            assert arrays["concentration"] == 30
 
     def test_npy_holds_the_means(self, tmp_path: Path) -> None:
         write_vectors(tmp_path / "v.npy", self.posterior)

@@ -6,11 +6,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.nn.functional import normalize
 
+from mivae_cli.config import ModelConfig, VonMisesFisherPosteriorConfig
 from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.estimators.posterior_term import KnownPosteriorTerm
 from mivae_cli.models.latent import DiagonalGaussian
+from mivae_cli.models.sphere import VonMisesFisher
 
 
 def gaussians(count: int, spread: float = 1.0, scale: float = 0.5) -> DiagonalGaussian:
@@ -36,6 +39,17 @@ def test_the_queue_stands_for_sentences_of_the_same_corpus() -> None:
     terms = aggregated_posterior(everyone, z).empirical_terms[:32]
     assert bound.item() == pytest.approx(terms.mean().item(), abs=1e-4)
     assert bound.item() > math.log(32)  # which a batch alone could not show
+
+
+def test_on_the_sphere_a_sentence_is_remembered_by_its_direction() -> None:
+    everyone = VonMisesFisher(normalize(torch.randn(64, 3), dim=-1), 30.0)
+    z = everyone.rsample()
+    config = ModelConfig(latent_size=3, posterior=VonMisesFisherPosteriorConfig())
+    term = KnownPosteriorTerm(48, config.posterior_size)
+    term.push(everyone[16:].parameters())
+    bound = term.lower_bound(everyone[:16], z[:16])
+    terms = aggregated_posterior(everyone, z).empirical_terms[:16]
+    assert bound.item() == pytest.approx(terms.mean().item(), abs=1e-4)
 
 
 @given(st.integers(2, 12), st.integers(0, 20), st.floats(0.01, 3))

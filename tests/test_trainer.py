@@ -115,6 +115,29 @@ def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset
     assert _timeless(run) == _timeless(whole)
 
 
+@pytest.mark.parametrize("kind", ["batch-norm", "von-mises-fisher"])
+def test_every_posterior_resumes_to_the_same_end(text: Path, tmp_path: Path, kind: str) -> None:
+    """With its moving averages, and though draws on the sphere take as many as they take."""
+    config = small_config(text, model={"posterior": {"kind": kind}})
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    run = create_run(tmp_path / "stopped", config, corpus)
+    for looks in (4, 11):
+        trainer = Trainer(config, corpus)
+        trainer.resume(run)
+        with pytest.raises(Interrupted):
+            list(trainer.fit(run, AfterSteps(looks)))
+        torch.manual_seed(looks)
+    resumed = Trainer(config, corpus)
+    resumed.resume(run)
+    list(resumed.fit(run))
+    expected, found = _weights(whole), _weights(run)
+    assert expected.keys() == found.keys()
+    assert ("model:head.running_variance" in found) == (kind == "batch-norm")
+    for name, tensor in expected.items():
+        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
+    assert _timeless(run) == _timeless(whole)
+
+
 def _timeless(run: RunDirectory) -> list[dict[str, object]]:
     """Returns the journal without what depends on the clock."""
     clock = ("tokens_per_second", "seconds_left", "seconds")

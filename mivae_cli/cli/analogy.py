@@ -54,9 +54,10 @@ def analogy(
     else:
         decoding = Decoding(beam=beam, max_tokens=most)
     model = load_latent_model(found, device)
-    a, b, c = encode_texts(model, found.tokenizer, texts, found.config.data).mean
+    posterior = encode_texts(model, found.tokenizer, texts, found.config.data)
+    a, b, c = posterior.mean
     note_unknown_words(found.tokenizer, texts)
-    z = analogous(a, b, c, scale).expand(n, -1)
+    z = posterior.prior.projected(analogous(a, b, c, scale)).expand(n, -1)
     for text in generated(model, found.tokenizer, z, decoding, seed):
         if as_json:
             print_json({"text": text})

@@ -16,7 +16,9 @@ def encode(
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="vectors.npz, .safetensors (mean, scale) or .npy (mean)."
+            "--out",
+            "-o",
+            help="vectors.npz, .safetensors (mean; scale or concentration) or .npy (mean).",
         ),
     ],
     run_option: Run = None,

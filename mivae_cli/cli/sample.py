@@ -41,7 +41,7 @@ def sample(
         temperature, top_k, top_p, 1 if greedy else beam, found.config.data.max_tokens
     )
     model = load_model(found, device)
-    z = prior_samples(n, model.latent_size, seed)
+    z = prior_samples(n, model.prior, seed)
     for text in generated(model, found.tokenizer, z, decoding, seed):
         if as_json:
             print_json({"text": text})

@@ -5,9 +5,9 @@ are chosen on the validation split, both are frozen, and the convex dual (Q 2) i
 the test split. There it is linear in two expectations, so its value is an unbiased estimate of
 a true lower bound on I(x; z) and has an ordinary confidence interval.
 
-Because z depends on x only through the posterior's means and scales, the critic reads these in
-place of the sentence: nothing of I(x; z) is lost. It starts from the Gaussian copula of means,
-scales and z, as for any pairs (`pairs`), but sees fresh samples of z at every step.
+Because z depends on x only through the posterior's parameters, the critic reads these in place
+of the sentence: nothing of I(x; z) is lost. It starts from the Gaussian copula of parameters
+and z, as for any pairs (`pairs`), but sees fresh samples of z at every step.
 
 Shapes: N sentences, B sentences of a batch, Z latent units.
 """
@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from ..config import Profile
-from ..models.latent import DiagonalGaussian
+from ..models.latent import Posterior
 from .bounds import dual
 from .fitting import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
 from .gaussian import GaussianRatio
@@ -33,14 +33,14 @@ from .tally import interval_without_groups, tally
 class Encodings:
     """Posteriors of N sentences, with one sample of each."""
 
-    posterior: DiagonalGaussian  # (N, Z)
+    posterior: Posterior  # of N sentences
     z: Tensor  # (N, Z)
 
     def __len__(self) -> int:
         return len(self.z)
 
     @classmethod
-    def draw(cls, posterior: DiagonalGaussian, seed: int) -> "Encodings":
+    def draw(cls, posterior: Posterior, seed: int) -> "Encodings":
         """Draws the samples."""
         return cls(posterior, posterior.rsample(torch.Generator().manual_seed(seed)))
 
@@ -102,5 +102,5 @@ def held_out_dual(
 
 
 def _features(encodings: Encodings) -> Tensor:
-    """Returns the means and log scales, with shape (N, 2 Z), in double precision."""
+    """Returns the posteriors' parameters, with shape (N, P), in double precision."""
     return encodings.posterior.parameters().double()

@@ -40,7 +40,7 @@ import torch
 from torch import Tensor
 
 from ..metrics import Interval
-from ..models.latent import LOG_2_PI, DiagonalGaussian, standard_normal_log_prob
+from ..models.latent import Posterior
 from .bounds import Scores, infonce
 from .tally import Bound, Tally, interval_without_groups, jackknife, tally
 
@@ -103,7 +103,7 @@ class AggregatedPosterior:
         return interval_without_groups(self.pairs, bound)
 
 
-def aggregated_posterior(posterior: DiagonalGaussian, z: Tensor) -> AggregatedPosterior:
+def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior:
     r"""Returns the log-densities of z under own, aggregated and prior distributions.
 
     O(S N^2 Z) work in O(S N (Z + G)) memory, with the G groups of the jackknife.
@@ -115,18 +115,18 @@ def aggregated_posterior(posterior: DiagonalGaussian, z: Tensor) -> AggregatedPo
     posterior, z = posterior.double(), z.double()
     count = len(posterior)
     own = posterior.log_prob(z).reshape(-1, count)  # (S, N)
-    pairs = replace(tally(_log_prob, *_features(posterior, z)), joint=own.flatten())
+    pairs = replace(tally(_log_prob, *posterior.pair_vectors(z)), joint=own.flatten())
     total = pairs.partial.logsumexp(dim=0).view_as(own)  # log sum over i != j
     return AggregatedPosterior(
         own=own.mean(dim=0),
         mixture=torch.logaddexp(total, own).mean(dim=0) - math.log(count),
         others=total.mean(dim=0) - math.log(max(1, count - 1)),
-        prior=standard_normal_log_prob(z).reshape(-1, count).mean(dim=0),
+        prior=posterior.prior.log_prob(z).reshape(-1, count).mean(dim=0),
         pairs=pairs,
     )
 
 
-def batched_empirical(posterior: DiagonalGaussian, z: Tensor, size: int = 32) -> Tensor:
+def batched_empirical(posterior: Posterior, z: Tensor, size: int = 32) -> Tensor:
     """Returns the empirical value within each batch of consecutive sentences, in nats.
 
     For comparison with figures computed batch by batch (He et al., 2019, with 32 sentences of
@@ -142,13 +142,13 @@ def batched_empirical(posterior: DiagonalGaussian, z: Tensor, size: int = 32) ->
     """
     size = min(size, len(z))
     kept = slice(len(z) // size * size)
-    x, z = _features(posterior[kept].double(), z[kept].double())
+    x, z = posterior[kept].double().pair_vectors(z[kept].double())
     scores = _log_prob(x.unflatten(0, (-1, size)), z.unflatten(0, (-1, size)))
     terms = scores.diagonal(dim1=-2, dim2=-1) - scores.logsumexp(dim=-2)
     return terms.mean(dim=-1) + math.log(size)
 
 
-def pairwise_log_prob(posterior: DiagonalGaussian, z: Tensor) -> Tensor:
+def pairwise_log_prob(posterior: Posterior, z: Tensor) -> Tensor:
     r"""Returns :math:`\log q(z_j \mid x_i)` of all pairs, in nats and double precision.
 
     Arguments:
@@ -158,31 +158,11 @@ def pairwise_log_prob(posterior: DiagonalGaussian, z: Tensor) -> Tensor:
     Returns:
         The log-densities, with shape (N, B).
     """
-    return _log_prob(*_features(posterior.double(), z.double()))
-
-
-def _features(posterior: DiagonalGaussian, z: Tensor) -> tuple[Tensor, Tensor]:
-    r"""Returns vectors of x and z whose inner products are the log-densities.
-
-    .. math:: -2 \ell = z^2 \cdot \sigma^{-2} - 2 z \cdot \mu \sigma^{-2}
-        + 1 \cdot (\mu^2 \sigma^{-2} + 2 \log \sigma + \log 2 \pi)
-
-    summed over latent units. The squares nearly cancel: hence double precision, and an origin
-    in the middle of the means.
-
-    Returns:
-        Those of x, with shape (N, 2 Z + 1), and of z, with shape (S N, 2 Z + 1).
-    """
-    centre = posterior.mean.mean(dim=0)
-    mean, z = posterior.mean - centre, (z - centre).flatten(0, -2)
-    precision = (-2 * posterior.log_scale).exp()
-    constant = mean.square() * precision + 2 * posterior.log_scale + LOG_2_PI
-    of_x = torch.cat([precision, -2 * mean * precision, constant.sum(-1, keepdim=True)], dim=-1)
-    return -0.5 * of_x, torch.cat([z.square(), z, torch.ones_like(z[:, :1])], dim=-1)
+    return _log_prob(*posterior.double().pair_vectors(z.double()))
 
 
 def _log_prob(of_x: Tensor, of_z: Tensor) -> Tensor:
-    """Returns all pairs' log q(z | x), from (..., M, 2 Z + 1) and (..., B, ...): (..., M, B)."""
+    """Returns all pairs' log q(z | x), from (..., M, K) and (..., B, K): (..., M, B)."""
     return of_x @ of_z.mT
 
 

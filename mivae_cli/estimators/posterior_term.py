@@ -14,9 +14,10 @@ __all__ = ["KnownPosteriorTerm"]
 
 import math
 
+import torch
 from torch import Tensor
 
-from ..models.latent import DiagonalGaussian
+from ..models.latent import Posterior
 from ..optimizers import finite
 from .known_posterior import pairwise_log_prob
 from .queue import Queued
@@ -25,7 +26,7 @@ from .queue import Queued
 class KnownPosteriorTerm(Queued):
     """A queue of posteriors, each by its P parameters, and the bound that they give."""
 
-    def lower_bound(self, posterior: DiagonalGaussian, z: Tensor) -> Tensor:
+    def lower_bound(self, posterior: Posterior, z: Tensor) -> Tensor:
         """Returns the bound on a batch in nats, with shape ().
 
         Arguments:
@@ -35,9 +36,8 @@ class KnownPosteriorTerm(Queued):
         Raises:
             BadBatch: The bound is not finite.
         """
-        earlier = DiagonalGaussian.of(self.earlier())
-        everyone = DiagonalGaussian.cat([posterior, earlier])
-        scores = pairwise_log_prob(everyone, z)  # (B + Q, B)
+        everyone = torch.cat([posterior.parameters(), self.earlier()])
+        scores = pairwise_log_prob(posterior.with_parameters(everyone), z)  # (B + Q, B)
         mixture = scores.logsumexp(dim=0) - math.log(len(scores))
         bound = (scores.diagonal() - mixture).mean()
         finite({"the bound": bound})

@@ -27,6 +27,6 @@ def build_term(config: RunConfig, features: int, sentences: float = math.inf) ->
         case "dual":
             return MutualInformationTerm(config.critic, features, latent_size, sentences)
         case "known-posterior":
-            return KnownPosteriorTerm(config.critic.queue_size, 2 * latent_size)
+            return KnownPosteriorTerm(config.critic.queue_size, config.model.posterior_size)
         case _:
             assert_never(bound)

@@ -14,7 +14,8 @@ from ..config import ModelConfig
 from ..data.batches import Batch
 from .decoders import LSTMDecoder
 from .encoders import LSTMEncoder
-from .latent import DiagonalGaussian, GaussianHead
+from .heads import build_head, build_prior
+from .latent import DiagonalGaussian, Posterior
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Encoding:
     """What the encoder says of a batch."""
 
     features: Tensor  # (B, F), what the critic reads of x
-    posterior: DiagonalGaussian  # q(z | x)
+    posterior: Posterior  # q(z | x)
 
 
 class VAE(nn.Module):
@@ -31,10 +32,11 @@ class VAE(nn.Module):
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         self.latent_size = config.latent_size
+        self.prior = build_prior(config.posterior, config.latent_size)
         self.decoder = LSTMDecoder(config.decoder, vocab_size, config.latent_size)
         if config.latent_size:
             self.encoder = LSTMEncoder(config.encoder, vocab_size)
-            self.head = GaussianHead(self.encoder.features, config.latent_size)
+            self.head = build_head(config.posterior, self.encoder.features, config.latent_size)
 
     @property
     def device(self) -> torch.device:

@@ -1,0 +1,196 @@
+r"""A latent space that is a sphere: von Mises-Fisher posteriors and the uniform prior.
+
+On the unit sphere :math:`S^{Z-1}`, with a concentration :math:`\kappa` that all sentences share,
+
+| :math:`q(z \mid x) = e^{\kappa \mu(x) \cdot z} / M(\kappa) \cdot p(z)`  posterior
+| :math:`p(z) = 1 / |S^{Z-1}|`                                            prior
+
+where :math:`M(\kappa)`, the mean of :math:`e^{\kappa \mu \cdot z}` under the prior, is the usual
+normaliser :math:`C_Z(\kappa)` turned round, relative to the prior's density:
+
+.. math:: M(\kappa) = \Gamma(v + 1) \, (2 / \kappa)^v \, I_v(\kappa)
+    = \sum_{k=0}^\infty \frac{(\kappa^2 / 4)^k}{k! \, (v + 1)_k}, \qquad v = Z / 2 - 1
+
+The rate, :math:`\kappa A(\kappa) - \log M(\kappa)` with the mean resultant length
+:math:`A = I_{v+1}(\kappa) / I_v(\kappa)`, is the same for every sentence: z cannot lose it.
+
+Shapes: B sentences, Z latent units.
+
+References:
+    | Simulation of the von Mises Fisher Distribution (Wood, 1994)
+    | Hyperspherical Variational Auto-Encoders (Davidson et al., 2018)
+    | Spherical Latent Spaces for Stable Variational Autoencoders (Xu & Durrett, 2018)
+"""
+
+__all__ = ["UniformSphere", "VonMisesFisher", "log_mean_exp_cosine", "resultant_length"]
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+
+@lru_cache
+def log_mean_exp_cosine(concentration: float, size: int) -> float:
+    r"""Returns :math:`\log M(\kappa)` in nats, from its series, whose terms are all positive.
+
+    They are largest at :math:`k \le \kappa / 2`, and beyond :math:`k = \kappa` each is less than
+    a quarter of the one before: what is left out there is below double precision.
+    """
+    k = torch.arange(int(concentration) + 64, dtype=torch.float64)
+    rising = torch.lgamma(k + size / 2) - math.lgamma(size / 2)
+    terms = 2 * k * math.log(concentration / 2) - torch.lgamma(k + 1) - rising
+    return float(terms.logsumexp(dim=0))
+
+
+def resultant_length(concentration: float, size: int) -> float:
+    r"""Returns :math:`A(\kappa) = |\mathbb{E} z| = d \log M / d \kappa`, between 0 and 1."""
+    wider = log_mean_exp_cosine(concentration, size + 2)
+    return concentration / size * math.exp(wider - log_mean_exp_cosine(concentration, size))
+
+
+@dataclass(frozen=True)
+class UniformSphere:
+    """The uniform distribution on the unit sphere of so many dimensions."""
+
+    size: int
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        r"""Returns :math:`-\log |S^{Z-1}|` in nats, from z of shape (..., Z) on it: (...)."""
+        half = self.size / 2
+        return z.new_full(z.shape[:-1], math.lgamma(half) - math.log(2) - half * math.log(math.pi))
+
+    def sample(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        device: torch.device | None = None,
+    ) -> Tensor:
+        """Draws latents, with shape (count, Z)."""
+        gaussian = torch.randn(count, self.size, generator=generator, device=device)
+        return self.projected(gaussian)
+
+    def projected(self, z: Tensor) -> Tensor:
+        """Returns z brought to length 1, from (..., Z) to (..., Z)."""
+        return normalize(z, dim=-1)
+
+
+@dataclass(frozen=True)
+class VonMisesFisher:
+    """A batch of von Mises-Fisher distributions of one concentration."""
+
+    mean: Tensor  # (B, Z), the directions: unit vectors
+    concentration: float  # kappa > 0
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def __getitem__(self, index: Tensor | slice) -> "VonMisesFisher":
+        return VonMisesFisher(self.mean[index], self.concentration)
+
+    @property
+    def size(self) -> int:
+        """The number Z of dimensions."""
+        return self.mean.shape[-1]
+
+    @property
+    def prior(self) -> UniformSphere:
+        """The uniform distribution on the sphere."""
+        return UniformSphere(self.size)
+
+    def rsample(
+        self, generator: torch.Generator | None = None, count: int | None = None
+    ) -> Tensor:
+        r"""Draws z, differentiable in :math:`\mu`: its noise knows nothing of it.
+
+        The noise is spread about the first axis, which a reflection takes to :math:`\mu`.
+
+        Returns:
+            One draw a sentence with shape (B, Z), or (count, B, Z) where a count is given.
+        """
+        shape = self.mean.shape if count is None else (count, *self.mean.shape)
+        noise = self._noise(math.prod(shape[:-1]), generator).view(shape)
+        first = torch.zeros_like(self.mean)
+        first[:, 0] = 1.0
+        normal = first - self.mean  # of the mirror; nothing where they are the same
+        square = normal.square().sum(-1, keepdim=True).clamp_min(torch.finfo(normal.dtype).tiny)
+        return noise - normal * (2 * (normal * noise).sum(-1, keepdim=True) / square)
+
+    def _noise(self, count: int, generator: torch.Generator | None) -> Tensor:
+        r"""Draws from the distribution about the first axis, with shape (count, Z).
+
+        Wood's rejection, as a map of the sphere: with u uniform and t its first coordinate,
+
+        .. math:: z = \frac{(t + b, \sqrt{1 - b^2} \, u_{2:})}{1 + b t}, \qquad
+            b = \frac{2 \kappa}{Z - 1 + \sqrt{(Z - 1)^2 + 4 \kappa^2}}
+
+        has a density in proportion to :math:`(1 - b z_1)^{1 - Z}`, and is kept with probability
+        :math:`\exp((Z - 1) [s / (1 + s) - \log(1 + s)])`, where s = b t.
+        """
+        free, like = self.size - 1, self.mean
+        b = 2 * self.concentration / (free + math.hypot(free, 2 * self.concentration))
+        found, missing = like.new_empty(count, self.size), torch.arange(count, device=like.device)
+        while len(missing):
+            rows = like.new_empty(len(missing), self.size)
+            t, others = normalize(rows.normal_(generator=generator), dim=-1).split([1, free], 1)
+            s = b * t
+            log_share = free * (s / (1 + s) - s.log1p())
+            kept = (rows[:, :1].uniform_(generator=generator).log() <= log_share)[:, 0]
+            moved = torch.cat([t + b, math.sqrt((1 - b) * (1 + b)) * others], dim=1) / (1 + s)
+            found[missing[kept]] = moved[kept]
+            missing = missing[~kept]
+        return found
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        r"""Returns :math:`\log q(z \mid x)` in nats, for z of shape (..., B, Z): (..., B)."""
+        log_ratio = self.concentration * (z * self.mean).sum(dim=-1) - self._log_mean
+        return log_ratio + self.prior.log_prob(z)
+
+    def rates(self) -> Tensor:
+        r"""Returns :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z)) = \kappa A - \log M`, (B, 1)."""
+        length = resultant_length(self.concentration, self.size)
+        return self.mean.new_full((len(self), 1), self.concentration * length - self._log_mean)
+
+    def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
+
+        Returns:
+            Those of x, with shape (B, Z + 1), and of z, with shape (S B, Z + 1).
+        """
+        constant = self.prior.log_prob(self.mean)[:, None] - self._log_mean
+        of_x = torch.cat([self.concentration * self.mean, constant], dim=-1)
+        z = z.flatten(0, -2)
+        return of_x, torch.cat([z, torch.ones_like(z[:, :1])], dim=-1)
+
+    def parameters(self) -> Tensor:
+        """Returns the directions: all that z knows of x, (B, Z)."""
+        return self.mean
+
+    def with_parameters(self, parameters: Tensor) -> "VonMisesFisher":
+        """Returns the distributions of other directions, with shape (B, Z)."""
+        return VonMisesFisher(parameters, self.concentration)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """Returns the directions, with shape (B, Z), and the concentration, with shape ()."""
+        return {"mean": self.mean, "concentration": self.mean.new_tensor(self.concentration)}
+
+    def double(self) -> "VonMisesFisher":
+        """Returns the same distributions in double precision."""
+        return VonMisesFisher(self.mean.double(), self.concentration)
+
+    def cpu(self) -> "VonMisesFisher":
+        """Returns the same distributions in the processor's memory."""
+        return VonMisesFisher(self.mean.cpu(), self.concentration)
+
+    @classmethod
+    def cat(cls, parts: Sequence["VonMisesFisher"]) -> "VonMisesFisher":
+        """Joins batches of one concentration end to end."""
+        return cls(torch.cat([part.mean for part in parts]), parts[0].concentration)
+
+    @property
+    def _log_mean(self) -> float:
+        return log_mean_exp_cosine(self.concentration, self.size)
