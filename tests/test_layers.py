@@ -17,18 +17,20 @@ TIERS = (
     {"objectives", "storage"},
     {"config"},
     {"resolve", "data", "metrics", "devices", "optimizers"},
-    {"models"},
-    {"estimators"},
+    {"models", "sweeping"},
+    {"estimators", "comparison"},
     {"reading", "decoding"},
     {"information", "checkpoint"},
     {"run", "progress"},
-    {"saving", "creation", "divergence"},
+    {"saving", "creation", "divergence", "standing"},
     {"evaluation", "trainer", "generation"},
     {"report", "profiling", "verification"},
     {"cli"},
     {"__main__"},
 )
-TORCH_FREE = {"errors", "schedules", "objectives", "config", "resolve", "storage"}
+TORCH_FREE = {
+    "errors", "schedules", "objectives", "config", "resolve", "storage", "sweeping", "comparison",
+}  # fmt: skip
 MODULES = sorted(ROOT.rglob("*.py"), key=str)
 
 
