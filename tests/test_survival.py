@@ -221,6 +221,7 @@ def test_a_sweep_is_stopped_and_says_how_to_go_on(
     place, endless = tmp_path / "out", ["--epochs", 10_000, "--seeds", "0,1"]
     pid = program.start("sweep", "--config", configuration, "--out", place, *endless)
     while "epoch   1/" not in program.words:
+        assert "error" not in program.words
         time.sleep(0.01)
     os.kill(pid, signal.SIGINT)
     assert program.wait() == 130
