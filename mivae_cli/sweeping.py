@@ -145,7 +145,10 @@ def configurations(
         alike.setdefault(config.model_dump_json(exclude={"name"}), []).append(member.name)
     twice = [" and ".join(names) for names in alike.values() if len(names) > 1]
     if twice:
-        raise ConfigError(f"the same run would be made twice: {_listed(twice)}")
+        raise ConfigError(
+            f"the same run would be made twice: {_listed(twice)}; where presets differ, see whether "
+            "--config or --set, which come after them, say otherwise"
+        )
     return found
 
 

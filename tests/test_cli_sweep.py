@@ -320,6 +320,21 @@ def test_a_narrow_terminal_gets_several_tables_and_every_column(
         assert not any("…" in line for line in lines)
 
 
+def test_where_names_are_long_the_tables_are_held_together_by_numbers(
+    mivae: Mivae, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [f"{letter}{'-long-name' * 6}" for letter in "ab"]
+    for name, run in zip(names, NAMES[1:3], strict=True):
+        shutil.copytree(undisturbed / run, tmp_path / name)
+    lines = mivae("compare", tmp_path).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    heads = [line for line in lines if line.startswith(" #  ")]
+    assert len(heads) == sum(line.startswith(" 2  ") for line in lines) > 1
+    shown = "".join(line.split("  ")[1] for line in lines if "name" in line or "-lo" in line)
+    assert all(shown.count(name[:40]) == 1 for name in names)
+
+
 def test_runs_are_found_under_folders_once_and_named_apart(
     mivae: Mivae, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -387,15 +402,15 @@ def test_without_a_place_a_sweep_takes_a_new_one_and_an_odd_folder_is_left_alone
         shutil.copy(folder / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "sweep-scenes-1").mkdir(parents=True)
-    (tmp_path / "runs" / "sweep-scenes-2" / "vae").mkdir(parents=True)
-    given = ["sweep", "scenes.txt", "--config", "tiny.toml", "--preset", "vae,lm"]
+    (tmp_path / "runs" / "sweep-scenes-2" / "latent_size=0").mkdir(parents=True)
+    given = ["sweep", "scenes.txt", "--config", "tiny.toml", "--set", "model.latent_size=0,4"]
     given += ["--iw-samples", "1", "--epochs", "1"]
     ran = mivae(*given)
     assert ran.code == 0
     assert "sweep: runs/sweep-scenes-3, 2 runs" in ran.err
     assert "next: mivae compare runs/sweep-scenes-3" in ran.err
-    assert " lm " in ran.out
-    stranger = tmp_path / "runs" / "sweep-scenes-2" / "vae" / "thesis.tex"
+    assert " latent_size=0 " in ran.out
+    stranger = tmp_path / "runs" / "sweep-scenes-2" / "latent_size=0" / "thesis.tex"
     stranger.write_text("mine")
     again = mivae(*given, "--out", "runs/sweep-scenes-2", "--json")
     assert again.code == 1

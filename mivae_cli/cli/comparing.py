@@ -6,14 +6,16 @@ from typing import Literal
 
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 from ..comparison import Comparison
 from ..errors import ConfigError
 from ..report.comparisons import Sheet, csv_text, latex_text, markdown_text, records, sheet
-from .console import note, print_json, print_text, stdout
+from .console import note, plain, print_json, print_text, stdout
 from .tables import comparison_table
 
 Format = Literal["table", "json", "csv", "markdown", "latex"]
+SHORT = 20  # characters of a name that may stand before every one of several tables
 
 
 def chosen_format(as_json: bool, as_csv: bool, as_markdown: bool, as_latex: bool) -> Format:
@@ -55,17 +57,24 @@ def show_comparison(comparison: Comparison, form: Format, title: str) -> None:
 
 
 def _print_tables(made: Sheet, title: str) -> None:
-    """Prints a sheet as one table, or one below the other where the terminal is too narrow."""
-    block = [0]  # every table begins with the rows' names
+    """Prints a sheet as one table, or one below the other where the terminal is too narrow.
+
+    Every one of them then begins with the rows' names, or with numbers where names are long.
+    """
+    whole = comparison_table(made, range(len(made.headings)), title)
+    long = max(len(row[0].text) for row in made.rows) > SHORT
+    if long and _width(whole) > stdout.width:
+        made = made.numbered()
+    block = [0]
     for column in range(1, len(made.headings)):
         wider = comparison_table(made, [*block, column], title)
         if len(block) > 1 and _width(wider) > stdout.width:
             stdout.print(comparison_table(made, block, title))
             block, title = [0], ""
         block.append(column)
-    table = comparison_table(made, block, title)
-    table.caption = "; ".join(made.notes) or None
-    stdout.print(table)
+    stdout.print(comparison_table(made, block, title))
+    for remark in made.notes:
+        stdout.print(Text(plain(remark), style="dim"))
 
 
 def _width(table: Table) -> int:

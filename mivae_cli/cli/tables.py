@@ -33,7 +33,7 @@ from .console import plain
 
 HIGHLIGHTED = ReprHighlighter()
 NEAR_CEILING = 0.1  # nats
-WIDEST = 32  # characters of a column of words in a comparison
+WIDEST = 40  # characters of a column of words in a comparison
 DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
 
 

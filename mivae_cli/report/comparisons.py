@@ -52,6 +52,15 @@ class Sheet:
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...]  # what stands below
 
+    def numbered(self) -> "Sheet":
+        """Returns the sheet with a first column that counts the rows."""
+        return Sheet(
+            headings=("#", *self.headings),
+            numeric=(True, *self.numeric),
+            rows=tuple((Cell(str(n)), *row) for n, row in enumerate(self.rows, start=1)),
+            notes=self.notes,
+        )
+
 
 def sheet(comparison: Comparison) -> Sheet:
     """Returns a comparison as people read it."""
@@ -194,7 +203,7 @@ def _setting(value: object) -> str:
             return str(value).lower()  # as in TOML
         case float():
             return f"{value:.12g}"
-    return str(value)
+    return str(value) or "''"
 
 
 def _figure(column: Column, figure: Figure | None) -> str:
