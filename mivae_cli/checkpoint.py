@@ -15,6 +15,7 @@ __all__ = [
     "TrainingState",
     "Window",
     "check",
+    "load_state",
     "load_training",
     "load_weights",
     "snapshot",
@@ -32,6 +33,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from .config import TrainingConfig
 from .errors import CheckpointError, DivergedError
 from .estimators.terms import Term
 from .models.vae import VAE
@@ -96,6 +98,10 @@ class TrainingState(BaseModel):
     def name(self) -> str:
         """How a checkpoint of this state is called."""
         return f"step-{self.step:08d}" if self.position else f"epoch-{self.epoch:04d}"
+
+    def finished(self, training: TrainingConfig) -> bool:
+        """Whether no epoch follows."""
+        return self.epoch >= training.epochs or self.decays > training.max_decays
 
     @property
     def best_name(self) -> str | None:
@@ -179,6 +185,22 @@ def check(path: Path, module: nn.Module) -> None:
     _check_header(path, _unique(module))
 
 
+def load_state(manifest: Manifest) -> TrainingState:
+    """Returns where training stood at a checkpoint.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+    """
+    path = manifest.path("state.json")
+    try:
+        return TrainingState.model_validate(read_sealed(path, "state")["state"])
+    except InvalidError as error:
+        what = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CheckpointError(f"'{path}' is damaged: '{what}' is no such number") from error
+    except LookupError as error:
+        raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
+
+
 def load_training(
     manifest: Manifest,
     model: VAE,
@@ -196,19 +218,14 @@ def load_training(
         load_weights(term, path)
         if not 0 <= int(term.pushed) <= 2**53:
             raise CheckpointError(f"'{path}' is damaged: 'pushed' is no count")
-    path = manifest.path("state.json")
-    record = read_sealed(path, "state")
+    state = load_state(manifest)
     tensors = _read(manifest.path("training.safetensors"))
     try:
-        state = TrainingState.model_validate(record["state"])
         for name, optimizer in optimizers.items():
             _restore(optimizer, name, tensors)
         torch.set_rng_state(tensors["random.cpu"])
         if model.device.type == "cuda" and "random.cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random.cuda"], model.device)
-    except InvalidError as error:
-        what = ".".join(map(str, error.errors()[0]["loc"]))
-        raise CheckpointError(f"'{path}' is damaged: '{what}' is no such number") from error
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
     return state

@@ -5,6 +5,7 @@ message on standard error and leaves with the error's exit code.
 """
 
 __all__ = [
+    "LACK_OF_MEMORY",
     "BadBatch",
     "CheckpointError",
     "ConfigError",
@@ -12,7 +13,12 @@ __all__ = [
     "DivergedError",
     "MivaeError",
     "StorageError",
+    "lacks_memory",
 ]
+
+LACK_OF_MEMORY = (
+    "there is not enough memory for this: choose a smaller batch or model, or fewer samples"
+)
 
 
 class MivaeError(Exception):
@@ -64,3 +70,8 @@ class BadBatch(DivergedError):
         super().__init__(
             f"training diverged: on a batch, {self.reason}; try a lower learning rate"
         )
+
+
+def lacks_memory(error: Exception) -> bool:
+    """Tells whether an error is one of memory; torch has its own words on each device."""
+    return isinstance(error, MemoryError) or "memory" in str(error).partition("\n")[0]

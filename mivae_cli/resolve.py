@@ -11,6 +11,7 @@ __all__ = [
     "check_resumable",
     "describe_preset",
     "differences",
+    "flattened",
     "known_keys",
     "preset_kind",
     "preset_names",
@@ -153,13 +154,18 @@ def known_keys() -> dict[str, str]:
 
 def differences(before: RunConfig, after: RunConfig) -> dict[str, str]:
     """Returns the dotted keys whose values differ, each with both in words."""
-    first, second = _flattened(before.model_dump()), _flattened(after.model_dump())
+    first, second = flattened(before), flattened(after)
     keys = sorted(first.keys() | second.keys())
     return {
         key: f"{key} {first.get(key)!r}, now {second.get(key)!r}"
         for key in keys
         if first.get(key) != second.get(key)
     }
+
+
+def flattened(config: RunConfig) -> Table:
+    """Returns a configuration's values by dotted key."""
+    return _flattened(config.model_dump())
 
 
 def check_resumable(before: RunConfig, after: RunConfig) -> None:

@@ -66,8 +66,7 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Whether no epoch follows."""
-        training = self.config.training
-        return self.state.epoch >= training.epochs or self.state.decays > training.max_decays
+        return self.state.finished(self.config.training)
 
     @property
     def checkpoint_bytes(self) -> int:

@@ -25,8 +25,9 @@ from mivae_cli.cli.console import plain
 from mivae_cli.run import RunDirectory
 
 COMMANDS = [
-    "train", "eval", "estimate-mi", "sample", "interpolate", "analogy", "neighbours",
-    "reconstruct", "encode", "verify", "presets", "config init", "config show", "config validate",
+    "train", "sweep", "eval", "compare", "estimate-mi", "sample", "interpolate", "analogy",
+    "neighbours", "reconstruct", "encode", "verify", "presets", "config init", "config show",
+    "config validate",
 ]  # fmt: skip
 TINY = [
     "--set", "model.encoder.hidden_size=24", "--set", "model.decoder.hidden_size=24",

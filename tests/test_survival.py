@@ -215,6 +215,23 @@ def test_fifty_requests_to_stop_save_and_change_nothing(
     stop(program, configuration, tmp_path, undisturbed, 50)
 
 
+def test_a_sweep_is_stopped_and_says_how_to_go_on(
+    program: Program, configuration: Path, tmp_path: Path
+) -> None:
+    place, endless = tmp_path / "out", ["--epochs", 10_000, "--seeds", "0,1"]
+    pid = program.start("sweep", "--config", configuration, "--out", place, *endless)
+    while "epoch   1/" not in program.words:
+        assert "error" not in program.words
+        time.sleep(0.01)
+    os.kill(pid, signal.SIGINT)
+    assert program.wait() == 130
+    assert "saved; go on with: the same command" in program.words
+    assert [path.name for path in place.iterdir()] == ["seed=0"]
+    program.start("compare", place)
+    assert program.wait() == 0
+    assert "seed=0: interrupted: it was stopped after step" in program.words
+
+
 def test_a_second_signal_leaves_at_once(
     program: Program, configuration: Path, tmp_path: Path
 ) -> None:

@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import MivaeError, StorageError
+from ..errors import LACK_OF_MEMORY, MivaeError, StorageError, lacks_memory
 from ..interruption import Interrupted
 from .analogy import analogy
+from .compare import compare
 from .config import config
 from .encode import encode
 from .estimate_mi import estimate_mi
@@ -26,12 +27,15 @@ from .neighbours import neighbours
 from .presets import presets
 from .reconstruct import reconstruct
 from .sample import sample
+from .sweep import sweep
 from .train import train
 from .verify import verify
 
 app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")
 app.command()(train)
+app.command()(sweep)
 app.command(name="eval")(evaluate)
+app.command()(compare)
 app.command(name="estimate-mi")(estimate_mi)
 app.command()(sample)
 app.command()(interpolate)
@@ -78,14 +82,9 @@ def main() -> None:
     except (KeyboardInterrupt, Interrupted) as stop:
         code = _complain("interrupted", getattr(stop, "exit_code", 130))
     except (MemoryError, RuntimeError) as error:
-        # torch has its own words for it, on each device others
-        lacking = isinstance(error, MemoryError) or "memory" in str(error).partition("\n")[0]
-        if debug or not lacking:
+        if debug or not lacks_memory(error):
             raise
-        code = _complain(
-            "there is not enough memory for this: choose a smaller batch or model, or fewer samples",
-            1,
-        )
+        code = _complain(LACK_OF_MEMORY, 1)
     except BrokenPipeError:  # the reader of our output has seen enough
         _close_output()
         code = 0
@@ -106,9 +105,7 @@ def _close_output() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    from rich.text import Text
+    from .console import complain
 
-    from .console import plain, stderr
-
-    stderr.print(Text.assemble(("error:", "bold red"), f" {plain(message)}"), soft_wrap=True)
+    complain(message)
     return code

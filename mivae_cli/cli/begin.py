@@ -1,6 +1,6 @@
 """From a configuration to a run that is ready to train."""
 
-__all__ = ["begin", "prepare", "resumed"]
+__all__ = ["RUNS", "begin", "fresh_place", "prepare", "resumed"]
 
 import os
 import re
@@ -54,7 +54,7 @@ def begin(
 ) -> tuple[RunDirectory, Trainer]:
     """Makes the directory of a new run and its trainer."""
     trainer = Trainer(config, corpus)  # first, so that a device that is not there leaves no run
-    place = out or _fresh_name(config)
+    place = out or fresh_place(config, "{corpus}-{name}")
     if overwrite and os.path.isdir(place):  # before the run there is gone; what it takes is room
         check_space(RunDirectory(place), trainer.checkpoint_bytes, config.training.keep)
     run = create_run(place, config, corpus, overwrite)
@@ -95,12 +95,17 @@ def resumed(
     return run, trainer
 
 
-def _fresh_name(config: RunConfig) -> Path:
-    """Returns the first of runs/CORPUS-NAME-1, -2, ... that is not there."""
+def fresh_place(config: RunConfig, form: str) -> Path:
+    """Returns the first of runs/FORM-1, -2, ... that is not there.
+
+    Arguments:
+        config: Where the names of the corpus and of the run are from.
+        form: What becomes of them, such as `{corpus}-{name}`.
+    """
     source = config.data.train.rstrip("/")
-    stem = "stdin" if source == "-" else Path(source).name.partition(".")[0]
-    name = re.sub(r"[^\w.+-]+", "-", f"{stem}-{config.name}")
+    corpus = "stdin" if source == "-" else Path(source).name.partition(".")[0]
+    stem = re.sub(r"[^\w.+-]+", "-", form.format(corpus=corpus, name=config.name))
     number = 1
-    while (path := RUNS / f"{name}-{number}").exists():
+    while (path := RUNS / f"{stem}-{number}").exists():
         number += 1
     return path

@@ -1,6 +1,15 @@
 """Where things are shown: results on stdout, all else on stderr."""
 
-__all__ = ["note", "plain", "print_json", "print_line", "print_text", "stderr", "stdout"]
+__all__ = [
+    "complain",
+    "note",
+    "plain",
+    "print_json",
+    "print_line",
+    "print_text",
+    "stderr",
+    "stdout",
+]
 
 import errno
 import json
@@ -11,6 +20,7 @@ import unicodedata
 from typing import Any
 
 from rich.console import Console
+from rich.text import Text
 
 
 class _Remarks(Console):
@@ -40,6 +50,11 @@ STEERING = re.compile("[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 def note(message: str) -> None:
     """Says something on stderr; brackets in it are text, not markup."""
     stderr.print(plain(message), style="dim", markup=False, soft_wrap=True)
+
+
+def complain(message: str) -> None:
+    """Says on stderr what went wrong."""
+    stderr.print(Text.assemble(("error:", "bold red"), f" {plain(message)}"), soft_wrap=True)
 
 
 def print_line(text: str) -> None:

@@ -2,9 +2,13 @@
 
 __all__ = [
     "MOST",
+    "AsCSV",
     "AsJSON",
+    "AsLaTeX",
+    "AsMarkdown",
     "Data",
     "Device",
+    "NoFold",
     "Run",
     "RunAndTexts",
     "RunArgument",
@@ -43,6 +47,13 @@ Data = Annotated[
     typer.Option("--data", metavar="FILE", help="Other sentences than the run's test split."),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+AsCSV = Annotated[bool, typer.Option("--csv", help="Print CSV, full precision.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a table of Markdown.")]
+AsLaTeX = Annotated[bool, typer.Option("--latex", help="Print a tabular of LaTeX (booktabs).")]
+NoFold = Annotated[
+    bool,
+    typer.Option("--no-fold", help="A row for every run, also where only seeds differ."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seeds every random draw.")]
 Device = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", show_default=True)

@@ -1,6 +1,13 @@
 """Shows a training run while it goes on, and what came of it."""
 
-__all__ = ["minutes", "run_training", "store_evaluation"]
+__all__ = [
+    "listening",
+    "minutes",
+    "run_training",
+    "say_how_to_go_on",
+    "store_evaluation",
+    "train_and_evaluate",
+]
 
 import errno
 import os
@@ -13,7 +20,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ..errors import MivaeError
-from ..evaluation import evaluate
+from ..evaluation import Evaluation, evaluate
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
@@ -30,29 +37,12 @@ COLLAPSE_ADVICE = (
 
 def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: bool) -> None:
     """Trains to the end, evaluates the best weights on the test split, and shows both."""
-    config = trainer.config
-    note(
-        f"run: {run.path} ({config.name}, {trainer.parameters / 1e6:.1f} M weights, "
-        f"{trainer.device})"
-    )
-    if trainer.finished:
-        note("this run is complete; evaluating it")
     try:
-        with Interruption(_waiting, _leaving) as interruption:
-            _show(trainer, run, interruption)
-            note("evaluating the best checkpoint on the test split ...")
-            corpus = trainer.corpus
-            with interruption.breakable():
-                record = evaluate(
-                    run.load_model(trainer.device),
-                    corpus["test"],
-                    (corpus["train"], corpus["valid"]),
-                    iw_samples,
-                    config.seed,
-                )
+        with listening() as interruption:
+            record = train_and_evaluate(run, trainer, iw_samples, interruption)
     except Interrupted:
-        with _listened_to():
-            _say_how_to_go_on(trainer, run)
+        resume = f"mivae train --resume --out {run.path}"
+        say_how_to_go_on(trainer, resume, f"mivae eval {run.path}")
         raise
     store_evaluation(run, asdict(record))
     if as_json:
@@ -60,6 +50,40 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
     else:
         stdout.print(evaluation_table(record, f"{run.path}, test split"))
         note("next: mivae sample, mivae interpolate, mivae estimate-mi")
+
+
+def train_and_evaluate(
+    run: RunDirectory, trainer: Trainer, iw_samples: int, interruption: Interruption
+) -> Evaluation:
+    """Trains to the end, which it shows, and evaluates the best weights on the test split.
+
+    Raises:
+        Interrupted: A signal asked to stop.
+        MivaeError: What `Trainer.fit` raises; the best checkpoint cannot be read.
+    """
+    config = trainer.config
+    note(
+        f"run: {run.path} ({config.name}, {trainer.parameters / 1e6:.1f} M weights, "
+        f"{trainer.device})"
+    )
+    if trainer.finished:
+        note("this run is complete; evaluating it")
+    _show(trainer, run, interruption)
+    note("evaluating the best checkpoint on the test split ...")
+    corpus = trainer.corpus
+    with interruption.breakable():
+        return evaluate(
+            run.load_model(trainer.device),
+            corpus["test"],
+            (corpus["train"], corpus["valid"]),
+            iw_samples,
+            config.seed,
+        )
+
+
+def listening() -> Interruption:
+    """Answers signals with words on stderr, while it is entered."""
+    return Interruption(_waiting, _leaving)
 
 
 def store_evaluation(run: RunDirectory, record: dict[str, Any]) -> None:
@@ -137,18 +161,16 @@ def _leaving() -> None:
     stderr.show_cursor()  # which a progress bar has hidden
 
 
-def _say_how_to_go_on(trainer: Trainer, run: RunDirectory) -> None:
-    if trainer.finished:
-        note(f"training is complete; evaluate it with: mivae eval {run.path}")
-    elif not trainer.state.step:
-        note(
-            f"stopped before the first step; start it with: mivae train --resume --out {run.path}"
-        )
-    else:
-        note(
-            f"stopped after step {trainer.state.step:,} and saved; go on with: mivae train "
-            f"--resume --out {run.path}"
-        )
+def say_how_to_go_on(trainer: Trainer, resume: str, evaluate: str) -> None:
+    """Says what an interrupted training has come to, and which command goes on with it."""
+    step = trainer.state.step
+    with _listened_to():
+        if trainer.finished:
+            note(f"training is complete; evaluate it with: {evaluate}")
+        elif not step:
+            note(f"stopped before the first step; start it with: {resume}")
+        else:
+            note(f"stopped after step {step:,} and saved; go on with: {resume}")
 
 
 def _warn(message: str) -> None:

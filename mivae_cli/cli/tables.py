@@ -1,6 +1,7 @@
 """Records as tables."""
 
 __all__ = [
+    "comparison_table",
     "demos_table",
     "dry_run_table",
     "estimates_table",
@@ -25,12 +26,14 @@ from ..estimators.estimate import CriticEstimate
 from ..evaluation import Evaluation
 from ..information import Figure
 from ..profiling import Timing
+from ..report.comparisons import Sheet
 from ..trainer import Validation
 from ..verification import Verification
 from .console import plain
 
 HIGHLIGHTED = ReprHighlighter()
 NEAR_CEILING = 0.1  # nats
+WIDEST = 40  # characters of a column of words in a comparison
 DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
 
 
@@ -164,6 +167,22 @@ def verification_table(result: Verification, title: str) -> Table:
         else:
             found = Text(plain(finding.remark) or "sound", style="dim")
         table.add_row(Text(plain(finding.what)), found)
+    return table
+
+
+def comparison_table(sheet: Sheet, columns: Sequence[int], title: str) -> Table:
+    """Shows some columns of a comparison."""
+    table = _table(title, "")
+    table.padding = (0, 1, 0, 0)  # to get more of them beside each other
+    for column in columns:
+        heading = Text(plain(sheet.headings[column]))
+        if sheet.numeric[column]:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold", max_width=WIDEST)
+    for row in sheet.rows:
+        cells = (row[column] for column in columns)
+        table.add_row(*(Text(plain(cell.text), "bold" if cell.bold else "") for cell in cells))
     return table
 
 

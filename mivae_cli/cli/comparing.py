@@ -1,0 +1,82 @@
+"""Shows a comparison, as a table of the terminal or as text for elsewhere."""
+
+__all__ = ["Format", "chosen_format", "show_comparison"]
+
+from typing import Literal
+
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from ..comparison import Comparison
+from ..errors import ConfigError
+from ..report.comparisons import Sheet, csv_text, latex_text, markdown_text, records, sheet
+from .console import note, plain, print_json, print_text, stdout
+from .tables import comparison_table
+
+Format = Literal["table", "json", "csv", "markdown", "latex"]
+SHORT = 20  # characters of a name that may stand before every one of several tables
+
+
+def chosen_format(as_json: bool, as_csv: bool, as_markdown: bool, as_latex: bool) -> Format:
+    """Returns the form that options ask for.
+
+    Raises:
+        ConfigError: They ask for several.
+    """
+    asked: dict[Format, bool] = {
+        "json": as_json,
+        "csv": as_csv,
+        "markdown": as_markdown,
+        "latex": as_latex,
+    }
+    forms: list[Format] = [form for form, wanted in asked.items() if wanted]
+    if len(forms) > 1:
+        raise ConfigError(f"--{forms[0]} does not go with --{forms[1]}")
+    return forms[0] if forms else "table"
+
+
+def show_comparison(comparison: Comparison, form: Format, title: str) -> None:
+    """Prints a comparison; what is wrong with some of its runs goes to stderr."""
+    for row in comparison.rows:
+        if row.problem:
+            note(f"{row.name}: {row.standing}: {row.problem}")
+    for warning in comparison.warnings:
+        note(f"warning: {warning}")
+    match form:
+        case "json":
+            print_json(records(comparison), indent=2)
+        case "csv":
+            print_text(csv_text(comparison).rstrip("\n"))
+        case "markdown":
+            print_text(markdown_text(comparison).rstrip("\n"))
+        case "latex":
+            print_text(latex_text(comparison).rstrip("\n"))
+        case "table":
+            _print_tables(sheet(comparison), title)
+
+
+def _print_tables(made: Sheet, title: str) -> None:
+    """Prints a sheet as one table, or one below the other where the terminal is too narrow.
+
+    Every one of them then begins with the rows' names, or with numbers where names are long.
+    """
+    whole = comparison_table(made, range(len(made.headings)), title)
+    long = max(len(row[0].text) for row in made.rows) > SHORT
+    if long and _width(whole) > stdout.width:
+        made = made.numbered()
+    block = [0]
+    for column in range(1, len(made.headings)):
+        wider = comparison_table(made, [*block, column], title)
+        if len(block) > 1 and _width(wider) > stdout.width:
+            stdout.print(comparison_table(made, block, title))
+            block, title = [0], ""
+        block.append(column)
+    stdout.print(comparison_table(made, block, title))
+    for remark in made.notes:
+        stdout.print(Text(plain(remark), style="dim"))
+
+
+def _width(table: Table) -> int:
+    unlimited = stdout.options.update(max_width=10_000)
+    return Measurement.get(stdout, unlimited, table).maximum

@@ -1,0 +1,187 @@
+"""The runs of a sweep, one after another: each is begun, gone on with, or left as it is.
+
+What is done is told by the run directories alone, so a sweep may be stopped at any time.
+"""
+
+__all__ = ["Planned", "list_all", "prepare_all", "run_all"]
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ..comparison import WORDS, Outcome
+from ..config import DataConfig, RunConfig
+from ..data.store import Corpus
+from ..devices import resolve_device
+from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
+from ..interruption import Interrupted, Interruption
+from ..resolve import differences
+from ..run import RunDirectory
+from ..standing import outcome, sources
+from ..storage.manifest import MANIFEST
+from ..sweeping import Member
+from .begin import begin, prepare, resumed
+from .console import complain, note, print_json, print_line
+from .progress import listening, say_how_to_go_on, train_and_evaluate
+
+ELSEWHERE = "sweep to another place with --out, or remove what is there"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A member of the grid, its configuration and its place."""
+
+    member: Member
+    config: RunConfig
+    place: Path
+
+
+def prepare_all(planned: Sequence[Planned]) -> dict[DataConfig, Corpus]:
+    """Prepares the corpora, of which there are several where a setting of the data varies.
+
+    Raises:
+        ConfigError: Several are to be made from standard input, or a device is not there.
+        DataError: A text cannot be read.
+    """
+    for device in {plan.config.device for plan in planned}:
+        resolve_device(device)
+    configs = {plan.config.data: plan.config for plan in planned}
+    if len(configs) > 1 and any(data.train == "-" for data in configs):
+        raise ConfigError(
+            "standard input can be read once, for one setting of the data: name a file"
+        )
+    return {data: prepare(config) for data, config in configs.items()}
+
+
+def list_all(
+    planned: Sequence[Planned],
+    corpus: str | None,
+    given: Mapping[str, object],
+    iw_samples: int,
+    as_json: bool,
+) -> None:
+    """Prints what a sweep would do: a shell's script, comments saying what is done already.
+
+    Arguments:
+        planned: The runs.
+        corpus: The text, if the command line names it.
+        given: The options that all runs share; None stands for one not given.
+        iw_samples: Samples of the importance-weighted bound.
+        as_json: Whether to print a record a run instead.
+    """
+    shared = [part for name, value in given.items() if value is not None for part in (name, value)]
+    rows = []
+    for plan in planned:
+        try:
+            progress = progress_of(plan, iw_samples)
+        except MivaeError as error:
+            progress = f"failed: {error}"
+        chosen = [part for preset in plan.member.presets for part in ("--preset", preset)]
+        chosen += [part for text in plan.member.overrides for part in ("--set", text)]
+        command = ["mivae", "train", *filter(None, [corpus]), *map(str, [*shared, *chosen])]
+        command += ["--iw-samples", str(iw_samples), "--out", str(plan.place)]
+        command += [] if progress == "new" else ["--resume"]
+        rows.append({"run": plan.member.name, "state": progress, "command": command})
+        if not as_json:
+            comment = "# " if progress == "evaluated" or progress.startswith("failed") else ""
+            print_line(f"# {plan.member.name}: {WORDS.get(progress, progress)}")
+            print_line(comment + shlex.join(command))
+    if as_json:
+        print_json(rows, indent=2)
+
+
+def progress_of(plan: Planned, iw_samples: int) -> str:
+    """Returns how far a run has come, in a word: `new` where nothing has been begun.
+
+    Raises:
+        MivaeError: What is there is another run, or damaged.
+    """
+    if not _is_begun(plan):
+        return "new"
+    _check_same(plan, RunDirectory.open(plan.place).config)
+    found = outcome(plan.place, plan.member.name)
+    record = found.evaluation or {}
+    # of a language model the likelihood is exact: it takes no samples
+    if found.standing == "evaluated" and record.get("latent_units"):
+        return "evaluated" if record.get("iw_samples") == iw_samples else "trained"
+    return found.standing
+
+
+def run_all(
+    planned: Sequence[Planned], corpora: Mapping[DataConfig, Corpus], iw_samples: int, again: str
+) -> list[Outcome]:
+    """Brings every run to its end and evaluation; says what goes wrong, and goes on.
+
+    Arguments:
+        planned: The runs.
+        corpora: Their prepared corpora.
+        iw_samples: Samples of the importance-weighted bound.
+        again: How to go on after an interruption, in words.
+
+    Raises:
+        Interrupted: A signal asked to stop.
+    """
+    outcomes = []
+    with listening() as interruption:
+        for number, plan in enumerate(planned, start=1):
+            name, problem = plan.member.name, ""
+            try:
+                interruption.check()  # what came while the last run ended
+            except Interrupted:
+                note(f"stopped before {name}; go on with: {again}")
+                raise
+            note(f"run {number} of {len(planned)}: {name}")
+            try:
+                _bring_to_end(plan, corpora[plan.config.data], iw_samples, interruption, again)
+            except MivaeError as error:
+                problem = str(error)
+            except (MemoryError, RuntimeError) as error:
+                if not lacks_memory(error):
+                    raise
+                problem = LACK_OF_MEMORY
+            if problem:
+                complain(f"{name}: {problem}")
+                outcomes.append(Outcome(name, str(plan.place), "failed", problem, plan.config))
+            else:
+                outcomes.append(outcome(plan.place, name))
+    return outcomes
+
+
+def _bring_to_end(
+    plan: Planned, corpus: Corpus, iw_samples: int, interruption: Interruption, again: str
+) -> None:
+    if _is_begun(plan):
+        progress = progress_of(plan, iw_samples)
+        if sources(RunDirectory.open(plan.place)) != set(corpus.sources.values()):
+            raise ConfigError(
+                f"'{plan.place}' is a run on another text than '{plan.config.data.train}' now "
+                f"holds: {ELSEWHERE}"
+            )
+        if progress == "evaluated":
+            note("it is there already")
+            return
+        run, trainer = resumed(plan.place, lambda _: plan.config)
+    else:
+        run, trainer = begin(plan.config, corpus, plan.place, overwrite=False)
+    try:
+        record = train_and_evaluate(run, trainer, iw_samples, interruption)
+    except Interrupted:
+        say_how_to_go_on(trainer, again, again)
+        raise
+    run.write_evaluation(asdict(record))
+
+
+def _is_begun(plan: Planned) -> bool:
+    return (plan.place / MANIFEST).exists()
+
+
+def _check_same(plan: Planned, begun: RunConfig) -> None:
+    """Raises ConfigError where a run was begun with other settings than those asked for."""
+    changed = differences(begun, plan.config)
+    changed.pop("device", None)  # where it is computed may differ
+    if changed:
+        raise ConfigError(
+            f"'{plan.place}' is a run with other settings ({'; '.join(changed.values())}): "
+            f"{ELSEWHERE}"
+        )

@@ -1,0 +1,109 @@
+"""The 'sweep' command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, NoFold
+
+
+def sweep(
+    corpus: Annotated[
+        str | None,
+        typer.Argument(
+            help="Text, as for 'mivae train'; it is prepared once.", show_default=False
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str],
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE,...",
+            help="Alternatives of any key, e.g. objective.mi_weight=0,0.5,1. Repeat to cross. A "
+            "text with a comma stands in quotes, a list in brackets: KEY='\"a,b\",c'.",
+        ),
+    ] = [],
+    preset: Annotated[
+        list[str],
+        typer.Option(
+            metavar="NAME,...",
+            help="Alternative presets, e.g. mine,vae. Repeat to combine: --preset mine,vae "
+            "--preset ptb is mine+ptb and vae+ptb.",
+        ),
+    ] = [],
+    seeds: Annotated[
+        str | None, typer.Option(metavar="SEED,...", help="Short for --set seed=0,1,2.")
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A TOML file under all runs; see 'mivae config init'.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The folder of the runs; by default a new one under runs/. Where some of them "
+            "are there, the sweep goes on.",
+        ),
+    ] = None,
+    epochs: Annotated[int | None, typer.Option(help="At most so many passes.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    iw_samples: Annotated[
+        int, typer.Option(min=1, help="Samples of the importance-weighted bound.")
+    ] = 100,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="List the runs, what is done, and the command of each."),
+    ] = False,
+    no_fold: NoFold = False,
+    as_json: AsJSON = False,
+    as_csv: AsCSV = False,
+    as_markdown: AsMarkdown = False,
+    as_latex: AsLaTeX = False,
+) -> None:
+    """Train and evaluate a run for every combination of settings, and compare them.
+
+    Runs go one after another, each into its own directory in OUT. Stopped and started again with
+    the same OUT, the sweep goes on where it was; a run that fails does not keep the others.
+
+    Example: [bold]mivae sweep corpus.txt --set objective.mi_weight=0,1,2 --seeds 0,1[/]
+    """
+    from ..comparison import compare
+    from ..errors import ConfigError, MivaeError
+    from ..storage.manifest import MANIFEST
+    from ..sweeping import configurations, expand
+    from .begin import fresh_place
+    from .comparing import chosen_format, show_comparison
+    from .console import note
+    from .members import Planned, list_all, prepare_all, run_all
+
+    form = chosen_format(as_json, as_csv, as_markdown, as_latex)
+    options = {"data.train": corpus, "training.epochs": epochs, "device": device}
+    members = expand(preset, set_, seeds)
+    configs = configurations(members, config, options)
+    if not all(settings.data.train for settings in configs):
+        raise ConfigError("which text? Name it: mivae sweep corpus.txt")
+    place = out or fresh_place(configs[0], "sweep-{corpus}")
+    if (place / MANIFEST).exists():
+        raise ConfigError(f"'{place}' is a run itself: a sweep takes a folder of runs")
+    planned = [
+        Planned(member, settings, place / member.name)
+        for member, settings in zip(members, configs, strict=True)
+    ]
+    if dry_run:
+        given = {"--config": config, "--epochs": epochs, "--device": device}
+        list_all(planned, corpus, given, iw_samples, as_json)
+        return
+    corpora = prepare_all(planned)
+    note(f"sweep: {place}, {len(planned)} runs")
+    again = "the same command" + ("" if out else f" and --out {place}")
+    outcomes = run_all(planned, corpora, iw_samples, again)
+    show_comparison(compare(outcomes, not no_fold), form, f"{place}, test split")
+    failed = [found.name for found in outcomes if found.standing != "evaluated"]
+    if failed:
+        raise MivaeError(
+            f"{len(failed)} of {len(planned)} runs failed ({', '.join(failed[:5])}"
+            f"{', ...' if len(failed) > 5 else ''}); to try them again: {again}"
+        )
+    note(f"next: mivae compare {place}")

@@ -1,0 +1,119 @@
+"""How far a run on disk has come: trained to its end or not, evaluated or not, damaged or not."""
+
+__all__ = ["find_runs", "outcome", "sources"]
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from .checkpoint import load_state
+from .comparison import Outcome, Standing
+from .data.store import MANIFEST as CORPUS_MANIFEST
+from .errors import CheckpointError
+from .models.vae import build_model
+from .run import CHECKPOINTS, NAME, RunDirectory
+from .storage.files import DRAFT, reason
+from .storage.lock import held_by
+from .storage.manifest import MANIFEST, Manifest
+
+
+def outcome(path: Path, name: str) -> Outcome:
+    """Returns what the run in a folder says of itself; damage is part of it.
+
+    Checkpoints are looked at as far as needed to know where training stands.
+    """
+    try:
+        return _outcome(RunDirectory(path), name)
+    except CheckpointError as error:
+        return Outcome(name, str(path), "damaged", str(error))
+
+
+def find_runs(places: Sequence[Path]) -> dict[str, Path]:
+    """Returns runs and all runs under folders, by the shortest names that tell them apart.
+
+    Raises:
+        CheckpointError: Somewhere there is none, or what is named is a checkpoint of one.
+    """
+    found = {path.resolve(): path for place in places for path in _runs_in(place)}
+    common = os.path.commonpath([path.parent for path in found]) if found else ""
+    return {str(whole.relative_to(common)): path for whole, path in found.items()}
+
+
+def sources(run: RunDirectory) -> set[str]:
+    """Returns the hashes of the files that a run's text is from.
+
+    Raises:
+        CheckpointError: Its corpus is damaged.
+    """
+    found = _corpus(run).body.get("sources")
+    if not isinstance(found, dict):
+        raise CheckpointError(f"'{run.path / 'data' / CORPUS_MANIFEST}' is damaged: no sources")
+    return set(map(str, found.values()))
+
+
+def _runs_in(place: Path) -> list[Path]:
+    inside = place.absolute().parent.name == CHECKPOINTS and NAME.fullmatch(place.name)
+    if inside or not os.path.isdir(place):
+        run = RunDirectory.open(place)  # which says of most what is wrong with it
+        raise CheckpointError(f"'{place}' is a part of a run: name the run itself, '{run.path}'")
+    if not (found := list(_runs(place))):
+        raise CheckpointError(f"there is no run under '{place}': train one with 'mivae train'")
+    return found
+
+
+def _runs(folder: Path) -> Iterator[Path]:
+    if (folder / MANIFEST).exists() or (folder / CHECKPOINTS).is_dir():
+        yield folder
+        return
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(DRAFT):
+            yield from _runs(folder / entry.name)
+
+
+def _outcome(run: RunDirectory, name: str) -> Outcome:
+    """Returns the outcome of a run that is sound, as far as is looked.
+
+    Raises:
+        CheckpointError: It is not.
+    """
+    config = run.config
+    corpus = _corpus(run)
+    tested = (corpus.files.get(file) for file in ("test.tokens", "test.offsets.npy"))
+    vocabulary = run.manifest.files.get("tokenizer.json")
+    checkpoints = run.checkpoints()
+    state = load_state(checkpoints[-1].manifest) if checkpoints else None
+    standing: Standing = "interrupted"
+    evaluation, problem = None, ""
+    if (holder := held_by(run.path)) is not None:
+        standing, problem = "running", f"{holder} is writing it"
+    elif state is None:
+        problem = "it was stopped before its first checkpoint"
+    elif not state.finished(config.training):
+        problem = f"it was stopped after step {state.step:,}, epoch {state.epoch}"
+    elif not (run.path / "eval.json").exists() and not run.manifest.body["evaluated"]:
+        standing, problem = "trained", "it has not been evaluated"
+    else:
+        standing, evaluation = "evaluated", run.evaluation
+    with torch.device("meta"):  # which takes no memory
+        weights = build_model(config.model, run.tokenizer.size).parameters()
+    return Outcome(
+        name=name,
+        path=str(run.path),
+        standing=standing,
+        problem=problem,
+        config=config,
+        evaluation=evaluation,
+        minutes=None if state is None else state.seconds / 60,
+        parameters=sum(weight.numel() for weight in weights),
+        tested=str((*tested, vocabulary)),
+    )
+
+
+def _corpus(run: RunDirectory) -> Manifest:
+    return Manifest.read(run.path / "data", "corpus", CORPUS_MANIFEST)

@@ -1,0 +1,295 @@
+"""Comparisons of records that are known to the digit, and the forms they are printed in."""
+
+import copy
+import csv
+import io
+import json
+import math
+import re
+import statistics
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mivae_cli.comparison import COLUMNS, Comparison, Outcome, Standing, compare
+from mivae_cli.config import RunConfig
+from mivae_cli.report.comparisons import (
+    csv_text,
+    latex_text,
+    markdown_text,
+    records,
+    sheet,
+)
+
+
+def record(**changes: object) -> dict[str, Any]:
+    """Returns an evaluation record of 1,000 sentences."""
+    mi = {
+        "known_posterior": {"value": 4.5, "ci_low": 4, "ci_high": 5, "n": 1000,
+                            "ceiling": math.log(1000)},
+        "leave_one_out": {"value": 4.75, "ci_low": 4, "ci_high": 5, "n": 1000, "ceiling": None},
+        "batch32": {"value": 3.45, "ci_low": 3, "ci_high": 4, "n": 32, "ceiling": math.log(32)},
+        "dual": {"value": 4.25, "ci_low": 4, "ci_high": 5, "log_xi": 0.0, "n": 1000, "unseen": 0},
+    }  # fmt: skip
+    plain = {"ppl_iw": 18.0, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "iw_samples": 100,
+             "active_units": 8, "latent_units": 32, "sentences": 1000, "tokens": 9000}  # fmt: skip
+    return {**plain, "mi": mi, **changes}
+
+
+def run(name: str, table: dict[str, Any] | None = None, **changes: object) -> Outcome:
+    """Returns an evaluated run with some settings and figures."""
+    return Outcome(
+        name=name,
+        path=f"runs/{name}",
+        standing="evaluated",
+        config=RunConfig.model_validate(table or {}),
+        evaluation=record(**changes),
+        minutes=12.5,
+        parameters=1_000_000,
+        tested="these",
+    )
+
+
+def weight(value: float, seed: int = 0) -> dict[str, Any]:
+    return {"objective": {"mi_weight": value}, "seed": seed}
+
+
+def figures(comparison: Comparison, place: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = records(comparison)[place]["figures"]
+    return found
+
+
+def test_a_row_has_the_figures_of_its_record_and_the_settings_that_differ() -> None:
+    compared = compare([run("a", weight(0.0)), run("b", weight(0.5))])
+    assert dict(compared.settings) == {"objective.mi_weight": "mi_weight"}
+    assert [row.settings["objective.mi_weight"] for row in compared.rows] == [0.0, 0.5]
+    values = {key: figure["value"] for key, figure in figures(compared).items()}
+    assert values == {
+        "ppl_iw": 18.0, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "mi_known_posterior": 4.5,
+        "mi_dual": 4.25, "mi_leave_one_out": 4.75, "mi_batch32": 3.45, "active_units": 8.0,
+        "parameters": 1e6, "minutes": 12.5,
+    }  # fmt: skip
+    assert figures(compared)["active_units"]["of"] == 32
+    assert compared.warnings == ()
+
+
+def test_names_and_seeds_are_no_settings_and_kinds_are() -> None:
+    tables: list[dict[str, Any]] = [
+        {"name": "a", "training": {"optimizer": {"kind": "sgd"}}},
+        {"name": "b", "seed": 1, "training": {"optimizer": {"kind": "sgd"}}},
+        {"training": {"optimizer": {"kind": "adam", "learning_rate": 1.0}}},
+    ]
+    compared = compare([run(str(number), table) for number, table in enumerate(tables)])
+    assert dict(compared.settings) == {"training.optimizer.kind": "optimizer.kind"}
+
+
+def test_seeds_become_a_row_with_mean_and_deviation() -> None:
+    ppls = [17.0, 18.0, 20.5]
+    seeds = [
+        run(f"mi_weight=1,seed={seed}", weight(1, seed), ppl_iw=ppl, active_units=seed)
+        for seed, ppl in enumerate(ppls)
+    ]
+    compared = compare([seeds[0], run("mi_weight=0,seed=0", weight(0)), *seeds[1:]])
+    assert [(row.name, row.seeds) for row in compared.rows] == [
+        ("mi_weight=1", (0, 1, 2)),
+        ("mi_weight=0,seed=0", (0,)),
+    ]
+    folded = figures(compared)
+    assert folded["ppl_iw"]["value"] == pytest.approx(18.5)
+    assert folded["ppl_iw"]["sd"] == pytest.approx(math.sqrt((1.5**2 + 0.5**2 + 2**2) / 2))
+    assert folded["mi_known_posterior"] == {
+        "value": 4.5, "sd": 0.0, "ceiling": math.log(1000), "of": None,
+    }  # fmt: skip
+    assert figures(compared, 1)["ppl_iw"]["sd"] is None
+    assert "18.50 ± 1.80" in markdown_text(compared)
+    assert "1.0 ± 1.0/32" in markdown_text(compared)
+    apart = compare(seeds, fold=False)
+    assert [row.seeds for row in apart.rows] == [(0,), (1,), (2,)]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
+def test_folding_neither_adds_nor_loses(values: list[float]) -> None:
+    runs = [run(f"r{seed}", {"seed": seed}, nll=value) for seed, value in enumerate(values)]
+    [row] = compare(runs).rows
+    assert len(row.paths) == len(values)
+    assert row.figures["nll"] is not None
+    assert row.figures["nll"].value == pytest.approx(statistics.mean(values))
+    assert row.figures["nll"].sd == pytest.approx(statistics.stdev(values))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        run("b", {"seed": 0}),  # the same seed twice is no sample of seeds
+        run("b", {"seed": 1}, iw_samples=5),
+        replace(run("b", {"seed": 1}), tested="others"),
+        replace(run("b", {"seed": 1}), standing="interrupted", evaluation=None),
+        run("b", {"seed": 1, "training": {"epochs": 3}}),
+    ],
+    ids=["seed", "samples", "test", "interrupted", "setting"],
+)
+def test_what_differs_in_more_than_the_seed_is_not_folded(other: Outcome) -> None:
+    assert len(compare([run("a", {"seed": 0}), other]).rows) == 2
+
+
+@pytest.mark.parametrize("standing", ["trained", "running", "interrupted", "failed", "damaged"])
+def test_a_run_without_figures_is_a_row_that_says_so(standing: Standing) -> None:
+    bare = Outcome("broken", "runs/broken", standing, "what is wrong")
+    compared = compare([run("a", weight(0)), bare, run("b", weight(1))])
+    assert [row.name for row in compared.rows] == ["a", "broken", "b"]
+    assert set(figures(compared, 1)) == set(figures(compared))
+    assert set(figures(compared, 1).values()) == {None}
+    assert records(compared)[1]["problem"] == "what is wrong"
+    [line] = [line for line in markdown_text(compared).splitlines() if "broken" in line]
+    said = "not evaluated" if standing == "trained" else standing
+    assert line.startswith(f"| broken | {said} | - | - |")
+    assert len(compare([bare]).rows) == 1
+
+
+def test_records_of_other_shapes_are_read_as_far_as_they_go() -> None:
+    broken = record()
+    for key in ("ppl_iw", "rate"):
+        del broken[key]
+    broken |= {"nll": None, "distortion": "31", "active_units": True}
+    broken["mi"] |= {"dual": None, "leave_one_out": 3, "batch32": {}}
+    compared = compare([replace(run("a"), evaluation=broken), run("lm", mi=None, latent_units=0)])
+    known = {"mi_known_posterior", "parameters", "minutes"}
+    assert {key for key, found in figures(compared).items() if found is not None} == known
+    assert figures(compared, 1)["mi_dual"] is None
+    assert figures(compared, 1)["active_units"] is None
+    assert figures(compared, 1)["rate"] is None
+    assert figures(compared, 1)["ppl_iw"]["value"] == 18.0
+
+
+def test_an_evaluation_in_full_adds_its_figures() -> None:
+    full = {"reconstruction": {"bleu": 31.25, "sentences": 1000}, "reverse_perplexity": 40.5,
+            "self_bleu": 20.5, "protocol": "greedy"}  # fmt: skip
+    worse = {**full, "reverse_perplexity": 80.5, "reconstruction": {"bleu": 3.25}}
+    compared = compare([run("a", full=full), run("b", full=worse), run("c")], fold=False)
+    added = set(figures(compared)) - {column.key for column in COLUMNS}
+    assert added == {"full.reconstruction.bleu", "full.reverse_perplexity", "full.self_bleu"}
+    table = markdown_text(compared)
+    assert "reconstruction BLEU | reverse PPL |" in table
+    assert "| **31.25** | **40.50** |" in table
+    assert figures(compared, 2)["full.reverse_perplexity"] is None
+
+
+def test_the_best_is_bold_where_there_is_a_best_and_as_far_as_digits_tell() -> None:
+    runs = [
+        run("a", weight(0), ppl_iw=17.941, nll=30.0),
+        run("b", weight(1), ppl_iw=17.939, nll=36.0),
+        run("c", weight(2), ppl_iw=18.2, nll=37.0),
+    ]
+    made = sheet(compare(runs))
+    bold = [[cell.text for cell in row if cell.bold] for row in made.rows]
+    assert bold == [["17.94"], ["17.94"], []]
+    assert not any(cell.bold for cell in sheet(compare(runs[:1])).rows[0])
+
+
+def test_a_figure_at_its_ceiling_is_marked() -> None:
+    high = record()
+    high["mi"]["known_posterior"]["value"] = 6.85
+    made = sheet(compare([replace(run("a"), evaluation=high), run("b", weight(0.5))]))
+    place = made.headings.index("MI")
+    assert [row[place].text for row in made.rows] == ["6.85†", "4.50"]
+    assert made.rows[1][made.headings.index("MI@32")].text == "3.45†"
+    assert any("ceiling" in note for note in made.notes)
+    assert made.rows[0][made.headings.index("units")].text == "8/32"
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (replace(run("b", weight(2), tokens=7, ppl_iw=1.0), tested="others"), "7 tokens: b"),
+        (run("b", weight(2), iw_samples=500, ppl_iw=1.0), "500 samples: b"),
+    ],
+)
+def test_what_does_not_compare_is_told_and_nothing_of_it_is_the_best(
+    other: Outcome, words: str
+) -> None:
+    compared = compare([run("a", weight(0)), run("a2", weight(1)), other])
+    [warning] = compared.warnings
+    assert words in warning
+    assert "a and 1 more" in warning
+    assert "**" not in markdown_text(compared)
+    lm = run("lm", {"model": {"latent_size": 0}}, iw_samples=1, latent_units=0, mi=None)
+    assert compare([run("a"), lm]).warnings == ()
+
+
+HOSTILE = ["=1+1", "+1", "-x", "@SUM(A1)", " =cmd()", "\t=1", "a,b", 'say "x"', "a|b", "x_{1}$%&#",
+           "\\input{x}", "two\nlines", "~^<>", "[b](c)", "\uff1d1"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_csv_is_read_back_and_holds_no_formula(name: str) -> None:
+    table = {
+        "data": {"train": name.replace("\n", " ").replace("\t", " ")},
+        "objective": {"beta": 0.1},
+    }
+    compared = compare([run(name, table, nll=-1.0), run("b")])
+    rows = list(csv.reader(io.StringIO(csv_text(compared))))
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert len(rows) == 3
+    read = dict(zip(rows[0], rows[1], strict=True))
+    assert read["run"].removeprefix("'") == name
+    assert float(read["nll"]) == -1.0
+    assert float(read["objective.beta"]) == 0.1
+    assert float(read["mi_batch32_ceiling"]) == math.log(32)
+    for row in rows:
+        for cell in row:
+            if cell.lstrip().startswith(("=", "+", "-", "@", "\uff1d")):
+                float(cell)  # a number is no formula
+
+
+def cells(line: str) -> list[str]:
+    """Returns a Markdown row's cells."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_markdown_has_as_many_cells_in_every_row(name: str) -> None:
+    compared = compare([run(name, weight(0)), run("b", weight(1), ppl_iw=17.0)])
+    lines = [line for line in markdown_text(compared).splitlines() if line.startswith("|")]
+    assert len(lines) == 4
+    assert {len(cells(line)) for line in lines} == {len(sheet(compared).headings)}
+    assert re.sub(r"\\(.)", r"\1", cells(lines[2])[0]) == " ".join(name.split())
+    assert "**17.00**" in cells(lines[3])
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_latex_has_as_many_cells_in_every_row_and_escapes(name: str) -> None:
+    compared = compare([run(name, weight(0)), run("b", weight(1), ppl_iw=17.0)])
+    text = latex_text(compared)
+    body = text[text.index("\\toprule") : text.index("\\bottomrule")]
+    rows = [line for line in body.splitlines() if line.endswith("\\\\")]
+    assert len(rows) == 3
+    width = len(sheet(compared).headings)
+    assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {width}
+    preamble = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)
+    assert preamble is not None
+    assert len(preamble[1]) == width
+    first = re.split(r"(?<!\\)&", rows[1])[0]
+    commands = r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|textquotedbl)\{\}"
+    bare = re.sub(r"\\[&%$#_{}]", "", re.sub(commands, "", first))
+    assert not set(bare) & set("\\&%$#_{}~^")
+    assert "\\textbf{17.00}" in rows[2]
+
+
+def test_json_has_the_same_keys_in_every_record_and_every_digit() -> None:
+    outcomes = [
+        run("a", weight(0), nll=1 / 3),
+        Outcome("b", "b", "damaged", "x"),
+        run("c", weight(1)),
+    ]
+    before = copy.deepcopy(outcomes)
+    made = json.loads(json.dumps(records(compare(outcomes))))
+    assert outcomes == before
+    assert made[0]["figures"]["nll"]["value"] == 1 / 3
+    for key in ("figures", "settings"):
+        assert len({tuple(row[key]) for row in made}) == 1
+    assert {tuple(row) for row in made} == {
+        ("run", "paths", "standing", "problem", "seeds", "settings", "figures")
+    }
