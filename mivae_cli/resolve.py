@@ -189,9 +189,10 @@ def _explained(detail: "ErrorDetails") -> str:
     keys = known_keys()
     named = ".".join(location)
     if named not in keys:
-        # the last part is always a key, even one that is spelt like a tag
         shorter = [part for part in location[:-1] if not _is_tag(part)]
-        named = ".".join(shorter + location[-1:])
+        # a key that does not exist may be spelt like a tag; else what ends in one is a whole table
+        is_key = detail["type"] == "extra_forbidden" or not _is_tag(location[-1])
+        named = ".".join(shorter + location[-1:] if is_key else shorter)
     if detail["type"] == "extra_forbidden" and named in keys:
         return f"'{named}' does not go with the kind that is chosen there"
     if detail["type"] == "extra_forbidden":
