@@ -32,7 +32,7 @@ from .dropout import Dropout, WordDropout
 from .encoders import pooled
 from .output import OutputLayer
 
-TOKENS = 8192  # decoded at a time, without gradients: about as many as in a step of training
+TOKENS = 4096  # decoded at a time, without gradients: fewer than in a step of training
 LONGEST_WAVE = 10_000  # of the sinusoids, over 2 pi
 
 
