@@ -33,8 +33,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PositiveFloat,
     ValidationInfo,
@@ -42,6 +40,7 @@ from pydantic import (
     model_validator,
 )
 
+from .frozen import Frozen
 from .names import (
     Direction,
     EstimatorName,
@@ -71,15 +70,7 @@ Layers = Annotated[int, Field(ge=1, le=64)]
 MOST_TYPES = 10_000_000  # entries of a vocabulary
 
 
-class _Config(BaseModel):
-    """Frozen, and strict about field names; a field's docstring is its description."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class WordTokenizerConfig(_Config):
+class WordTokenizerConfig(Frozen):
     """Words are what stands between spaces, as in the field's benchmarks."""
 
     kind: Literal["word"] = "word"
@@ -89,7 +80,7 @@ class WordTokenizerConfig(_Config):
     """Rarer words are read as the unknown word."""
 
 
-class BPETokenizerConfig(_Config):
+class BPETokenizerConfig(Frozen):
     """Byte-level byte-pair encoding: any text is read and given back without loss."""
 
     kind: Literal["bpe"] = "bpe"
@@ -102,7 +93,7 @@ class BPETokenizerConfig(_Config):
 Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discriminator="kind")]
 
 
-class DataConfig(_Config):
+class DataConfig(Frozen):
     """Where the sentences are and how they become tokens."""
 
     train: Text = ""
@@ -127,7 +118,7 @@ class DataConfig(_Config):
     """What becomes of longer sentences."""
 
 
-class RecurrentEncoderConfig(_Config):
+class RecurrentEncoderConfig(Frozen):
     """An LSTM or a GRU whose pooled states are the sentence's features."""
 
     kind: Literal["lstm", "gru"] = "lstm"
@@ -145,7 +136,7 @@ class RecurrentEncoderConfig(_Config):
     """Dropout on the word vectors and between layers."""
 
 
-class RecurrentDecoderConfig(_Config):
+class RecurrentDecoderConfig(Frozen):
     """An LSTM or a GRU that sees z in its initial states and at every step."""
 
     kind: Literal["lstm", "gru"] = "lstm"
@@ -169,7 +160,7 @@ class RecurrentDecoderConfig(_Config):
         return self
 
 
-class _TransformerConfig(_Config):
+class _TransformerConfig(Frozen):
     """What the two Transformers have in common."""
 
     kind: Literal["transformer"] = "transformer"
@@ -215,7 +206,7 @@ Encoder = Annotated[RecurrentEncoderConfig | TransformerEncoderConfig, Field(dis
 Decoder = Annotated[RecurrentDecoderConfig | TransformerDecoderConfig, Field(discriminator="kind")]
 
 
-class ModelConfig(_Config):
+class ModelConfig(Frozen):
     """The network."""
 
     latent_size: Annotated[int, Field(ge=0, le=65_536)] = 32
@@ -234,7 +225,7 @@ class ModelConfig(_Config):
         return {"kind": "lstm", **given} if isinstance(given, dict) else given
 
 
-class SeparableCriticConfig(_Config):
+class SeparableCriticConfig(Frozen):
     """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
 
     kind: Literal["separable"] = "separable"
@@ -244,7 +235,7 @@ class SeparableCriticConfig(_Config):
     """Width m of the vectors that are multiplied."""
 
 
-class ConcatenatedCriticConfig(_Config):
+class ConcatenatedCriticConfig(Frozen):
     """One network reads x's features and z side by side: a pass for every pair."""
 
     kind: Literal["concatenated"] = "concatenated"
@@ -255,7 +246,7 @@ class ConcatenatedCriticConfig(_Config):
 Critic = Annotated[SeparableCriticConfig | ConcatenatedCriticConfig, Field(discriminator="kind")]
 
 
-class CriticConfig(_Config):
+class CriticConfig(Frozen):
     """The critic of the mutual-information term and how it learns."""
 
     network: Critic = SeparableCriticConfig()
@@ -272,7 +263,7 @@ class CriticConfig(_Config):
     """Bound on the pointwise information of product pairs, in the model's gradient only."""
 
 
-class AdamConfig(_Config):
+class AdamConfig(Frozen):
     """Adam."""
 
     kind: Literal["adam"] = "adam"
@@ -280,7 +271,7 @@ class AdamConfig(_Config):
     """Initial step size."""
 
 
-class SGDConfig(_Config):
+class SGDConfig(Frozen):
     """Plain stochastic gradient descent, as in He et al. (2019)."""
 
     kind: Literal["sgd"] = "sgd"
@@ -291,7 +282,7 @@ class SGDConfig(_Config):
 Optimizer = Annotated[AdamConfig | SGDConfig, Field(discriminator="kind")]
 
 
-class TrainingConfig(_Config):
+class TrainingConfig(Frozen):
     """How the objective is minimised."""
 
     optimizer: Optimizer = AdamConfig()
@@ -304,6 +295,14 @@ class TrainingConfig(_Config):
     """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
     max_norm: PositiveFloat = 5.0
     """Gradients are clipped to this Euclidean norm."""
+    autoencoder_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Epochs of distortion alone, before the objective's first epoch (Li et al., 2019)."""
+    reset_decoder: bool = False
+    """Whether the decoder's weights are drawn anew after the autoencoder epochs."""
+    encoder_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Extra steps of the encoder, at most, before a step of the decoder (He et al., 2019)."""
+    encoder_check: Count = 15
+    """Of these, steps between two looks at whether the loss still falls."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Factor on the learning rate when validation no longer improves."""
     patience: Count = 2
@@ -320,7 +319,7 @@ class TrainingConfig(_Config):
     """So many batches in a row without finite numbers end the training."""
 
 
-class RunConfig(_Config):
+class RunConfig(Frozen):
     """Everything that, with the code's version, determines a run."""
 
     name: Name = "default"

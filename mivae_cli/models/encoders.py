@@ -68,7 +68,7 @@ class RecurrentEncoder(nn.Module):
 
 
 def pooled(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
-    """Returns one vector a sentence: reduces states of shape (B, T, F) to (B, F), padding left out."""
+    """Returns one vector (B, F) of each sentence's states (B, T, F), padding left out."""
     mask = batch.mask[..., None]  # (B, T, 1)
     match pooling:
         case "last":
