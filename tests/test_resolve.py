@@ -14,6 +14,7 @@ from mivae_cli.config import (
     BPETokenizerConfig,
     RunConfig,
     SGDConfig,
+    TransformerDecoderConfig,
     WordTokenizerConfig,
 )
 from mivae_cli.errors import ConfigError
@@ -94,6 +95,29 @@ class TestKinds:
         )
         assert config.training.optimizer == SGDConfig(learning_rate=0.5)
         assert config.objective.mi_schedule == Constant(value=0.5)
+
+    @pytest.mark.parametrize("kind", ["gru", "transformer"])
+    def test_another_network_keeps_what_the_method_is_about(self, kind: str) -> None:
+        """A collapsing baseline is not to become a method against collapse by its network."""
+        overrides = [f"model.{part}.kind={kind}" for part in ("encoder", "decoder")]
+        overrides.insert(0, "model.decoder.word_dropout=0.25")
+        for preset, pooling in (("vae", "last"), ("pooling", "max"), ("mine", "max")):
+            model = read_config([preset], overrides=overrides).model
+            assert (model.encoder.kind, model.decoder.kind) == (kind, kind)
+            assert model.encoder.pooling == pooling
+            assert model.decoder.word_dropout == 0.25
+
+    def test_recurrent_networks_are_of_the_same_sizes(self) -> None:
+        lstm, gru = (
+            read_config(["quick"], overrides=[f"model.decoder.kind={kind}"]).model.decoder
+            for kind in ("lstm", "gru")
+        )
+        assert gru.model_dump() == {**lstm.model_dump(), "kind": "gru"}
+        assert gru.model_dump()["hidden_size"] == 128
+
+    def test_a_transformer_has_sizes_and_dropout_of_its_own(self) -> None:
+        config = read_config(["quick"], overrides=["model.decoder.kind=transformer"])
+        assert config.model.decoder == TransformerDecoderConfig()
 
     def test_and_back_again_gives_the_defaults_of_the_kind(self) -> None:
         overrides = [f"training.optimizer.kind={kind}" for kind in ("sgd", "adam")]
