@@ -107,7 +107,8 @@ class Decoder(nn.Module):
 class RecurrentDecoder(Decoder):
     r"""An LSTM or a GRU that reads :math:`[x_{t-1}; z]`, in one layer or more.
 
-    Every layer begins from :math:`c_0 = W z, h_0 = \tanh c_0`; a GRU has no :math:`c`.
+    Every layer begins from :math:`c_0 = W z, h_0 = \tanh c_0` with a W of its own; a GRU has no
+    :math:`c`, but begins from the same :math:`h_0`.
     """
 
     def __init__(self, config: RecurrentDecoderConfig, vocab_size: int, latent_size: int) -> None:
