@@ -25,7 +25,7 @@ TIERS = (
     {"run", "progress"},
     {"saving", "creation", "divergence"},
     {"evaluation", "trainer", "generation"},
-    {"report", "profiling", "verification"},
+    {"report", "profiling", "verification", "nearest"},
     {"cli"},
     {"__main__"},
 )
