@@ -32,6 +32,8 @@ from torch.nn.utils.rnn import pad_sequence
 from mivae_cli.config import Pooling
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY
+from mivae_cli.models.decoders import RecurrentDecoder
+from mivae_cli.models.encoders import RecurrentEncoder
 from mivae_cli.models.vae import VAE
 
 IGNORED = -100  # the target of a padded place
@@ -176,15 +178,18 @@ def importance_weighted(model: PlainVAE, store: TokenStore, samples: int) -> Ten
 
 def counterparts(model: VAE) -> dict[str, Tensor]:
     """Returns the weights of the package's model under the names that they have here."""
+    encoder, decoder = model.encoder, model.decoder
+    assert isinstance(encoder, RecurrentEncoder)
+    assert isinstance(decoder, RecurrentDecoder)
     parts = {
-        "encoder_embedding": model.encoder.embedding,
-        "encoder": model.encoder.lstm,
+        "encoder_embedding": encoder.embedding,
+        "encoder": encoder.network,
         "posterior": model.head.linear,
-        "decoder_embedding": model.decoder.embedding,
-        "initial": model.decoder.initial,
-        "decoder": model.decoder.lstm,
+        "decoder_embedding": decoder.embedding,
+        "initial": decoder.initial,
+        "decoder": decoder.network,
     }
-    output = model.decoder.output
+    output = decoder.output
     return {"output.weight": output.matrix.T.detach(), "output.bias": output.bias.detach()} | {
         f"{part}.{name}": weight.detach()
         for part, module in parts.items()

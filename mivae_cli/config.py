@@ -15,25 +15,34 @@ __all__ = [
     "Direction",
     "EstimatorName",
     "GaussianPosteriorConfig",
-    "LSTMDecoderConfig",
-    "LSTMEncoderConfig",
     "ModelConfig",
     "PairNetwork",
     "Pooling",
     "Precision",
     "Profile",
+    "RecurrentDecoderConfig",
+    "RecurrentEncoderConfig",
     "RunConfig",
     "SGDConfig",
     "SeparableCriticConfig",
     "TrainingConfig",
     "Transform",
+    "TransformerDecoderConfig",
+    "TransformerEncoderConfig",
     "VonMisesFisherPosteriorConfig",
     "WordTokenizerConfig",
 ]
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, PositiveFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    PositiveFloat,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from .frozen import Frozen
 from .names import (
@@ -61,6 +70,7 @@ Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Width = Annotated[int, Field(ge=1, le=65_536)]
+Layers = Annotated[int, Field(ge=1, le=64)]
 MOST_TYPES = 10_000_000  # entries of a vocabulary
 
 
@@ -112,32 +122,36 @@ class DataConfig(Frozen):
     """What becomes of longer sentences."""
 
 
-class LSTMEncoderConfig(Frozen):
-    """An LSTM whose pooled states are the sentence's features."""
+class RecurrentEncoderConfig(Frozen):
+    """An LSTM or a GRU whose pooled states are the sentence's features."""
 
-    kind: Literal["lstm"] = "lstm"
+    kind: Literal["lstm", "gru"] = "lstm"
     embedding_size: Width = 256
     """Width of the word vectors."""
     hidden_size: Width = 256
     """Width of the states, each way."""
+    layers: Layers = 1
+    """Layers, one above the other."""
     bidirectional: bool = False
-    """Whether a second LSTM reads the sentence backwards."""
+    """Whether every layer also reads the sentence backwards."""
     pooling: Pooling = "max"
     """How the states become one vector: the last one, their mean, or their maximum."""
     dropout: Probability = 0.0
-    """Dropout on the word vectors."""
+    """Dropout on the word vectors and between layers."""
 
 
-class LSTMDecoderConfig(Frozen):
-    """An LSTM that sees z in its initial state and at every step."""
+class RecurrentDecoderConfig(Frozen):
+    """An LSTM or a GRU that sees z in its initial states and at every step."""
 
-    kind: Literal["lstm"] = "lstm"
+    kind: Literal["lstm", "gru"] = "lstm"
     embedding_size: Width = 256
     """Width of the word vectors."""
     hidden_size: Width = 256
     """Width of the states."""
+    layers: Layers = 1
+    """Layers, one above the other."""
     dropout: Probability = 0.5
-    """Dropout on the word vectors and on the states before the output layer."""
+    """Dropout on the word vectors, between layers, and on the states before the output layer."""
     word_dropout: Probability = 0.0
     """The share of previous words that the decoder is not shown in training."""
     tie_weights: bool = False
@@ -189,6 +203,52 @@ Posterior = Annotated[
 ]
 
 
+class _TransformerConfig(Frozen):
+    """What the two Transformers have in common."""
+
+    kind: Literal["transformer"] = "transformer"
+    width: Width = 256
+    """Width of the word vectors and of the states."""
+    layers: Layers = 2
+    """Layers, one above the other."""
+    heads: Annotated[int, Field(ge=1, le=1024)] = 4
+    """Heads of attention in every layer; they share the width, which they must divide."""
+    feedforward_size: Width = 1024
+    """Width of the hidden layer between two layers of attention."""
+
+    @field_validator("heads")
+    @classmethod
+    def _heads_divide_the_width(cls, heads: int, info: ValidationInfo) -> int:
+        width = info.data.get("width", heads)  # absent where it is itself mistaken
+        if width % heads:
+            raise ValueError(f"heads must divide width, which is {width}")
+        return heads
+
+
+class TransformerEncoderConfig(_TransformerConfig):
+    """A Transformer that reads both ways; its pooled states are the sentence's features."""
+
+    pooling: Pooling = "max"
+    """How the states become one vector: the last one, their mean, or their maximum."""
+    dropout: Probability = 0.0
+    """Dropout on the word vectors and on what every layer adds."""
+
+
+class TransformerDecoderConfig(_TransformerConfig):
+    """A causal Transformer that sees z in every word vector and as a memory in every layer."""
+
+    dropout: Probability = 0.1
+    """Dropout on the word vectors and on what every layer adds."""
+    word_dropout: Probability = 0.0
+    """The share of previous words that the decoder is not shown in training."""
+    tie_weights: bool = False
+    """Whether the output layer reuses the word vectors."""
+
+
+Encoder = Annotated[RecurrentEncoderConfig | TransformerEncoderConfig, Field(discriminator="kind")]
+Decoder = Annotated[RecurrentDecoderConfig | TransformerDecoderConfig, Field(discriminator="kind")]
+
+
 class ModelConfig(Frozen):
     """The network."""
 
@@ -196,12 +256,18 @@ class ModelConfig(Frozen):
     """Units of z; 0 leaves the encoder out: a plain language model."""
     posterior: Posterior = GaussianPosteriorConfig()
     """q(z | x) and its prior: gaussian, batch-norm, committed-rate or von-mises-fisher."""
-    encoder: LSTMEncoderConfig = LSTMEncoderConfig()
-    """From a sentence to its features."""
-    decoder: LSTMDecoderConfig = LSTMDecoderConfig()
-    """From z to a sentence."""
+    encoder: Encoder = RecurrentEncoderConfig()
+    """From a sentence to its features: lstm, gru or transformer."""
+    decoder: Decoder = RecurrentDecoderConfig()
+    """From z to a sentence: lstm, gru or transformer."""
     init_scale: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Draw initial weights from U(-s, s), embeddings from ten times that; unset: torch's own."""
+
+    @field_validator("encoder", "decoder", mode="before")
+    @classmethod
+    def _kind_was_once_left_out(cls, given: object) -> object:
+        """Takes a table without a kind for an LSTM's, as when there was no other."""
+        return {"kind": "lstm", **given} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _a_sphere_has_two_dimensions(self) -> Self:

@@ -98,8 +98,8 @@ def _watched(trainer: Trainer, clock: _Clock) -> Iterator[None]:
         stack.enter_context(warnings.catch_warnings())  # of hooks on what takes no gradient in
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         handles: list[RemovableHandle] = [
-            # backwards: the output layer's is over when the LSTM's states have their gradient
-            model.decoder.lstm.register_full_backward_pre_hook(to("decoder")),
+            # backwards: the output layer's is over when the states that it reads have their gradient
+            model.decoder.network.register_full_backward_pre_hook(to("decoder")),
             words.weight.register_post_accumulate_grad_hook(to("rest")),
             trainer.optimizers["model"].register_step_pre_hook(to("optimizer")),
             trainer.optimizers["model"].register_step_post_hook(to("rest")),

@@ -43,6 +43,8 @@ DEEPEST = 10  # parts of a key; the longest that exists has four
 SHOWN = 80  # characters of what was given that a message shows
 LISTED = 20  # mistakes that a message names before it counts the rest
 PLAIN = "vae"  # the preset that all other methods change
+RECURRENT = ("lstm", "gru")  # kinds of networks whose settings are the same
+OF_METHODS = ("pooling", "word_dropout")  # what a method says of a network of any kind
 Table = dict[str, Any]
 CHANGEABLE = {
     "name",
@@ -213,9 +215,10 @@ def _explained(detail: "ErrorDetails") -> str:
     keys = known_keys()
     named = ".".join(location)
     if named not in keys:
-        # the last part is always a key, even one that is spelt like a tag
         shorter = [part for part in location[:-1] if not _is_tag(part)]
-        named = ".".join(shorter + location[-1:])
+        # a key that does not exist may be spelt like a tag; else what ends in one is a whole table
+        is_key = detail["type"] == "extra_forbidden" or not _is_tag(location[-1])
+        named = ".".join(shorter + location[-1:] if is_key else shorter)
     if detail["type"] == "extra_forbidden" and named in keys:
         return f"'{named}' does not go with the kind that is chosen there"
     if detail["type"] == "extra_forbidden":
@@ -289,17 +292,24 @@ def _is_tag(part: str) -> bool:
 
 
 def _merged(base: Table, layer: Table) -> Table:
-    """Lays one table over another; a table of another kind replaces instead."""
+    """Lays one table over another; of one of another kind little or nothing shows through."""
     merged = dict(base)
     for key, value in layer.items():
         below = merged.get(key)
-        if not (isinstance(value, dict) and isinstance(below, dict)) or (
-            "kind" in value and value["kind"] != below.get("kind")
-        ):
+        if not (isinstance(value, dict) and isinstance(below, dict)):
             merged[key] = value
+        elif "kind" in value and value["kind"] != below.get("kind"):
+            merged[key] = _kept(below, value["kind"]) | value
         else:
             merged[key] = _merged(below, value)
     return merged
+
+
+def _kept(below: Table, kind: object) -> Table:
+    """Returns what of a table also holds for another kind."""
+    if kind in RECURRENT and below.get("kind") in RECURRENT:
+        return below
+    return {key: below[key] for key in OF_METHODS if key in below}
 
 
 def _flattened(table: Table, prefix: str = "") -> Table:

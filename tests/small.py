@@ -26,6 +26,11 @@ SMALL: dict[str, Any] = {
     },
     "training": {"epochs": 2, "batch_size": 32, "log_every": 5},
 }
+SIZES: dict[str, dict[str, Any]] = {  # of networks of every kind
+    "lstm": {"kind": "lstm", "embedding_size": 16, "hidden_size": 32},
+    "gru": {"kind": "gru", "embedding_size": 16, "hidden_size": 32, "layers": 2},
+    "transformer": {"kind": "transformer", "width": 16, "heads": 2, "feedforward_size": 32},
+}
 
 
 def write_scenes(path: Path, count: int = 400, seed: int = 0) -> Path:
@@ -41,6 +46,12 @@ def small_config(text: Path, **sections: dict[str, Any]) -> RunConfig:
     for name, section in sections.items():
         table[name] = {**table.get(name, {}), **section}
     return RunConfig.model_validate(table)
+
+
+def networks(kind: str) -> dict[str, Any]:
+    """Returns the section of a small model whose encoder and decoder are of a kind."""
+    network = {**SIZES[kind], "dropout": 0.1}
+    return {"latent_size": 4, "encoder": network, "decoder": {**network, "word_dropout": 0.1}}
 
 
 def train_to_end(config: RunConfig, place: Path) -> tuple[RunDirectory, Corpus, list[Record]]:

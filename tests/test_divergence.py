@@ -500,7 +500,7 @@ def test_a_rate_that_does_not_count_in_the_loss_must_be_finite_too(text: Path) -
     trainer.learner.config = config
     with torch.no_grad():  # means whose squares are too large, with states that tanh bounds
         trainer.model.head.linear.bias[0] = 1e20
-        trainer.model.decoder.lstm.get_parameter("weight_ih_l0")[:, -4:] = 0
+        trainer.model.decoder.network.get_parameter("weight_ih_l0")[:, -4:] = 0
     [bad] = steps(trainer, 1)
     assert bad is not None
     assert bad.reason == "the rate is inf"

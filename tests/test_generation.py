@@ -21,8 +21,6 @@ from mivae_cli import generation
 from mivae_cli.config import (
     BPETokenizerConfig,
     DataConfig,
-    LSTMDecoderConfig,
-    LSTMEncoderConfig,
     ModelConfig,
     WordTokenizerConfig,
 )
@@ -46,20 +44,23 @@ from mivae_cli.models.vae import VAE, build_model
 
 WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
 LATENT = 2
+every_kind = pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
 
 
-def tiny_model(vocab_size: int = 5, ending: float = 0.0) -> VAE:
+def tiny_model(vocab_size: int = 5, ending: float = 0.0, kind: str = "lstm") -> VAE:
     """A model whose next word depends strongly on z and on the words before."""
-    config = ModelConfig(
-        latent_size=LATENT,
-        encoder=LSTMEncoderConfig(embedding_size=4, hidden_size=6, dropout=0.5),
-        decoder=LSTMDecoderConfig(embedding_size=4, hidden_size=6, dropout=0.5),
-    )
-    model = build_model(config, vocab_size)
+    sizes = {"width": 6, "heads": 2} if kind == "transformer" else {"hidden_size": 6}
+    if kind != "transformer":
+        sizes |= {"embedding_size": 4, "layers": 1 if kind == "lstm" else 2}
+    network = {"kind": kind, **sizes, "dropout": 0.5}
+    table = {"latent_size": LATENT, "encoder": network, "decoder": network}
+    model = build_model(ModelConfig.model_validate(table), vocab_size)
     with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_()
-        model.decoder.initial.weight *= 3  # type: ignore[union-attr]
+        for name, parameter in model.named_parameters():
+            if "norm" not in name:
+                parameter.normal_()
+        loud = "added.weight" if kind == "transformer" else "initial.weight"
+        model.decoder.get_parameter(loud).mul_(3)
         model.decoder.output.weight.mul_(1.5)
         model.decoder.output.bias[BOUNDARY] += ending
     return model.eval()
@@ -79,11 +80,7 @@ def constant_model(probabilities: dict[int, float]) -> VAE:
 def next_log_probs(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
     """What may follow a prefix, read in one go and not by the step that generation takes."""
     words = model.decoder.embedding(torch.tensor([[BOUNDARY, *prefix]]))
-    everywhere = z.expand(1, words.shape[1], -1)
-    start = model.decoder.start(z[None])
-    states, _ = model.decoder.lstm(
-        torch.cat([words, everywhere], dim=-1), (start.hidden[None], start.cell[None])
-    )
+    states = model.decoder._states(words, z[None])
     log_probs: Tensor = model.decoder.output(states[0, -1]).log_softmax(dim=-1)
     return log_probs
 
@@ -127,8 +124,9 @@ def rows_of_steps(model: VAE, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 class TestGreedy:
-    def test_it_takes_the_likeliest_word_step_by_step(self) -> None:
-        model, latents = tiny_model(), torch.randn(8, LATENT)
+    @every_kind
+    def test_it_takes_the_likeliest_word_step_by_step(self, kind: str) -> None:
+        model, latents = tiny_model(kind=kind), torch.randn(8, LATENT)
         found = decode(model, latents, Decoding(beam=1, max_tokens=9))
         assert len({tuple(ids) for ids in found}) > 1  # z is not ignored
         for z, ids in zip(latents, found, strict=True):
@@ -160,10 +158,11 @@ class TestGreedy:
 
     @pytest.mark.parametrize("beam", [1, 3])
     @pytest.mark.parametrize("at_once", [1, 4, 256])
+    @every_kind
     def test_the_company_of_other_sentences_does_not_change_one(
-        self, beam: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+        self, beam: int, at_once: int, kind: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        model, latents = tiny_model(30, ending=2.0), torch.randn(9, LATENT)
+        model, latents = tiny_model(30, 2.0, kind), torch.randn(9, LATENT)
         decoding = Decoding(beam=beam, max_tokens=12)
         alone = [decode(model, z[None], decoding)[0] for z in latents]
         monkeypatch.setattr("mivae_cli.decoding.AT_ONCE", at_once)
@@ -184,12 +183,22 @@ class TestBeam:
         for sentence in itertools.product(WORDS, repeat=length)
     )
 
-    @pytest.mark.parametrize(("seed", "ending"), [(1, 2.0), (5, 2.0), (7, 0.0), (11, 0.0)])
+    @pytest.mark.parametrize(
+        ("seed", "ending", "kind"),
+        [
+            *(
+                (seed, ending, "lstm")
+                for seed, ending in ((1, 2.0), (5, 2.0), (7, 0.0), (11, 0.0))
+            ),
+            (7, 0.0, "gru"),
+            (7, 0.0, "transformer"),
+        ],
+    )
     def test_a_beam_of_full_width_finds_the_best_sentence_there_is(
-        self, seed: int, ending: float
+        self, seed: int, ending: float, kind: str
     ) -> None:
         torch.manual_seed(seed)
-        model, latents = tiny_model(ending=ending), torch.randn(20, LATENT)
+        model, latents = tiny_model(ending=ending, kind=kind), torch.randn(20, LATENT)
         decoding = Decoding(beam=len(WORDS) ** self.longest, max_tokens=self.longest)
         found = decode(model, latents, decoding)
         greedy = decode(model, latents, Decoding(beam=1, max_tokens=self.longest))

@@ -156,6 +156,8 @@ def test_counters_that_no_training_leaves_are_refused(
         ("critic", {"network": {"kind": "concatenated", "hidden_size": 65_536}}),
         ("critic", {"queue_size": 1_000_000}),
         ("model", {"encoder": {"kind": "lstm", "hidden_size": 65_536}}),
+        ("model", {"encoder": {"kind": "gru", "hidden_size": 65_536, "layers": 64}}),
+        ("model", {"decoder": {"kind": "transformer", "width": 65_536, "layers": 64}}),
         ("model", {"latent_size": 65_536}),
     ],
 )

@@ -1,52 +1,24 @@
-"""Encoders and decoders: padding changes nothing, no future leaks, probabilities sum to one."""
-
-import itertools
-import math
-from typing import get_args
+"""Whole models and their encoders: padding changes nothing, poolings are what they say."""
 
 import pytest
 import torch
+from networks import DECODERS, ENCODERS, SENTENCES, VOCABULARY, batch_of, model_of, name_of
 from torch import Tensor
 
-from mivae_cli.config import LSTMDecoderConfig, LSTMEncoderConfig, ModelConfig, Pooling
-from mivae_cli.data.batches import Batch
-from mivae_cli.data.tokenizer import BOUNDARY
+from mivae_cli.config import ModelConfig, Pooling
+from mivae_cli.models.dropout import WordDropout
+from mivae_cli.models.encoders import RecurrentEncoder
 from mivae_cli.models.vae import VAE, build_model
 
-VOCABULARY = 7
+# every encoder with some decoder, and every decoder with some encoder
+PAIRS = [(encoder, DECODERS[place % len(DECODERS)]) for place, encoder in enumerate(ENCODERS)]
+MODELS = [model_of(encoder, decoder) for encoder, decoder in PAIRS]
+every_model = pytest.mark.parametrize(
+    "model", MODELS, ids=[f"{name_of(encoder)}+{name_of(decoder)}" for encoder, decoder in PAIRS]
+)
 
 
-def model_of(
-    pooling: Pooling = "max", bidirectional: bool = False, latent_size: int = 3, **decoder: object
-) -> VAE:
-    config = ModelConfig(
-        latent_size=latent_size,
-        encoder=LSTMEncoderConfig(
-            embedding_size=5, hidden_size=6, pooling=pooling, bidirectional=bidirectional
-        ),
-        decoder=LSTMDecoderConfig.model_validate(
-            {"embedding_size": 6, "hidden_size": 6, "dropout": 0.0, **decoder}
-        ),
-    )
-    return build_model(config, VOCABULARY).double()
-
-
-def batch_of(*sentences: list[int], padding: int = 0) -> Batch:
-    lengths = torch.tensor([len(sentence) for sentence in sentences])
-    width = int(lengths.max()) + padding
-    rows = [sentence + [BOUNDARY] * (width - len(sentence)) for sentence in sentences]
-    return Batch(torch.tensor(rows), lengths)
-
-
-MODELS = [
-    model_of(pooling, bidirectional)
-    for pooling in get_args(Pooling)
-    for bidirectional in (False, True)
-]
-SENTENCES = ([2, 3, 4, 5], [6], [3, 3, 2])
-
-
-@pytest.mark.parametrize("model", MODELS)
+@every_model
 def test_padding_changes_no_posterior_likelihood_or_gradient(model: VAE) -> None:
     results = []
     for padding in (0, 4):
@@ -62,17 +34,49 @@ def test_padding_changes_no_posterior_likelihood_or_gradient(model: VAE) -> None
         torch.testing.assert_close(plain, padded)
 
 
-@pytest.mark.parametrize("model", MODELS)
-def test_a_sentence_is_encoded_the_same_alone_and_in_company(model: VAE) -> None:
-    together = model.encode(batch_of(*SENTENCES)).posterior.parameters()
-    alone = [model.encode(batch_of(sentence)).posterior.parameters() for sentence in SENTENCES]
+@every_model
+def test_a_sentence_is_read_and_scored_the_same_alone_and_in_company(model: VAE) -> None:
+    batches = [batch_of(*SENTENCES), *(batch_of(sentence) for sentence in SENTENCES)]
+    posteriors = [model.encode(batch).posterior for batch in batches]
+    together, *alone = (posterior.parameters() for posterior in posteriors)
+    torch.testing.assert_close(together, torch.cat(alone))
+    together, *alone = (
+        model.log_likelihood(batch, posterior.mean)
+        for batch, posterior in zip(batches, posteriors, strict=True)
+    )
     torch.testing.assert_close(together, torch.cat(alone))
 
 
-def test_poolings_are_what_their_names_say() -> None:
-    model = model_of()
+@every_model
+def test_every_word_and_every_weight_counts(model: VAE) -> None:
+    """A sum of posterior and likelihood leaves no weight without a gradient."""
+    batch = batch_of(*SENTENCES, [6, 5, 4, 3, 2])
+    posterior = model.encode(batch).posterior
+    model.zero_grad()
+    (model.log_likelihood(batch, posterior.mean).sum() + posterior.parameters().sum()).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=name_of)
+def test_a_word_at_any_place_may_change_the_features(encoder: dict[str, object]) -> None:
+    """The last state of what reads one way, and any pooling of what reads both ways, see all."""
+    model = model_of(encoder)
+    plain = model.encoder(batch_of([2, 3, 4, 5]))
+    for place in range(4):
+        sentence = [2, 3, 4, 5]
+        sentence[place] = 6
+        assert not torch.allclose(plain, model.encoder(batch_of(sentence)))
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_poolings_are_what_their_names_say(kind: str, layers: int) -> None:
+    model = model_of({"kind": kind, "layers": layers})
     batch = batch_of([2, 3, 4])
-    states, _ = model.encoder.lstm(model.encoder.embedding(batch.tokens))
+    assert isinstance(model.encoder, RecurrentEncoder)
+    states, _ = model.encoder.network(model.encoder.embedding(batch.tokens))
     expected: dict[Pooling, Tensor] = {
         "last": states[:, -1],
         "mean": states.mean(dim=1),
@@ -83,117 +87,81 @@ def test_poolings_are_what_their_names_say() -> None:
         torch.testing.assert_close(model.encoder(batch), features)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("latent_size", [0, 3])
-def test_the_probabilities_of_all_sentences_and_prefixes_sum_to_one(latent_size: int) -> None:
-    """Every string of two words has one fate: it has ended by then, or goes on."""
-    model = model_of(latent_size=latent_size)
-    z = torch.randn(1, latent_size, dtype=torch.float64)
-    words = range(1, VOCABULARY)
-    ended = [[a] for a in words] + [list(pair) for pair in itertools.product(words, words)]
-    total = sum(float(model.log_likelihood(batch_of(sentence), z).exp()) for sentence in ended)
-    # what remains: the empty sentence, and those of three words or more
-    state = model.decoder.start(z)
-    first, _ = model.decoder.step(torch.tensor([BOUNDARY]), state)
-    total += float(first.softmax(dim=-1)[0, BOUNDARY])
-    for pair in itertools.product(words, words):
-        logits, state = model.decoder.step(torch.tensor([BOUNDARY]), model.decoder.start(z))
-        probability = 0.0
-        for word in pair:
-            probability += float(logits.log_softmax(dim=-1)[0, word])
-            logits, state = model.decoder.step(torch.tensor([word]), state)
-        total += math.exp(probability) * (1 - float(logits.softmax(dim=-1)[0, BOUNDARY]))
-    assert total == pytest.approx(1.0, abs=1e-9)
-
-
-def test_a_later_word_changes_no_earlier_probability(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = model_of()
-    z = torch.randn(1, 3, dtype=torch.float64)
-    log_prob, seen = model.decoder.output.log_prob, list[Tensor]()
-
-    def watched(states: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-        seen.append(log_prob(states, targets, mask))
-        return seen[-1]
-
-    monkeypatch.setattr(model.decoder.output, "log_prob", watched)
-    for sentence in ([2, 3, 4, 5, 6, 2], [2, 3, 4, 5, 3, 2]):
-        model.log_likelihood(batch_of(sentence), z)
-    before, after = (log_probs[0] for log_probs in seen)
-    assert torch.equal(before[:4], after[:4])
-    assert not torch.isclose(before[4:], after[4:]).any()
-
-
-@pytest.mark.parametrize("latent_size", [0, 3])
-@pytest.mark.parametrize("learning", [True, False])  # with gradients it goes another way
-def test_several_latents_a_sentence_are_scored_as_if_one_by_one(
-    learning: bool, latent_size: int
-) -> None:
-    model = model_of(latent_size=latent_size).eval()
-    batch = batch_of(*SENTENCES, padding=1)
-    z = torch.randn(4, 3, latent_size, dtype=torch.float64)
-    with torch.set_grad_enabled(learning):
-        together = model.log_likelihood(batch, z)
-    alone = torch.stack([model.log_likelihood(batch, k) for k in z])
-    torch.testing.assert_close(together, alone)
-    assert together.requires_grad == learning
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_the_last_states_of_both_ways_are_those_of_the_highest_layer(kind: str) -> None:
+    model = model_of({"kind": kind, "layers": 2, "bidirectional": True, "pooling": "last"})
+    batch = batch_of([2, 3, 4])
+    assert isinstance(model.encoder, RecurrentEncoder)
+    states, _ = model.encoder.network(model.encoder.embedding(batch.tokens))
+    forwards, backwards = states.chunk(2, dim=-1)
+    expected = torch.cat([forwards[:, -1], backwards[:, 0]], dim=-1)
+    torch.testing.assert_close(model.encoder(batch), expected)
 
 
 def test_dropout_hides_the_asked_share_and_keeps_the_mean() -> None:
-    dropped = model_of(dropout=0.3).train().decoder.dropout(torch.ones(100_000))
+    model = model_of(decoder={"dropout": 0.3}).train()
+    dropped = model.decoder.dropout(torch.ones(100_000))
     assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
     assert float(dropped.max()) == pytest.approx(1 / 0.7)
 
 
-@torch.no_grad()
-def test_step_by_step_and_whole_sentences_agree() -> None:
-    model = model_of()
-    sentence, z = [2, 5, 3], torch.randn(1, 3, dtype=torch.float64)
-    state, previous, total = model.decoder.start(z), BOUNDARY, 0.0
-    for word in [*sentence, BOUNDARY]:
-        logits, state = model.decoder.step(torch.tensor([previous]), state)
-        total += float(logits.log_softmax(dim=-1)[0, word])
-        previous = word
-    assert float(model.log_likelihood(batch_of(sentence), z)) == pytest.approx(total)
-
-
-def test_the_decoder_listens_to_z() -> None:
-    model = model_of()
-    batch = batch_of([2, 3])
-    here, there = (
-        model.log_likelihood(batch, torch.full((1, 3), value, dtype=torch.float64))
-        for value in (-2.0, 2.0)
-    )
-    assert not torch.allclose(here, there)
+@pytest.mark.parametrize("settings", [*ENCODERS[-4:], *ENCODERS[:4]], ids=name_of)
+def test_dropout_acts_in_training_only(settings: dict[str, object]) -> None:
+    settings = {**settings, "dropout": 0.5}
+    decoder = {
+        key: value for key, value in settings.items() if key in {"kind", "layers", "dropout"}
+    }
+    model = model_of(settings, decoder)
+    batch, z = batch_of(*SENTENCES), torch.ones(3, 3, dtype=torch.float64)
+    for training in (True, False):
+        model.train(training)
+        for once, again in (
+            (model.encoder(batch), model.encoder(batch)),
+            (model.log_likelihood(batch, z), model.log_likelihood(batch, z)),
+        ):
+            assert torch.equal(once, again) != training
 
 
 def test_word_dropout_hides_words_in_training_only_and_never_the_start() -> None:
-    model = model_of(word_dropout=0.9)
     inputs = batch_of([2, 3, 4, 5, 6, 2, 3, 4]).inputs()
-    model.train()
-    dropped = model.decoder._dropped(inputs)
-    assert dropped[0, 0] == BOUNDARY
+    word_dropout = WordDropout(0.9).train()
+    dropped = word_dropout(inputs)
+    assert torch.equal(dropped[:, :1], inputs[:, :1])
     assert (dropped[0, 1:] == 1).sum() >= 4
-    model.eval()
-    assert torch.equal(model.decoder._dropped(inputs), inputs)
+    assert torch.equal(word_dropout.eval()(inputs), inputs)
 
 
-def test_tied_weights_are_one_tensor() -> None:
-    model = model_of(tie_weights=True)
+@pytest.mark.parametrize("decoder", DECODERS, ids=name_of)
+def test_decoders_hide_words_in_training(decoder: dict[str, object]) -> None:
+    model = model_of(decoder={**decoder, "word_dropout": 0.5}, latent_size=0).train()
+    batch, z = batch_of([2, 3, 4, 5, 6, 2, 3, 4]), torch.zeros(1, 0, dtype=torch.float64)
+    assert model.log_likelihood(batch, z) != model.log_likelihood(batch, z)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+def test_tied_weights_are_one_tensor(kind: str) -> None:
+    model = model_of(decoder={"kind": kind, "tie_weights": True})
     assert model.decoder.output.words is model.decoder.embedding.weight
     assert model.decoder.output.matrix.T.equal(model.decoder.embedding.weight)
 
 
-def test_initial_weights_lie_within_the_asked_range() -> None:
-    config = ModelConfig(init_scale=0.01)
-    model = build_model(config, VOCABULARY)
+@pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
+def test_initial_weights_lie_within_the_asked_range(kind: str) -> None:
+    table = {"init_scale": 0.01, "encoder": {"kind": kind}, "decoder": {"kind": kind}}
+    model = build_model(ModelConfig.model_validate(table), VOCABULARY)
     for name, parameter in model.named_parameters():
+        if "norm" in name:  # as torch begins
+            assert parameter.unique().tolist() in ([0.0], [1.0]), name
+            continue
         limit = 0.1 if "embedding" in name else 0.01
         assert 0 < parameter.abs().max() <= limit, name
 
 
-def test_a_language_model_has_no_latent_and_no_encoder() -> None:
-    model = model_of(latent_size=0)
+@pytest.mark.parametrize("decoder", DECODERS, ids=name_of)
+def test_a_language_model_has_no_latent_and_no_encoder(decoder: dict[str, object]) -> None:
+    model = model_of(decoder=decoder, latent_size=0)
     encoding = model.encode(batch_of(*SENTENCES))
     assert encoding.posterior.mean.shape == (3, 0)
     assert encoding.posterior.rates().sum() == 0
     assert not hasattr(model, "encoder")
+    assert all(parameter.numel() for parameter in model.parameters())

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from small import small_config, write_scenes
+from small import SIZES, networks, small_config, write_scenes
 from torch import nn
 
 from mivae_cli.data.store import prepare_corpus
@@ -36,19 +36,19 @@ def slow(owner: type, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "place", "method"),
+    ("part", "place", "method", "kind"),
     [
-        ("data", "sampler", "batches"),
-        ("encoder", "model.encoder", "forward"),
-        ("decoder", "model.decoder", "_dropped"),
-        ("output layer", "model.decoder.output", "log_prob"),
-        ("critic", "term", "lower_bound"),
+        ("data", "sampler", "batches", "lstm"),
+        *(("encoder", "model.encoder", "forward", kind) for kind in SIZES),
+        *(("decoder", "model.decoder.word_dropout", "forward", kind) for kind in SIZES),
+        *(("output layer", "model.decoder.output", "log_prob", kind) for kind in SIZES),
+        ("critic", "term", "lower_bound", "lstm"),
     ],
 )
 def test_time_goes_to_the_part_that_takes_it(
-    part: str, place: str, method: str, text: Path, monkeypatch: pytest.MonkeyPatch
+    part: str, place: str, method: str, kind: str, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = trainer_on(text)
+    trainer = trainer_on(text, model=networks(kind))
     if part == "data":
         batches = trainer.sampler.batches
 

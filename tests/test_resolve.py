@@ -14,6 +14,7 @@ from mivae_cli.config import (
     BPETokenizerConfig,
     RunConfig,
     SGDConfig,
+    TransformerDecoderConfig,
     WordTokenizerConfig,
 )
 from mivae_cli.errors import ConfigError
@@ -95,6 +96,29 @@ class TestKinds:
         assert config.training.optimizer == SGDConfig(learning_rate=0.5)
         assert config.objective.mi_schedule == Constant(value=0.5)
 
+    @pytest.mark.parametrize("kind", ["gru", "transformer"])
+    def test_another_network_keeps_what_the_method_is_about(self, kind: str) -> None:
+        """A collapsing baseline is not to become a method against collapse by its network."""
+        overrides = [f"model.{part}.kind={kind}" for part in ("encoder", "decoder")]
+        overrides.insert(0, "model.decoder.word_dropout=0.25")
+        for preset, pooling in (("vae", "last"), ("pooling", "max"), ("mine", "max")):
+            model = read_config([preset], overrides=overrides).model
+            assert (model.encoder.kind, model.decoder.kind) == (kind, kind)
+            assert model.encoder.pooling == pooling
+            assert model.decoder.word_dropout == 0.25
+
+    def test_recurrent_networks_are_of_the_same_sizes(self) -> None:
+        lstm, gru = (
+            read_config(["quick"], overrides=[f"model.decoder.kind={kind}"]).model.decoder
+            for kind in ("lstm", "gru")
+        )
+        assert gru.model_dump() == {**lstm.model_dump(), "kind": "gru"}
+        assert gru.model_dump()["hidden_size"] == 128
+
+    def test_a_transformer_has_sizes_and_dropout_of_its_own(self) -> None:
+        config = read_config(["quick"], overrides=["model.decoder.kind=transformer"])
+        assert config.model.decoder == TransformerDecoderConfig()
+
     def test_and_back_again_gives_the_defaults_of_the_kind(self) -> None:
         overrides = [f"training.optimizer.kind={kind}" for kind in ("sgd", "adam")]
         overrides.insert(0, "training.optimizer.learning_rate=9")
@@ -175,7 +199,8 @@ class TestMistakes:
             ("training.epochs", "2.5"),
             ("model.latent_size", "-1"),
             ("model.encoder.pooling", "median"),
-            ("model.encoder.kind", "gru"),
+            ("model.encoder.kind", "rnn"),
+            ("model.decoder.layers", "0"),
             ("model.decoder.dropout", "1.0"),
             ("objective.beta", "-0.1"),
             ("objective.beta", "nan"),
@@ -196,6 +221,38 @@ class TestMistakes:
     def test_a_bad_kind_lists_those_that_there_are(self) -> None:
         with pytest.raises(ConfigError, match=r"'data\.tokenizer\.kind'.*word, bpe"):
             read_config(overrides=["data.tokenizer.kind=character"])
+
+    @pytest.mark.parametrize("key", ["model.encoder.kind", "model.decoder.kind"])
+    def test_a_bad_network_lists_those_that_there_are(self, key: str) -> None:
+        with pytest.raises(
+            ConfigError, match=rf"'{key}' cannot be.*: it is one of lstm, gru, tra"
+        ):
+            read_config(overrides=[f"{key}=rnn"])
+
+    @pytest.mark.parametrize("part", ["encoder", "decoder"])
+    def test_heads_that_do_not_divide_the_width_are_refused(self, part: str) -> None:
+        overrides = [f"model.{part}.kind=transformer", f"model.{part}.heads=3"]
+        with pytest.raises(ConfigError) as caught:
+            read_config(overrides=overrides)
+        expected = f"'model.{part}.heads' cannot be 3: heads must divide width, which is 256"
+        assert str(caught.value) == expected
+        assert read_config(overrides=[*overrides, f"model.{part}.width=9"])
+        with pytest.raises(ConfigError, match=f"^'model.{part}.width' cannot be 0: [^;]*$"):
+            read_config(overrides=[*overrides, f"model.{part}.width=0"])
+
+    def test_sizes_of_another_network_are_told_of(self) -> None:
+        overrides = ["model.encoder.kind=transformer", "model.encoder.hidden_size=9"]
+        expected = (
+            r"^'model\.encoder\.hidden_size' does not go with the kind that is chosen there$"
+        )
+        with pytest.raises(ConfigError, match=expected):
+            read_config(overrides=overrides)
+
+    @pytest.mark.parametrize("kind", ["lstm", "gru"])
+    def test_tied_widths_must_be_equal(self, kind: str) -> None:
+        settings = f"{{kind='{kind}', tie_weights=true, hidden_size=9}}"
+        with pytest.raises(ConfigError, match=r"^'model\.decoder' cannot be .*tie_weights needs"):
+            read_config(overrides=[f"model.decoder={settings}"])
 
     def test_a_misspelt_preset_names_the_nearest_one(self) -> None:
         with pytest.raises(ConfigError, match=r"no preset 'min'.*did you mean 'mine'"):
@@ -224,6 +281,8 @@ BOUNDS: list[tuple[str, float, float]] = [
     ("data.tokenizer.vocab_size", 258, 10_000_000),
     ("data.tokenizer.min_count", 1, 1_000_000),
     ("model.latent_size", 0, 65_536),
+    ("model.encoder.layers", 1, 64),
+    ("model.decoder.layers", 1, 64),
     ("model.encoder.embedding_size", 1, 65_536),
     ("model.encoder.hidden_size", 1, 65_536),
     ("model.decoder.embedding_size", 1, 65_536),
@@ -279,6 +338,26 @@ class TestBounds:
         table = f"{{kind='{kind}', {field}={value}}}"
         with pytest.raises(ConfigError, match=f"beta_schedule.{field}' cannot be"):
             read_config(overrides=[f"objective.beta_schedule={table}"])
+
+    @pytest.mark.parametrize(
+        ("key", "least", "most"),
+        [
+            ("width", 4, 65_536),
+            ("layers", 1, 64),
+            ("heads", 1, 1024),
+            ("feedforward_size", 1, 65_536),
+        ],
+    )
+    @pytest.mark.parametrize("part", ["encoder", "decoder"])
+    def test_transformers_are_bounded(self, part: str, key: str, least: int, most: int) -> None:
+        place = f"model.{part}"
+        transformer = [f"{place}.kind=transformer", f"{place}.width=65536"]
+        for value in (least, most):
+            config = read_config(overrides=[*transformer, f"{place}.{key}={value}"])
+            assert dict(leaves(config.model_dump()))[f"{place}.{key}"] == value
+        for wrong in (0, most + 1, 10**400, "inf"):
+            with pytest.raises(ConfigError, match=f"'{place}.{key}' cannot be"):
+                read_config(overrides=[*transformer, f"{place}.{key}={wrong}"])
 
     @pytest.mark.parametrize(
         "key",
@@ -425,6 +504,8 @@ VARIANTS = [
         "training.optimizer.kind=sgd",
         "critic.network.kind=concatenated",
     ],
+    ["model.encoder.kind=gru", "model.decoder.kind=transformer", "model.decoder.heads=8"],
+    ["model.encoder.kind=transformer", "model.decoder.kind=gru", "model.decoder.layers=3"],
     ["objective.beta_schedule.kind=cyclical", "objective.mi_schedule.kind=linear"],
     ["model.init_scale=0.01", "critic.clip=5", "training.max_norm=1e300", "seed=123456789"],
     ["training.optimizer.learning_rate=1e-05", "critic.learning_rate=1e-300"],
@@ -485,3 +566,10 @@ def test_a_configuration_survives_its_json(overrides: list[str]) -> None:
     config = read_config(overrides=overrides)
     text = json.dumps(config.model_dump(mode="json"))
     assert RunConfig.model_validate_json(text) == config
+
+
+@pytest.mark.parametrize("part", ["encoder", "decoder"])
+def test_a_network_without_a_kind_is_an_lstm_as_it_always_was(part: str) -> None:
+    config = RunConfig.model_validate({"model": {part: {"hidden_size": 9}}})
+    assert config == read_config(overrides=[f"model.{part}.hidden_size=9"])
+    assert dict(leaves(config.model_dump()))[f"model.{part}.kind"] == "lstm"

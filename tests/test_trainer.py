@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import small_config, train_to_end, write_scenes
+from small import networks, small_config, train_to_end, write_scenes
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
@@ -55,11 +55,14 @@ class AfterSteps(Interruption):
             raise Interrupted(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("steps_before", [1, 7, 12, 13, 17])
+@pytest.mark.parametrize(
+    ("steps_before", "kind"),
+    [*((steps, "lstm") for steps in (1, 7, 12, 13, 17)), (7, "gru"), (13, "transformer")],
+)
 def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
-    text: Path, tmp_path: Path, steps_before: int
+    text: Path, tmp_path: Path, steps_before: int, kind: str
 ) -> None:
-    config = small_config(text, training={"epochs": 3})
+    config = small_config(text, model=networks(kind), training={"epochs": 3})
     whole, corpus, records = train_to_end(config, tmp_path / "whole")
 
     run = create_run(tmp_path / "stopped", config, corpus)

@@ -1,9 +1,11 @@
-"""Dropout that does not hold up a CPU."""
+"""Dropout of units, that does not hold up a CPU, and of words."""
 
-__all__ = ["Dropout"]
+__all__ = ["Dropout", "WordDropout"]
 
 import torch
 from torch import Tensor, nn
+
+from ..data.tokenizer import UNKNOWN
 
 
 class Dropout(nn.Dropout):
@@ -19,3 +21,19 @@ class Dropout(nn.Dropout):
             return super().forward(input)
         kept = 1 - self.p
         return input * torch.rand_like(input).lt_(kept).div_(kept)
+
+
+class WordDropout(nn.Module):
+    """Hides a share p of the previous words from a decoder in training, the boundary apart."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Returns ids with shape (B, T + 1), a share of them those of the unknown word."""
+        if not (self.training and self.p):
+            return inputs
+        hidden = torch.rand(inputs.shape, device=inputs.device) < self.p
+        hidden[:, 0] = False
+        return inputs.masked_fill(hidden, UNKNOWN)

@@ -3,7 +3,7 @@
 Shapes: B sentences, T tokens, E embedding, H hidden units, F features.
 """
 
-__all__ = ["LSTMEncoder"]
+__all__ = ["RecurrentEncoder", "pooled"]
 
 import math
 from typing import assert_never
@@ -12,51 +12,63 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from ..config import LSTMEncoderConfig, Pooling
+from ..config import Pooling, RecurrentEncoderConfig
 from ..data.batches import Batch
 from .dropout import Dropout
 
 
-class LSTMEncoder(nn.Module):
-    """Reads a sentence with an LSTM and pools its states.
+class RecurrentEncoder(nn.Module):
+    """Reads a sentence with an LSTM or a GRU and pools the states of its highest layer.
 
     Pooling decides how easily the posterior collapses: the maximum or the mean over all
     states keeps sentences apart from the first step on, where the last state hardly does
     (Long et al., 2019).
     """
 
-    def __init__(self, config: LSTMEncoderConfig, vocab_size: int) -> None:
+    def __init__(self, config: RecurrentEncoderConfig, vocab_size: int) -> None:
         super().__init__()
         self.pooling = config.pooling
         self.bidirectional = config.bidirectional
         self.features = config.hidden_size * (2 if config.bidirectional else 1)
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
         self.dropout = Dropout(config.dropout)
-        self.lstm = nn.LSTM(
+        network = (nn.LSTM if config.kind == "lstm" else nn.GRU)(
             config.embedding_size,
             config.hidden_size,
+            config.layers,
             batch_first=True,
+            dropout=config.dropout if config.layers > 1 else 0.0,  # which has no place in one
             bidirectional=config.bidirectional,
         )
+        self.add_module(config.kind, network)
+        self.kind = config.kind
+
+    @property
+    def network(self) -> nn.LSTM | nn.GRU:
+        """The LSTM or the GRU."""
+        network = getattr(self, self.kind)
+        assert isinstance(network, nn.LSTM | nn.GRU)
+        return network
 
     def forward(self, batch: Batch) -> Tensor:
         """Returns the features of a batch, with shape (B, F)."""
         embedded = self.dropout(self.embedding(batch.tokens))  # (B, T, E)
         if not self.bidirectional:  # what follows a sentence's end cannot reach back into it
-            return _pool(self.lstm(embedded)[0], batch, self.pooling)
+            return pooled(self.network(embedded)[0], batch, self.pooling)
         packed = pack_padded_sequence(
             embedded, batch.lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        states, (final, _) = self.lstm(packed)
+        states, final = self.network(packed)
         if self.pooling == "last":
-            return torch.cat([*final], dim=-1)
+            hidden = final[0] if self.kind == "lstm" else final  # of each layer, each way
+            return torch.cat([hidden[-2], hidden[-1]], dim=-1)
         width = batch.tokens.shape[1]
         padded, _ = pad_packed_sequence(states, batch_first=True, total_length=width)
-        return _pool(padded, batch, self.pooling)
+        return pooled(padded, batch, self.pooling)
 
 
-def _pool(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
-    """Reduces states of shape (B, T, F) to (B, F), padding left out."""
+def pooled(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
+    """Returns one vector (B, F) of each sentence's states (B, T, F), padding left out."""
     mask = batch.mask[..., None]  # (B, T, 1)
     match pooling:
         case "last":

@@ -6,16 +6,24 @@ Shapes: B sentences, F features, Z latent units.
 __all__ = ["VAE", "Encoding", "build_model"]
 
 from dataclasses import dataclass
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 
-from ..config import ModelConfig
+from ..config import (
+    ModelConfig,
+    RecurrentDecoderConfig,
+    RecurrentEncoderConfig,
+    TransformerDecoderConfig,
+    TransformerEncoderConfig,
+)
 from ..data.batches import Batch
-from .decoders import LSTMDecoder
-from .encoders import LSTMEncoder
+from .decoders import Decoder, RecurrentDecoder
+from .encoders import RecurrentEncoder
 from .heads import build_head, build_prior
 from .latent import DiagonalGaussian, Posterior
+from .transformer import TransformerDecoder, TransformerEncoder
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,9 @@ class VAE(nn.Module):
         super().__init__()
         self.latent_size = config.latent_size
         self.prior = build_prior(config.posterior, config.latent_size)
-        self.decoder = LSTMDecoder(config.decoder, vocab_size, config.latent_size)
+        self.decoder = _decoder(config, vocab_size)
         if config.latent_size:
-            self.encoder = LSTMEncoder(config.encoder, vocab_size)
+            self.encoder = _encoder(config, vocab_size)
             self.head = build_head(config.posterior, self.encoder.features, config.latent_size)
 
     @property
@@ -69,6 +77,28 @@ def build_model(config: ModelConfig, vocab_size: int) -> VAE:
     model = VAE(config, vocab_size)
     if (scale := config.init_scale) is not None:
         for name, parameter in model.named_parameters():
+            if "norm" in name:  # whose weights are factors around one
+                continue
             width = 10 * scale if "embedding" in name else scale
             nn.init.uniform_(parameter, -width, width)
     return model
+
+
+def _encoder(config: ModelConfig, vocab_size: int) -> RecurrentEncoder | TransformerEncoder:
+    match config.encoder:
+        case RecurrentEncoderConfig() as encoder:
+            return RecurrentEncoder(encoder, vocab_size)
+        case TransformerEncoderConfig() as encoder:
+            return TransformerEncoder(encoder, vocab_size)
+        case _:
+            assert_never(config.encoder)
+
+
+def _decoder(config: ModelConfig, vocab_size: int) -> Decoder:
+    match config.decoder:
+        case RecurrentDecoderConfig() as decoder:
+            return RecurrentDecoder(decoder, vocab_size, config.latent_size)
+        case TransformerDecoderConfig() as decoder:
+            return TransformerDecoder(decoder, vocab_size, config.latent_size)
+        case _:
+            assert_never(config.decoder)
