@@ -89,8 +89,11 @@ def distinct(sentences: Iterable[Words], order: int) -> float:
     References:
         | A Diversity-Promoting Objective Function for Neural Conversation Models (Li et al., 2016)
     """
-    found = [ngram for sentence in sentences for ngram in _ngrams(sentence, order)]
-    return len(set(found)) / len(found) if found else 0.0
+    total, different = 0, set()
+    for sentence in sentences:
+        different.update(_ngrams(sentence, order))
+        total += max(0, len(sentence) - order + 1)
+    return len(different) / total if total else 0.0
 
 
 def self_bleu(sentences: Sequence[Words], order: int) -> float:

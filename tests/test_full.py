@@ -278,8 +278,8 @@ def test_the_program_measures_in_full_and_keeps_it(
     assert full["protocol"]["samples"] == 20
     assert full["protocol"]["forward_lm"] == f"the run {runs / 'lm'}"
     assert full["interpolation"]["steps"] == len(full["interpolation"]["nll_per_token"]) == 7
-    judge = RunDirectory.open(runs / "lm").load_model()
-    by_hand = evaluate(judge, stored.corpus["test"]).ppl_elbo
+    lm = RunDirectory.open(runs / "lm").load_model()
+    by_hand = evaluate(lm, stored.corpus["test"]).ppl_elbo
     assert full["generation"]["forward_ppl_real"] == pytest.approx(by_hand)
     assert "training a language model on the samples ..." in ran.err
     assert "on the training split" not in ran.err

@@ -72,10 +72,10 @@ def _interpolation_rows(found: Interpolation | None) -> list[Row]:
 def protocol_lines(full: Full) -> list[str]:
     """Returns how the figures were measured."""
     found = full.protocol
-    sizes = f"{found.samples:,} at temperature {found.temperature:g}, seed {found.seed}"
+    drawn = f"{found.samples:,} at temperature {found.temperature:g}, seed {found.seed}"
     counted = f"{found.self_bleu_sentences:,} sentences, each against the others"
     lines = [
-        f"samples: {sizes}; real text: {found.real:,} training sentences",
+        f"samples: {drawn}, unknown words kept; real text: {found.real:,} training sentences",
         f"language model, forward: {found.forward_lm}",
         f"language model, reverse: {found.reverse_lm}",
         f"self-BLEU: {counted}; it and distinct-n count words between spaces",
