@@ -89,7 +89,8 @@ def distinct(sentences: Iterable[Words], order: int) -> float:
     References:
         | A Diversity-Promoting Objective Function for Neural Conversation Models (Li et al., 2016)
     """
-    total, different = 0, set()
+    total = 0
+    different: set[tuple[str, ...]] = set()
     for sentence in sentences:
         different.update(_ngrams(sentence, order))
         total += max(0, len(sentence) - order + 1)
