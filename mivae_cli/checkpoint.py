@@ -33,7 +33,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from .errors import CheckpointError, DivergedError
-from .estimators.term import MutualInformationTerm
+from .estimators.terms import Term
 from .models.vae import VAE
 from .storage.documents import FORMAT, read_sealed, sealed
 from .storage.manifest import Entry, Manifest
@@ -57,6 +57,7 @@ class Window(BaseModel):
 
     sums: tuple[Single, Single, Single] = (0.0, 0.0, 0.0)
     """Distortion, rate and bound."""
+    loss: Single = 0.0
     steps: Count = 0
     tokens: Count = 0
     seconds: NonNegativeFloat = 0.0
@@ -72,7 +73,7 @@ class TrainingState(BaseModel):
     position: Count = 0
     """Batches of the epoch already done."""
     best: Finite | None = None
-    """The best validation ELBO so far."""
+    """The best validation objective so far, the higher the better: the ELBO, where that is it."""
     best_epoch: Turns = 0
     worse: Turns = 0
     """Validations since the best or the latest decay."""
@@ -80,6 +81,14 @@ class TrainingState(BaseModel):
     seconds: NonNegativeFloat = 0.0
     bad: Turns = 0
     """Batches in a row that were passed over."""
+    multiplier: Annotated[float, Field(ge=0, le=1e9)] = 0.0
+    """Lagrange's, where the rate is constrained."""
+    lagging: bool = True
+    """Whether the encoder, where it makes steps of its own, still does."""
+    lagging_mi: Finite = 0.0
+    """The validation's mutual information when the encoder last made steps of its own, in nats."""
+    encoder_steps: Count = 0
+    """The encoder's own steps in this epoch."""
     window: Window = Window()
     """The steps since the last record of progress."""
 
@@ -109,7 +118,7 @@ class Snapshot:
 def snapshot(
     state: TrainingState,
     model: VAE,
-    term: MutualInformationTerm | None,
+    term: Term | None,
     optimizers: Optimizers,
     journal: Entry,
 ) -> Snapshot:
@@ -173,7 +182,7 @@ def check(path: Path, module: nn.Module) -> None:
 def load_training(
     manifest: Manifest,
     model: VAE,
-    term: MutualInformationTerm | None,
+    term: Term | None,
     optimizers: Optimizers,
 ) -> TrainingState:
     """Puts back all that training needs to go on as if it had not stopped.

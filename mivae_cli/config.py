@@ -29,8 +29,9 @@ __all__ = [
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import AfterValidator, Field, PositiveFloat, model_validator
 
+from .frozen import Frozen
 from .names import (
     Direction,
     EstimatorName,
@@ -59,15 +60,7 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 MOST_TYPES = 10_000_000  # entries of a vocabulary
 
 
-class _Config(BaseModel):
-    """Frozen, and strict about field names; a field's docstring is its description."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class WordTokenizerConfig(_Config):
+class WordTokenizerConfig(Frozen):
     """Words are what stands between spaces, as in the field's benchmarks."""
 
     kind: Literal["word"] = "word"
@@ -77,7 +70,7 @@ class WordTokenizerConfig(_Config):
     """Rarer words are read as the unknown word."""
 
 
-class BPETokenizerConfig(_Config):
+class BPETokenizerConfig(Frozen):
     """Byte-level byte-pair encoding: any text is read and given back without loss."""
 
     kind: Literal["bpe"] = "bpe"
@@ -90,7 +83,7 @@ class BPETokenizerConfig(_Config):
 Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discriminator="kind")]
 
 
-class DataConfig(_Config):
+class DataConfig(Frozen):
     """Where the sentences are and how they become tokens."""
 
     train: Text = ""
@@ -115,7 +108,7 @@ class DataConfig(_Config):
     """What becomes of longer sentences."""
 
 
-class LSTMEncoderConfig(_Config):
+class LSTMEncoderConfig(Frozen):
     """An LSTM whose pooled states are the sentence's features."""
 
     kind: Literal["lstm"] = "lstm"
@@ -131,7 +124,7 @@ class LSTMEncoderConfig(_Config):
     """Dropout on the word vectors."""
 
 
-class LSTMDecoderConfig(_Config):
+class LSTMDecoderConfig(Frozen):
     """An LSTM that sees z in its initial state and at every step."""
 
     kind: Literal["lstm"] = "lstm"
@@ -153,7 +146,7 @@ class LSTMDecoderConfig(_Config):
         return self
 
 
-class ModelConfig(_Config):
+class ModelConfig(Frozen):
     """The network."""
 
     latent_size: Annotated[int, Field(ge=0, le=65_536)] = 32
@@ -166,7 +159,7 @@ class ModelConfig(_Config):
     """Draw initial weights from U(-s, s), embeddings from ten times that; unset: torch's own."""
 
 
-class SeparableCriticConfig(_Config):
+class SeparableCriticConfig(Frozen):
     """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
 
     kind: Literal["separable"] = "separable"
@@ -176,7 +169,7 @@ class SeparableCriticConfig(_Config):
     """Width m of the vectors that are multiplied."""
 
 
-class ConcatenatedCriticConfig(_Config):
+class ConcatenatedCriticConfig(Frozen):
     """One network reads x's features and z side by side: a pass for every pair."""
 
     kind: Literal["concatenated"] = "concatenated"
@@ -187,7 +180,7 @@ class ConcatenatedCriticConfig(_Config):
 Critic = Annotated[SeparableCriticConfig | ConcatenatedCriticConfig, Field(discriminator="kind")]
 
 
-class CriticConfig(_Config):
+class CriticConfig(Frozen):
     """The critic of the mutual-information term and how it learns."""
 
     network: Critic = SeparableCriticConfig()
@@ -204,7 +197,7 @@ class CriticConfig(_Config):
     """Bound on the pointwise information of product pairs, in the model's gradient only."""
 
 
-class AdamConfig(_Config):
+class AdamConfig(Frozen):
     """Adam."""
 
     kind: Literal["adam"] = "adam"
@@ -212,7 +205,7 @@ class AdamConfig(_Config):
     """Initial step size."""
 
 
-class SGDConfig(_Config):
+class SGDConfig(Frozen):
     """Plain stochastic gradient descent, as in He et al. (2019)."""
 
     kind: Literal["sgd"] = "sgd"
@@ -223,7 +216,7 @@ class SGDConfig(_Config):
 Optimizer = Annotated[AdamConfig | SGDConfig, Field(discriminator="kind")]
 
 
-class TrainingConfig(_Config):
+class TrainingConfig(Frozen):
     """How the objective is minimised."""
 
     optimizer: Optimizer = AdamConfig()
@@ -236,6 +229,14 @@ class TrainingConfig(_Config):
     """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
     max_norm: PositiveFloat = 5.0
     """Gradients are clipped to this Euclidean norm."""
+    autoencoder_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Epochs of distortion alone, before the objective's first epoch (Li et al., 2019)."""
+    reset_decoder: bool = False
+    """Whether the decoder's weights are drawn anew after the autoencoder epochs."""
+    encoder_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Extra steps of the encoder, at most, before a step of the decoder (He et al., 2019)."""
+    encoder_check: Count = 15
+    """Of these, steps between two looks at whether the loss still falls."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Factor on the learning rate when validation no longer improves."""
     patience: Count = 2
@@ -252,7 +253,7 @@ class TrainingConfig(_Config):
     """So many batches in a row without finite numbers end the training."""
 
 
-class RunConfig(_Config):
+class RunConfig(Frozen):
     """Everything that, with the code's version, determines a run."""
 
     name: Name = "default"

@@ -6,6 +6,8 @@
 __all__ = [
     "Direction",
     "EstimatorName",
+    "Freedom",
+    "MIBound",
     "PairNetwork",
     "Pooling",
     "Precision",
@@ -16,6 +18,8 @@ __all__ = [
 from typing import Literal
 
 Pooling = Literal["last", "mean", "max"]
+Freedom = Literal["unit", "sentence-unit", "sentence", "batch"]
+MIBound = Literal["dual", "known-posterior"]
 
 # What `estimate-mi` measures pairs with
 EstimatorName = Literal[

@@ -1,16 +1,19 @@
 r"""The training objective: how distortion, rate and mutual information become one loss.
 
-.. math:: \mathrm{loss}(t) = D + \beta(t) \, R - \lambda(t) \, I_\xi
+.. math:: \mathrm{loss}(t) = D + \beta(t) \, T(R) - \lambda(t) \, I + \gamma \, M
 
 with, in nats and averaged over a batch of B sentences,
 
 | D, distortion           :math:`-\mathbb{E}_q \log p(x \mid z)`
-| R, rate                 :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))`, summed over Z latent units
-| :math:`I_\xi`           the convex-dual lower bound on :math:`I_q(x; z)` (Q 2)
+| R, rate                 :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))`, T a transform (`rates`)
+| I                       a lower bound on :math:`I_q(x; z)`: the convex dual (Q 2), or the known
+                          posterior's within a batch
+| M                       the maximum mean discrepancy of :math:`q(z)` from :math:`p(z)`
 | :math:`\beta, \lambda`  weights, each a constant times a schedule of the epoch t
 
-At :math:`\lambda = 0, \beta = 1` it is the negative ELBO; at :math:`\lambda = \beta = 1` the
-mutual information inside the rate cancels and :math:`\mathrm{KL}(q(z) \,\|\, p(z))` remains.
+At :math:`\lambda = \gamma = 0, \beta = 1` and T the identity it is the negative ELBO; at
+:math:`\lambda = \beta = 1` the mutual information inside the rate cancels and
+:math:`\mathrm{KL}(q(z) \,\|\, p(z))` remains.
 
 An objective is a frozen pydantic model that is also a function of a batch's terms, so what
 stands in `config.json` and what is computed are the same object.
@@ -19,6 +22,7 @@ References:
     | (Q n) is equation n of the appendix of Enhancing Variational Autoencoders with Mutual
       Information Neural Estimation for Text Generation (Qian & Cheung, 2019)
     | Fixing a Broken ELBO (Alemi et al., 2018), for D and R
+    | InfoVAE (Zhao et al., 2017) and Wasserstein Auto-Encoders (Tolstikhin et al., 2018), for M
 """
 
 from __future__ import annotations
@@ -27,9 +31,10 @@ __all__ = ["Objective", "Terms"]
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
-
-from .schedules import Constant, Factor, Linear, Schedule
+from .frozen import Factor, Frozen
+from .names import MIBound
+from .rates import PlainRate, RateTransform
+from .schedules import Constant, Linear, Schedule
 
 if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
     from torch import Tensor
@@ -39,38 +44,51 @@ class Terms(NamedTuple):
     """What one batch contributes to an objective, in nats."""
 
     distortion: Tensor  # -log p(x | z), summed over tokens, with shape (B,)
-    rates: Tensor  # KL(q(z | x) || p(z)) per latent unit, with shape (B, Z)
+    rates: Tensor  # KL(q(z | x) || p(z)) in each of G groups of latent units, with shape (B, G)
     mutual_information: Tensor | float  # a lower bound on I(x; z), with shape ()
+    discrepancy: Tensor | float = 0.0  # of q(z) from p(z), with shape ()
 
 
-class Objective(BaseModel):
-    r"""Minimises :math:`D + \beta R - \lambda I_\xi`."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
+class Objective(Frozen):
+    r"""Minimises :math:`D + \beta T(R) - \lambda I + \gamma M`."""
 
     beta: Factor = 1.0
     """Weight of the rate."""
     beta_schedule: Schedule = Linear(start=0.1, over=5.0)
     """Factor on beta by epoch; near zero at first is an autoencoder warm-up."""
+    rate: RateTransform = PlainRate()
+    """What a rate costs: plain, free-bits or minimum-rate."""
     mi_weight: Factor = 1.0
     """Weight (lambda) of the mutual-information bound; zero trains no critic."""
     mi_schedule: Schedule = Constant()
     """Factor on mi_weight by epoch."""
+    mi_bound: MIBound = "dual"
+    """The bound: of a critic (dual), or without one, among batch and queue (known-posterior)."""
+    mmd_weight: Factor = 0.0
+    """Weight (gamma) of the maximum mean discrepancy between codes and prior."""
 
     @property
     def settled(self) -> float:
         """The epoch from which the objective no longer changes."""
         return max(self.beta_schedule.settled, self.mi_schedule.settled)
 
-    def __call__(self, terms: Terms, epoch: float) -> Tensor:
-        """Returns the loss of a batch, in nats a sentence, with shape ()."""
+    def __call__(self, terms: Terms, epoch: float, multiplier: float = 0.0) -> Tensor:
+        """Returns the loss of a batch, in nats a sentence, with shape ().
+
+        Arguments:
+            terms: What the batch contributes.
+            epoch: Epochs done, in fractions; below zero, distortion alone counts.
+            multiplier: Lagrange's, where the rate is constrained.
+        """
         loss = terms.distortion.mean()
+        if epoch < 0:
+            return loss
         beta = self.beta * self.beta_schedule(epoch)
         if beta > 0:
-            loss = loss + beta * terms.rates.sum(dim=-1).mean()
+            loss = loss + beta * self.rate(terms.rates, multiplier)
         mi_weight = self.mi_weight * self.mi_schedule(epoch)
         if mi_weight > 0:
             loss = loss - mi_weight * terms.mutual_information
+        if self.mmd_weight > 0:
+            loss = loss + self.mmd_weight * terms.discrepancy
         return loss

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from .data.batches import Batch, BatchSampler
+from .estimators.term import MutualInformationTerm
 from .trainer import Trainer
 
 PARTS = ("data", "encoder", "decoder", "output layer", "critic", "optimizer", "rest")
@@ -111,10 +112,12 @@ def _watched(trainer: Trainer, clock: _Clock) -> Iterator[None]:
         for handle in handles:
             stack.callback(handle.remove)
         _within(stack, clock, model.decoder.output, "log_prob", "output layer")
-        if trainer.term is not None:
+        if (term := trainer.term) is not None:
             for method in ("ascend", "lower_bound", "push"):
-                _within(stack, clock, trainer.term, method, "critic")
-            hook = trainer.term.critic.register_full_backward_pre_hook(to("critic"))
+                if hasattr(term, method):
+                    _within(stack, clock, term, method, "critic")
+        if isinstance(term, MutualInformationTerm):
+            hook = term.critic.register_full_backward_pre_hook(to("critic"))
             stack.callback(hook.remove)
         yield
 

@@ -33,6 +33,7 @@ class Validation:
 
     step: int
     epoch: int
+    loss: float  # the objective's, at its final weights: what is best has the lowest
     elbo: float
     distortion: float
     rate: float
@@ -44,6 +45,7 @@ class Validation:
     collapsed: bool
     stopped: bool  # no further epoch follows
     seconds: float
+    encoder_steps: float  # of its own, before each step of the decoder
 
 
 @dataclass(frozen=True)
@@ -85,10 +87,11 @@ class Meter:
         before = before or Window()
         self.started = time.monotonic() - before.seconds
         self.sums: Tensor = torch.tensor(before.sums)
+        self.loss = before.loss
         self.steps, self.tokens = before.steps, before.tokens
 
-    def add(self, terms: Terms, batch: Batch) -> None:
-        """Adds a step's terms."""
+    def add(self, terms: Terms, loss: float, batch: Batch) -> None:
+        """Adds a step's terms and its loss."""
         values = torch.stack(
             [
                 terms.distortion.mean(),
@@ -97,19 +100,21 @@ class Meter:
             ]
         )
         self.sums = self.sums.to(values.device) + values
+        self.loss += loss
         self.steps += 1
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
     def means(self) -> list[float]:
-        """Returns the means of distortion, rate and bound over the steps."""
+        """Returns the means of loss, distortion, rate and bound over the steps."""
         means: list[float] = (self.sums / self.steps).tolist()
-        return means
+        return [self.loss / self.steps, *means]
 
     def window(self) -> Window:
         """Returns what to save."""
         distortion, rate, bound = self.sums.tolist()
         return Window(
             sums=(distortion, rate, bound),
+            loss=self.loss,
             steps=self.steps,
             tokens=self.tokens,
             seconds=self.seconds,

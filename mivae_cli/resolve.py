@@ -1,7 +1,9 @@
 """From presets, a TOML file and overrides to one resolved configuration.
 
 Later sources win: the defaults, then presets in the order they are named, then the file, then
-options of the command line, then `--set`. A key that does not exist is an error that names the
+options of the command line, then `--set`. A preset is a method of a paper or a recipe for a corpus.
+Methods are changes to the plain VAE, which is laid below them, so that they can be combined; the
+defaults themselves are the method `mine`. A key that does not exist is an error that names the
 nearest one. Whatever a source holds, an error is a short line.
 """
 
@@ -10,6 +12,7 @@ __all__ = [
     "describe_preset",
     "differences",
     "known_keys",
+    "preset_kind",
     "preset_names",
     "preset_text",
     "read_config",
@@ -38,6 +41,7 @@ MOST_DOTS = 50  # of a line of it: tomllib takes the square of a key's parts in 
 DEEPEST = 10  # parts of a key; the longest that exists has four
 SHOWN = 80  # characters of what was given that a message shows
 LISTED = 20  # mistakes that a message names before it counts the rest
+PLAIN = "vae"  # the preset that all other methods change
 Table = dict[str, Any]
 CHANGEABLE = {
     "name",
@@ -72,18 +76,21 @@ def read_config(
         file: A TOML file of the same form.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
-        base: What all of these are laid over; by default, the defaults.
+        base: What all of these are laid over; by default the defaults, and below a method the
+            plain VAE.
 
     Raises:
         ConfigError: A preset, key or value is not one that exists.
     """
     table: Table = (base or RunConfig()).model_dump(mode="json")
+    if base is None and any(preset_kind(name) == "method" for name in presets):
+        table = _merged(table, _preset(PLAIN))
     for name in presets:
-        table = _merged(table, _without_description(tomllib.loads(preset_text(name))))
+        table = _merged(table, _preset(name))
     if presets:
         table["name"] = "+".join(presets)
     if file is not None:
-        table = _merged(table, _without_description(_read_toml(file)))
+        table = _merged(table, _settings(_read_toml(file)))
     for key, value in (options or {}).items():
         if value is not None:
             table = _merged(table, _nested(key, value))
@@ -123,6 +130,11 @@ def preset_text(name: str) -> str:
 def describe_preset(name: str) -> str:
     """Returns the one line in which a preset describes itself."""
     return str(tomllib.loads(preset_text(name))["description"])
+
+
+def preset_kind(name: str) -> str:
+    """Returns what a preset is: a method or a recipe."""
+    return str(tomllib.loads(preset_text(name))["kind"])
 
 
 def explain(error: ValidationError) -> str:
@@ -166,10 +178,16 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
             f"it was begun with other settings ({'; '.join(fixed)}), which cannot change; resume it "
             "without, or begin another run"
         )
-    if (before.objective.mi_weight > 0) != (after.objective.mi_weight > 0):
+    weighted, bound = before.objective.mi_weight > 0, before.objective.mi_bound
+    if weighted != (after.objective.mi_weight > 0):
         raise ConfigError(
             "'objective.mi_weight' of a run cannot become or cease to be zero: the critic would "
             "be missing"
+        )
+    if weighted and bound != after.objective.mi_bound:
+        raise ConfigError(
+            "'objective.mi_bound' of a run cannot change: what the other bound has learnt or "
+            "remembers would be missing"
         )
 
 
@@ -338,9 +356,14 @@ def _read_toml(path: Path) -> Table:
         raise ConfigError(f"cannot read '{path}': {_cut(str(error), 200)}") from error
 
 
-def _without_description(table: Table) -> Table:
-    """Returns what a file sets; a preset also says what it is for."""
-    return {key: value for key, value in table.items() if key != "description"}
+def _preset(name: str) -> Table:
+    """Returns what a preset sets."""
+    return _settings(tomllib.loads(preset_text(name)))
+
+
+def _settings(table: Table) -> Table:
+    """Returns what a file sets; a preset also says what it is and what it is for."""
+    return {key: value for key, value in table.items() if key not in ("kind", "description")}
 
 
 def _suggestion(name: str, known: Sequence[str]) -> str:

@@ -34,7 +34,7 @@ from .config import RunConfig
 from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
-from .estimators.term import MutualInformationTerm
+from .estimators.terms import build_term
 from .models.vae import VAE, build_model
 from .resolve import explain
 from .storage.documents import read_sealed, write_sealed
@@ -252,12 +252,11 @@ class RunDirectory:
         Raises:
             CheckpointError: They are of another network, or no checkpoint is whole.
         """
-        manifest, latent_size = self.newest()[0].manifest, config.model.latent_size
+        manifest = self.newest()[0].manifest
         with torch.device("meta"):
             model = build_model(config.model, self.tokenizer.size)
             check(manifest.path("model.safetensors"), model)
-            if config.objective.mi_weight and latent_size:
-                term = MutualInformationTerm(config.critic, model.features, latent_size)
+            if (term := build_term(config, model.features)) is not None:
                 check(manifest.path("critic.safetensors"), term)
 
     def load_model(self, device: torch.device | str = "cpu") -> VAE:

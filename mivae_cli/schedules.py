@@ -9,22 +9,12 @@ __all__ = ["Constant", "Cyclical", "Linear", "Schedule"]
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Factor = Annotated[float, Field(ge=0, le=1e6)]
-Epochs = Annotated[float, Field(ge=0, le=1e6)]
-Duration = Annotated[float, Field(gt=0, le=1e6)]
+from .frozen import Duration, Epochs, Factor, Frozen
 
 
-class _Schedule(BaseModel):
-    """Frozen, and strict about field names; a field's docstring is its description."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
-    )
-
-
-class Constant(_Schedule):
+class Constant(Frozen):
     r"""The same at all times: :math:`s(t) = c`."""
 
     kind: Literal["constant"] = "constant"
@@ -41,7 +31,7 @@ class Constant(_Schedule):
         return self.value
 
 
-class Linear(_Schedule):
+class Linear(Frozen):
     r"""A ramp: :math:`s(t) = a + (b - a) \min(1, \max(0, (t - t_0) / T))`.
 
     References:
@@ -69,7 +59,7 @@ class Linear(_Schedule):
         return self.start + (self.end - self.start) * share
 
 
-class Cyclical(_Schedule):
+class Cyclical(Frozen):
     r"""Ramps from 0 to 1, each followed by a plateau at 1; stays at 1 after the last.
 
     References:

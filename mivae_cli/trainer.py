@@ -15,23 +15,25 @@ from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
-from .devices import check_memory, reduced_precision, release_memory, resolve_device
+from .devices import check_memory, release_memory, resolve_device
 from .divergence import divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
+from .estimators.discrepancy import maximum_mean_discrepancy
 from .estimators.known_posterior import aggregated_posterior
-from .estimators.term import MutualInformationTerm
 from .interruption import Interrupted, Interruption
+from .learner import Learner, Side
 from .metrics import active_units
 from .models.vae import build_model
 from .objectives import Terms
-from .optimizers import Adam, build_optimizer, clip_gradients, finite, sparsify_embeddings
+from .optimizers import Adam
 from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
+from .rates import MinimumRate
 from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space
 from .storage.journal import Journal
 
-VALIDATION_MI_SENTENCES = 4096  # the known-posterior estimate is quadratic in them
+VALIDATION_SENTENCES = 4096  # for what is quadratic in them
 COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
 
 
@@ -45,23 +47,10 @@ class Trainer:
             weights = build_model(config.model, corpus.tokenizer.size).parameters()
         check_memory(sum(16 * weight.numel() for weight in weights), self.device)
         torch.manual_seed(config.seed)
-        self.precision = reduced_precision(self.device, config.training.precision)
-        self.model = build_model(config.model, corpus.tokenizer.size).to(self.device)
-        if self.device.type == "cpu":  # elsewhere finding the rows costs more than it saves
-            sparsify_embeddings(self.model)
-        parameters = self.model.parameters()
-        self.optimizers = {"model": build_optimizer(config.training.optimizer, parameters)}
-        self.term: MutualInformationTerm | None = None
-        if config.objective.mi_weight and config.model.latent_size:
-            self.term = MutualInformationTerm(
-                config.critic,
-                self.model.features,
-                config.model.latent_size,
-                len(corpus["train"]),
-            ).to(self.device)
-            self.optimizers["critic"] = Adam(
-                self.term.critic.parameters(), config.critic.learning_rate
-            )
+        size, sentences = corpus.tokenizer.size, len(corpus["train"])
+        self.learner = Learner(config, size, sentences, self.device)
+        self.model, self.term = self.learner.model, self.learner.term
+        self.optimizers = self.learner.optimizers
         self.sampler = BatchSampler(corpus["train"], config.training.batch_size, config.seed)
         self.state = TrainingState()
         self._kept = self.state.name  # the checkpoint on disk of this very state; none is needed
@@ -168,7 +157,7 @@ class Trainer:
             return "nothing had been saved yet: begin anew so with --overwrite"
         return f"so go on from {found.name} with mivae train --resume --out {run.path}"
 
-    def step(self, batch: Batch) -> Terms:
+    def step(self, batch: Batch) -> tuple[Terms, float]:
         """Makes one step of the critic's and the model's optimizers on a batch.
 
         A batch without finite numbers is passed over: the run's place moves on, and the random
@@ -180,46 +169,54 @@ class Trainer:
         Raises:
             BadBatch: The batch was passed over.
         """
+        state, buffers = self.state, [buffer.clone() for buffer in self.model.buffers()]
+        lagging = self._lagging
         try:
-            terms = self._attempt(batch)
+            if lagging:
+                self._catch_up(batch)
+            side: Side = "decoder" if lagging else "both"
+            terms, loss = self.learner.step(batch, self.epoch, state.multiplier, side)
         except BadBatch:
-            for optimizer in self.optimizers.values():
-                optimizer.zero_grad(set_to_none=True)
-            self._advance(self.state.bad + 1)
+            self.learner.forget()
+            for buffer, before in zip(self.model.buffers(), buffers, strict=True):
+                buffer.copy_(before)
+            self._advance(state.bad + 1)
             raise
+        if isinstance(rate := self.config.objective.rate, MinimumRate):
+            mean = float(terms.rates.sum(dim=-1).mean())
+            state.multiplier = rate.moved(state.multiplier, mean)
         self._advance(0)
-        return terms
+        return terms, loss
 
-    def _attempt(self, batch: Batch) -> Terms:
-        """Moves the critic and the model on a batch, each on finite numbers alone."""
-        self.model.train()
-        batch = batch.to(self.device)
-        epoch = self.state.epoch + self.state.position / len(self.sampler)
-        with self.precision:
-            encoding = self.model.encode(batch)
-        posterior, features = encoding.posterior, encoding.features.detach()
-        z = posterior.rsample()
-        bound: Tensor | float = 0.0
-        if self.term is not None:
-            max_norm = self.config.training.max_norm
-            self.term.ascend(features, z.detach(), self.optimizers["critic"], max_norm)
-            bound = self.term.lower_bound(features, z)
-        with self.precision:
-            likelihood = self.model.log_likelihood(batch, z)
-        terms = Terms(-likelihood, posterior.rates(), bound)
-        loss = self.config.objective(terms, epoch)
+    @property
+    def epoch(self) -> float:
+        """Epochs of the objective that are done, in fractions; below zero it is not yet used."""
+        done = self.state.epoch + self.state.position / len(self.sampler)
+        return done - self.config.training.autoencoder_epochs
 
-        optimizer = self.optimizers["model"]
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = clip_gradients(self.model.parameters(), self.config.training.max_norm)
-        # the rate is not part of a loss with beta = 0, but of what is reported; CUDA is waited
-        # for here, once a step, and by the critic for its own step and for its bound
-        finite({"the loss": loss, "the rate": terms.rates.sum(), "the gradient": norm})
-        optimizer.step()
-        if self.term is not None:
-            self.term.push(features)
-        return Terms(*(torch.as_tensor(term).detach() for term in terms))
+    @property
+    def _lagging(self) -> bool:
+        """Whether the encoder makes steps of its own before each step of the decoder."""
+        return bool(self.config.training.encoder_steps and self.state.lagging and self.epoch >= 0)
+
+    def _catch_up(self, batch: Batch) -> None:
+        """Has the encoder learn alone, on this batch and others, until its loss falls no more.
+
+        The rule is that of He et al. (2019): after every few steps their mean loss a token is
+        held against that of the steps before.
+        """
+        training, before, total, tokens = self.config.training, math.inf, 0.0, 0
+        for step in range(1, training.encoder_steps + 1):
+            _, loss = self.learner.step(batch, self.epoch, self.state.multiplier, "encoder")
+            self.state.encoder_steps += 1
+            total += loss * len(batch)
+            tokens += int(batch.lengths.sum()) + len(batch)
+            if step % training.encoder_check == 0:
+                if total / tokens > before:
+                    return
+                before, total, tokens = total / tokens, 0.0, 0
+            place = int(torch.randint(len(self.sampler), ()))
+            batch = next(self.sampler.batches(self.state.epoch, place))
 
     def _advance(self, bad: int) -> None:
         """Goes on to the next batch, after so many bad ones in a row."""
@@ -230,13 +227,20 @@ class Trainer:
     def _epoch(self, keeper: Keeper, interruption: Interruption) -> Iterator[Record]:
         """Trains from the present position to the epoch's end and validates."""
         self._started = time.monotonic()
+        training = self.config.training
+        if (
+            training.reset_decoder
+            and (self.state.epoch, self.state.position) == (training.autoencoder_epochs, 0)
+            and training.autoencoder_epochs
+        ):
+            self.learner.reset_decoder()
         batches = self.sampler.batches(self.state.epoch, self.state.position)
         if self.device.type == "cuda":  # a CPU would only take time from itself
             batches = ahead(batch.pin() for batch in batches)
         interruption.check()
         for batch in batches:
             try:
-                self._meter.add(self.step(batch), batch)
+                self._meter.add(*self.step(batch), batch)
             except BadBatch as bad:
                 skipped = self._skipped(batch, bad)
                 yield self._noted(skipped)
@@ -298,16 +302,10 @@ class Trainer:
     def _progress(self) -> Step:
         steps = len(self.sampler) * self.config.training.epochs - self.state.step
         meter = self._meter
-        distortion, rate, bound = meter.means()
-        epoch = self.state.epoch + self.state.position / len(self.sampler)
-        loss = float(
-            self.config.objective(
-                Terms(torch.tensor([distortion]), torch.tensor([[rate]]), bound), epoch
-            )
-        )
+        loss, distortion, rate, bound = meter.means()
         return Step(
             step=self.state.step,
-            epoch=epoch,
+            epoch=self.state.epoch + self.state.position / len(self.sampler),
             loss=loss,
             distortion=distortion,
             rate=rate,
@@ -320,27 +318,36 @@ class Trainer:
         """Returns what a pass over the validation split tells, and follows it."""
         distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
         elbo = -distortion - rate
-        if not math.isfinite(elbo):
-            raise DivergedError(
-                f"training diverged in epoch {self.state.epoch}: the validation ELBO is {elbo}"
-            )
-        chosen = slice(VALIDATION_MI_SENTENCES)
-        mi, ceiling = 0.0, 0.0
+        chosen = slice(VALIDATION_SENTENCES)
+        mi, ceiling, discrepancy = 0.0, 0.0, 0.0
         if self.model.latent_size:
             densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
             mi = float(densities.empirical_terms.mean())
             ceiling = math.log(len(densities))
-
+            prior = torch.randn_like(z := reading.z[chosen], generator=torch.Generator())
+            discrepancy = float(maximum_mean_discrepancy(z, prior))
+        terms = Terms(reading.distortion, reading.posterior.rates(), mi, discrepancy)
+        loss = float(self.config.objective(terms, math.inf))
+        if not (math.isfinite(elbo) and math.isfinite(loss)):
+            raise DivergedError(
+                f"training diverged in epoch {self.state.epoch}: the validation ELBO is {elbo}"
+            )
+        training = self.config.training
         settled = self.state.epoch >= min(
-            self.config.objective.settled, self.config.training.epochs
+            self.config.objective.settled + training.autoencoder_epochs, training.epochs
         )
         rate_used = self.optimizers["model"].param_groups[0]["lr"]
-        best = settled and (self.state.best is None or elbo > self.state.best)
-        self._follow(elbo, settled, best)
+        best = settled and (self.state.best is None or -loss > self.state.best)
+        self._follow(-loss, settled, best)
+        extra = self.state.encoder_steps / len(self.sampler)
+        if self._lagging:
+            self.state.lagging, self.state.lagging_mi = mi >= self.state.lagging_mi, mi
+        self.state.encoder_steps = 0
         self._count_seconds()
         return Validation(
             step=self.state.step,
             epoch=self.state.epoch,
+            loss=loss,
             elbo=elbo,
             distortion=distortion,
             rate=rate,
@@ -352,9 +359,10 @@ class Trainer:
             collapsed=bool(self.model.latent_size) and settled and mi < COLLAPSED,
             stopped=self.finished,
             seconds=self.state.seconds,
+            encoder_steps=extra,
         )
 
-    def _follow(self, elbo: float, settled: bool, best: bool) -> None:
+    def _follow(self, value: float, settled: bool, best: bool) -> None:
         """Keeps the best, decays the learning rate on a plateau, and ends the training.
 
         While the objective still changes, nothing is best and nothing a plateau: its values do
@@ -362,7 +370,7 @@ class Trainer:
         """
         training, state = self.config.training, self.state
         if best:
-            state.best, state.best_epoch, state.worse = elbo, state.epoch, 0
+            state.best, state.best_epoch, state.worse = value, state.epoch, 0
         elif settled:
             state.worse += 1
         if state.worse >= training.patience:

@@ -13,13 +13,14 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "names", "schedules", "interruption"},
-    {"objectives", "storage"},
+    {"__init__", "errors", "names", "frozen", "interruption"},
+    {"schedules", "rates", "storage"},
+    {"objectives"},
     {"config"},
     {"resolve", "data", "metrics", "quality", "devices", "optimizers"},
     {"models"},
     {"estimators"},
-    {"reading", "decoding"},
+    {"reading", "decoding", "learner"},
     {"information", "checkpoint"},
     {"run", "progress"},
     {"saving", "creation", "divergence"},
@@ -31,7 +32,16 @@ TIERS = (
     {"cli"},
     {"__main__"},
 )
-TORCH_FREE = {"errors", "schedules", "objectives", "config", "resolve", "storage"}
+TORCH_FREE = {
+    "errors",
+    "frozen",
+    "schedules",
+    "rates",
+    "objectives",
+    "config",
+    "resolve",
+    "storage",
+}
 MODULES = sorted(ROOT.rglob("*.py"), key=str)
 
 

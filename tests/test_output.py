@@ -76,6 +76,15 @@ def test_without_gradients_the_values_are_the_same_and_the_work_a_third(
     torch.testing.assert_close(layer.log_prob(given[0].detach(), *given[1:]), expected)
 
 
+def test_a_layer_that_does_not_learn_passes_the_same_gradients_on() -> None:
+    layer, *given = example()
+    (wanted,) = torch.autograd.grad(layer.log_prob(*given).sum(), given[0])
+    layer.requires_grad_(False)
+    (found,) = torch.autograd.grad(layer.log_prob(*given).sum(), given[0])
+    assert torch.equal(found, wanted)
+    assert layer.weight.grad is None
+
+
 def test_without_a_mask_every_target_counts() -> None:
     layer, states, targets, _ = example()
     everywhere = torch.ones_like(targets, dtype=torch.bool)

@@ -90,7 +90,7 @@ def test_steps_from_equal_weights_give_equal_losses_and_weights(
     for step, batch in enumerate(islice(padded(trainer.corpus), STEPS)):
         assert batch.lengths.min() < batch.tokens.shape[1]  # padding is there
         torch.manual_seed(step)
-        terms = trainer.step(batch)
+        terms, _ = trainer.step(batch)
         torch.manual_seed(step)  # the same noise for z
         loss = plain_step(
             plain, plain_optimizer, batch.tokens, batch.lengths, BETA, max_norm=max_norm

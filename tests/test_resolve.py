@@ -384,10 +384,28 @@ class TestPresets:
     @pytest.mark.parametrize("name", preset_names())
     def test_every_value_of_a_preset_arrives(self, name: str) -> None:
         table = tomllib.loads(preset_text(name))
+        assert table.pop("kind") in ("method", "recipe")
         del table["description"]
         found = read_config([name]).model_dump(mode="json")
         for key, value in leaves(table):
             assert dict(leaves(found))[key] == value, key
+
+    def test_mine_is_the_default(self) -> None:
+        assert read_config(["mine"]).model_copy(update={"name": "default"}) == RunConfig()
+
+    def test_methods_change_the_plain_vae_and_recipes_the_default(self) -> None:
+        assert read_config(["free-bits"]).objective.mi_weight == 0
+        assert read_config(["free-bits"]).model.encoder.pooling == "last"
+        assert read_config(["ptb"]).objective == RunConfig().objective
+        both = read_config(["mine", "free-bits", "ptb"])
+        assert both.objective.mi_weight == 1
+        assert both.objective.rate == read_config(["free-bits"]).objective.rate
+        assert both.training == read_config(["ptb"]).training
+        assert both.name == "mine+free-bits+ptb"
+
+    def test_over_a_run_of_its_own_a_method_changes_only_what_it_names(self) -> None:
+        run = read_config(["mine"])
+        assert read_config(["free-bits"], base=run).objective.mi_weight == 1
 
 
 def leaves(table: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:

@@ -17,7 +17,7 @@ def presets(
 
     Example: [bold]mivae presets mine[/]
     """
-    from ..resolve import describe_preset, preset_names, preset_text
+    from ..resolve import describe_preset, preset_kind, preset_names, preset_text
     from .console import print_json, print_line, print_text
 
     if name is not None:
@@ -28,5 +28,8 @@ def presets(
         print_json(described, indent=2)
         return
     width = max(map(len, described))
-    for known, description in described.items():
-        print_line(f"{known:<{width}}  {description}")
+    for kind in ("method", "recipe"):
+        print_line(f"{kind}s")
+        for known, description in described.items():
+            if preset_kind(known) == kind:
+                print_line(f"  {known:<{width}}  {description}")

@@ -85,7 +85,7 @@ def train(
         "device": device,
     }
 
-    def laid_over(base: RunConfig) -> RunConfig:
+    def laid_over(base: RunConfig | None) -> RunConfig:
         return read_config(preset, config, options, set_, base)
 
     if resume:
@@ -93,7 +93,7 @@ def train(
             raise ConfigError("--resume does not go with --overwrite, --dry-run or --profile")
         run_training(*resumed(out, laid_over), iw_samples, as_json)
         return
-    settings = laid_over(RunConfig())
+    settings = laid_over(None)
     if not settings.data.train:
         raise ConfigError("which text? Name it: mivae train corpus.txt")
     prepared = prepare(settings)

@@ -30,6 +30,7 @@ __all__ = [
     "AggregatedPosterior",
     "aggregated_posterior",
     "batched_empirical",
+    "pairwise_log_prob",
 ]
 
 import math
@@ -145,6 +146,19 @@ def batched_empirical(posterior: DiagonalGaussian, z: Tensor, size: int = 32) ->
     scores = _log_prob(x.unflatten(0, (-1, size)), z.unflatten(0, (-1, size)))
     terms = scores.diagonal(dim1=-2, dim2=-1) - scores.logsumexp(dim=-2)
     return terms.mean(dim=-1) + math.log(size)
+
+
+def pairwise_log_prob(posterior: DiagonalGaussian, z: Tensor) -> Tensor:
+    r"""Returns :math:`\log q(z_j \mid x_i)` of all pairs, in nats and double precision.
+
+    Arguments:
+        posterior: The N posteriors.
+        z: Points, with shape (B, Z).
+
+    Returns:
+        The log-densities, with shape (N, B).
+    """
+    return _log_prob(*_features(posterior.double(), z.double()))
 
 
 def _features(posterior: DiagonalGaussian, z: Tensor) -> tuple[Tensor, Tensor]:

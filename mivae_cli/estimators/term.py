@@ -31,7 +31,7 @@ __all__ = ["MutualInformationTerm"]
 import math
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ..config import CriticConfig
@@ -39,6 +39,7 @@ from ..errors import BadBatch
 from ..optimizers import finite
 from .bounds import dual, log_mean_exp_product
 from .critics import build_critic
+from .queue import Queued
 
 # Nats beyond the possible at which a batch's bound is refused. A bound on B pairs is noisy, and
 # xi lags behind the critic by some batches, so in health a batch may leave the possible by a
@@ -47,7 +48,7 @@ from .critics import build_critic
 MARGIN = 20.0
 
 
-class MutualInformationTerm(nn.Module):
+class MutualInformationTerm(Queued):
     """A critic that follows the encoder, and the bound that it gives.
 
     Arguments:
@@ -59,8 +60,6 @@ class MutualInformationTerm(nn.Module):
     """
 
     log_partition: Tensor
-    queue: Tensor
-    pushed: Tensor
 
     def __init__(
         self,
@@ -69,19 +68,13 @@ class MutualInformationTerm(nn.Module):
         latent_size: int,
         sentences: float = math.inf,
     ) -> None:
-        super().__init__()
+        super().__init__(config.queue_size, features)
         self.config = config
         self.ceiling = math.log(sentences) + MARGIN
         # xi Z, which the bound subtracts, is at most 1 / (1 - decay): see `_followed`
         self.floor = -self.ceiling - 1 / (1 - config.xi_decay)
         self.critic = build_critic(config.network, features, latent_size)
         self.register_buffer("log_partition", torch.tensor(math.nan))  # log EMA(Z)
-        self.register_buffer("queue", torch.zeros(config.queue_size, features))
-        self.register_buffer("pushed", torch.tensor(0))  # features ever put into the queue
-        self._pushed = 0  # the same, known without asking the device
-        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
-            MutualInformationTerm._count
-        )
 
     @property
     def log_xi(self) -> Tensor:
@@ -139,25 +132,9 @@ class MutualInformationTerm(nn.Module):
         self.log_partition.copy_(log_partition)
         return bound
 
-    def push(self, features: Tensor) -> None:
-        """Puts the features of a batch into the queue, over the oldest.
-
-        Arguments:
-            features: Those of a batch that has passed `ascend`: a feature that is not finite
-                makes the critic's loss so, and never comes here.
-        """
-        if not (size := len(self.queue)):
-            return
-        features = features[:size].detach()
-        places = (self._pushed + torch.arange(len(features), device=features.device)) % size
-        self.queue[places] = features
-        self._pushed += len(features)
-        self.pushed.fill_(self._pushed)
-
     def _rows(self, features: Tensor) -> Tensor:
         """Returns the batch's features and the queue's, with shape (B + Q, F)."""
-        filled = min(self._pushed, len(self.queue))
-        return torch.cat([features, self.queue[:filled]])
+        return torch.cat([features, self.earlier()])
 
     def _possible(self, bound: float) -> bool:
         """Says whether a bound on a batch may be one."""
@@ -173,6 +150,3 @@ class MutualInformationTerm(nn.Module):
         added = log_mean + math.log1p(-self.config.xi_decay)
         first = self.log_partition.isnan()
         return torch.where(first, log_mean, torch.logaddexp(kept, added))
-
-    def _count(self, _: object) -> None:
-        self._pushed = int(self.pushed)

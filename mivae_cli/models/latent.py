@@ -66,6 +66,11 @@ class DiagonalGaussian:
         """Returns means and log scales side by side: all that z knows of x, (B, 2 Z)."""
         return torch.cat([self.mean, self.log_scale], dim=-1)
 
+    @classmethod
+    def of(cls, parameters: Tensor) -> "DiagonalGaussian":
+        """Returns the Gaussians of such parameters, with shape (B, 2 Z)."""
+        return cls(*parameters.chunk(2, dim=-1))
+
     def double(self) -> "DiagonalGaussian":
         """Returns the same Gaussians in double precision."""
         return DiagonalGaussian(self.mean.double(), self.log_scale.double())

@@ -29,7 +29,8 @@ LOGITS = 8_000_000
 # multiples of sixteen tokens there are fewer.
 TOGETHER = 16
 
-Gradients = tuple[Tensor, Tensor, Tensor]  # of states (N, H), weight (H, V) and bias (V,)
+# Of states (N, H), weight (H, V) and bias (V,); none of the last two where they are not asked for.
+Gradients = tuple[Tensor, Tensor | None, Tensor | None]
 
 
 class OutputLayer(nn.Module):
@@ -104,21 +105,23 @@ class _CrossEntropy(torch.autograd.Function):
         targets: Tensor,
     ) -> Tensor:
         ctx.save_for_backward(states, weight, bias, targets)
-        losses, ctx.gradients = _differentiated(states, weight, bias, targets)
+        wanted = ctx.needs_input_grad[1]
+        losses, ctx.gradients = _differentiated(states, weight, bias, targets, wanted)
         return losses
 
     @staticmethod
     def backward(
         ctx: Any,  # noqa: ANN401
         *grads: Tensor,
-    ) -> tuple[Tensor, Tensor, Tensor, None]:
+    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         (grad,) = grads
         gradients, ctx.gradients = ctx.gradients, None
         if gradients is None or (grad != grad[:1]).any():
             states, weight, bias, targets = ctx.saved_tensors
-            _, gradients = _differentiated(states, weight, bias, targets, grad)
+            wanted = ctx.needs_input_grad[1]
+            _, gradients = _differentiated(states, weight, bias, targets, wanted, grad)
         else:
-            gradients = tuple(gradient.mul_(grad[0]) for gradient in gradients)
+            gradients = tuple(None if each is None else each.mul_(grad[0]) for each in gradients)
         return *gradients, None
 
 
@@ -135,9 +138,17 @@ def _losses(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Te
 
 
 def _differentiated(
-    states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor, grad: Tensor | None = None
+    states: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    targets: Tensor,
+    wanted: bool,
+    grad: Tensor | None = None,
 ) -> tuple[Tensor, Gradients]:
-    """Returns the losses (N,) and the gradients of their sum, weighted by grad (N,)."""
+    """Returns the losses (N,) and the gradients of their sum, weighted by grad (N,).
+
+    Those of weight and bias, more than half of the work, only where they are wanted.
+    """
     count = len(states)
     states, targets = _filled(states), _filled(targets)
     grad = None if grad is None else _filled(grad)
@@ -152,11 +163,12 @@ def _differentiated(
         residual[max(0, count - rows.start) :] = 0  # of rows that are no tokens
         residual = residual.to(states.dtype)
         of_states[rows] = product(residual, weight)
+        if not wanted:
+            continue
         part = product(states[rows].T.contiguous(), residual.T)
         of_weight = part if of_weight is None else of_weight.add_(part)
         of_bias += residual.sum(dim=0)
-    assert of_weight is not None  # a sentence has one token at least: its end
-    return losses[:count], (of_states[:count], of_weight, of_bias)
+    return losses[:count], (of_states[:count], of_weight, of_bias if wanted else None)
 
 
 def _filled(rows: Tensor) -> Tensor:

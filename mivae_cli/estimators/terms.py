@@ -1,0 +1,32 @@
+"""The mutual-information terms that an objective can have, and which one it has."""
+
+__all__ = ["Term", "build_term"]
+
+import math
+from typing import assert_never
+
+from ..config import RunConfig
+from .posterior_term import KnownPosteriorTerm
+from .term import MutualInformationTerm
+
+Term = MutualInformationTerm | KnownPosteriorTerm
+
+
+def build_term(config: RunConfig, features: int, sentences: float = math.inf) -> Term | None:
+    """Builds the mutual-information term of a run; none where it has no weight, or no latent.
+
+    Arguments:
+        config: The run's settings.
+        features: The number of features that the encoder gives.
+        sentences: Of the training split; see `MutualInformationTerm`.
+    """
+    latent_size, bound = config.model.latent_size, config.objective.mi_bound
+    if not (config.objective.mi_weight and latent_size):
+        return None
+    match bound:
+        case "dual":
+            return MutualInformationTerm(config.critic, features, latent_size, sentences)
+        case "known-posterior":
+            return KnownPosteriorTerm(config.critic.queue_size, 2 * latent_size)
+        case _:
+            assert_never(bound)

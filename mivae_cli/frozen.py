@@ -1,0 +1,19 @@
+"""What every piece of a configuration is: frozen, and strict about names and numbers."""
+
+__all__ = ["Duration", "Epochs", "Factor", "Frozen"]
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Factor = Annotated[float, Field(ge=0, le=1e6)]
+Epochs = Annotated[float, Field(ge=0, le=1e6)]
+Duration = Annotated[float, Field(gt=0, le=1e6)]
+
+
+class Frozen(BaseModel):
+    """A value with named fields; a field's docstring is its description."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
