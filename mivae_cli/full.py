@@ -30,7 +30,6 @@ __all__ = [
     "measure",
 ]
 
-import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -125,7 +124,7 @@ class Generation:
     reverse_ppl: float  # of the held-out sentences, under a language model of the samples
     reverse_ppl_real: float  # the same of as many training sentences as there are samples
     samples: Diversity
-    real: Diversity  # of those training sentences; copies: of the held-out ones
+    real: Diversity  # of those training sentences; its copies are among the held-out ones
 
 
 @dataclass(frozen=True)
@@ -208,8 +207,8 @@ def measure(
         forward_ppl_real=_perplexity(judge, store),
         reverse_ppl=_perplexity(of_samples, store),
         reverse_ppl_real=_perplexity(of_real, store),
-        samples=_diversity(samples, samples, train, tokenizer, plan),
-        real=_diversity(real, store, train, tokenizer, plan),
+        samples=_diversity(samples, samples, corpus, seed, plan),
+        real=_diversity(real, store, corpus, seed, plan),
     )
     walks = None
     if model.latent_size and len(store) > 1:
@@ -231,7 +230,7 @@ def measure(
 def _reconstruction(
     model: VAE, tokenizer: Tokenizer, store: TokenStore, means: Tensor, max_tokens: int
 ) -> tuple[Reconstruction, str]:
-    references = [store.sentence(place) for place in range(len(store))]
+    references = list(_rows(store))
     outputs = decode(model, means, _greedy(max_tokens))
     said = [tokenizer.decode(ids) for ids in references]
     again = [tokenizer.decode(ids) for ids in outputs]
@@ -255,15 +254,12 @@ def _samples(
 
 
 def _diversity(
-    sentences: TokenStore,
-    copies: TokenStore,
-    train: TokenStore,
-    tokenizer: Tokenizer,
-    plan: Plan,
+    sentences: TokenStore, others: TokenStore, corpus: Corpus, seed: int, plan: Plan
 ) -> Diversity:
     """Returns figures of sentences, and how many of others stand in the training split."""
-    words = [tokenizer.decode(ids).split() for ids in _rows(sentences)]
-    few = words[: plan.self_bleu]
+    words = _words(sentences, corpus.tokenizer)
+    # drawn, for a file's first sentences may be about the same
+    few = _words(sentences.sample(plan.self_bleu, seed), corpus.tokenizer)
     return Diversity(
         distinct_1=distinct(words, 1),
         distinct_2=distinct(words, 2),
@@ -273,7 +269,7 @@ def _diversity(
         self_bleu_3=self_bleu(few, 3),
         self_bleu_4=self_bleu(few, 4),
         mean_length=mean_length(words),
-        copies=copied(_rows(copies), _rows(train)),
+        copies=copied(_rows(others), _rows(corpus["train"])),
     )
 
 
@@ -295,20 +291,27 @@ def _interpolation(
         largest_jump=fmean(map(max, jumps)),
         ends=fmean(normalised_distance(walk[0], walk[-1]) for walk in walks),
         nll_per_token=[
-            math.log(_perplexity(judge, TokenStore.from_ids(sentences[step :: plan.steps])))
+            _nll_per_token(judge, TokenStore.from_ids(sentences[step :: plan.steps]))
             for step in range(plan.steps)
         ],
     )
 
 
 def _perplexity(lm: VAE, store: TokenStore) -> float:
-    """Returns the perplexity of sentences, their ends counted."""
-    nll = float(likelihoods(lm, store).double().mean())
-    return perplexity(nll, len(store), len(store.tokens) + len(store))
+    return perplexity(_nll_per_token(lm, store), 1, 1)
+
+
+def _nll_per_token(lm: VAE, store: TokenStore) -> float:
+    """Returns the negative log-likelihood of sentences by their tokens, ends counted."""
+    return float(likelihoods(lm, store).double().sum()) / (len(store.tokens) + len(store))
 
 
 def _greedy(max_tokens: int) -> Decoding:
     return Decoding(beam=1, max_tokens=max_tokens, unknown=True)
+
+
+def _words(store: TokenStore, tokenizer: Tokenizer) -> list[list[str]]:
+    return [tokenizer.decode(ids).split() for ids in _rows(store)]
 
 
 def _rows(store: TokenStore) -> Iterator[list[int]]:
