@@ -29,6 +29,8 @@ from .run import RunDirectory
 from .schedules import Constant
 from .trainer import Trainer
 
+# On 17,822 captions (V = 3,584) the six epochs take two and a half minutes of one x86-64 thread;
+# the test perplexity was 18.8 then, and 18.4 after 25 epochs of the preset `lm`.
 FIXED_LM = RunConfig(
     name="fixed-lm",
     model=ModelConfig(
