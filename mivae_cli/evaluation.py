@@ -74,7 +74,7 @@ class Evaluation:
     kl_aggregated_prior: float
     seed: int
     text: TextFigures | None = None  # unless a tokenizer tells what the tokens stand for
-    checkpoint: CheckpointName | None = None  # of a model that is none's
+    checkpoint: CheckpointName | None = None  # where the model is a run's
     full: Full | None = None  # of an evaluation in full
 
 
