@@ -17,6 +17,8 @@ from .errors import ConfigError
 from .models.vae import VAE
 
 AT_ONCE = 256  # sentences decoded side by side
+MOST_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
+MOST_BEAM = 1_000_000  # more than memory holds, and sizes that torch can count
 FEW = 256  # words: most often enough for top-p, and much quicker to find than to sort all
 
 
@@ -40,6 +42,8 @@ class Decoding:
             raise ConfigError("the temperature must be above 0 (use --greedy for its limit)")
         if self.top_k < 0 or self.beam < 0:
             raise ConfigError("top-k and beam must not be negative")
+        if self.beam > MOST_BEAM:
+            raise ConfigError(f"a beam has at most {MOST_BEAM:,} hypotheses")
         if not 0 < self.top_p <= 1:
             raise ConfigError("top-p must be above 0 and at most 1")
         if self.max_tokens < 1:
@@ -64,7 +68,8 @@ def decode(
     sentences: list[list[int]] = []
     if not len(z):
         return sentences
-    for part in z.to(model.device).split(AT_ONCE):
+    at_once = min(AT_ONCE, max(1, MOST_AT_ONCE // max(1, decoding.beam)))
+    for part in z.to(model.device).split(at_once):
         if decoding.beam:
             tokens = _beam(model, part, decoding)
         else:
@@ -174,7 +179,9 @@ def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
     if decoding.temperature != 1:
         # The likeliest word is put at 0 first, so that the lowest ones overflow nothing.
         logits = logits - logits.amax(dim=-1, keepdim=True)
-        logits /= max(decoding.temperature, torch.finfo(logits.dtype).tiny)
+        # Nor is the divisor infinite, or what is not allowed at all would be no number.
+        limits = torch.finfo(logits.dtype)
+        logits /= min(max(decoding.temperature, limits.tiny), limits.max)
     words = None
     if 0 < decoding.top_k < logits.shape[-1]:
         logits, words = logits.topk(decoding.top_k, dim=-1)  # k of them even if some tie

@@ -6,6 +6,7 @@ Shapes: N sentences, M = N times beam width, T tokens, V vocabulary, Z latent un
 __all__ = [
     "VECTOR_FORMATS",
     "PathName",
+    "analogous",
     "encode_texts",
     "generated",
     "interpolation",
@@ -36,6 +37,7 @@ from .storage.files import whole
 
 PathName = Literal["slerp", "linear"]
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy")
+MOST_SCALE = 1000  # of a step: finite numbers stay so
 
 
 def generated(
@@ -109,6 +111,31 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
     if path == "linear" or torch.sin(angle) < 1e-4:
         return (1 - t) * start + t * end
     return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
+
+
+def analogous(a: Tensor, b: Tensor, c: Tensor, scale: float = 1.0) -> Tensor:
+    r"""Returns the latent that is to c as b is to a: :math:`c + t \, (b - a)`.
+
+    References:
+        | Linguistic Regularities in Continuous Space Word Representations (Mikolov et al., 2013)
+
+    Arguments:
+        a: Where the step begins, with shape (Z,).
+        b: Where it ends, with shape (Z,).
+        c: Where it is taken from, with shape (Z,).
+        scale: How much t of the step is taken; negative, the other way.
+
+    Returns:
+        The latent, with shape (Z,).
+
+    Raises:
+        ConfigError: The scale is beyond 1000 either way: no latent is there.
+    """
+    if not abs(scale) <= MOST_SCALE:
+        raise ConfigError(
+            f"the scale is {scale:g}: it goes from -{MOST_SCALE:,} to {MOST_SCALE:,}"
+        )
+    return c + scale * (b - a)
 
 
 @torch.inference_mode()

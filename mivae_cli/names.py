@@ -5,6 +5,7 @@
 
 __all__ = [
     "Direction",
+    "Distance",
     "EstimatorName",
     "Freedom",
     "MIBound",
@@ -44,3 +45,6 @@ Profile = Literal["quick", "default", "thorough"]
 Transform = Literal["rank", "standard", "asinh"]
 Precision = Literal["auto", "float32", "bfloat16"]
 PairNetwork = Literal["separable", "bilinear", "concatenated"]
+
+# What `neighbours` measures between posteriors
+Distance = Literal["mean", "cosine", "bhattacharyya"]

@@ -25,8 +25,8 @@ from mivae_cli.cli.console import plain
 from mivae_cli.run import RunDirectory
 
 COMMANDS = [
-    "train", "eval", "estimate-mi", "sample", "interpolate", "reconstruct", "encode", "verify",
-    "presets", "config init", "config show", "config validate",
+    "train", "eval", "estimate-mi", "sample", "interpolate", "analogy", "neighbours",
+    "reconstruct", "encode", "verify", "presets", "config init", "config show", "config validate",
 ]  # fmt: skip
 TINY = [
     "--set", "model.encoder.hidden_size=24", "--set", "model.decoder.hidden_size=24",
@@ -273,6 +273,8 @@ BAD: list[tuple[list[str], int, str]] = [
     (["sample", "--run", "emptyrun"], 4, "manifest.json"),
     (["sample", "--n", "0"], 2, "--n"),
     (["interpolate", "--steps", "1"], 2, "--steps"),
+    (["sample", "--n", "99999999999999999999"], 2, "--n"),
+    (["interpolate", "--steps", "99999999999999999999"], 2, "--steps"),
     (["train", "text.txt", "--no-such-option"], 2, "--no-such-option"),
     (["smaple"], 2, "sample"),
     (["config", "validate", "text.txt"], 2, "text.txt"),
@@ -316,6 +318,7 @@ RUN_BAD: list[tuple[list[str], int, str]] = [
     (["interpolate", "a", ""], 3, "empty"),
     (["sample", "--temperature", "0"], 2, "temperature"),
     (["sample", "--top-p", "0"], 2, "top-p"),
+    (["sample", "--beam", "99999999999999999999"], 2, "beam"),
     (["sample", "--greedy", "--beam", "3"], 2, "--greedy"),
     (["reconstruct", "a", "--data", "scenes.txt"], 2, "not both"),
     (["encode", "scenes.txt", "-o", "vectors.pkl"], 2, "vectors.pkl"),
@@ -435,6 +438,8 @@ def test_names_and_sentences_are_shown_as_they_are_and_steer_nothing(
         ["eval", odd, "--iw-samples", "1"],
         ["reconstruct", odd, "--data", "odd.txt"],
         ["interpolate", odd, f"the {odd} dog", "a man", "--steps", "2"],
+        ["analogy", odd, f"the {odd} dog", "a man", "a dog"],
+        ["neighbours", odd, "a man", "--in", "odd.txt"],
         ["train", "--resume", "--out", odd, "--seed", "5"],
         ["sample", f"{odd}/nothing"],
         ["verify", odd],

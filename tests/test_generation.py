@@ -5,6 +5,7 @@ import math
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,14 @@ from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokeniz
 from mivae_cli.decoding import Decoding, decode
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.generation import (
+    analogous,
     encode_texts,
     generated,
     interpolation,
     prior_samples,
     write_vectors,
 )
+from mivae_cli.models.decoders import State
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.models.vae import VAE, build_model
 
@@ -90,6 +93,36 @@ def likelihoods(model: VAE, z: Tensor, sentences: Sequence[tuple[int, ...]]) -> 
         TokenStore.from_ids([list(ids) for ids in sentences]), np.arange(len(sentences))
     )
     return model.log_likelihood(batch, z.expand(len(sentences), -1))
+
+
+def plain_beam(model: VAE, z: Tensor, width: int, longest: int) -> tuple[int, ...]:
+    """The best hypothesis of a beam search, each step's all sorted in plain Python."""
+    beam: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+    for _ in range(longest):
+        grown = []
+        for score, words in beam:
+            if words[-1:] == (BOUNDARY,):
+                grown.append((score, words))
+                continue
+            for word, log_prob in enumerate(next_log_probs(model, z, words).tolist()):
+                if word != UNKNOWN and (words or word != BOUNDARY):
+                    grown.append((score + log_prob, (*words, word)))
+        beam = sorted(grown, reverse=True)[:width]
+    best = beam[0][1]
+    return best[:-1] if best[-1] == BOUNDARY else best
+
+
+def rows_of_steps(model: VAE, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Keeps, from now on, how many sequences each step of the decoder advances."""
+    rows: list[int] = []
+    step = model.decoder.__class__.step
+
+    def counted(previous: Tensor, state: State) -> tuple[Tensor, State]:
+        rows.append(len(previous))
+        return step(model.decoder, previous, state)
+
+    monkeypatch.setattr(model.decoder, "step", counted)
+    return rows
 
 
 class TestGreedy:
@@ -184,6 +217,26 @@ class TestBeam:
         assert (best >= greedy - 1e-5).all()
         assert (best > greedy + 1e-2).any()
 
+    @pytest.mark.parametrize("width", [1, 2, 3, 7])
+    def test_a_narrow_beam_keeps_what_plain_code_keeps(self, width: int) -> None:
+        torch.manual_seed(1)
+        model, latents = tiny_model(9, ending=1.0), torch.randn(12, LATENT)
+        found = decode(model, latents, Decoding(beam=width, max_tokens=7))
+        assert [tuple(ids) for ids in found] == [plain_beam(model, z, width, 7) for z in latents]
+        assert len({len(ids) for ids in found}) > 1
+
+    def test_a_wide_beam_takes_sentences_in_smaller_parts_to_the_same_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        model, latents = tiny_model(30, ending=2.0), torch.randn(9, LATENT)
+        decoding = Decoding(beam=8, max_tokens=12)
+        expected = decode(model, latents, decoding)
+        for most in (1, 20):
+            monkeypatch.setattr("mivae_cli.decoding.MOST_AT_ONCE", most)
+            rows = rows_of_steps(model, monkeypatch)
+            assert decode(model, latents, decoding) == expected
+            assert max(rows) == max(8, most // 8 * 8)
+
     @pytest.mark.parametrize("width", [2, 5, 50])
     def test_a_beam_wider_than_the_vocabulary_is_still_sound(self, width: int) -> None:
         model = constant_model({BOUNDARY: 0.3, UNKNOWN: 0.4, 2: 0.2, 3: 0.1})
@@ -231,6 +284,14 @@ def all_sentences(
         for sentence, rest in all_sentences(model, z, decoding, (*prefix, word)).items():
             found[sentence] = probability * rest
     return found
+
+
+def decode_at_once(
+    model: VAE, count: int, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
+) -> list[list[int]]:
+    """Decodes sentences from the origin, all of them side by side."""
+    monkeypatch.setattr("mivae_cli.decoding.AT_ONCE", count)
+    return decode(model, torch.zeros(count, LATENT), decoding)
 
 
 class TestSampling:
@@ -294,6 +355,45 @@ class TestSampling:
         drawn = decode(model, torch.randn(100, LATENT), Decoding(top_k=top_k, max_tokens=20))
         assert len({word for ids in drawn for word in ids}) == top_k
 
+    @pytest.mark.parametrize(
+        "decoding",
+        [
+            Decoding(),
+            Decoding(temperature=0.5),
+            Decoding(top_k=40),
+            Decoding(top_p=0.9),
+            Decoding(top_p=0.9999),
+            Decoding(temperature=1.5, top_k=290, top_p=0.99),
+        ],
+    )
+    def test_evenly_spaced_random_numbers_draw_each_word_by_its_share(
+        self, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # more words than top-p looks at first, and in many blocks of the distribution function
+        logits, count = 2 * torch.randn(600), 4000
+        grid = (torch.arange(count, dtype=torch.double)[:, None] + 0.5) / count
+        monkeypatch.setattr(torch, "rand", lambda *_, **__: grid)
+        model = constant_model(dict.fromkeys(range(600), 1.0))
+        with torch.no_grad():
+            model.decoder.output.bias.copy_(logits)
+        one = replace(decoding, max_tokens=1)
+        found = Counter(ids[0] for ids in decode_at_once(model, count, one, monkeypatch))
+        expected = shaped(logits.log_softmax(dim=0), True, decoding)
+        assert found.keys() <= expected.keys()
+        # an interval of length p holds p n points of the grid, give or take one
+        assert all(abs(found[word] - count * p) < 1.01 for word, p in expected.items())
+
+    @pytest.mark.parametrize("temperature", [1e30, 1e39, 1e300])
+    def test_at_the_highest_temperatures_all_that_is_allowed_is_as_likely(
+        self, temperature: float
+    ) -> None:
+        model = constant_model({BOUNDARY: 0.9, UNKNOWN: 0.05, 2: 0.04, 3: 0.01})
+        drawn = decode(model, torch.randn(3000, LATENT), Decoding(temperature, max_tokens=2))
+        found = Counter(tuple(ids) for ids in drawn)
+        expected = {(a, *b): 1 / 6 for a in (2, 3) for b in ((), (2,), (3,))}
+        assert found.keys() == expected.keys()
+        assert all(abs(found[ids] / 3000 - p) < 0.03 for ids, p in expected.items())
+
     def test_a_top_k_beyond_the_vocabulary_keeps_all(self) -> None:
         model, z = tiny_model(), torch.randn(50, LATENT)
         draws = [
@@ -318,6 +418,26 @@ def test_the_unknown_word_is_never_generated(decoding: Decoding) -> None:
     model = constant_model({BOUNDARY: 0.004, UNKNOWN: 0.99, 2: 0.003, 3: 0.003})
     drawn = decode(model, torch.randn(200, LATENT), decoding)
     assert {word for ids in drawn for word in ids} <= {2, 3}
+
+
+@pytest.mark.parametrize("decoding", DECODINGS)
+def test_a_sentence_that_has_ended_costs_no_more(
+    decoding: Decoding, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(1)
+    model = tiny_model(30, ending=1.0)
+    rows = rows_of_steps(model, monkeypatch)
+    lengths = [len(ids) for ids in decode(model, torch.randn(40, LATENT), decoding)]
+    assert len(set(lengths)) > 2
+    # a sentence takes a step for each word, and one for its end where there is room for it
+    least = [sum(length >= step for length in lengths) for step in range(max(lengths) + 1)]
+    width = max(1, decoding.beam)
+    if width == 1:
+        assert rows == least[: decoding.max_tokens]
+    # a hypothesis that has ended may be the best only after others have grown
+    assert rows == sorted(rows, reverse=True)
+    assert all(found >= width * needed for found, needed in zip(rows, least, strict=False))
+    assert rows[-1] < rows[0] == 40 * width
 
 
 @pytest.mark.parametrize("decoding", DECODINGS)
@@ -348,6 +468,7 @@ def test_no_latents_give_no_sentences(decoding: Decoding) -> None:
         {"temperature": math.nan},
         {"top_k": -1},
         {"beam": -1},
+        {"beam": 10**20},
         {"top_p": 0.0},
         {"top_p": 1.01},
         {"top_p": math.nan},
@@ -401,6 +522,28 @@ class TestInterpolation:
         zero, one = torch.zeros(3), torch.ones(3)
         for start, end in ((zero, one), (one, zero), (zero, zero)):
             assert interpolation(start, end, 5, "slerp").isfinite().all()
+
+
+class TestAnalogous:
+    @given(st.integers(0, 2**16), st.integers(1, 40))
+    def test_it_closes_the_parallelogram(self, seed: int, size: int) -> None:
+        a, b, c = torch.randn(3, size, generator=torch.Generator().manual_seed(seed))
+        d = analogous(a, b, c)
+        torch.testing.assert_close(d - c, b - a)
+        torch.testing.assert_close(analogous(a, c, b), d)  # the means may change places
+        torch.testing.assert_close(analogous(c, d, a), b)
+        torch.testing.assert_close(analogous(a, b, a), b)
+
+    def test_the_scale_is_the_share_of_the_step(self) -> None:
+        a, b, c = torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 5.0]])
+        assert analogous(a, b, c, 0.5).tolist() == [1.0, 7.0]
+        assert analogous(a, b, c, -1.0).tolist() == [-2.0, 1.0]
+        assert analogous(a, b, c, 0.0).tolist() == c.tolist()
+
+    @pytest.mark.parametrize("scale", [math.nan, math.inf, -math.inf, 1001.0, -1e30])
+    def test_a_scale_out_of_range_is_an_error(self, scale: float) -> None:
+        with pytest.raises(ConfigError, match="scale"):
+            analogous(torch.zeros(2), torch.ones(2), torch.ones(2), scale)
 
 
 def word_tokenizer() -> Tokenizer:

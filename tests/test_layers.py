@@ -28,7 +28,7 @@ TIERS = (
     {"fixed_lm"},
     {"full"},
     {"evaluation"},
-    {"report", "profiling", "verification"},
+    {"report", "profiling", "verification", "nearest"},
     {"cli"},
     {"__main__"},
 )

@@ -16,11 +16,13 @@ import typer
 from .. import __version__
 from ..errors import MivaeError, StorageError
 from ..interruption import Interrupted
+from .analogy import analogy
 from .config import config
 from .encode import encode
 from .estimate_mi import estimate_mi
 from .eval import evaluate
 from .interpolate import interpolate
+from .neighbours import neighbours
 from .presets import presets
 from .reconstruct import reconstruct
 from .sample import sample
@@ -33,6 +35,8 @@ app.command(name="eval")(evaluate)
 app.command(name="estimate-mi")(estimate_mi)
 app.command()(sample)
 app.command()(interpolate)
+app.command()(analogy)
+app.command()(neighbours)
 app.command()(reconstruct)
 app.command()(encode)
 app.command()(verify)

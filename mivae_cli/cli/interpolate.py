@@ -4,13 +4,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import AsJSON, Device, Run, RunAndTexts, Seed
+from .options import MOST, AsJSON, Device, Run, RunAndTexts, Seed
 
 
 def interpolate(
     arguments: RunAndTexts = None,
     run_option: Run = None,
-    steps: Annotated[int, typer.Option(min=2, help="Sentences, both ends among them.")] = 7,
+    steps: Annotated[
+        int, typer.Option(min=2, max=MOST, help="Sentences, both ends among them.")
+    ] = 7,
     path: Annotated[
         Literal["slerp", "linear"], typer.Option(help="Along an arc or a line.")
     ] = "slerp",

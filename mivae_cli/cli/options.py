@@ -1,6 +1,7 @@
 """Arguments that several commands share, so that each reads and helps the same everywhere."""
 
 __all__ = [
+    "MOST",
     "AsJSON",
     "Data",
     "Device",
@@ -15,6 +16,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+MOST = 10_000_000  # sentences to write, whose latents are held at once
 
 RunArgument = Annotated[
     str | None,

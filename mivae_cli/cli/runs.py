@@ -6,13 +6,17 @@ __all__ = [
     "load_model",
     "locate",
     "locate_with_texts",
+    "note_unknown_words",
     "open_split",
     "pinned",
 ]
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from ..data.arrays import listing
 from ..data.store import TokenStore, encode_file
+from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, DataError
 from ..models.vae import VAE
@@ -50,6 +54,17 @@ def open_split(run: RunDirectory, data: Path | None) -> TokenStore:
     if not data.is_file():
         raise DataError(f"there is no file '{data}'")
     return encode_file(data, run.tokenizer, run.config.data)
+
+
+def note_unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
+    """Says which words of sentences the vocabulary lacks: the model cannot tell them apart."""
+    if not tokenizer.by_word:
+        return
+    words = [word for text in texts for word in text.split()]
+    ids = [index for row in tokenizer.encode(texts) for index in row]
+    unknown = {word: None for word, index in zip(words, ids, strict=True) if index == UNKNOWN}
+    if unknown:
+        note(f"warning: not in the run's vocabulary: {listing(unknown)}")
 
 
 def load_model(run: RunDirectory, device: str) -> VAE:

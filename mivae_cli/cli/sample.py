@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJSON, Device, Run, RunArgument, Seed
+from .options import MOST, AsJSON, Device, Run, RunArgument, Seed
 
 
 def sample(
     run: RunArgument = None,
     run_option: Run = None,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="How many sentences.")] = 10,
+    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MOST, help="How many sentences.")] = 10,
     temperature: Annotated[
         float, typer.Option(help="Below 1: likelier words; above: bolder ones.")
     ] = 0.8,

@@ -1,0 +1,64 @@
+"""The 'analogy' command."""
+
+from typing import Annotated
+
+import typer
+
+from .options import MOST, AsJSON, Device, Run, Seed
+
+
+def analogy(
+    arguments: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[RUN] A B C",
+            help="A run directory (left out, the newest under runs/), then three sentences.",
+        ),
+    ],
+    run_option: Run = None,
+    scale: Annotated[float, typer.Option(help="How far to go from A to B; 1 is all of it.")] = 1.0,
+    n: Annotated[
+        int,
+        typer.Option("--n", "-n", min=1, max=MOST, help="How many sentences; several are drawn."),
+    ] = 1,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="Draw words, below 1 likelier ones; of several sentences, 0.8."),
+    ] = None,
+    beam: Annotated[
+        int, typer.Option(min=1, help="Beam width of the likeliest sentence; 1 is greedy.")
+    ] = 1,
+    seed: Seed = 0,
+    device: Device = "auto",
+    as_json: AsJSON = False,
+) -> None:
+    """Write what is to C as B is to A: the step from A to B in latent space, taken from C.
+
+    Example: [bold]mivae analogy "a man runs ." "two men run ." "a dog sleeps ."[/]
+    """
+    from ..decoding import Decoding
+    from ..errors import ConfigError
+    from ..generation import analogous, encode_texts, generated
+    from .console import print_json, print_line
+    from .runs import load_latent_model, locate_with_texts, note_unknown_words
+
+    found, texts = locate_with_texts(arguments, run_option)
+    if len(texts) != 3:
+        raise ConfigError(f"analogy takes three sentences, not {len(texts)}")
+    drawn = n > 1 or temperature is not None
+    if drawn and beam > 1:
+        raise ConfigError("--beam gives the likeliest sentence only: leave out --n, --temperature")
+    most = found.config.data.max_tokens
+    if drawn:
+        decoding = Decoding(0.8 if temperature is None else temperature, max_tokens=most)
+    else:
+        decoding = Decoding(beam=beam, max_tokens=most)
+    model = load_latent_model(found, device)
+    a, b, c = encode_texts(model, found.tokenizer, texts, found.config.data).mean
+    note_unknown_words(found.tokenizer, texts)
+    z = analogous(a, b, c, scale).expand(n, -1)
+    for text in generated(model, found.tokenizer, z, decoding, seed):
+        if as_json:
+            print_json({"text": text})
+        else:
+            print_line(text)
