@@ -35,6 +35,7 @@ class Decoding:
     top_p: float = 1.0  # keep the likeliest words that make up this share
     beam: int = 0  # hypotheses; 0: no beam search, 1: greedy
     max_tokens: int = 100
+    unknown: bool = False  # whether the unknown word may be said, as in the model's own p(x | z)
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
@@ -55,7 +56,7 @@ def decode(
 ) -> list[list[int]]:
     """Returns the ids of one sentence for each latent, without boundaries.
 
-    The unknown word is never generated, nor an empty sentence.
+    The unknown word is not generated unless `decoding` lets it, an empty sentence never.
 
     Arguments:
         model: The model.
@@ -85,7 +86,7 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
     previous = tokens[:, 0]
     for place in range(decoding.max_tokens):
         logits, state = model.decoder.step(previous, state)
-        previous = _drawn(_allowed(logits, first=place == 0), decoding, generator)
+        previous = _drawn(_allowed(logits, decoding, first=place == 0), decoding, generator)
         tokens[going, place] = previous
         rows = (previous != BOUNDARY).nonzero()[:, 0]
         if len(rows) < len(going):
@@ -111,7 +112,7 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     finished = torch.zeros(len(z), width, dtype=torch.bool, device=z.device)
     for length in range(1, decoding.max_tokens + 1):
         logits, state = model.decoder.step(words[..., -1].flatten(), state)
-        log_probs = _allowed(logits.log_softmax(dim=-1), first=length == 1)
+        log_probs = _allowed(logits.log_softmax(dim=-1), decoding, first=length == 1)
         best, said = log_probs.topk(min(width, log_probs.shape[1]), dim=1)
         best, said = (each.view(len(going), width, -1) for each in (best, said))
         # a finished hypothesis goes on with further boundaries, at no cost
@@ -133,8 +134,9 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     return tokens
 
 
-def _allowed(scores: Tensor, first: bool) -> Tensor:
-    scores[:, UNKNOWN] = -math.inf
+def _allowed(scores: Tensor, decoding: Decoding, first: bool) -> Tensor:
+    if not decoding.unknown:
+        scores[:, UNKNOWN] = -math.inf
     if first:
         scores[:, BOUNDARY] = -math.inf
     return scores

@@ -3,7 +3,7 @@ r"""Evaluation: every figure that a model is judged by, on held-out sentences.
 Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in nats.
 """
 
-__all__ = ["Evaluation", "evaluate", "importance_weighted"]
+__all__ = ["CheckpointName", "Evaluation", "TextFigures", "evaluate", "importance_weighted"]
 
 import math
 from dataclasses import dataclass
@@ -13,13 +13,43 @@ from torch import Tensor
 
 from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore
+from .data.tokenizer import Tokenizer
+from .full import Full
 from .information import MutualInformation, measure
-from .metrics import active_units, importance_weighted_bound, perplexity
+from .metrics import (
+    active_units,
+    bits_per_character,
+    importance_weighted_bound,
+    perplexity,
+)
 from .models.vae import VAE
 from .reading import read
 
 AT_ONCE = 32  # sentences of like length
 SEQUENCES = 2048  # pairs of a sentence and a sample that are decoded side by side
+
+
+@dataclass(frozen=True)
+class TextFigures:
+    """The likelihood by what all tokenizers share, words and characters.
+
+    Both are of the text that the tokens stand for: with `max_tokens`, as far as it was read.
+    """
+
+    words: int  # between spaces; each sentence's end counts as one
+    ppl_word_elbo: float
+    ppl_word_iw: float
+    characters: int | None  # each sentence's end counts as one; unknown words have none
+    bits_per_character_elbo: float | None
+    bits_per_character_iw: float | None
+
+
+@dataclass(frozen=True)
+class CheckpointName:
+    """Which checkpoint of a run was measured."""
+
+    name: str
+    step: int
 
 
 @dataclass(frozen=True)
@@ -41,6 +71,10 @@ class Evaluation:
     tokens: int  # predicted ones: each sentence's end counts
     mi: MutualInformation | None  # none for a language model
     kl_aggregated_prior: float
+    seed: int
+    text: TextFigures | None = None  # unless a tokenizer tells what the tokens stand for
+    checkpoint: CheckpointName | None = None  # where the model is a run's
+    full: Full | None = None  # of an evaluation in full
 
 
 def evaluate(
@@ -49,6 +83,7 @@ def evaluate(
     fitting: tuple[TokenStore, TokenStore] | None = None,
     iw_samples: int = 500,
     seed: int = 0,
+    tokenizer: Tokenizer | None = None,
 ) -> Evaluation:
     """Returns the evaluation record of a model on held-out sentences.
 
@@ -58,6 +93,7 @@ def evaluate(
         fitting: Training and validation sentences for the critic of the dual bound.
         iw_samples: Samples K of the importance-weighted bound.
         seed: Seeds every draw.
+        tokenizer: The vocabulary, for figures a word and a character.
     """
     reading = read(model, store, seed)
     sentences, tokens = len(store), len(store.tokens) + len(store)
@@ -84,6 +120,28 @@ def evaluate(
         tokens=tokens,
         mi=mi,
         kl_aggregated_prior=kl_aggregated_prior,
+        seed=seed,
+        text=None if tokenizer is None else _text_figures(store, tokenizer, nll, iw_nll),
+    )
+
+
+def _text_figures(
+    store: TokenStore, tokenizer: Tokenizer, nll: float, iw_nll: float
+) -> TextFigures:
+    sentences = words = characters = len(store)
+    for place in range(sentences):
+        text = tokenizer.decode(store.sentence(place))
+        words += len(text.split())
+        characters += len(text)
+    bits = [bits_per_character(value, sentences, characters) for value in (nll, iw_nll)]
+    lossless = not tokenizer.by_word  # an unknown word may have been of any length
+    return TextFigures(
+        words=words,
+        ppl_word_elbo=perplexity(nll, sentences, words),
+        ppl_word_iw=perplexity(iw_nll, sentences, words),
+        characters=characters if lossless else None,
+        bits_per_character_elbo=bits[0] if lossless else None,
+        bits_per_character_iw=bits[1] if lossless else None,
     )
 
 

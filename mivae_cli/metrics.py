@@ -3,7 +3,14 @@ r"""What a trained model is judged by. Every quantity is in nats unless it says 
 Shapes: B sentences, N sentences of a corpus, K samples, Z latent units.
 """
 
-__all__ = ["Interval", "active_units", "importance_weighted_bound", "mean_interval", "perplexity"]
+__all__ = [
+    "Interval",
+    "active_units",
+    "bits_per_character",
+    "importance_weighted_bound",
+    "mean_interval",
+    "perplexity",
+]
 
 import math
 from typing import NamedTuple
@@ -33,6 +40,18 @@ def perplexity(nll: float, sentences: int, tokens: int) -> float:
     """
     exponent = nll * sentences / tokens
     return math.exp(exponent) if exponent < 700 else math.inf
+
+
+def bits_per_character(nll: float, sentences: int, characters: int) -> float:
+    r"""Returns :math:`\mathrm{NLL} \cdot N_\mathrm{sentences} / (N_\mathrm{characters} \ln 2)`.
+
+    Arguments:
+        nll: The negative log-likelihood a sentence, or a bound on it, in nats.
+        sentences: The number of sentences.
+        characters: The number of characters (Unicode code points) of all sentences, with one
+            more for each sentence's end, as for the line feed in its file.
+    """
+    return nll * sentences / (characters * math.log(2))
 
 
 def active_units(means: Tensor, threshold: float = 0.01) -> int:

@@ -14,13 +14,13 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ..errors import MivaeError
-from ..evaluation import Evaluation, evaluate
+from ..evaluation import CheckpointName, Evaluation, evaluate
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
@@ -44,9 +44,9 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
         resume = f"mivae train --resume --out {run.path}"
         say_how_to_go_on(trainer, resume, f"mivae eval {run.path}")
         raise
-    store_evaluation(run, asdict(record))
+    table = store_evaluation(run, record)
     if as_json:
-        print_json(asdict(record), indent=2)
+        print_json(table, indent=2)
     else:
         stdout.print(evaluation_table(record, f"{run.path}, test split"))
         note("next: mivae sample, mivae interpolate, mivae estimate-mi")
@@ -72,13 +72,16 @@ def train_and_evaluate(
     note("evaluating the best checkpoint on the test split ...")
     corpus = trainer.corpus
     with interruption.breakable():
-        return evaluate(
+        best = run.checkpoint
+        record = evaluate(
             run.load_model(trainer.device),
             corpus["test"],
             (corpus["train"], corpus["valid"]),
             iw_samples,
             config.seed,
+            corpus.tokenizer,
         )
+    return replace(record, checkpoint=CheckpointName(best.name, best.step))
 
 
 def listening() -> Interruption:
@@ -86,12 +89,40 @@ def listening() -> Interruption:
     return Interruption(_waiting, _leaving)
 
 
-def store_evaluation(run: RunDirectory, record: dict[str, Any]) -> None:
-    """Writes eval.json; where that cannot be, the figures are shown all the same."""
+def store_evaluation(run: RunDirectory, record: Evaluation) -> dict[str, Any]:
+    """Writes eval.json; where that cannot be, the figures are shown all the same.
+
+    What an evaluation in full has found of the same checkpoint with the same seed stays there.
+
+    Returns:
+        The record's JSON form, with what stays.
+    """
+    table = asdict(record)
+    if record.full is None:
+        table["full"] = _earlier_full(run, table)
     try:
-        run.write_evaluation(record)
+        run.write_evaluation(table)
     except MivaeError as error:
         note(f"warning: eval.json is not written: {error}")
+    return table
+
+
+def _earlier_full(run: RunDirectory, table: dict[str, Any]) -> dict[str, Any] | None:
+    try:
+        earlier = run.evaluation
+    except MivaeError:  # there is none, or it is damaged and about to be written anew
+        return None
+    full: dict[str, Any] | None = earlier.get("full")
+    if full is None:
+        return None
+    if any(earlier.get(key) != table[key] for key in ("checkpoint", "seed")):
+        note(
+            "warning: eval.json loses the figures of 'mivae eval --full', which are of another "
+            "checkpoint or seed: measure them again"
+        )
+        return None
+    note("eval.json keeps the figures of 'mivae eval --full'")
+    return full
 
 
 def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> None:

@@ -1,12 +1,14 @@
 """Which run a command is about, and what the command needs of it."""
 
 __all__ = [
+    "load_judge",
     "load_latent_model",
     "load_model",
     "locate",
     "locate_with_texts",
     "note_unknown_words",
     "open_split",
+    "pinned",
 ]
 
 from collections.abc import Sequence
@@ -21,6 +23,8 @@ from ..models.vae import VAE
 from ..run import CHECKPOINTS, RunDirectory, newest_run
 from ..storage.manifest import MANIFEST
 from .console import note
+
+VOCABULARY = "tokenizer.json"
 
 
 def locate(argument: str | None, option: Path | None) -> RunDirectory:
@@ -67,12 +71,17 @@ def load_model(run: RunDirectory, device: str) -> VAE:
     """Loads a run's model onto the device of a name."""
     tune_cpu()
     where = resolve_device(device)
-    if run.name == "last":
-        newest, trouble = run.newest()
-        for problem in trouble:
-            note(f"warning: {problem}; taking {newest.name}")
-        run = RunDirectory(run.path, newest.name)
-    return run.load_model(where)
+    return pinned(run).load_model(where)
+
+
+def pinned(run: RunDirectory) -> RunDirectory:
+    """Returns a run by the name of the checkpoint that is now its best or last."""
+    if run.name != "last":
+        return RunDirectory(run.path, run.checkpoint.name)
+    newest, trouble = run.newest()
+    for problem in trouble:
+        note(f"warning: {problem}; taking {newest.name}")
+    return RunDirectory(run.path, newest.name)
 
 
 def load_latent_model(run: RunDirectory, device: str) -> VAE:
@@ -81,6 +90,26 @@ def load_latent_model(run: RunDirectory, device: str) -> VAE:
     if not model.latent_size:
         raise CheckpointError(f"'{run.path}' is a language model: it has no latent")
     return model
+
+
+def load_judge(path: Path, run: RunDirectory, device: str) -> tuple[str, VAE]:
+    """Loads a language model that is to judge what a run writes; also returns what to call it.
+
+    Raises:
+        CheckpointError: It has a latent, or another vocabulary than the run.
+    """
+    judge = RunDirectory.open(path)
+    if judge.config.model.latent_size:
+        raise CheckpointError(
+            f"'{path}' is no language model (it has a latent): train one with --preset lm"
+        )
+    if judge.manifest.files.get(VOCABULARY) != run.manifest.files.get(VOCABULARY):
+        raise CheckpointError(
+            f"'{path}' has another vocabulary than '{run.path}': train a language model on the "
+            "same corpus with the same data settings and --preset lm"
+        )
+    model = load_model(judge, device)
+    return f"the run {path}", model
 
 
 def _is_run(path: Path) -> bool:

@@ -23,13 +23,14 @@ from rich.text import Text
 from ..config import Direction
 from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
-from ..evaluation import Evaluation
+from ..evaluation import Evaluation, TextFigures
 from ..information import Figure
 from ..profiling import Timing
 from ..report.comparisons import Sheet
 from ..trainer import Validation
 from ..verification import Verification
 from .console import plain
+from .full_rows import full_sections, protocol_lines
 
 HIGHLIGHTED = ReprHighlighter()
 NEAR_CEILING = 0.1  # nats
@@ -37,7 +38,7 @@ WIDEST = 40  # characters of a column of words in a comparison
 DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
 
 
-def evaluation_table(evaluation: Evaluation, title: str) -> Table:
+def evaluation_table(evaluation: Evaluation, title: str) -> RenderableType:
     """Shows an evaluation record: rate, information, active units and perplexity first."""
     table = _table(
         title, f"{_count(evaluation.sentences, 'sentence')}, {_count(evaluation.tokens, 'token')}"
@@ -48,23 +49,32 @@ def evaluation_table(evaluation: Evaluation, title: str) -> Table:
     table.add_column("", style="dim")
     for row in _evaluation_rows(evaluation):
         table.add_row(*row)
-    return table
+    if evaluation.full is None:
+        return table
+    for section in full_sections(evaluation.full):
+        table.add_section()
+        for name, value, remark in section:
+            table.add_row(name, value, "", remark)
+    lines = [Text(plain(line), style="dim") for line in protocol_lines(evaluation.full)]
+    return Group(table, *lines)
 
 
 def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     samples, mi = evaluation.iw_samples, evaluation.mi
-    likelihood = [
-        ("perplexity (IW)", f"{evaluation.ppl_iw:.2f}", "", f"{samples} samples a sentence"),
-        ("perplexity (ELBO)", f"{evaluation.ppl_elbo:.2f}", "", ""),
-        ("NLL (IW)", f"{evaluation.iw_nll:.2f}", "", "nats a sentence"),
-        ("NLL (-ELBO)", f"{evaluation.nll:.2f}", "", "distortion + KL"),
-        ("distortion", f"{evaluation.distortion:.2f}", "", "-log p(x|z)"),
-    ]
     if mi is None:
         return [
             ("perplexity", f"{evaluation.ppl_iw:.2f}", "", "language model: exact, no latent"),
             ("NLL", f"{evaluation.nll:.2f}", "", "nats a sentence"),
+            *_text_rows(evaluation.text),
         ]
+    likelihood = [
+        ("perplexity (IW)", f"{evaluation.ppl_iw:.2f}", "", f"{samples} samples a sentence"),
+        ("perplexity (ELBO)", f"{evaluation.ppl_elbo:.2f}", "", ""),
+        *_text_rows(evaluation.text),
+        ("NLL (IW)", f"{evaluation.iw_nll:.2f}", "", "nats a sentence"),
+        ("NLL (-ELBO)", f"{evaluation.nll:.2f}", "", "distortion + KL"),
+        ("distortion", f"{evaluation.distortion:.2f}", "", "-log p(x|z)"),
+    ]
     rows = [("KL (rate)", f"{evaluation.rate:.2f}", "", "nats; never below the MI")]
     if mi.dual is not None:
         rows.append(_estimate_row("MI lower bound", mi.dual, None, "held-out critic (dual)"))
@@ -81,6 +91,17 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     rows += likelihood
     rows.append(("KL(q(z)‖p(z))", f"{evaluation.kl_aggregated_prior:.2f}", "", "KL - MI"))
     return rows
+
+
+def _text_rows(text: TextFigures | None) -> list[tuple[str, str, str, str]]:
+    """Shows what does not depend on the tokenizer, where its tokens are not words anyway."""
+    if text is None or text.bits_per_character_iw is None:
+        return []
+    bits = f"{text.bits_per_character_iw:.3f}"
+    return [
+        ("perplexity a word", f"{text.ppl_word_iw:.2f}", "", f"ELBO: {text.ppl_word_elbo:.2f}"),
+        ("bits a character", bits, "", f"ELBO: {text.bits_per_character_elbo:.3f}"),
+    ]
 
 
 def estimates_table(report: Report, title: str, truth: float | None = None) -> RenderableType:
