@@ -22,6 +22,14 @@ def compare(
     as_csv: AsCSV = False,
     as_markdown: AsMarkdown = False,
     as_latex: AsLaTeX = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also draw rate against distortion, a line for each folder of runs: .png, .svg "
+            "or .pdf.",
+        ),
+    ] = None,
 ) -> None:
     """Show runs side by side: the settings that differ, perplexity, information.
 
@@ -30,12 +38,21 @@ def compare(
     Example: [bold]mivae compare runs/mine runs/vae --markdown[/]
     """
     from .. import comparison
+    from ..report.canvas import check_picture
+    from ..report.rate_distortion import draw_plane, plane
     from ..standing import find_runs, outcome
     from .begin import RUNS
     from .comparing import chosen_format, show_comparison
+    from .console import note
 
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     found = find_runs(runs or [RUNS])
     outcomes = [outcome(path, name) for name, path in found.items()]
     title = "evaluated on their test splits"
-    show_comparison(comparison.compare(outcomes, not no_fold), form, title)
+    if plot is not None:
+        check_picture(plot)  # before the table, which would scroll the error away
+    compared = comparison.compare(outcomes, not no_fold)
+    show_comparison(compared, form, title)
+    if plot is not None:
+        draw_plane(plane(compared), plot)
+        note(f"drew {plot}")

@@ -1,8 +1,4 @@
-"""Pictures of estimates; the axis is in nats, with bits on top.
-
-matplotlib is an extra, imported where a picture is drawn. Figures are objects of their own: no
-backend is chosen and no window opened, whatever else the process draws.
-"""
+"""Pictures of estimates; the axis is in nats, with bits on top."""
 
 __all__ = ["Row", "draw_estimates"]
 
@@ -16,13 +12,12 @@ import numpy as np
 
 from ..config import Direction
 from ..errors import ConfigError
-from ..storage.files import whole
+from .canvas import canvas, check_picture
 
 if TYPE_CHECKING:  # an extra: absent where no picture is drawn
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-SUFFIXES = (".png", ".svg", ".pdf")
 # of each direction: the marker, which points to the truth, its colour and its name
 STYLES: dict[Direction, tuple[str, str, str]] = {
     "lower": (">", "#0072b2", "lower bound"),
@@ -76,21 +71,12 @@ def draw_estimates(
         ConfigError: There is nothing to draw, matplotlib is missing, the suffix is another one
             or the file cannot be written.
     """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"cannot draw '{path}': name it .png, .svg or .pdf")
+    check_picture(path)
     if not rows:
         raise ConfigError(f"cannot draw '{path}': there are no estimates")
-    try:
-        from matplotlib import rc_context
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ConfigError("pictures need matplotlib: pip install 'mivae[plot]'") from error
-
     heading = textwrap.wrap(title, TITLE)
     height = FRAME_HEIGHT + ROW_HEIGHT * len(rows) + TITLE_HEIGHT * len(heading)
-    with rc_context({"text.parse_math": False}):  # a dollar sign in a name is a dollar sign
-        figure = Figure(figsize=(WIDTH, height))
-        figure.set_layout_engine("constrained")
+    with canvas(path, WIDTH, height) as figure:
         axes = figure.add_subplot()
         axes.set_xlim(_limits(rows, truth))
         axes.set_ylim(len(rows) - 0.5, -0.5)
@@ -110,8 +96,6 @@ def draw_estimates(
         )
         if heading:
             figure.suptitle("\n".join(heading), fontsize=11)
-        with whole(path) as draft:
-            figure.savefig(draft, dpi=150)
 
 
 def _limits(rows: Sequence[Row], truth: float | None) -> tuple[float, float]:
