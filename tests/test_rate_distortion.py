@@ -12,7 +12,7 @@ from mivae_cli.errors import ConfigError
 from mivae_cli.report.rate_distortion import LEVELS, Point, _levels, draw_plane, plane
 
 
-def outcome(path: str, **figures: float | int) -> Outcome:
+def outcome(path: str, **figures: float) -> Outcome:
     return Outcome(Path(path).name, path, "evaluated", evaluation=figures)
 
 
