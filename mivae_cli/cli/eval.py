@@ -52,6 +52,7 @@ def evaluate(
     from .. import evaluation
     from ..errors import ConfigError
     from ..full import Plan, measure
+    from ..interruption import Interruption
     from ..quality import require_sacrebleu
     from .console import note, print_json, stdout
     from .full import measured_in_full
@@ -83,7 +84,8 @@ def evaluate(
     if full:
         longest = found.config.data.max_tokens
         passes = measure(model, corpus, store, longest, seed, Plan(samples), judge)
-        record = replace(record, full=measured_in_full(passes))
+        with Interruption() as interruption:
+            record = replace(record, full=measured_in_full(passes, interruption))
     table = asdict(record)
     if data is None and found.name == "best":  # the record that stands for the run
         table = store_evaluation(found, record)

@@ -14,10 +14,14 @@ from ..progress import Stage
 from .console import note, stderr
 
 
-def measured_in_full(passes: Generator[Stage | Full]) -> Full:
+def measured_in_full(passes: Generator[Stage | Full], interruption: Interruption) -> Full:
     """Says what an evaluation in full is at, and returns its record.
 
     A signal breaks it off at once, and what lies in temporary directories is removed.
+
+    Arguments:
+        passes: What `full.measure` gives.
+        interruption: Of what it is a part, and listening.
     """
     columns = (
         BarColumn(bar_width=10),
@@ -28,7 +32,7 @@ def measured_in_full(passes: Generator[Stage | Full]) -> Full:
     stage = ""
     # on a pipe or in a log file, lines that overwrite themselves are noise
     live = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
-    with Interruption() as interruption, interruption.breakable(), closing(passes), live:
+    with interruption.breakable(), closing(passes), live:
         task = live.add_task("")
         for record in passes:
             if isinstance(record, Full):

@@ -3,7 +3,7 @@
 What is done is told by the run directories alone, so a sweep may be stopped at any time.
 """
 
-__all__ = ["Planned", "list_all", "prepare_all", "run_all"]
+__all__ = ["Measures", "Planned", "list_all", "prepare_all", "run_all"]
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -24,6 +24,16 @@ from ..sweeping import Member
 from .begin import begin, prepare, resumed
 from .console import complain, note, print_json, print_line
 from .progress import listening, say_how_to_go_on, train_and_evaluate
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How the runs of a sweep are evaluated."""
+
+    iw_samples: int
+    full: bool = False
+    lm: Path | None = None  # the run of a language model that judges a full evaluation's samples
+
 
 ELSEWHERE = "sweep to another place with --out, or remove what is there"
 
@@ -58,7 +68,7 @@ def list_all(
     planned: Sequence[Planned],
     corpus: str | None,
     given: Mapping[str, object],
-    iw_samples: int,
+    measures: Measures,
     as_json: bool,
 ) -> None:
     """Prints what a sweep would do: a shell's script, comments saying what is done already.
@@ -67,20 +77,20 @@ def list_all(
         planned: The runs.
         corpus: The text, if the command line names it.
         given: The options that all runs share; None stands for one not given.
-        iw_samples: Samples of the importance-weighted bound.
+        measures: How they are evaluated.
         as_json: Whether to print a record a run instead.
     """
     shared = [part for name, value in given.items() if value is not None for part in (name, value)]
     rows = []
     for plan in planned:
         try:
-            progress = progress_of(plan, iw_samples)
+            progress = progress_of(plan, measures)
         except MivaeError as error:
             progress = f"failed: {error}"
         chosen = [part for preset in plan.member.presets for part in ("--preset", preset)]
         chosen += [part for text in plan.member.overrides for part in ("--set", text)]
         command = ["mivae", "train", *filter(None, [corpus]), *map(str, [*shared, *chosen])]
-        command += ["--iw-samples", str(iw_samples), "--out", str(plan.place)]
+        command += ["--iw-samples", str(measures.iw_samples), "--out", str(plan.place)]
         command += [] if progress == "new" else ["--resume"]
         rows.append({"run": plan.member.name, "state": progress, "command": command})
         if not as_json:
@@ -91,7 +101,7 @@ def list_all(
         print_json(rows, indent=2)
 
 
-def progress_of(plan: Planned, iw_samples: int) -> str:
+def progress_of(plan: Planned, measures: Measures) -> str:
     """Returns how far a run has come, in a word: `new` where nothing has been begun.
 
     Raises:
@@ -103,20 +113,23 @@ def progress_of(plan: Planned, iw_samples: int) -> str:
     found = outcome(plan.place, plan.member.name)
     record = found.evaluation or {}
     # of a language model the likelihood is exact: it takes no samples
-    if found.standing == "evaluated" and record.get("latent_units"):
-        return "evaluated" if record.get("iw_samples") == iw_samples else "trained"
-    return found.standing
+    sampled = record.get("iw_samples") == measures.iw_samples or not record.get("latent_units")
+    complete = sampled and not (measures.full and record.get("full") is None)
+    return "trained" if found.standing == "evaluated" and not complete else found.standing
 
 
 def run_all(
-    planned: Sequence[Planned], corpora: Mapping[DataConfig, Corpus], iw_samples: int, again: str
+    planned: Sequence[Planned],
+    corpora: Mapping[DataConfig, Corpus],
+    measures: Measures,
+    again: str,
 ) -> list[Outcome]:
     """Brings every run to its end and evaluation; says what goes wrong, and goes on.
 
     Arguments:
         planned: The runs.
         corpora: Their prepared corpora.
-        iw_samples: Samples of the importance-weighted bound.
+        measures: How they are evaluated.
         again: How to go on after an interruption, in words.
 
     Raises:
@@ -133,7 +146,7 @@ def run_all(
                 raise
             note(f"run {number} of {len(planned)}: {name}")
             try:
-                _bring_to_end(plan, corpora[plan.config.data], iw_samples, interruption, again)
+                _bring_to_end(plan, corpora[plan.config.data], measures, interruption, again)
             except MivaeError as error:
                 problem = str(error)
             except (MemoryError, RuntimeError) as error:
@@ -149,10 +162,10 @@ def run_all(
 
 
 def _bring_to_end(
-    plan: Planned, corpus: Corpus, iw_samples: int, interruption: Interruption, again: str
+    plan: Planned, corpus: Corpus, measures: Measures, interruption: Interruption, again: str
 ) -> None:
     if _is_begun(plan):
-        progress = progress_of(plan, iw_samples)
+        progress = progress_of(plan, measures)
         if sources(RunDirectory.open(plan.place)) != set(corpus.sources.values()):
             raise ConfigError(
                 f"'{plan.place}' is a run on another text than '{plan.config.data.train}' now "
@@ -165,7 +178,9 @@ def _bring_to_end(
     else:
         run, trainer = begin(plan.config, corpus, plan.place, overwrite=False)
     try:
-        record = train_and_evaluate(run, trainer, iw_samples, interruption)
+        record = train_and_evaluate(
+            run, trainer, measures.iw_samples, interruption, measures.full, measures.lm
+        )
     except Interrupted:
         say_how_to_go_on(trainer, again, again)
         raise

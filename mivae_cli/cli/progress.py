@@ -15,16 +15,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ..errors import MivaeError
 from ..evaluation import CheckpointName, Evaluation, evaluate
+from ..full import Plan, measure
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, plain, print_json, stderr, stdout
+from .full import measured_in_full
+from .runs import load_judge
 from .tables import evaluation_table, validation_line
 
 LINES = 5  # that a warning names; metrics.jsonl has all
@@ -53,9 +57,22 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
 
 
 def train_and_evaluate(
-    run: RunDirectory, trainer: Trainer, iw_samples: int, interruption: Interruption
+    run: RunDirectory,
+    trainer: Trainer,
+    iw_samples: int,
+    interruption: Interruption,
+    full: bool = False,
+    lm: Path | None = None,
 ) -> Evaluation:
     """Trains to the end, which it shows, and evaluates the best weights on the test split.
+
+    Arguments:
+        run: Where it trains.
+        trainer: The run's trainer.
+        iw_samples: Samples of the importance-weighted bound.
+        interruption: Tells when to stop.
+        full: Whether to evaluate in full.
+        lm: The run of a language model to judge by then; by default one is trained.
 
     Raises:
         Interrupted: A signal asked to stop.
@@ -72,15 +89,20 @@ def train_and_evaluate(
     note("evaluating the best checkpoint on the test split ...")
     corpus = trainer.corpus
     with interruption.breakable():
-        best = run.checkpoint
+        best, model = run.checkpoint, run.load_model(trainer.device)
         record = evaluate(
-            run.load_model(trainer.device),
+            model,
             corpus["test"],
             (corpus["train"], corpus["valid"]),
             iw_samples,
             config.seed,
             corpus.tokenizer,
         )
+    if full:
+        longest = config.data.max_tokens
+        judge = None if lm is None else load_judge(lm, run, config.device)
+        passes = measure(model, corpus, corpus["test"], longest, config.seed, Plan(), judge)
+        record = replace(record, full=measured_in_full(passes, interruption))
     return replace(record, checkpoint=CheckpointName(best.name, best.step))
 
 

@@ -52,6 +52,16 @@ def sweep(
     iw_samples: Annotated[
         int, typer.Option(min=1, help="Samples of the importance-weighted bound.")
     ] = 100,
+    full: Annotated[
+        bool, typer.Option("--full", help="Evaluate in full, as 'mivae eval --full' does.")
+    ] = False,
+    lm: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="A language model of the same vocabulary, to judge samples by with --full.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="List the runs, what is done, and the command of each."),
@@ -71,13 +81,19 @@ def sweep(
     """
     from ..comparison import compare
     from ..errors import ConfigError, MivaeError
+    from ..quality import require_sacrebleu
     from ..storage.manifest import MANIFEST
     from ..sweeping import configurations, expand
     from .begin import fresh_place
     from .comparing import chosen_format, show_comparison
     from .console import note
-    from .members import Planned, list_all, prepare_all, run_all
+    from .members import Measures, Planned, list_all, prepare_all, run_all
 
+    if lm is not None and not full:
+        raise ConfigError("--lm goes with --full")
+    if full:
+        require_sacrebleu()  # before what takes hours
+    measures = Measures(iw_samples, full, lm)
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     options = {"data.train": corpus, "training.epochs": epochs, "device": device}
     members = expand(preset, set_, seeds)
@@ -93,12 +109,12 @@ def sweep(
     ]
     if dry_run:
         given = {"--config": config, "--epochs": epochs, "--device": device}
-        list_all(planned, corpus, given, iw_samples, as_json)
+        list_all(planned, corpus, given, measures, as_json)
         return
     corpora = prepare_all(planned)
     note(f"sweep: {place}, {len(planned)} runs")
     again = "the same command" + ("" if out else f" and --out {place}")
-    outcomes = run_all(planned, corpora, iw_samples, again)
+    outcomes = run_all(planned, corpora, measures, again)
     show_comparison(compare(outcomes, not no_fold), form, f"{place}, test split")
     failed = [found.name for found in outcomes if found.standing != "evaluated"]
     if failed:
