@@ -323,9 +323,10 @@ class Trainer:
             densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
             mi = float(densities.empirical_terms.mean())
             ceiling = math.log(len(densities))
-            z = reading.z[chosen]
-            prior = reading.posterior.prior.sample(len(z), torch.Generator())
-            discrepancy = float(maximum_mean_discrepancy(z, prior))
+            if self.config.objective.mmd_weight:
+                z = reading.z[chosen]
+                prior = reading.posterior.prior.sample(len(z), torch.Generator())
+                discrepancy = float(maximum_mean_discrepancy(z, prior))
         terms = Terms(reading.distortion, reading.posterior.rates(), mi, discrepancy)
         loss = float(self.config.objective(terms, math.inf))
         if not (math.isfinite(elbo) and math.isfinite(loss)):
