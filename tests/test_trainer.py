@@ -99,6 +99,8 @@ def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset
         "training.epochs=3",
         "training.batch_size=32",
     ]
+    if preset == "lagging":  # of 99, as in the paper, which take their time
+        overrides += ["training.encoder_steps=6", "training.encoder_check=3"]
     config = read_config([preset], options={"data.train": str(text)}, overrides=overrides)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
     run = create_run(tmp_path / "stopped", config, corpus)
