@@ -44,7 +44,8 @@ def generated(
     model: VAE, tokenizer: Tokenizer, z: Tensor, decoding: Decoding, seed: int = 0
 ) -> Iterator[str]:
     """Yields the text of one sentence for each latent of z, with shape (N, Z)."""
-    generator = torch.Generator().manual_seed(seed)
+    # words are not drawn from the very numbers that latents of the same seed are made of
+    generator = torch.Generator().manual_seed(seed + 1)
     for part in z.split(AT_ONCE):
         for ids in decode(model, part, decoding, generator):
             yield tokenizer.decode(ids)

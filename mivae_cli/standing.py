@@ -100,6 +100,10 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
         standing, problem = "trained", "it has not been evaluated"
     else:
         standing, evaluation = "evaluated", run.evaluation
+        measured, best = evaluation.get("checkpoint"), checkpoints[-1].best
+        if isinstance(measured, dict) and measured.get("name") != best:
+            standing, evaluation = "trained", None
+            problem = f"its evaluation is of {measured.get('name')}, and its best is {best} now"
     with torch.device("meta"):  # which takes no memory
         weights = build_model(config.model, run.tokenizer.size).parameters()
     return Outcome(

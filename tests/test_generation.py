@@ -607,7 +607,7 @@ def test_generated_text_is_what_the_decoded_ids_spell() -> None:
     for decoding in DECODINGS:
         generator = torch.Generator().manual_seed(9)
         ids = decode(model, z, decoding, generator)
-        assert list(generated(model, tokenizer, z, decoding, seed=9)) == [
+        assert list(generated(model, tokenizer, z, decoding, seed=8)) == [
             tokenizer.decode(row) for row in ids
         ]
 

@@ -39,8 +39,8 @@ def interpolate(
     model = load_latent_model(found, device)
     for text in texts:
         note(f"between: {text}")
-    means = encode_texts(model, found.tokenizer, texts, found.config.data).mean
-    z = interpolation(means[0], means[1], steps, path)
+    start, end = encode_texts(model, found.tokenizer, texts, found.config.data).mean
+    z = model.prior.projected(interpolation(start, end, steps, path))
     decoding = Decoding(beam=beam, max_tokens=found.config.data.max_tokens)
     for place, text in enumerate(generated(model, found.tokenizer, z, decoding, seed)):
         t = place / (steps - 1)

@@ -229,9 +229,11 @@ def validation_line(record: Validation, epochs: int, latent_units: int) -> str:
         f"  KL {record.rate:7.2f}  MI {record.mi:5.2f}"
         f"  units {record.active_units:>3}/{latent_units}"
     )
+    ahead = f"  {record.encoder_steps:.0f} encoder steps a step" if record.encoder_steps else ""
     return (
         f"epoch {record.epoch:>3}/{epochs}  ELBO {record.elbo:8.2f}  D {record.distortion:7.2f}"
-        f"{latent if latent_units else ''}  {record.seconds:5.0f} s{'  best' if record.best else ''}"
+        f"{latent if latent_units else ''}{ahead}  {record.seconds:5.0f} s"
+        f"{'  best' if record.best else ''}"
     )
 
 
