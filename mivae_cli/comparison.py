@@ -253,12 +253,15 @@ def _further(rows: Sequence[Row]) -> list[Column]:
 
 def _heading(key: str) -> str:
     words = key.removeprefix("full.").replace("_", " ").replace(".", " ")
-    return words.replace("perplexity", "PPL").replace("bleu", "BLEU")
+    words = words.removeprefix("generation ").replace("perplexity", "PPL").replace("ppl", "PPL")
+    return words.replace("bleu", "BLEU")
 
 
 def _better(key: str) -> Literal["low", "high"] | None:
     """Returns which end is the better one, where the field agrees on it."""
     name = key.lower()
+    if name.endswith("real"):  # of text that people wrote, for comparison
+        return None
     if "bleu" in name and "self" not in name:
         return "high"
     return "low" if "reverse" in name and ("ppl" in name or "perplexity" in name) else None

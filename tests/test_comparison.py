@@ -166,14 +166,20 @@ def test_records_of_other_shapes_are_read_as_far_as_they_go() -> None:
 
 def test_an_evaluation_in_full_adds_its_figures() -> None:
     full = {"reconstruction": {"bleu": 31.25, "sentences": 1000}, "reverse_perplexity": 40.5,
-            "self_bleu": 20.5, "protocol": "greedy"}  # fmt: skip
+            "reverse_perplexity_real": 9.5, "self_bleu": 20.5, "protocol": "greedy"}  # fmt: skip
     worse = {**full, "reverse_perplexity": 80.5, "reconstruction": {"bleu": 3.25}}
     compared = compare([run("a", full=full), run("b", full=worse), run("c")], fold=False)
     added = set(figures(compared)) - {column.key for column in COLUMNS}
-    assert added == {"full.reconstruction.bleu", "full.reverse_perplexity", "full.self_bleu"}
+    assert added == {
+        "full.reconstruction.bleu",
+        "full.reverse_perplexity",
+        "full.reverse_perplexity_real",
+        "full.self_bleu",
+    }
     table = markdown_text(compared)
     assert "reconstruction BLEU | reverse PPL |" in table
     assert "| **31.25** | **40.50** |" in table
+    assert "9.50" not in table  # real text's own figure is nothing to be best at
     assert figures(compared, 2)["full.reverse_perplexity"] is None
 
 
