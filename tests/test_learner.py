@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 import torch
 from small import small_config, train_to_end, write_scenes
-from test_trainer import AfterSteps, _weights
+from stops import assert_same_end, train_with_stops
 from torch import Tensor
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
-from mivae_cli.interruption import Interrupted
 from mivae_cli.learner import Side
 from mivae_cli.trainer import Step, Trainer, Validation
 
@@ -146,17 +145,7 @@ def test_it_resumes_exactly_on_either_side_of_the_new_decoder(
 ) -> None:
     config = small_config(text, objective=PLAIN, training=AUTOENCODER)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
-    run = create_run(tmp_path / "stopped", config, corpus)
-    stopped = Trainer(config, corpus)
-    with pytest.raises(Interrupted):
-        list(stopped.fit(run, AfterSteps(looks)))
-    torch.manual_seed(looks)
-    resumed = Trainer(config, corpus)
-    resumed.resume(run)
-    list(resumed.fit(run))
-    expected, found = _weights(whole), _weights(run)
-    for name, tensor in expected.items():
-        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
+    assert_same_end(train_with_stops(config, corpus, tmp_path / "stopped", [looks]), whole)
 
 
 def test_a_constrained_rate_comes_to_its_target(text: Path, tmp_path: Path) -> None:

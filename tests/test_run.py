@@ -11,7 +11,7 @@ import torch
 from disk import full
 from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
-from test_trainer import AfterSteps
+from stops import AfterSteps
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus

@@ -2,18 +2,18 @@
 
 import json
 import math
-import signal
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file
 from small import networks, small_config, train_to_end, write_scenes
+from stops import AfterSteps, assert_same_end, train_with_stops, weights_of
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import DivergedError
-from mivae_cli.interruption import Interrupted, Interruption
+from mivae_cli.interruption import Interrupted
 from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Step, Trainer, Validation
@@ -30,29 +30,6 @@ def long_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 FAST = {"optimizer": {"kind": "adam", "learning_rate": 5e-3}}
-
-
-def _weights(run: RunDirectory) -> dict[str, torch.Tensor]:
-    folder = run.newest()[0].manifest.folder
-    return {
-        f"{file}:{name}": tensor
-        for file in ("model", "critic", "training")
-        if (folder / f"{file}.safetensors").exists()
-        for name, tensor in load_file(str(folder / f"{file}.safetensors")).items()
-    }
-
-
-class AfterSteps(Interruption):
-    """Interrupts after so many looks, of which there is one before the first step."""
-
-    def __init__(self, looks: int) -> None:
-        super().__init__()
-        self.looks = looks
-
-    def check(self) -> None:
-        self.looks -= 1
-        if self.looks < 0:
-            raise Interrupted(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(
@@ -77,11 +54,7 @@ def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
     assert resumed.resume(run) == []
     assert resumed.state.step == steps_before
     list(resumed.fit(run))
-    expected, found = _weights(whole), _weights(run)
-    assert expected.keys() == found.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
-    assert _timeless(run) == _timeless(whole)
+    assert_same_end(run, whole)
     assert resumed.state.model_dump(exclude={"seconds"}) == {
         **resumed.state.model_dump(exclude={"seconds"}),
         "step": records[-1].step,
@@ -103,51 +76,9 @@ def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset
         overrides += ["training.encoder_steps=6", "training.encoder_check=3"]
     config = read_config([preset], options={"data.train": str(text)}, overrides=overrides)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
-    run = create_run(tmp_path / "stopped", config, corpus)
-    for looks in (3, 9, 8):
-        trainer = Trainer(config, corpus)
-        trainer.resume(run)
-        with pytest.raises(Interrupted):
-            list(trainer.fit(run, AfterSteps(looks)))
-        torch.manual_seed(looks)
-    resumed = Trainer(config, corpus)
-    resumed.resume(run)
-    list(resumed.fit(run))
-    expected, found = _weights(whole), _weights(run)
-    assert expected.keys() == found.keys()
-    for name, tensor in expected.items():
-        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
-    assert _timeless(run) == _timeless(whole)
-
-
-@pytest.mark.parametrize("kind", ["batch-norm", "von-mises-fisher"])
-def test_every_posterior_resumes_to_the_same_end(text: Path, tmp_path: Path, kind: str) -> None:
-    """With its moving averages, and though draws on the sphere take as many as they take."""
-    config = small_config(text, model={"posterior": {"kind": kind}})
-    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
-    run = create_run(tmp_path / "stopped", config, corpus)
-    for looks in (4, 11):
-        trainer = Trainer(config, corpus)
-        trainer.resume(run)
-        with pytest.raises(Interrupted):
-            list(trainer.fit(run, AfterSteps(looks)))
-        torch.manual_seed(looks)
-    resumed = Trainer(config, corpus)
-    resumed.resume(run)
-    list(resumed.fit(run))
-    expected, found = _weights(whole), _weights(run)
-    assert expected.keys() == found.keys()
-    assert ("model:head.running_variance" in found) == (kind == "batch-norm")
-    for name, tensor in expected.items():
-        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
-    assert _timeless(run) == _timeless(whole)
-
-
-def _timeless(run: RunDirectory) -> list[dict[str, object]]:
-    """Returns the journal without what depends on the clock."""
-    clock = ("tokens_per_second", "seconds_left", "seconds")
-    lines = map(json.loads, run.journal.read_text().splitlines())
-    return [{key: value for key, value in line.items() if key not in clock} for line in lines]
+    assert_same_end(train_with_stops(config, corpus, tmp_path / "stopped", (3, 9, 8)), whole)
+    if preset == "bn":  # whose moving averages are part of it
+        assert "model:head.running_variance" in weights_of(whole)
 
 
 def test_the_same_seed_trains_the_same_weights_and_another_does_not(
@@ -158,8 +89,8 @@ def test_the_same_seed_trains_the_same_weights_and_another_does_not(
     second, _, _ = train_to_end(config, tmp_path / "second")
     other, _, _ = train_to_end(config.model_copy(update={"seed": 1}), tmp_path / "other")
     name = "model:decoder.output.weight"
-    assert torch.equal(_weights(first)[name], _weights(second)[name])
-    assert not torch.equal(_weights(first)[name], _weights(other)[name])
+    assert torch.equal(weights_of(first)[name], weights_of(second)[name])
+    assert not torch.equal(weights_of(first)[name], weights_of(other)[name])
 
 
 def test_a_trained_model_tells_sentences_better_than_before(text: Path, tmp_path: Path) -> None:
@@ -302,7 +233,7 @@ def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_p
     resumed.resume(run)
     assert (resumed.state.epoch, resumed.state.position) == (0, 7)
     list(resumed.fit(run))
-    expected, found = _weights(whole), _weights(run)
+    expected, found = weights_of(whole), weights_of(run)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 

@@ -1,0 +1,75 @@
+"""Trainings that are stopped and gone on with, held against one that never was."""
+
+import json
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mivae_cli.config import RunConfig
+from mivae_cli.creation import create_run
+from mivae_cli.data.store import Corpus
+from mivae_cli.interruption import Interrupted, Interruption
+from mivae_cli.run import RunDirectory
+from mivae_cli.trainer import Trainer
+
+CLOCK = ("tokens_per_second", "seconds_left", "seconds")
+
+
+class AfterSteps(Interruption):
+    """Interrupts after so many looks, of which there is one before the first step."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.looks = looks
+
+    def check(self) -> None:
+        self.looks -= 1
+        if self.looks < 0:
+            raise Interrupted(signal.SIGTERM)
+
+
+def train_with_stops(
+    config: RunConfig, corpus: Corpus, place: Path, looks: Iterable[int]
+) -> RunDirectory:
+    """Trains a run that is stopped after so many looks, again and again, and then to its end."""
+    run = create_run(place, config, corpus)
+    for count in looks:
+        trainer = Trainer(config, corpus)
+        trainer.resume(run)
+        with pytest.raises(Interrupted):
+            list(trainer.fit(run, AfterSteps(count)))
+        torch.manual_seed(count)  # another process, with other random numbers
+    resumed = Trainer(config, corpus)
+    resumed.resume(run)
+    list(resumed.fit(run))
+    return run
+
+
+def weights_of(run: RunDirectory) -> dict[str, torch.Tensor]:
+    """Returns every tensor of the newest checkpoint."""
+    folder = run.newest()[0].manifest.folder
+    return {
+        f"{file}:{name}": tensor
+        for file in ("model", "critic", "training")
+        if (folder / f"{file}.safetensors").exists()
+        for name, tensor in load_file(str(folder / f"{file}.safetensors")).items()
+    }
+
+
+def assert_same_end(run: RunDirectory, other: RunDirectory) -> None:
+    """Fails unless two runs have ended in the same bits, having told the same on the way."""
+    expected, found = weights_of(other), weights_of(run)
+    assert expected.keys() == found.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(tensor.nan_to_num(), found[name].nan_to_num()), name
+    assert _timeless(run) == _timeless(other)
+
+
+def _timeless(run: RunDirectory) -> list[dict[str, object]]:
+    """Returns the journal without what depends on the clock."""
+    lines = map(json.loads, run.journal.read_text().splitlines())
+    return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]
