@@ -17,7 +17,7 @@ demo: .venv/installed
 	$(BIN)/mivae reconstruct $(DEMO) --limit 5
 
 test: .venv/installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: .venv/installed
 	$(BIN)/ruff check .

@@ -1,5 +1,6 @@
 """Every test starts from the same seed, on one thread, with a cache of its own."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
@@ -12,6 +13,8 @@ from program import Mivae
 from mivae_cli.config import Profile
 from mivae_cli.estimators.fitting import PROFILES, Plan
 
+# Whoever finds it set when the console is made keeps that width, whatever a test sets.
+os.environ.pop("COLUMNS", None)
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
 hypothesis.settings.register_profile("mivae", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("mivae")
