@@ -6,7 +6,17 @@ a sentence unless their heading says otherwise. Evaluations are read as what JSO
 that is not there is None.
 """
 
-__all__ = ["COLUMNS", "Column", "Comparison", "Figure", "Outcome", "Row", "Standing", "compare"]
+__all__ = [
+    "COLUMNS",
+    "NEAR_CEILING",
+    "Column",
+    "Comparison",
+    "Figure",
+    "Outcome",
+    "Row",
+    "Standing",
+    "compare",
+]
 
 import math
 import re
@@ -19,7 +29,7 @@ from .config import RunConfig
 from .resolve import flattened, known_keys
 from .sweeping import shortened
 
-NEAR_CEILING = 0.1  # nats
+NEAR_CEILING = 0.1  # nats: an estimate so near its ceiling says no more than that it is there
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
 WORDS = {"trained": "not evaluated"}  # where the name alone says too little
 

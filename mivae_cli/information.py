@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .comparison import NEAR_CEILING
 from .config import Direction, Profile
 from .data.store import TokenStore
 from .estimators import Estimate, Recommendation, Report
@@ -40,7 +41,6 @@ from .reading import Reading, posteriors, read
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
 BATCH = 32  # the batches of He et al. (2019)
-NEAR_CEILING = 0.1  # nats
 TOO_FEW = "below the dual's interval: so few sentences cannot show all there is; see its ceiling"
 
 

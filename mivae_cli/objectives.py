@@ -8,7 +8,8 @@ with, in nats and averaged over a batch of B sentences,
 | R, rate                 :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))`, T a transform (`rates`)
 | I                       a lower bound on :math:`I_q(x; z)`: the convex dual (Q 2), or the known
                           posterior's within a batch
-| M                       the maximum mean discrepancy of :math:`q(z)` from :math:`p(z)`
+| M                       the maximum mean discrepancy of :math:`q(z)` from :math:`p(z)`, which
+                          has no unit
 | :math:`\beta, \lambda`  weights, each a constant times a schedule of the epoch t
 
 At :math:`\lambda = \gamma = 0, \beta = 1` and T the identity it is the negative ELBO; at
@@ -41,7 +42,7 @@ if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays insta
 
 
 class Terms(NamedTuple):
-    """What one batch contributes to an objective, in nats."""
+    """What one batch contributes to an objective, in nats but for the discrepancy."""
 
     distortion: Tensor  # -log p(x | z), summed over tokens, with shape (B,)
     rates: Tensor  # KL(q(z | x) || p(z)) in each of G groups of latent units, with shape (B, G)

@@ -227,11 +227,9 @@ class Trainer:
         """Trains from the present position to the epoch's end and validates."""
         self._started = time.monotonic()
         training = self.config.training
-        if (
-            training.reset_decoder
-            and (self.state.epoch, self.state.position) == (training.autoencoder_epochs, 0)
-            and training.autoencoder_epochs
-        ):
+        # not by `self.epoch`, which is 0 as well where only the last validation is still to come
+        first = (self.state.epoch, self.state.position) == (training.autoencoder_epochs, 0)
+        if first and training.reset_decoder and training.autoencoder_epochs:
             self.learner.reset_decoder()
         batches = self.sampler.batches(self.state.epoch, self.state.position)
         if self.device.type == "cuda":  # a CPU would only take time from itself

@@ -20,6 +20,7 @@ from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
 
+from ..comparison import NEAR_CEILING
 from ..config import Direction
 from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
@@ -33,7 +34,6 @@ from .console import plain
 from .full_rows import full_sections, protocol_lines
 
 HIGHLIGHTED = ReprHighlighter()
-NEAR_CEILING = 0.1  # nats
 WIDEST = 40  # characters of a column of words in a comparison
 DIRECTIONS: dict[Direction, str] = {"lower": "lower", "upper": "upper", "neither": "-"}
 

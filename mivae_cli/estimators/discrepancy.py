@@ -29,7 +29,7 @@ def maximum_mean_discrepancy(z: Tensor, prior: Tensor) -> Tensor:
         prior: Samples of the prior, with shape (P, Z), at least two.
 
     Returns:
-        The estimate, a number without unit, between -2 and 14, with shape ().
+        The estimate, a number without unit, with shape ().
     """
     return _among(z) + _among(prior) - 2 * _kernel(z, prior).mean()
 

@@ -11,6 +11,7 @@ side.
 
 __all__ = ["Decoder", "RecurrentDecoder", "State"]
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -43,7 +44,7 @@ class State:
         return State(layers, self.of_latent[rows])
 
 
-class Decoder(nn.Module):
+class Decoder(nn.Module, ABC):
     """What all decoders share: how words and z become log-likelihoods.
 
     With Z = 0 a decoder is an ordinary language model.
@@ -75,14 +76,15 @@ class Decoder(nn.Module):
         return log_probs.sum(dim=-1).view(z.shape[:-1])
 
     @property
+    @abstractmethod
     def network(self) -> nn.Module:
         """What lies between the word vectors and the output layer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start(self, z: Tensor) -> State:
         """Returns the state before the first word, for z with shape (M, Z)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
         """Returns the logits of the next word (M, V) and the state after the words before.
 
@@ -90,18 +92,17 @@ class Decoder(nn.Module):
             previous: The ids of the words before, with shape (M,).
             state: The state before those words were read.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _states(self, words: Tensor, z: Tensor) -> Tensor:
         """Returns what the output layer reads, (M, T + 1, H), of word vectors (M, T + 1, E)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _of_samples(self, batch: Batch, z: Tensor) -> Tensor:
         """Returns the log-likelihoods (K, B) of z with shape (K, B, Z), to be quick and small.
 
         Memory depends neither on K and B nor, as far as can be, on the length of sentences.
         """
-        raise NotImplementedError
 
 
 class RecurrentDecoder(Decoder):
