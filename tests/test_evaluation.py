@@ -95,14 +95,16 @@ def test_the_importance_weighted_nll_is_exact_where_the_decoder_ignores_z(
 
 
 class TestOnTheSphere:
-    model = uniform_model(kind="von-mises-fisher", concentration=2.0)
+    @pytest.fixture
+    def model(self) -> VAE:
+        model = uniform_model(kind="von-mises-fisher", concentration=2.0)
+        torch.nn.init.normal_(model.head.linear.weight, std=5.0)
+        return model
 
-    @pytest.fixture(autouse=True)
-    def spread(self) -> None:
-        torch.nn.init.normal_(self.model.head.linear.weight, std=5.0)
-
-    def test_the_record_has_one_rate_that_is_the_same_for_all(self, store: TokenStore) -> None:
-        record = evaluate(self.model, store, iw_samples=200)
+    def test_the_record_has_one_rate_that_is_the_same_for_all(
+        self, model: VAE, store: TokenStore
+    ) -> None:
+        record = evaluate(model, store, iw_samples=200)
         kappa, size = 2.0, 4
         assert record.rates == [pytest.approx(record.rate)]
         assert record.rate == pytest.approx(
@@ -115,15 +117,15 @@ class TestOnTheSphere:
         assert record.ppl_elbo > 1.03 * VOCABULARY
 
     def test_the_importance_weighted_bound_is_the_evidence_where_that_is_known(
-        self, store: TokenStore, monkeypatch: pytest.MonkeyPatch
+        self, model: VAE, store: TokenStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         r"""With :math:`p(x \mid z) \propto e^{\kappa \mu(x) \cdot z}` the posterior is exact."""
 
         def log_likelihood(batch: Batch, z: torch.Tensor) -> torch.Tensor:
-            return 2.0 * (z * self.model.encode(batch).posterior.mean).sum(dim=-1)
+            return 2.0 * (z * model.encode(batch).posterior.mean).sum(dim=-1)
 
-        monkeypatch.setattr(self.model, "log_likelihood", log_likelihood)
-        bounds = importance_weighted(self.model, store, samples=3, seed=0)
+        monkeypatch.setattr(model, "log_likelihood", log_likelihood)
+        bounds = importance_weighted(model, store, samples=3, seed=0)
         expected = torch.full((50,), log_mean_exp_cosine(2.0, 4))
         torch.testing.assert_close(bounds, expected, rtol=0, atol=1e-4)
 
