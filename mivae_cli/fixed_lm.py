@@ -16,18 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config import (
-    AdamConfig,
-    ModelConfig,
-    RecurrentDecoderConfig,
-    RunConfig,
-    TrainingConfig,
-)
+from .config import AdamConfig, RunConfig, TrainingConfig
 from .creation import create_run
 from .data.store import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .errors import ConfigError, DivergedError, StorageError
 from .models.vae import VAE
+from .network import ModelConfig, RecurrentDecoderConfig
 from .objectives import Objective
 from .progress import Stage, Step, Validation
 from .reading import read

@@ -1,11 +1,13 @@
 """What every piece of a configuration is: frozen, and strict about names and numbers."""
 
-__all__ = ["Duration", "Epochs", "Factor", "Frozen"]
+__all__ = ["Count", "Duration", "Epochs", "Factor", "Frozen", "Probability"]
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Factor = Annotated[float, Field(ge=0, le=1e6)]
 Epochs = Annotated[float, Field(ge=0, le=1e6)]
 Duration = Annotated[float, Field(gt=0, le=1e6)]

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 import torch
 
 from .comparison import NEAR_CEILING
-from .config import Direction, Profile
 from .data.store import TokenStore
 from .estimators import Estimate, Recommendation, Report
 from .estimators.estimate import CriticEstimate, Encodings, held_out_dual
@@ -37,6 +36,7 @@ from .estimators.records import clock
 from .estimators.tally import missing_pairs
 from .metrics import Interval, mean_interval
 from .models.vae import VAE
+from .names import Direction, Profile
 from .reading import Reading, posteriors, read
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on

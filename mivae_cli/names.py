@@ -1,6 +1,6 @@
 """The names that settings and options choose among, for a help page that need not wait.
 
-`config` has them too; from there they cost the import of pydantic.
+They stand apart from `config`, which costs the import of pydantic.
 """
 
 __all__ = [

@@ -18,12 +18,7 @@ from safetensors.numpy import load_file
 from torch import Tensor
 
 from mivae_cli import generation
-from mivae_cli.config import (
-    BPETokenizerConfig,
-    DataConfig,
-    ModelConfig,
-    WordTokenizerConfig,
-)
+from mivae_cli.config import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.data.batches import collate
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
@@ -41,6 +36,7 @@ from mivae_cli.models.decoders import State
 from mivae_cli.models.latent import DiagonalGaussian, StandardNormal
 from mivae_cli.models.sphere import VonMisesFisher
 from mivae_cli.models.vae import VAE, build_model
+from mivae_cli.network import ModelConfig
 
 WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
 LATENT = 2

@@ -15,7 +15,7 @@ ROOT = Path(mivae_cli.__file__).parent
 TIERS = (
     {"__init__", "errors", "names", "frozen", "interruption"},
     {"schedules", "rates", "storage"},
-    {"objectives"},
+    {"objectives", "network"},
     {"config"},
     {"resolve", "data", "metrics", "quality", "devices", "optimizers"},
     {"models", "sweeping"},
@@ -39,6 +39,7 @@ TORCH_FREE = {
     "rates",
     "objectives",
     "config",
+    "network",
     "resolve",
     "storage",
     "sweeping",

@@ -12,7 +12,6 @@ import torch
 from gaussian import assert_near
 from torch import Tensor
 
-from mivae_cli.config import Direction, EstimatorName, PairNetwork, Transform
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.estimators import bench, fitting
 from mivae_cli.estimators.bounds import donsker_varadhan, dual
@@ -22,6 +21,7 @@ from mivae_cli.estimators.pairs import estimate_mutual_information
 from mivae_cli.estimators.records import Estimate, Report
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian, Independent
 from mivae_cli.estimators.tally import UNSEEN, interval_without_groups, tally
+from mivae_cli.names import Direction, EstimatorName, PairNetwork, Transform
 
 NAMES: tuple[EstimatorName, ...] = get_args(EstimatorName)
 QUICK = partial(estimate_mutual_information, profile="quick")

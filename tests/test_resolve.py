@@ -14,10 +14,10 @@ from mivae_cli.config import (
     BPETokenizerConfig,
     RunConfig,
     SGDConfig,
-    TransformerDecoderConfig,
     WordTokenizerConfig,
 )
 from mivae_cli.errors import ConfigError
+from mivae_cli.network import TransformerDecoderConfig
 from mivae_cli.resolve import (
     MOST_FILE,
     describe_preset,

@@ -21,11 +21,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ..comparison import NEAR_CEILING
-from ..config import Direction
 from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
 from ..evaluation import Evaluation, TextFigures
 from ..information import Figure
+from ..names import Direction
 from ..profiling import Timing
 from ..report.comparisons import Sheet
 from ..trainer import Validation

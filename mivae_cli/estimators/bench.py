@@ -15,8 +15,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..config import Direction, EstimatorName, PairNetwork, Profile, Transform
 from ..metrics import Interval, mean_interval
+from ..names import Direction, EstimatorName, PairNetwork, Profile, Transform
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
 from .densities import MixtureDensity, doe_terms, fit_density
 from .fitting import (

@@ -20,8 +20,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..config import Profile
 from ..models.latent import Posterior
+from ..names import Profile
 from .bounds import dual
 from .fitting import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
 from .gaussian import GaussianRatio

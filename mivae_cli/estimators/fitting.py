@@ -33,8 +33,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from ..config import Profile
 from ..errors import DivergedError
+from ..names import Profile
 from .bounds import (
     Scores,
     donsker_varadhan,

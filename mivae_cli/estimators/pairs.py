@@ -26,9 +26,9 @@ from typing import get_args
 
 import torch
 
-from ..config import EstimatorName, PairNetwork, Profile, Transform
 from ..data.pairs import check_pairs
 from ..errors import ConfigError, DataError
+from ..names import EstimatorName, PairNetwork, Profile, Transform
 from .bench import KSG_DIMENSIONS, Bench
 from .records import Estimate, Recommendation, Report
 

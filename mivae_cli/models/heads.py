@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from ..config import (
+from ..network import (
     BatchNormPosteriorConfig,
     CommittedRatePosteriorConfig,
     GaussianPosteriorConfig,
