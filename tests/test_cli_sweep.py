@@ -287,9 +287,14 @@ def test_a_dry_run_lists_the_commands_and_writes_nothing(
     assert lines[2] == f"# {NAMES[1]}: new"
     assert len(lines) == 8
     records = json.loads(sweep(mivae, place, "--dry-run", "--json").out)
-    command = records[3]["command"]
+    (command,) = records[3]["commands"]
     assert mivae(*command[1:]).code == 0
     assert evaluations(place, NAMES[3:]) == evaluations(undisturbed, NAMES[3:])
+    full = sweep(mivae, place, "--full", "--lm", "judge", "--dry-run", "--json")
+    for row in json.loads(full.out):
+        assert row["commands"][0][:2] == ["mivae", "train"]
+        assert row["commands"][1][:3] == ["mivae", "eval", str(place / row["run"])]
+        assert row["commands"][1][-3:] == ["--full", "--lm", "judge"]
 
 
 def test_forms_are_printed_and_read_back(mivae: Mivae, undisturbed: Path) -> None:

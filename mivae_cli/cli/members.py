@@ -89,14 +89,19 @@ def list_all(
             progress = f"failed: {error}"
         chosen = [part for preset in plan.member.presets for part in ("--preset", preset)]
         chosen += [part for text in plan.member.overrides for part in ("--set", text)]
-        command = ["mivae", "train", *filter(None, [corpus]), *map(str, [*shared, *chosen])]
-        command += ["--iw-samples", str(measures.iw_samples), "--out", str(plan.place)]
-        command += [] if progress == "new" else ["--resume"]
-        rows.append({"run": plan.member.name, "state": progress, "command": command})
+        sampled, place = ["--iw-samples", str(measures.iw_samples)], str(plan.place)
+        train = ["mivae", "train", *filter(None, [corpus]), *map(str, [*shared, *chosen])]
+        train += [*sampled, "--out", place, *([] if progress == "new" else ["--resume"])]
+        commands = [train]
+        if measures.full:
+            judge = [] if measures.lm is None else ["--lm", str(measures.lm)]
+            commands.append(["mivae", "eval", place, *sampled, "--full", *judge])
+        rows.append({"run": plan.member.name, "state": progress, "commands": commands})
         if not as_json:
             comment = "# " if progress == "evaluated" or progress.startswith("failed") else ""
             print_line(f"# {plan.member.name}: {WORDS.get(progress, progress)}")
-            print_line(comment + shlex.join(command))
+            for command in commands:
+                print_line(comment + shlex.join(command))
     if as_json:
         print_json(rows, indent=2)
 

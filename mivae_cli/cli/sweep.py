@@ -64,7 +64,7 @@ def sweep(
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="List the runs, what is done, and the command of each."),
+        typer.Option("--dry-run", help="List the runs, what is done, and the commands of each."),
     ] = False,
     no_fold: NoFold = False,
     as_json: AsJSON = False,
