@@ -305,6 +305,8 @@ def test_forms_are_printed_and_read_back(mivae: Mivae, undisturbed: Path) -> Non
         "| run | seed | mi\\_weight |"
     )
     assert "\\toprule" in mivae("compare", undisturbed, "--latex").out
+    bare = mivae("compare", undisturbed, "--markdown", "--no-settings")
+    assert bare.out.startswith("| run | seed | IW-PPL |")
     both = mivae("compare", undisturbed, "--latex", "--json")
     assert both.code == 2
     assert "--json does not go with --latex" in both.err

@@ -18,6 +18,10 @@ def compare(
         ),
     ] = None,
     no_fold: NoFold = False,
+    no_settings: Annotated[
+        bool,
+        typer.Option("--no-settings", help="No columns of settings: where names say enough."),
+    ] = False,
     as_json: AsJSON = False,
     as_csv: AsCSV = False,
     as_markdown: AsMarkdown = False,
@@ -37,6 +41,8 @@ def compare(
 
     Example: [bold]mivae compare runs/mine runs/vae --markdown[/]
     """
+    from dataclasses import replace
+
     from .. import comparison
     from ..report.canvas import check_picture
     from ..report.rate_distortion import draw_plane, plane
@@ -52,7 +58,7 @@ def compare(
     if plot is not None:
         check_picture(plot)  # before the table, which would scroll the error away
     compared = comparison.compare(outcomes, not no_fold)
-    show_comparison(compared, form, title)
+    show_comparison(replace(compared, settings={}) if no_settings else compared, form, title)
     if plot is not None:
         draw_plane(plane(compared), plot)
         note(f"drew {plot}")
