@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PositiveFloat
 
-from .frozen import Count, Frozen, Probability
+from .frozen import Count, Frozen, OrNone, Probability
 from .names import Precision
 from .network import Critic, ModelConfig, SeparableCriticConfig
 from .objectives import Objective
@@ -99,8 +99,8 @@ class CriticConfig(Frozen):
     """Sentences of earlier batches that the product of the marginals is drawn from."""
     xi_decay: Probability = 0.9
     """How much of the moving average of the partition function survives a batch."""
-    clip: PositiveFloat | None = None
-    """Bound on the pointwise information of product pairs, in the model's gradient only."""
+    clip: Annotated[PositiveFloat | None, OrNone] = None
+    """Bound on the pointwise information of product pairs, in the model's gradient only; or none."""
 
 
 class AdamConfig(Frozen):

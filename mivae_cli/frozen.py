@@ -1,16 +1,19 @@
 """What every piece of a configuration is: frozen, and strict about names and numbers."""
 
-__all__ = ["Count", "Duration", "Epochs", "Factor", "Frozen", "Probability"]
+__all__ = ["NONE", "Count", "Duration", "Epochs", "Factor", "Frozen", "OrNone", "Probability"]
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Factor = Annotated[float, Field(ge=0, le=1e6)]
 Epochs = Annotated[float, Field(ge=0, le=1e6)]
 Duration = Annotated[float, Field(gt=0, le=1e6)]
+
+NONE = "none"  # TOML has no word of its own for a value that is left open
+OrNone = BeforeValidator(lambda value: None if value == NONE else value)
 
 
 class Frozen(BaseModel):

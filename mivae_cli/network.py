@@ -23,7 +23,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from .frozen import Frozen, Probability
+from .frozen import Frozen, OrNone, Probability
 from .names import Pooling
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -168,8 +168,8 @@ class ModelConfig(Frozen):
     """From a sentence to its features: lstm, gru or transformer."""
     decoder: Decoder = RecurrentDecoderConfig()
     """From z to a sentence: lstm, gru or transformer."""
-    init_scale: Annotated[float, Field(gt=0, le=1000)] | None = None
-    """Draw initial weights from U(-s, s), embeddings from ten times that; unset: torch's own."""
+    init_scale: Annotated[Annotated[float, Field(gt=0, le=1000)] | None, OrNone] = None
+    """Draw initial weights from U(-s, s), embeddings from ten times that; none: torch's own."""
 
     @field_validator("encoder", "decoder", mode="before")
     @classmethod

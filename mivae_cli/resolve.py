@@ -33,6 +33,7 @@ from pydantic import BaseModel, ValidationError
 
 from .config import RunConfig
 from .errors import ConfigError
+from .frozen import NONE
 
 if TYPE_CHECKING:  # pydantic's core has no promise of staying where it is
     from pydantic_core import ErrorDetails
@@ -250,7 +251,7 @@ def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
             continue
         if field.description:
             lines.append(f"# {field.description}")
-        lines.append(f"{name} = {_toml_text(value)}" if value is not None else f"# {name} =")
+        lines.append(f"{name} = {_toml_text(NONE if value is None else value)}")
     for name, value, description in tables:
         lines += ["", f"[{prefix}{name}]"]
         if description:

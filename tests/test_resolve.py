@@ -538,7 +538,7 @@ class TestTemplate:
     def test_it_explains_every_key_that_it_writes(self, overrides: list[str]) -> None:
         config = read_config(overrides=overrides)
         lines = template(config).splitlines()
-        names = [line.removeprefix("# ").partition(" =")[0] for line in lines]
+        names = [line.partition(" =")[0] for line in lines]
         for key, _ in leaves(config.model_dump()):
             name = key.rpartition(".")[2]
             assert name in names, key
@@ -546,8 +546,15 @@ class TestTemplate:
                 places = [place for place, found in enumerate(names) if found == name]
                 assert all(lines[place - 1].startswith("# ") for place in places), key
 
-    def test_what_is_unset_is_shown_as_a_comment(self) -> None:
-        assert "\n# init_scale =\n" in template(RunConfig())
+    def test_what_is_left_open_is_none(self) -> None:
+        assert '\ninit_scale = "none"\n' in template(RunConfig())
+
+
+def test_none_leaves_open_what_a_preset_has_set() -> None:
+    assert read_config(["ptb"]).model.init_scale == 0.01
+    assert read_config(["ptb"], overrides=["model.init_scale=none"]).model.init_scale is None
+    with pytest.raises(ConfigError, match="learning_rate"):
+        read_config(overrides=["training.optimizer.learning_rate=none"])
 
 
 def test_every_known_key_has_a_description() -> None:
