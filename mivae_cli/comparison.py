@@ -8,7 +8,6 @@ that is not there is None.
 
 __all__ = [
     "COLUMNS",
-    "NEAR_CEILING",
     "Column",
     "Comparison",
     "Figure",
@@ -26,10 +25,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 
 from .config import RunConfig
+from .doubts import at_ceiling, missing_pairs
 from .resolve import flattened, known_keys
 from .sweeping import shortened
 
-NEAR_CEILING = 0.1  # nats: an estimate so near its ceiling says no more than that it is there
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
 WORDS = {"trained": "not evaluated"}  # where the name alone says too little
 
@@ -85,11 +84,12 @@ class Figure:
     sd: float | None = None
     ceiling: float | None = None  # log N, of an estimate of information
     of: int | None = None  # of how many, for a count
+    too_high: bool = False  # likely, for lack of product pairs
 
     @property
     def at_ceiling(self) -> bool:
         """Whether the true information may be higher."""
-        return self.ceiling is not None and self.ceiling - self.value < NEAR_CEILING
+        return at_ceiling(self.value, self.ceiling)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,9 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
     if len(found) == 1:
         return found[0]
     values = [figure.value for figure in found]
-    return replace(found[0], value=statistics.fmean(values), sd=statistics.stdev(values))
+    too_high = any(figure.too_high for figure in found)
+    sd = statistics.stdev(values)
+    return replace(found[0], value=statistics.fmean(values), sd=sd, too_high=too_high)
 
 
 def _has_figures(outcome: Outcome) -> bool:
@@ -219,11 +221,7 @@ def _figures(outcome: Outcome) -> dict[str, Figure | None]:
     }
     for key in ("known_posterior", "dual", "leave_one_out", "batch32"):
         estimate = mi.get(key) if isinstance(mi, Mapping) else None
-        figures[f"mi_{key}"] = (
-            _figure(estimate.get("value"), estimate.get("ceiling"))
-            if isinstance(estimate, Mapping)
-            else None
-        )
+        figures[f"mi_{key}"] = _estimate(estimate) if isinstance(estimate, Mapping) else None
     figures |= {key: _figure(value) for key, value in _leaves("full", record.get("full"))}
     return figures
 
@@ -241,6 +239,14 @@ def _figure(value: object, ceiling: object = None) -> Figure | None:
     if not _is_number(value):
         return None
     return Figure(float(value), ceiling=float(ceiling) if _is_number(ceiling) else None)
+
+
+def _estimate(record: Mapping[str, Any]) -> Figure | None:
+    figure = _figure(record.get("value"), record.get("ceiling"))
+    unseen, count = record.get("unseen"), record.get("n")
+    if figure is None or not (_is_number(unseen) and _is_number(count) and count):
+        return figure
+    return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
 
 
 def _count(value: object, of: object) -> Figure | None:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 
 import torch
 
-from .comparison import NEAR_CEILING
 from .data.store import TokenStore
+from .doubts import at_ceiling, missing_pairs
 from .estimators import Estimate, Recommendation, Report
 from .estimators.estimate import CriticEstimate, Encodings, held_out_dual
 from .estimators.known_posterior import (
@@ -33,7 +33,6 @@ from .estimators.known_posterior import (
     batched_empirical,
 )
 from .estimators.records import clock
-from .estimators.tally import missing_pairs
 from .metrics import Interval, mean_interval
 from .models.vae import VAE
 from .names import Direction, Profile
@@ -177,7 +176,7 @@ def _row(
     name: str, found: Figure, direction: Direction, seconds: float, doubts: Sequence[str] = ()
 ) -> Estimate:
     warnings = list(doubts)
-    if found.ceiling is not None and found.ceiling - found.value < NEAR_CEILING:
+    if at_ceiling(found.value, found.ceiling):
         warnings.append(
             f"at its ceiling, ln {found.n:,} = {found.ceiling:.2f}: the true value may be higher"
         )

@@ -101,7 +101,7 @@ def test_seeds_become_a_row_with_mean_and_deviation() -> None:
     assert folded["ppl_iw"]["value"] == pytest.approx(18.5)
     assert folded["ppl_iw"]["sd"] == pytest.approx(math.sqrt((1.5**2 + 0.5**2 + 2**2) / 2))
     assert folded["mi_known_posterior"] == {
-        "value": 4.5, "sd": 0.0, "ceiling": math.log(1000), "of": None,
+        "value": 4.5, "sd": 0.0, "ceiling": math.log(1000), "of": None, "too_high": False,
     }  # fmt: skip
     assert figures(compared, 1)["ppl_iw"]["sd"] is None
     assert "18.50 ± 1.80" in markdown_text(compared)
@@ -204,6 +204,20 @@ def test_a_figure_at_its_ceiling_is_marked() -> None:
     assert made.rows[1][made.headings.index("MI@32")].text == "3.45†"
     assert any("ceiling" in note for note in made.notes)
     assert made.rows[0][made.headings.index("units")].text == "8/32"
+
+
+def test_a_lower_bound_with_too_few_pairs_is_marked_and_over_seeds_as_well() -> None:
+    few = record()
+    few["mi"]["dual"] |= {"value": 2e5, "unseen": 1.0}
+    doubted = replace(run("a", weight(0)), evaluation=few)
+    made = sheet(compare([doubted, run("b", weight(1))]))
+    place = made.headings.index("MI lower")
+    assert [row[place].text for row in made.rows] == ["200,000.00‡", "4.25"]
+    assert [note[0] for note in made.notes] == ["†", "‡"]
+    folded = compare([run("c", weight(0, seed=1)), doubted])
+    made = sheet(folded)
+    assert made.rows[0][made.headings.index("MI lower")].text.endswith("‡")
+    assert "$^\\ddagger$" in latex_text(folded)
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,17 @@
 """The evaluation record: identities, known answers, and figures that agree."""
 
+import io
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import pytest
 import torch
+from rich.console import Console
 from small import SMALL, small_config, train_to_end, write_scenes
 
 from mivae_cli import information
+from mivae_cli.cli.tables import evaluation_table
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.store import Corpus, TokenStore
 from mivae_cli.evaluation import evaluate, importance_weighted
@@ -148,6 +151,22 @@ def test_the_record_keeps_its_identities(trained: tuple[VAE, Corpus]) -> None:
     assert dual.ci_low <= dual.value <= dual.ci_high
     assert dual.ci_low < record.mi.leave_one_out.value
     assert known.value > 0.3  # trained with the MI term and a small beta
+
+
+@pytest.mark.parametrize(("unseen", "remark"), [(0.0, "held-out critic"), (0.5, "too high")])
+def test_a_lower_bound_that_is_none_says_so(
+    trained: tuple[VAE, Corpus], unseen: float, remark: str
+) -> None:
+    model, corpus = trained
+    record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=1)
+    assert record.mi is not None
+    assert record.mi.dual is not None
+    mi = replace(record.mi, dual=replace(record.mi.dual, unseen=unseen))
+    out = Console(file=io.StringIO(), width=120)
+    out.print(evaluation_table(replace(record, mi=mi), "run"))
+    assert isinstance(out.file, io.StringIO)
+    (line,) = (line for line in out.file.getvalue().splitlines() if "MI lower bound" in line)
+    assert remark in line
 
 
 def test_its_json_keys_are_a_contract(trained: tuple[VAE, Corpus]) -> None:

@@ -13,7 +13,7 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "names", "frozen", "interruption"},
+    {"__init__", "errors", "names", "frozen", "interruption", "doubts"},
     {"schedules", "rates", "storage"},
     {"objectives", "network"},
     {"config"},
@@ -33,6 +33,7 @@ TIERS = (
     {"__main__"},
 )
 TORCH_FREE = {
+    "doubts",
     "errors",
     "frozen",
     "schedules",

@@ -20,7 +20,7 @@ from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
 
-from ..comparison import NEAR_CEILING
+from ..doubts import at_ceiling, missing_pairs
 from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
 from ..evaluation import Evaluation, TextFigures
@@ -77,7 +77,9 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     ]
     rows = [("KL (rate)", f"{evaluation.rate:.2f}", "", "nats; never below the MI")]
     if mi.dual is not None:
-        rows.append(_estimate_row("MI lower bound", mi.dual, None, "held-out critic (dual)"))
+        few = missing_pairs(mi.dual.unseen, mi.dual.n)
+        remark = "too few pairs: likely too high" if few else "held-out critic (dual)"
+        rows.append(_estimate_row("MI lower bound", mi.dual, None, remark))
     known = mi.known_posterior
     if known.n < 2:
         rows.append(("MI", "", "", "needs more than one sentence"))
@@ -248,7 +250,7 @@ def _estimate_row(
 def _ceiling_note(value: float, ceiling: float | None) -> str:
     if ceiling is None:
         return ""
-    if ceiling - value < NEAR_CEILING:
+    if at_ceiling(value, ceiling):
         return f"at its ceiling, {ceiling:.2f}: the true value may be higher"
     return f"ceiling {ceiling:.2f}"
 

@@ -15,6 +15,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..doubts import missing_pairs
 from ..metrics import Interval, mean_interval
 from ..names import Direction, EstimatorName, PairNetwork, Profile, Transform
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
@@ -34,7 +35,7 @@ from .gaussian import GaussianRatio, NormalScores, gaussian
 from .neighbours import ksg
 from .pair_critics import PairCritic, View
 from .records import Estimate, clock
-from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, missing_pairs, tally
+from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, tally
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1

@@ -23,7 +23,6 @@ __all__ = [
     "Tally",
     "interval_without_groups",
     "jackknife",
-    "missing_pairs",
     "student_quantile",
     "tally",
 ]
@@ -40,7 +39,6 @@ from .bounds import Scores
 
 GROUPS = 50
 CARRIED = 0.5  # of Z by a single product pair, from which on a figure hangs on that pair
-UNSEEN = 0.1  # nats of over-reporting, expected of missing product pairs, that are worth a word
 BLOCK = 2**20  # scores held at a time: few enough to stay in a processor's cache
 
 Critic = Callable[[Tensor, Tensor], Tensor]
@@ -121,18 +119,6 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: float | None = None) -> Ta
                 block[own] = -math.inf
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
     return Tally(joint.flatten(), partial, groups.repeat(draws), highest, draws)
-
-
-def missing_pairs(unseen: float, count: int) -> list[str]:
-    """Returns what to say of a figure where `Tally.unseen` of N samples is too large, if it is."""
-    excess = -math.log1p(-min(unseen, 1 - 0.5 / count))
-    if excess <= UNSEEN:
-        return []
-    doubt = (
-        f"{unseen:.0%} of joint pairs score above every one of {count * (count - 1):,} product "
-        f"pairs: these are too few, and the figure is likely too high, by some {excess:.1f} nats"
-    )
-    return [doubt]
 
 
 def interval_without_groups(found: Tally, bound: Bound) -> Interval:

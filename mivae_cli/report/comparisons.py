@@ -17,7 +17,11 @@ from ..comparison import WORDS, Column, Comparison, Figure, Row
 
 MISSING = "-"
 AT_CEILING = "†"
-CEILING_NOTE = "at its ceiling, ln N: the true value may be higher"
+TOO_HIGH = "‡"
+NOTES = {
+    AT_CEILING: "at its ceiling, ln N: the true value may be higher",
+    TOO_HIGH: "likely too high: the sentences make too few pairs for so much information",
+}
 SEEDS = 4  # that a cell names before it counts them
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # how a spreadsheet knows one, wide forms too
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|&~])")
@@ -31,6 +35,7 @@ LATEX = {
     '"': r"\textquotedbl{}",
     "±": r"$\pm$",
     AT_CEILING: r"$^\dagger$",
+    TOO_HIGH: r"$^\ddagger$",
     **{char: f"\\{char}" for char in "&%$#_{}"},
 }
 
@@ -83,7 +88,9 @@ def sheet(comparison: Comparison) -> Sheet:
             ]
             columns.append((column.heading, True, cells))
     told = {cell.text for _, _, cells in columns for cell in cells}
-    notes = [f"{AT_CEILING} {CEILING_NOTE}"] if any(AT_CEILING in text for text in told) else []
+    notes = [
+        f"{mark} {note}" for mark, note in NOTES.items() if any(mark in text for text in told)
+    ]
     if any(len(row.seeds) > 1 for row in rows):
         notes.append("± standard deviation over seeds")
     return Sheet(
@@ -214,7 +221,8 @@ def _figure(column: Column, figure: Figure | None) -> str:
         digits = digits or 1  # a mean of counts is no count
         margin = f" ± {figure.sd:,.{digits}f}"
     of = "" if figure.of is None else f"/{figure.of}"
-    return f"{figure.value:z,.{digits}f}{margin}{of}{AT_CEILING if figure.at_ceiling else ''}"
+    mark = AT_CEILING if figure.at_ceiling else TOO_HIGH if figure.too_high else ""
+    return f"{figure.value:z,.{digits}f}{margin}{of}{mark}"
 
 
 def _neutral(value: object) -> object:
