@@ -119,14 +119,24 @@ class SGDConfig(Frozen):
     """Initial step size."""
 
 
-Optimizer = Annotated[AdamConfig | SGDConfig, Field(discriminator="kind")]
+class SplitConfig(Frozen):
+    """Plain descent where the decoder's weights belong to single words, Adam for all else."""
+
+    kind: Literal["adam-sgd"] = "adam-sgd"
+    learning_rate: PositiveFloat = 1e-3
+    """Adam's initial step size."""
+    word_learning_rate: PositiveFloat = 1.0
+    """Initial step size of plain descent, for the decoder's embedding and output layer."""
+
+
+Optimizer = Annotated[AdamConfig | SGDConfig | SplitConfig, Field(discriminator="kind")]
 
 
 class TrainingConfig(Frozen):
     """How the objective is minimised."""
 
     optimizer: Optimizer = AdamConfig()
-    """How the model's weights are moved: adam or sgd."""
+    """How the model's weights are moved: adam, sgd or adam-sgd."""
     epochs: Count = 25
     """At most so many passes over the corpus."""
     batch_size: Annotated[int, Field(ge=2, le=65_536)] = 64
@@ -134,7 +144,7 @@ class TrainingConfig(Frozen):
     precision: Precision = "auto"
     """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
     max_norm: PositiveFloat = 5.0
-    """Gradients are clipped to this Euclidean norm."""
+    """An optimizer's gradients are clipped to this Euclidean norm."""
     autoencoder_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Epochs of distortion alone, before the objective's first epoch (Li et al., 2019)."""
     reset_decoder: bool = False

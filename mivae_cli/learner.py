@@ -14,6 +14,7 @@ References:
 
 __all__ = ["Learner", "Side"]
 
+from collections.abc import Iterator
 from typing import Literal
 
 import torch
@@ -28,7 +29,7 @@ from .estimators.term import MutualInformationTerm
 from .estimators.terms import build_term
 from .models.vae import Encoding, build_model
 from .objectives import Terms
-from .optimizers import Adam, build_optimizer, clip_gradients, finite, sparsify_embeddings
+from .optimizers import Adam, build_optimizers, clip_gradients, finite, sparsify_embeddings
 
 Side = Literal["both", "encoder", "decoder"]
 
@@ -51,9 +52,10 @@ class Learner:
         self.model = build_model(config.model, vocab_size).to(device)
         if device.type == "cpu":  # elsewhere finding the rows costs more than it saves
             sparsify_embeddings(self.model)
-        self.optimizers = {
-            "model": build_optimizer(config.training.optimizer, self.model.parameters())
-        }
+        self.model_optimizers = build_optimizers(
+            config.training.optimizer, self.model.parameters(), self.model.word_parameters()
+        )
+        self.optimizers = dict(self.model_optimizers)
         self.term = build_term(config, self.model.features, sentences)
         if self.term is not None:
             self.term.to(device)
@@ -84,19 +86,24 @@ class Learner:
         self.model.decoder.requires_grad_(side != "encoder")
         try:
             terms, loss, encoding = self._forward(batch, epoch, multiplier)
-            optimizer = self.optimizers["model"]
-            optimizer.zero_grad(set_to_none=True)
+            for optimizer in self.model_optimizers.values():
+                optimizer.zero_grad(set_to_none=True)
             loss.backward()
         finally:
             self.model.decoder.requires_grad_(True)
         if side == "decoder":
             for module in (self.model.encoder, self.model.head):
                 module.zero_grad(set_to_none=True)
-        norm = clip_gradients(self.model.parameters(), self.config.training.max_norm)
+        norms = [
+            clip_gradients(_parameters(optimizer), self.config.training.max_norm)
+            for optimizer in self.model_optimizers.values()
+        ]
         # the rate is not part of a loss with beta = 0, but of what is reported; CUDA is waited
         # for here, once a step, and by the critic for its own step and for its bound
+        norm = torch.stack(norms).sum()
         value, *_ = finite({"the loss": loss, "the rate": terms.rates.sum(), "the gradient": norm})
-        optimizer.step()
+        for optimizer in self.model_optimizers.values():
+            optimizer.step()
         match self.term:
             case MutualInformationTerm():
                 self.term.push(encoding.features)
@@ -114,7 +121,8 @@ class Learner:
         fresh = build_model(self.config.model, self.model.decoder.embedding.num_embeddings)
         _take(self.model.decoder, fresh.decoder)
         for parameter in self.model.decoder.parameters():
-            self.optimizers["model"].state.pop(parameter, None)
+            for optimizer in self.model_optimizers.values():
+                optimizer.state.pop(parameter, None)
 
     def _forward(
         self, batch: Batch, epoch: float, multiplier: float
@@ -144,6 +152,11 @@ class Learner:
         if not self.config.objective.mmd_weight:
             return 0.0
         return maximum_mean_discrepancy(z, self.model.prior.sample(len(z), device=z.device))
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
+    """Yields what an optimizer moves."""
+    return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 @torch.no_grad()

@@ -4,17 +4,18 @@ An embedding's gradient has as many rows as the vocabulary, and a batch gives a 
 hundred of them. The rest need not be cleared, measured, clipped, nor, by plain descent, moved.
 """
 
-__all__ = ["Adam", "build_optimizer", "clip_gradients", "finite", "sparsify_embeddings"]
+__all__ = ["Adam", "build_optimizers", "clip_gradients", "finite", "sparsify_embeddings"]
 
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from .config import AdamConfig, SGDConfig
+from .config import AdamConfig, SGDConfig, SplitConfig
 from .errors import BadBatch
 
 
@@ -48,13 +49,39 @@ class Adam(torch.optim.Adam):
             parameter.grad = None
 
 
-def build_optimizer(
-    settings: AdamConfig | SGDConfig, parameters: Iterable[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """Builds the optimizer that a configuration describes."""
-    if isinstance(settings, AdamConfig):
-        return Adam(parameters, settings.learning_rate)
-    return torch.optim.SGD(parameters, lr=settings.learning_rate)
+def build_optimizers(
+    settings: AdamConfig | SGDConfig | SplitConfig,
+    parameters: Iterable[nn.Parameter],
+    words: Iterable[nn.Parameter],
+) -> dict[str, torch.optim.Optimizer]:
+    """Builds the optimizers that a configuration describes, by name.
+
+    Each group's initial step size stands beside the present one, as torch's schedulers have it.
+
+    Arguments:
+        settings: The configuration.
+        parameters: All that learn.
+        words: Those of them that belong to single words.
+    """
+    made: dict[str, torch.optim.Optimizer]
+    match settings:
+        case AdamConfig():
+            made = {"model": Adam(parameters, settings.learning_rate)}
+        case SGDConfig():
+            made = {"model": torch.optim.SGD(parameters, lr=settings.learning_rate)}
+        case SplitConfig():
+            tables = dict.fromkeys(words)  # one that is shared, only once
+            rest = [parameter for parameter in parameters if parameter not in tables]
+            made = {
+                "model": Adam(rest, settings.learning_rate),
+                "words": torch.optim.SGD(tables, lr=settings.word_learning_rate),
+            }
+        case _:
+            assert_never(settings)
+    for optimizer in made.values():
+        for group in optimizer.param_groups:
+            group["initial_lr"] = group["lr"]
+    return made
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:

@@ -101,9 +101,10 @@ def _watched(trainer: Trainer, clock: _Clock) -> Iterator[None]:
             # backwards: the output layer's is over when the states that it reads have their gradient
             model.decoder.network.register_full_backward_pre_hook(to("decoder")),
             words.weight.register_post_accumulate_grad_hook(to("rest")),
-            trainer.optimizers["model"].register_step_pre_hook(to("optimizer")),
-            trainer.optimizers["model"].register_step_post_hook(to("rest")),
         ]
+        for optimizer in trainer.learner.model_optimizers.values():
+            handles.append(optimizer.register_step_pre_hook(to("optimizer")))
+            handles.append(optimizer.register_step_post_hook(to("rest")))
         for module, part in modules:
             handles.append(module.register_forward_pre_hook(to(part)))
             handles.append(module.register_forward_hook(to("rest")))

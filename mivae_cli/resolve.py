@@ -61,6 +61,7 @@ CHANGEABLE = {
     "training.max_decays",
     "training.max_norm",
     "training.optimizer.learning_rate",
+    "training.optimizer.word_learning_rate",
     "training.patience",
     "training.save_minutes",
 }

@@ -378,9 +378,8 @@ class Trainer:
             self._set_learning_rate()
 
     def _set_learning_rate(self) -> None:
-        """Gives the model's optimizer the rate that the configuration and the decays make."""
-        rate = self.config.training.optimizer.learning_rate
-        for _ in range(self.state.decays):
-            rate *= self.config.training.decay
-        for group in self.optimizers["model"].param_groups:
-            group["lr"] = rate
+        """Gives the model's optimizers the rates that the configuration and the decays make."""
+        factor = self.config.training.decay**self.state.decays
+        for optimizer in self.learner.model_optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor

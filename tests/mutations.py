@@ -41,6 +41,7 @@ STRINGS = (
         "concatenated",
         "adam",
         "sgd",
+        "adam-sgd",
         "constant",
         "linear",
     ),

@@ -32,6 +32,7 @@ from mivae_cli.trainer import Record, Skipped, Step, Trainer
 
 ADAM = {"kind": "adam", "learning_rate": 5e-3}
 SGD = {"kind": "sgd", "learning_rate": 0.5}
+SPLIT = {"kind": "adam-sgd", "learning_rate": 5e-3, "word_learning_rate": 0.5}
 CONCATENATED = {"kind": "concatenated", "hidden_size": 16}
 BAD = 3  # the step of the fault, counted from 0
 
@@ -210,7 +211,7 @@ def at(trainer: Trainer, *places: int) -> Callable[[], bool]:
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf], ids=str)
-@pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", [ADAM, SGD, SPLIT], ids=["adam", "sgd", "split"])
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
 def test_a_bad_number_moves_no_more_than_it_may_and_the_run_goes_on(
     text: Path, fault: Fault, optimizer: dict[str, Any], value: float
@@ -282,7 +283,7 @@ def ending(text: Path, optimizer: dict[str, Any], mi_weight: float, count: int =
     return trainer
 
 
-@pytest.mark.parametrize("optimizer", [ADAM, SGD], ids=["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", [ADAM, SGD, SPLIT], ids=["adam", "sgd", "split"])
 @pytest.mark.parametrize("fault", PLAIN_FAULTS, ids=name_of)
 def test_without_a_critic_a_bad_batch_does_nothing_to_the_bit(
     text: Path, fault: Fault, optimizer: dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from small import small_config, train_to_end, write_scenes
+from small import networks, small_config, train_to_end, write_scenes
 from stops import assert_same_end, train_with_stops
 from torch import Tensor
 
@@ -60,6 +60,25 @@ def test_a_step_for_one_side_is_that_side_of_a_step_for_both(text: Path) -> None
     for name, weight in ends["both"].items():
         half: Side = "decoder" if name.startswith("decoder.") else "encoder"
         torch.testing.assert_close(ends[half][name], weight)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+@pytest.mark.parametrize(("latent_size", "tied"), [(4, False), (4, True), (0, False)])
+def test_two_optimizers_share_the_weights_out(
+    text: Path, kind: str, latent_size: int, tied: bool
+) -> None:
+    model = networks(kind) | {"latent_size": latent_size}
+    size = {"embedding_size": 8, "hidden_size": 8} if kind == "lstm" and tied else {}
+    model["decoder"] = model["decoder"] | size | {"tie_weights": tied}
+    trainer = trainer_of(text, model=model, training={"optimizer": {"kind": "adam-sgd"}})
+    names = {weight: name for name, weight in trainer.model.named_parameters()}
+    shares = {
+        owner: [names[weight] for group in one.param_groups for weight in group["params"]]
+        for owner, one in trainer.learner.model_optimizers.items()
+    }
+    words = {"decoder.embedding.weight", "decoder.output.bias"}
+    assert set(shares["words"]) == words | (set() if tied else {"decoder.output.weight"})
+    assert sorted([*shares["model"], *shares["words"]]) == sorted(names.values())
 
 
 def test_the_encoder_catches_up_until_its_loss_falls_no_more(text: Path) -> None:

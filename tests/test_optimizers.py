@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mivae_cli.config import AdamConfig, SGDConfig
-from mivae_cli.optimizers import build_optimizer, clip_gradients, sparsify_embeddings
+from mivae_cli.config import AdamConfig, SGDConfig, SplitConfig
+from mivae_cli.optimizers import build_optimizers, clip_gradients, sparsify_embeddings
 
 WORDS, WIDTH, STEPS = 50, 4, 6
 PLAIN: dict[str, Callable[[nn.Module], torch.optim.Optimizer]] = {
@@ -41,7 +41,7 @@ def test_steps_are_those_of_torch_on_dense_gradients(name: str, max_norm: float)
     plain, own = Model().double(), Model().double()
     own.load_state_dict(plain.state_dict())
     sparsify_embeddings(own)
-    optimizers = PLAIN[name](plain), build_optimizer(OWN[name], own.parameters())
+    optimizers = PLAIN[name](plain), build_optimizers(OWN[name], own.parameters(), [])["model"]
     for _ in range(STEPS):
         words = torch.randint(WORDS, (3,)).repeat(2)  # rows twice in one batch, others never
         norms = []
@@ -61,6 +61,31 @@ def test_steps_are_those_of_torch_on_dense_gradients(name: str, max_norm: float)
         torch.testing.assert_close(found, expected)
 
 
+def test_what_belongs_to_words_is_moved_by_plain_descent_and_the_rest_by_adam() -> None:
+    torch.manual_seed(3)
+    plain, own = Model().double(), Model().double()
+    own.load_state_dict(plain.state_dict())
+    sparsify_embeddings(own)
+    tables = [*own.embedding.parameters(), *own.tied.parameters(), *own.embedding.parameters()]
+    settings = SplitConfig(learning_rate=0.01, word_learning_rate=1e-4)
+    mine = build_optimizers(settings, own.parameters(), tables)
+    theirs = [
+        torch.optim.Adam([plain.output.bias], lr=0.01),
+        torch.optim.SGD([plain.embedding.weight, plain.tied.weight], lr=1e-4),
+    ]
+    for _ in range(STEPS):
+        batch = torch.randint(WORDS, (5,))
+        for model, optimizers in ((plain, theirs), (own, [*mine.values()])):
+            model.zero_grad()
+            model.loss(batch).backward()
+            for optimizer in optimizers:
+                optimizer.step()
+    for expected, found in zip(plain.parameters(), own.parameters(), strict=True):
+        torch.testing.assert_close(found, expected)
+    rates = {name: optimizer.param_groups[0]["initial_lr"] for name, optimizer in mine.items()}
+    assert rates == {"model": 0.01, "words": 1e-4}
+
+
 def test_an_embedding_that_is_the_output_layer_too_keeps_a_dense_gradient() -> None:
     model = Model()
     sparsify_embeddings(model)
@@ -72,7 +97,9 @@ def test_a_state_goes_on_in_another_optimizer() -> None:
     torch.manual_seed(2)
     models = [Model() for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())
-    optimizers = [build_optimizer(OWN["adam"], model.parameters()) for model in models]
+    optimizers = [
+        build_optimizers(OWN["adam"], model.parameters(), [])["model"] for model in models
+    ]
     for model in models:
         sparsify_embeddings(model)
     batches = torch.randint(WORDS, (STEPS, 5))

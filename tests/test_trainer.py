@@ -182,6 +182,27 @@ def test_plateaus_decay_the_learning_rate_and_then_end_the_training(
     assert validations[-1].stopped
 
 
+@pytest.mark.parametrize("kind", ["lstm", "transformer"])
+def test_two_optimizers_decay_together_and_resume_to_the_same_end(
+    text: Path, tmp_path: Path, kind: str
+) -> None:
+    # the words' rate is tiny: nothing improves while Adam's is tiny too
+    rates = {"learning_rate": 1e-12, "word_learning_rate": 4e-12}
+    training = {"epochs": 3, "patience": 1, "optimizer": {"kind": "adam-sgd", **rates}}
+    objective = {"mi_weight": 1.0, "beta_schedule": {"kind": "constant"}}
+    config = small_config(text, model=networks(kind), training=training, objective=objective)
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    assert_same_end(train_with_stops(config, corpus, tmp_path / "stopped", [7, 20]), whole)
+    trainer = Trainer(config, corpus)
+    trainer.resume(whole)
+    factor = config.training.decay**trainer.state.decays
+    found = {name: one.param_groups[0]["lr"] for name, one in trainer.optimizers.items()}
+    assert factor < 1
+    assert found["model"] == pytest.approx(1e-12 * factor)
+    assert found["words"] == pytest.approx(4e-12 * factor)
+    assert found["critic"] == config.critic.learning_rate
+
+
 def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
     text: Path, tmp_path: Path
 ) -> None:

@@ -5,6 +5,7 @@ Shapes: B sentences, F features, Z latent units.
 
 __all__ = ["VAE", "Encoding", "build_model"]
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -55,6 +56,11 @@ class VAE(nn.Module):
     def features(self) -> int:
         """The number F of features; 0 for a language model."""
         return self.encoder.features if self.latent_size else 0
+
+    def word_parameters(self) -> Iterator[nn.Parameter]:
+        """Yields the decoder's weights that belong to single words: its embedding, its output."""
+        yield from self.decoder.embedding.parameters()
+        yield from self.decoder.output.parameters()
 
     def encode(self, batch: Batch) -> Encoding:
         """Returns the features and the posterior of each sentence."""
