@@ -244,7 +244,7 @@ def _figure(value: object, ceiling: object = None) -> Figure | None:
 def _estimate(record: Mapping[str, Any]) -> Figure | None:
     figure = _figure(record.get("value"), record.get("ceiling"))
     unseen, count = record.get("unseen"), record.get("n")
-    if figure is None or not (_is_number(unseen) and _is_number(count) and count):
+    if figure is None or not (_is_number(unseen) and _is_number(count) and count >= 1):
         return figure
     return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
 

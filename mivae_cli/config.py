@@ -11,6 +11,7 @@ __all__ = [
     "DataConfig",
     "RunConfig",
     "SGDConfig",
+    "SplitConfig",
     "TrainingConfig",
     "WordTokenizerConfig",
 ]

@@ -2,7 +2,7 @@
 
 __all__ = ["divergence"]
 
-from .config import RunConfig
+from .config import RunConfig, SplitConfig
 from .errors import BadBatch, DivergedError
 from .progress import Skipped
 
@@ -35,16 +35,18 @@ def _some(numbers: tuple[int, ...]) -> str:
 
 def _advice(subject: str, config: RunConfig) -> list[str]:
     """Returns what to change where such a number is bad."""
-    model = (
-        f"--set training.optimizer.learning_rate={config.training.optimizer.learning_rate / 3:.1g}"
-    )
+    optimizer = config.training.optimizer
+    model = [f"--set training.optimizer.learning_rate={optimizer.learning_rate / 3:.1g}"]
+    if isinstance(optimizer, SplitConfig):
+        rate = optimizer.word_learning_rate / 3
+        model.append(f"--set training.optimizer.word_learning_rate={rate:.1g}")
     critic = f"--set critic.learning_rate={config.critic.learning_rate / 3:.1g}"
     clip = f"--set critic.clip={(config.critic.clip or 10.0) / 2:g}"
     match subject:
         case "the critic's loss" | "the critic's gradient":
-            advice = [critic, model]
+            advice = [critic, *model]
         case "log xi" | "the bound":
             advice = [critic, clip]
         case _:
-            advice = [model]
+            advice = model
     return [*advice, "a smaller --mi-weight"] if config.objective.mi_weight else advice

@@ -98,9 +98,9 @@ class Learner:
             clip_gradients(_parameters(optimizer), self.config.training.max_norm)
             for optimizer in self.model_optimizers.values()
         ]
+        norm = torch.stack(norms).sum()
         # the rate is not part of a loss with beta = 0, but of what is reported; CUDA is waited
         # for here, once a step, and by the critic for its own step and for its bound
-        norm = torch.stack(norms).sum()
         value, *_ = finite({"the loss": loss, "the rate": terms.rates.sum(), "the gradient": norm})
         for optimizer in self.model_optimizers.values():
             optimizer.step()

@@ -429,6 +429,14 @@ def test_lines_that_are_not_known_are_not_made_up(text: Path, tmp_path: Path) ->
     assert "of the training split" in str(error)
 
 
+def test_advice_names_both_rates_where_there_are_two(text: Path, tmp_path: Path) -> None:
+    trainer = trainer_of(text, training={"max_bad_batches": 2, "optimizer": SPLIT})
+    likelihood(trainer, math.nan, at(trainer, 1, 2))
+    _, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))
+    assert "training.optimizer.learning_rate=0.002" in str(error)
+    assert "training.optimizer.word_learning_rate=0.2" in str(error)
+
+
 @pytest.mark.parametrize(
     ("fault", "advice"),
     [
