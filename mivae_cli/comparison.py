@@ -1,51 +1,22 @@
 """Runs side by side: which settings tell them apart, and what each was found to be.
 
-An outcome is what one run says of itself; a row is one run, or several that differ in their
-seeds alone, as mean and standard deviation (of a sample, n - 1) over them. All figures in nats
-a sentence unless their heading says otherwise. Evaluations are read as what JSON holds: a figure
-that is not there is None.
+A row is one run, or several that differ in their seeds alone, as mean and standard deviation (of
+a sample, n - 1) over them. All figures in nats a sentence unless their heading says otherwise.
 """
 
-__all__ = [
-    "COLUMNS",
-    "Column",
-    "Comparison",
-    "Figure",
-    "Outcome",
-    "Row",
-    "Standing",
-    "compare",
-]
+__all__ = ["COLUMNS", "Column", "Comparison", "Row", "compare"]
 
-import math
 import re
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeGuard
+from typing import Any, Literal
 
 from .config import RunConfig
-from .doubts import at_ceiling, missing_pairs
-from .resolve import flattened, known_keys
+from .mistakes import known_keys
+from .outcomes import Figure, Outcome, Standing
+from .resolve import flattened
 from .sweeping import shortened
-
-Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
-WORDS = {"trained": "not evaluated"}  # where the name alone says too little
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a run says of itself."""
-
-    name: str
-    path: str
-    standing: Standing
-    problem: str = ""  # what is wrong with it, if anything
-    config: RunConfig | None = None
-    evaluation: Mapping[str, Any] | None = None
-    minutes: float | None = None
-    parameters: int | None = None
-    tested: str | None = None  # tells test splits apart, as tokens
 
 
 @dataclass(frozen=True)
@@ -74,22 +45,6 @@ COLUMNS = (
     Column("parameters", "weights", 0),
     Column("minutes", "min", 1),
 )
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure of a row, and its standard deviation over seeds."""
-
-    value: float
-    sd: float | None = None
-    ceiling: float | None = None  # log N, of an estimate of information
-    of: int | None = None  # of how many, for a count
-    too_high: bool = False  # likely, for lack of product pairs
-
-    @property
-    def at_ceiling(self) -> bool:
-        """Whether the true information may be higher."""
-        return at_ceiling(self.value, self.ceiling)
 
 
 @dataclass(frozen=True)
@@ -130,7 +85,7 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
     groups: dict[object, list[tuple[Outcome, dict[str, Any]]]] = {}
     for number, (outcome, table) in enumerate(zip(outcomes, tables, strict=True)):
         chosen = {key: (table or {}).get(key) for key in varying}
-        alike = (*map(repr, chosen.values()), outcome.tested, _samples(outcome))
+        alike = (*map(repr, chosen.values()), outcome.tested, outcome.samples)
         whole = fold and outcome.standing == "evaluated"
         groups.setdefault(alike if whole else number, []).append((outcome, chosen))
     rows = tuple(row for group in groups.values() for row in _rows(group))
@@ -157,7 +112,7 @@ def _rows(group: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> Iterator[Row]:
     """Yields a group's one row, or a row a run where its seeds do not tell the runs apart."""
     members = [outcome for outcome, _ in group]
     settings = group[0][1]
-    if len({_seed(outcome) for outcome in members}) < len(members):
+    if len({outcome.seed for outcome in members}) < len(members):
         for outcome in members:
             yield _row([outcome], settings)
     else:
@@ -166,7 +121,7 @@ def _rows(group: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> Iterator[Row]:
 
 def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
     first = members[0]
-    found = [_figures(outcome) if _has_figures(outcome) else {} for outcome in members]
+    found = [outcome.figures for outcome in members]
     return Row(
         name=_common_name([outcome.name for outcome in members]),
         paths=tuple(outcome.path for outcome in members),
@@ -201,65 +156,6 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
     return replace(found[0], value=statistics.fmean(values), sd=sd, too_high=too_high)
 
 
-def _has_figures(outcome: Outcome) -> bool:
-    return outcome.standing == "evaluated" and outcome.evaluation is not None
-
-
-def _figures(outcome: Outcome) -> dict[str, Figure | None]:
-    """Returns all figures of a run that was evaluated."""
-    record = outcome.evaluation or {}
-    mi = record.get("mi")
-    latent = bool(record.get("latent_units"))
-    figures: dict[str, Figure | None] = {
-        "ppl_iw": _figure(record.get("ppl_iw")),
-        "nll": _figure(record.get("nll")),
-        "distortion": _figure(record.get("distortion")),
-        "rate": _figure(record.get("rate")) if latent else None,
-        "active_units": _count(record.get("active_units"), record.get("latent_units")),
-        "parameters": _figure(outcome.parameters),
-        "minutes": _figure(outcome.minutes),
-    }
-    for key in ("known_posterior", "dual", "leave_one_out", "batch32"):
-        estimate = mi.get(key) if isinstance(mi, Mapping) else None
-        figures[f"mi_{key}"] = _estimate(estimate) if isinstance(estimate, Mapping) else None
-    figures |= {key: _figure(value) for key, value in _leaves("full", record.get("full"))}
-    return figures
-
-
-def _leaves(path: str, value: object) -> Iterator[tuple[str, float]]:
-    """Yields the figures of an evaluation in full; its whole numbers are how it was made."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _leaves(f"{path}.{key}", inner)
-    elif isinstance(value, float):
-        yield path, value
-
-
-def _figure(value: object, ceiling: object = None) -> Figure | None:
-    if not _is_number(value):
-        return None
-    return Figure(float(value), ceiling=float(ceiling) if _is_number(ceiling) else None)
-
-
-def _estimate(record: Mapping[str, Any]) -> Figure | None:
-    figure = _figure(record.get("value"), record.get("ceiling"))
-    unseen, count = record.get("unseen"), record.get("n")
-    if figure is None or not (_is_number(unseen) and _is_number(count) and count >= 1):
-        return figure
-    return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
-
-
-def _count(value: object, of: object) -> Figure | None:
-    """Returns a count; where there is nothing to count there is no figure."""
-    if not (_is_number(value) and _is_number(of) and of):
-        return None
-    return Figure(float(value), of=int(of))
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
 def _further(rows: Sequence[Row]) -> list[Column]:
     """Returns the columns that some evaluation in full asks for."""
     known = {column.key for column in COLUMNS}
@@ -283,27 +179,17 @@ def _better(key: str) -> Literal["low", "high"] | None:
     return "low" if "reverse" in name and ("ppl" in name or "perplexity" in name) else None
 
 
-def _seed(outcome: Outcome) -> int | None:
-    return None if outcome.config is None else outcome.config.seed
-
-
-def _samples(outcome: Outcome) -> object:
-    """Returns how many samples the importance-weighted bound took; a language model needs none."""
-    record = outcome.evaluation or {}
-    return record.get("iw_samples") if record.get("latent_units") else None
-
-
 def _warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yields what keeps the figures of some runs from being compared."""
-    read = [outcome for outcome in outcomes if _has_figures(outcome)]
+    read = [outcome for outcome in outcomes if outcome.measured]
     if len(tests := _sets(read, lambda outcome: outcome.tested)) > 1:
         yield (
             f"not all were tested on the same sentences and tokens ({_told(tests, _size)}): figures "
             "of different test sets do not compare, and none is marked as the best"
         )
-    latent = [outcome for outcome in read if _samples(outcome) is not None]
-    if len(counts := _sets(latent, _samples)) > 1:
-        told = _told(counts, lambda outcome: f"{_samples(outcome)} samples")
+    latent = [outcome for outcome in read if outcome.samples is not None]
+    if len(counts := _sets(latent, lambda outcome: outcome.samples)) > 1:
+        told = _told(counts, lambda outcome: f"{outcome.samples} samples")
         yield (
             f"IW-PPL was taken with different numbers of samples ({told}), which do not compare: "
             "more give a lower figure"
@@ -337,10 +223,10 @@ def _size(outcome: Outcome) -> str:
 
 def _best(comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, frozenset[int]]:
     """Returns the best rows of each column that has a best; as far as its digits tell."""
-    read = [outcome for outcome in outcomes if _has_figures(outcome)]
+    read = [outcome for outcome in outcomes if outcome.measured]
     if len({outcome.tested for outcome in read}) > 1:
         return {}
-    samples = {_samples(outcome) for outcome in read} - {None}
+    samples = {outcome.samples for outcome in read} - {None}
     best = {}
     for column in comparison.columns:
         if column.better is None or (column.key == "ppl_iw" and len(samples) > 1):

@@ -35,8 +35,8 @@ from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
 from .estimators.terms import build_term
+from .mistakes import explain
 from .models.vae import VAE, build_model
-from .resolve import explain
 from .storage.documents import read_sealed, write_sealed
 from .storage.files import discard, last_written, reason, writable
 from .storage.lock import locked

@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 
 from .checkpoint import load_state
-from .comparison import Outcome, Standing
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError
 from .models.vae import build_model
+from .outcomes import Outcome, Standing
 from .run import CHECKPOINTS, NAME, RunDirectory
 from .storage.files import DRAFT, reason
 from .storage.lock import held_by

@@ -18,7 +18,8 @@ from pathlib import Path
 
 from .config import RunConfig
 from .errors import ConfigError
-from .resolve import LISTED, read_config
+from .mistakes import LISTED
+from .resolve import read_config
 
 MOST_RUNS = 1000  # of a grid: more is a slip of the hand
 LONGEST = 100  # characters of a name, which is to be a folder's

@@ -33,7 +33,8 @@ from mutations import NUMBERS, STRINGS, Choices, mutated_bytes, mutated_json, mu
 from numpy.typing import NDArray
 
 from mivae_cli.config import RunConfig
-from mivae_cli.resolve import known_keys, preset_names, preset_text, template
+from mivae_cli.mistakes import known_keys
+from mivae_cli.resolve import preset_names, preset_text, template
 from mivae_cli.storage.documents import sealed
 
 TINY = RunConfig.model_validate(

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.comparison import COLUMNS, Comparison, Outcome, Standing, compare
+from mivae_cli.comparison import COLUMNS, Comparison, compare
 from mivae_cli.config import RunConfig
+from mivae_cli.outcomes import Outcome, Standing
 from mivae_cli.report.comparisons import (
     csv_text,
     latex_text,

@@ -17,17 +17,17 @@ from mivae_cli.config import (
     WordTokenizerConfig,
 )
 from mivae_cli.errors import ConfigError
+from mivae_cli.mistakes import known_keys
 from mivae_cli.network import TransformerDecoderConfig
 from mivae_cli.resolve import (
-    MOST_FILE,
     describe_preset,
-    known_keys,
     preset_names,
     preset_text,
     read_config,
     template,
 )
 from mivae_cli.schedules import Constant, Cyclical, Linear
+from mivae_cli.toml import MOST_FILE
 
 
 def written(path: Path, text: str) -> Path:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mivae_cli.config import RunConfig
 from mivae_cli.errors import ConfigError
-from mivae_cli.resolve import known_keys
+from mivae_cli.mistakes import known_keys
 from mivae_cli.sweeping import alternatives, configurations, expand, shortened
 
 PLAIN_NAME = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+=,-")

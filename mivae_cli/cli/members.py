@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..comparison import WORDS, Outcome
 from ..config import DataConfig, RunConfig
 from ..data.store import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
 from ..interruption import Interrupted, Interruption
+from ..outcomes import WORDS, Outcome
 from ..resolve import differences
 from ..run import RunDirectory
 from ..standing import outcome, sources

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..comparison import WORDS, Column, Comparison, Figure, Row
+from ..comparison import Column, Comparison, Row
+from ..outcomes import WORDS, Figure
 
 MISSING = "-"
 AT_CEILING = "†"

@@ -1,0 +1,122 @@
+"""What one run says of itself, and its figures as a comparison wants them.
+
+Evaluations are read as what JSON holds: a figure that is not there is None. All in nats a sentence
+unless a heading says otherwise.
+"""
+
+__all__ = ["WORDS", "Figure", "Outcome", "Standing"]
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeGuard
+
+from .config import RunConfig
+from .doubts import at_ceiling, missing_pairs
+
+Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
+WORDS = {"trained": "not evaluated"}  # where the name alone says too little
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a row, and its standard deviation over seeds."""
+
+    value: float
+    sd: float | None = None
+    ceiling: float | None = None  # log N, of an estimate of information
+    of: int | None = None  # of how many, for a count
+    too_high: bool = False  # likely, for lack of product pairs
+
+    @property
+    def at_ceiling(self) -> bool:
+        """Whether the true information may be higher."""
+        return at_ceiling(self.value, self.ceiling)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run says of itself."""
+
+    name: str
+    path: str
+    standing: Standing
+    problem: str = ""  # what is wrong with it, if anything
+    config: RunConfig | None = None
+    evaluation: Mapping[str, Any] | None = None
+    minutes: float | None = None
+    parameters: int | None = None
+    tested: str | None = None  # tells test splits apart, as tokens
+
+    @property
+    def measured(self) -> bool:
+        """Whether it has figures."""
+        return self.standing == "evaluated" and self.evaluation is not None
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its training."""
+        return None if self.config is None else self.config.seed
+
+    @property
+    def samples(self) -> int | None:
+        """How many samples its importance-weighted bound took; a language model needs none."""
+        record = self.evaluation or {}
+        return record.get("iw_samples") if record.get("latent_units") else None
+
+    @property
+    def figures(self) -> dict[str, Figure | None]:
+        """All its figures, by the keys of a comparison's columns."""
+        if not self.measured:
+            return {}
+        record = self.evaluation or {}
+        mi = record.get("mi")
+        latent = bool(record.get("latent_units"))
+        figures: dict[str, Figure | None] = {
+            "ppl_iw": _figure(record.get("ppl_iw")),
+            "nll": _figure(record.get("nll")),
+            "distortion": _figure(record.get("distortion")),
+            "rate": _figure(record.get("rate")) if latent else None,
+            "active_units": _count(record.get("active_units"), record.get("latent_units")),
+            "parameters": _figure(self.parameters),
+            "minutes": _figure(self.minutes),
+        }
+        for key in ("known_posterior", "dual", "leave_one_out", "batch32"):
+            estimate = mi.get(key) if isinstance(mi, Mapping) else None
+            figures[f"mi_{key}"] = _estimate(estimate) if isinstance(estimate, Mapping) else None
+        figures |= {key: _figure(value) for key, value in _leaves("full", record.get("full"))}
+        return figures
+
+
+def _leaves(path: str, value: object) -> Iterator[tuple[str, float]]:
+    """Yields the figures of an evaluation in full; its whole numbers are how it was made."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(f"{path}.{key}", inner)
+    elif isinstance(value, float):
+        yield path, value
+
+
+def _figure(value: object, ceiling: object = None) -> Figure | None:
+    if not _is_number(value):
+        return None
+    return Figure(float(value), ceiling=float(ceiling) if _is_number(ceiling) else None)
+
+
+def _estimate(record: Mapping[str, Any]) -> Figure | None:
+    figure = _figure(record.get("value"), record.get("ceiling"))
+    unseen, count = record.get("unseen"), record.get("n")
+    if figure is None or not (_is_number(unseen) and _is_number(count) and count >= 1):
+        return figure
+    return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
+
+
+def _count(value: object, of: object) -> Figure | None:
+    """Returns a count; where there is nothing to count there is no figure."""
+    if not (_is_number(value) and _is_number(of) and of):
+        return None
+    return Figure(float(value), of=int(of))
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
