@@ -6,42 +6,27 @@
     state.json             step, epoch, position, counters of the schedules
     manifest.json          sizes and checksums of these; run, step; which checkpoint is the best
 
-Nothing is pickled. What is read is what the manifest vouches for, and fits the model in names,
-shapes and types before any of it is loaded; weights are finite numbers.
+What is read is what the manifest vouches for, and fits the model (see `weights`).
 """
 
-__all__ = [
-    "Snapshot",
-    "TrainingState",
-    "Window",
-    "check",
-    "load_state",
-    "load_training",
-    "load_weights",
-    "snapshot",
-]
+__all__ = ["Snapshot", "TrainingState", "Window", "load_state", "load_training", "snapshot"]
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from pydantic import ValidationError as InvalidError
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from .config import TrainingConfig
-from .errors import CheckpointError, DivergedError
+from .errors import CheckpointError
 from .estimators.terms import Term
 from .models.vae import VAE
-from .storage.documents import FORMAT, read_sealed, sealed
+from .storage.documents import read_sealed, sealed
 from .storage.manifest import Entry, Manifest
-
-UNSET = "log_partition"  # NaN by design until it has seen a batch
-DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}
+from .weights import load_weights, read_tensors, tensor_bytes, weight_bytes
 
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight
 
@@ -140,9 +125,9 @@ def snapshot(
     Raises:
         DivergedError: A weight or a moment is no finite number: such a checkpoint is of no use.
     """
-    files = {"model.safetensors": _weights(model)}
+    files = {"model.safetensors": weight_bytes(model)}
     if term is not None:
-        files["critic.safetensors"] = _weights(term)
+        files["critic.safetensors"] = weight_bytes(term)
     tensors = {"random.cpu": torch.get_rng_state()}
     if model.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
@@ -153,36 +138,9 @@ def snapshot(
                 for what, value in values.items()
                 if isinstance(value, Tensor)
             }
-    _check_finite(tensors)
-    files["training.safetensors"] = _bytes(tensors)
+    files["training.safetensors"] = tensor_bytes(tensors)
     files["state.json"] = sealed("state", {"state": state.model_dump()})
     return Snapshot(state.name, state.step, state.epoch, state.best_name, journal, files)
-
-
-def load_weights(module: nn.Module, path: Path) -> None:
-    """Loads a module's weights from a file that fits it.
-
-    Raises:
-        CheckpointError: The file is damaged, or of another model.
-    """
-    tensors = _read(path, _unique(module))
-    for name, tensor in tensors.items():
-        if not bool(tensor.isfinite().all()) and not (name == UNSET and bool(tensor.isnan())):
-            raise CheckpointError(f"'{path}' is damaged: '{name}' holds NaN or infinite numbers")
-    module.load_state_dict(tensors, strict=False)  # not strict: a tied weight is there once
-
-
-def check(path: Path, module: nn.Module) -> None:
-    """Reads the header of a file of weights, and says whether it fits a module.
-
-    Arguments:
-        path: The file.
-        module: Of the right shapes; it may be on torch's device `meta`, which takes no memory.
-
-    Raises:
-        CheckpointError: The file is damaged, or of another model.
-    """
-    _check_header(path, _unique(module))
 
 
 def load_state(manifest: Manifest) -> TrainingState:
@@ -219,7 +177,7 @@ def load_training(
         if not 0 <= int(term.pushed) <= 2**53:
             raise CheckpointError(f"'{path}' is damaged: 'pushed' is no count")
     state = load_state(manifest)
-    tensors = _read(manifest.path("training.safetensors"))
+    tensors = read_tensors(manifest.path("training.safetensors"))
     try:
         for name, optimizer in optimizers.items():
             _restore(optimizer, name, tensors)
@@ -262,71 +220,3 @@ def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Ten
             raise ValueError(f"it has '{name}.{place}' without '{missing[0]}'")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})
-
-
-def _unique(module: nn.Module) -> dict[str, Tensor]:
-    """Returns a module's weights and buffers by name, one that has two names only once."""
-    names = {name for name, _ in module.named_parameters()}
-    names |= {name for name, _ in module.named_buffers()}
-    return {name: value for name, value in module.state_dict().items() if name in names}
-
-
-def _weights(module: nn.Module) -> bytes:
-    tensors = _unique(module)
-    _check_finite(tensors)
-    return _bytes(tensors)
-
-
-def _check_finite(tensors: Mapping[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if name != UNSET and not bool(tensor.isfinite().all()):
-            raise DivergedError(f"training diverged: '{name}' holds NaN or infinite numbers")
-
-
-def _bytes(tensors: dict[str, Tensor]) -> bytes:
-    tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    return save(tensors, metadata={"mivae_format": str(FORMAT)})
-
-
-def _read(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    _check_header(path, expected)
-    try:
-        return load_file(str(path))
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is damaged: {error}") from error
-
-
-def _check_header(path: Path, expected: Mapping[str, Tensor] | None) -> None:
-    """Reads names, shapes and types only; the library holds them against the file's size."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            written = (file.metadata() or {}).get("mivae_format", "")
-            if written.isdecimal() and int(written) > FORMAT:
-                raise CheckpointError(
-                    f"'{path}' has format {written[:9]}, from a newer mivae: this one reads "
-                    f"formats up to {FORMAT}"
-                )
-            found = {
-                name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype()))
-                for name in file.keys()  # noqa: SIM118  # no mapping, whatever it looks like
-                for part in [file.get_slice(name)]
-            }
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is damaged: {error}") from error
-    if None in (dtype for _, dtype in found.values()):
-        raise CheckpointError(f"'{path}' is damaged: it holds numbers of another kind")
-    if expected is None:
-        return
-    wanted: dict[str, Any] = {
-        name: (tuple(tensor.shape), tensor.dtype) for name, tensor in expected.items()
-    }
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            raise CheckpointError(
-                f"'{path}' is of another model: '{name}' is {_described(found.get(name))} there, "
-                f"and {_described(wanted.get(name))} here"
-            )
-
-
-def _described(tensor: tuple[tuple[int, ...], torch.dtype | None] | None) -> str:
-    return "not" if tensor is None else f"{list(tensor[0])} of {str(tensor[1]).split('.')[-1]}"

@@ -38,7 +38,7 @@ COLUMNS = (
     Column("distortion", "D"),
     Column("rate", "KL"),
     Column("mi_known_posterior", "MI", limit="ceiling"),
-    Column("mi_dual", "MI lower"),
+    Column("mi_dual", "MI lower", limit="ceiling"),
     Column("mi_leave_one_out", "MI upper"),
     Column("mi_batch32", "MI@32", limit="ceiling"),
     Column("active_units", "units", 0, limit="of"),

@@ -153,7 +153,8 @@ def report(
     if dual is not None:
         doubts = missing_pairs(dual.unseen, dual.n)
         interval = dual.value, dual.ci_low, dual.ci_high
-        rows.append(Estimate("dual", *interval, "lower", None, True, fitting_seconds(), doubts))
+        spent = fitting_seconds()
+        rows.append(Estimate("dual", *interval, "lower", dual.ceiling, True, spent, doubts))
     rows.append(_row(f"batch{batched.n}", batched, "lower", seconds))
     split = found.rate - found.kl_aggregated_prior
     name = "decomposition"

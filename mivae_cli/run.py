@@ -29,7 +29,6 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from .checkpoint import check, load_weights
 from .config import RunConfig
 from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
@@ -37,10 +36,11 @@ from .errors import CheckpointError, ConfigError
 from .estimators.terms import build_term
 from .mistakes import explain
 from .models.vae import VAE, build_model
-from .storage.documents import read_sealed, write_sealed
+from .storage.documents import json_value, read_sealed, write_sealed
 from .storage.files import discard, last_written, reason, writable
 from .storage.lock import locked
 from .storage.manifest import MANIFEST, Entry, Manifest, entry_of, vouch_for
+from .weights import check, load_weights
 
 CHECKPOINTS = "checkpoints"
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
@@ -312,12 +312,13 @@ class RunDirectory:
             write_sealed(path, "config", body)
 
     def write_evaluation(self, record: dict[str, Any]) -> None:
-        """Writes eval.json.
+        """Writes eval.json; a figure that is no finite number is written as null.
 
         Raises:
             ConfigError: It cannot be written, or another process is writing the run.
         """
-        path, body = self.path / "eval.json", {"run": self.id, "evaluation": record}
+        path = self.path / "eval.json"
+        body = {"run": self.id, "evaluation": json_value(record)}
         with self.writing(), writable(path):
             write_sealed(path, "evaluation", body)
             facts = {name: self.manifest.body[name] for name in FACTS}

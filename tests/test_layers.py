@@ -22,7 +22,7 @@ TIERS = (
     {"resolve", "data", "metrics", "quality", "devices", "optimizers"},
     {"models", "outcomes", "sweeping"},
     {"estimators", "comparison"},
-    {"reading", "decoding", "learner"},
+    {"reading", "decoding", "learner", "weights"},
     {"information", "checkpoint"},
     {"run", "progress"},
     {"saving", "creation", "divergence", "standing"},

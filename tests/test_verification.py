@@ -1,6 +1,7 @@
 """Verification: nothing is said of what is sound, and every kind of damage is said by name."""
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable
@@ -49,6 +50,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
 def run(whole: RunDirectory, tmp_path: Path) -> RunDirectory:
     shutil.copytree(whole.path, tmp_path / "run")
     return RunDirectory.open(tmp_path / "run")
+
+
+def test_figures_beyond_all_numbers_are_kept_as_none(run: RunDirectory) -> None:
+    run.write_evaluation({"ppl_iw": math.inf, "mi": {"ci": (math.nan, 1.0)}, "rate": 2.0})
+    assert run.evaluation == {"ppl_iw": None, "mi": {"ci": [None, 1.0]}, "rate": 2.0}
 
 
 def problems(run: RunDirectory) -> dict[str, str]:

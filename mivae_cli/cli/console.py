@@ -13,7 +13,6 @@ __all__ = [
 
 import errno
 import json
-import math
 import re
 import sys
 import unicodedata
@@ -21,6 +20,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from ..storage.documents import json_value
 
 
 class _Remarks(Console):
@@ -69,7 +70,7 @@ def print_text(text: str) -> None:
 
 def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  # any JSON
     """Prints a value as JSON; numbers that JSON lacks become null, what steers is escaped."""
-    text = json.dumps(_finite(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
     text = STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     sys.stdout.write(text + "\n")
 
@@ -87,15 +88,3 @@ def plain(text: str, kept: str = "\n\t") -> str:
 
 def _is_plain(char: str) -> bool:
     return char.isprintable() or char in JOINERS or unicodedata.category(char) == "Zs"
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    match value:
-        case float() if not math.isfinite(value):
-            return None
-        case dict():
-            return {key: _finite(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [_finite(inner) for inner in value]
-        case _:
-            return value

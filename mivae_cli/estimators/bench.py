@@ -19,6 +19,7 @@ from ..doubts import missing_pairs
 from ..metrics import Interval, mean_interval
 from ..names import Direction, EstimatorName, PairNetwork, Profile, Transform
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
+from .calibration import Calibration
 from .densities import MixtureDensity, doe_terms, fit_density
 from .fitting import (
     ALPHA,
@@ -41,7 +42,7 @@ from .upper_bounds import club_terms, leave_one_out_terms
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 MOST_KSG = 20_000
 MOST_MATRIX = 4_096  # test pairs whose matrix is held whole
-SMILE_CLIP = 5.0
+SMILE_CLIP = -5.0, 5.0
 KSG_DIMENSIONS = 10  # of x and z together, above which k-NN reads far too low
 NEAR_ONE = 1 - 1e-9  # a squared correlation that stands for a deterministic relation
 
@@ -56,6 +57,8 @@ ASCENTS: dict[EstimatorName, Ascent] = {
     "tuba": "tuba",
     "interpolated": "interpolated",
 }
+
+Clip = tuple[float, float] | None
 
 
 class Bench:
@@ -113,10 +116,8 @@ class Bench:
             self._fits[ascent] = found, seconds()
         return self._fits[ascent][0]
 
-    def tallied(self, ascent: Ascent, split: str, clip: float | None = None) -> Tally:
+    def tallied(self, ascent: Ascent, split: str) -> Tally:
         """Returns all pairs of the validation or the test split, as a critic scores them."""
-        if clip is not None:
-            return tally(self.fitted(ascent).scores, *self.test, clip=clip)
         if (ascent, split) not in self._tallies:
             sides = self.test if split == "test" else self.valid
             self._tallies[ascent, split] = tally(self.fitted(ascent).scores, *sides)
@@ -127,8 +128,10 @@ class Bench:
         self.fitted(ascent)
         spent = self._fits[ascent][1]
         with clock() as seconds:
-            found = self.tallied(ascent, "test", SMILE_CLIP if name == "smile" else None)
-            bound, ceiling = self._bound(name, ascent)
+            bound, ceiling, clip = self._bound(name, ascent)
+            found = self.tallied(ascent, "test")
+            if clip is not None:
+                found = tally(self.fitted(ascent).scores, *self.test, clip=clip)
             interval = interval_without_groups(found, bound)
         direction: Direction = "neither" if name == "smile" else "lower"
         warnings = _doubts(name, found, interval.value, ceiling)
@@ -182,23 +185,27 @@ class Bench:
         x, z = self.valid
         return tally(lambda z, x: critic(x, z).T, z, x)
 
-    def _bound(self, name: EstimatorName, ascent: Ascent) -> tuple[Bound, float | None]:
-        """Returns a bound, all that it needs chosen without the test split, and its ceiling."""
+    def _bound(self, name: EstimatorName, ascent: Ascent) -> tuple[Bound, float | None, Clip]:
+        """Returns a bound, its ceiling, and the clip of its product scores.
+
+        All that it needs is chosen without the test split.
+        """
         count = len(self.test[0])
         match name:
             case "dual":
-                return partial(
-                    dual, log_xi=-self.tallied(ascent, "valid").scores.log_partition
-                ), None
+                calibration = Calibration.of(self.tallied(ascent, "valid"))
+                return calibration.bound, calibration.ceiling, calibration.clip
             case "nwj" | "js" | "tuba":  # f is fitted to be the pointwise information itself
-                return partial(dual, log_xi=0.0), None
+                return partial(dual, log_xi=0.0), None, None
             case "infonce":
-                return infonce, math.log(count)
+                return infonce, math.log(count), None
             case "interpolated":
                 found = partial(interpolated, log_baseline=torch.zeros(()), alpha=ALPHA)
-                return found, 1 + math.log((count - 1) / ALPHA)
+                return found, 1 + math.log((count - 1) / ALPHA), None
+            case "smile":
+                return donsker_varadhan, None, SMILE_CLIP
             case _:
-                return donsker_varadhan, None
+                return donsker_varadhan, None, None
 
     def _closed_form(self, name: EstimatorName) -> Estimate:
         with clock() as seconds:
@@ -262,8 +269,8 @@ class Bench:
 
 
 def _doubts(name: EstimatorName, found: Tally, value: float, ceiling: float | None) -> list[str]:
-    if ceiling is not None:
-        near = value > ceiling - 1
+    if name in ("infonce", "interpolated"):
+        near = ceiling is not None and value > ceiling - 1
         return [f"near its ceiling of {ceiling:.2f}: the true value may be higher"] if near else []
     doubts = ["no bound: clipping errs either way"] if name == "smile" else []
     if found.carried_by_one > CARRIED:

@@ -1,9 +1,10 @@
 r"""The neural lower bound of a model, honestly: fitted on one split, reported on another.
 
-A critic is fitted on encodings of the training split, its stopping point and :math:`\log \xi`
-are chosen on the validation split, both are frozen, and the convex dual (Q 2) is evaluated on
-the test split. There it is linear in two expectations, so its value is an unbiased estimate of
-a true lower bound on I(x; z) and has an ordinary confidence interval.
+A critic is fitted on encodings of the training split, its stopping point, its scale
+:math:`\log \xi` and how far from it scores may go are chosen on the validation split
+(`calibration`), all are frozen, and the convex dual (Q 2) is evaluated on the test split. There
+it is linear in two expectations, so its value is an unbiased estimate of a true lower bound on
+I(x; z) and has an ordinary confidence interval.
 
 Because z depends on x only through the posterior's parameters, the critic reads these in place
 of the sentence: nothing of I(x; z) is lost. It starts from the Gaussian copula of parameters
@@ -15,14 +16,13 @@ Shapes: N sentences, B sentences of a batch, Z latent units.
 __all__ = ["CriticEstimate", "Encodings", "held_out_dual"]
 
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from ..models.latent import Posterior
 from ..names import Profile
-from .bounds import dual
+from .calibration import Calibration
 from .fitting import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
 from .gaussian import GaussianRatio
 from .pair_critics import PairCritic, View
@@ -53,6 +53,7 @@ class CriticEstimate:
     ci_low: float
     ci_high: float
     log_xi: float
+    ceiling: float  # the most that validation pairs let it be: see `calibration`
     n: int
     unseen: float  # share of sentences that score above all product pairs: see `tally.Tally`
 
@@ -95,10 +96,11 @@ def held_out_dual(
         )
         critic = PairCritic("separable", features.shape[1], z.shape[1], plan.hidden, start)
         fitted = fit_critic(critic, Source(len(train), fresh), chosen, "dual", plan)
-        log_xi = -float(tally(fitted.scores, *chosen).scores.log_partition)
-        found = tally(fitted.scores, *reported)
-    interval = interval_without_groups(found, partial(dual, log_xi=log_xi))
-    return CriticEstimate(*interval, log_xi, len(found), found.unseen)
+        calibration = Calibration.of(tally(fitted.scores, *chosen))
+        found = tally(fitted.scores, *reported, clip=calibration.clip)
+    interval = interval_without_groups(found, calibration.bound)
+    log_xi, ceiling = -calibration.log_partition, calibration.ceiling
+    return CriticEstimate(*interval, log_xi, ceiling, len(found), found.unseen)
 
 
 def _features(encodings: Encodings) -> Tensor:

@@ -53,6 +53,7 @@ class Tally:
     partial: Tensor  # log sum over i in group g, i != j, of exp f(x_i, z_j), (G, S N)
     groups: Tensor  # the group of each z, which is that of its x, with shape (S N,)
     highest: float  # of all product scores
+    counted: float  # the same, clipped where they are
     draws: int = 1  # S
 
     def __len__(self) -> int:
@@ -83,7 +84,7 @@ class Tally:
     @property
     def carried_by_one(self) -> float:
         """The share of Z that the highest of all product pairs carries alone."""
-        return math.exp(self.highest - float(self.partial.logsumexp(dim=(0, 1))))
+        return math.exp(self.counted - float(self.partial.logsumexp(dim=(0, 1))))
 
     def _reduced(self, partial: Tensor, kept: Tensor | slice, rows: int) -> Scores:
         product = partial.logsumexp(dim=0) - math.log(rows - 1)
@@ -91,21 +92,21 @@ class Tally:
 
 
 @torch.inference_mode()
-def tally(critic: Critic, x: Tensor, z: Tensor, clip: float | None = None) -> Tally:
+def tally(critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None) -> Tally:
     """Scores every pair of N samples.
 
     Arguments:
         critic: From (M, X) and (B, Z) to scores, with shape (M, B).
         x: What the critic reads of x, with shape (N, X).
         z: The same of z, with shape (N, Z), or (S N, Z) for S rounds of draws.
-        clip: Clips product scores to [-clip, clip], for `bounds.smile`.
+        clip: Clips product scores, and leaves joint ones as they are: the least and the highest.
     """
     count, draws = len(x), len(z) // len(x)
     number = min(GROUPS, count)
     groups = torch.arange(count) % number
     joint = torch.empty(draws, count, dtype=torch.float64)
     partial = torch.full((number, len(z)), -math.inf, dtype=torch.float64)
-    highest = -math.inf
+    highest = counted = -math.inf
     for group in range(number):
         members = (groups == group).nonzero()[:, 0]
         for rows in members.split(max(1, BLOCK // len(z))):
@@ -115,10 +116,11 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: float | None = None) -> Ta
             block[own] = -math.inf
             highest = max(highest, float(block.max()))
             if clip is not None:
-                block = block.clamp(-clip, clip)
+                block = block.clamp(*clip)
                 block[own] = -math.inf
+            counted = max(counted, float(block.max()))
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
-    return Tally(joint.flatten(), partial, groups.repeat(draws), highest, draws)
+    return Tally(joint.flatten(), partial, groups.repeat(draws), highest, counted, draws)
 
 
 def interval_without_groups(found: Tally, bound: Bound) -> Interval:

@@ -20,8 +20,8 @@ MISSING = "-"
 AT_CEILING = "†"
 TOO_HIGH = "‡"
 NOTES = {
-    AT_CEILING: "at its ceiling, ln N: the true value may be higher",
-    TOO_HIGH: "likely too high: the sentences make too few pairs for so much information",
+    AT_CEILING: "at its ceiling, all that so few sentences can show: the true value may be higher",
+    TOO_HIGH: "rough, and likely too high: the sentences make too few pairs for so much information",
 }
 SEEDS = 4  # that a cell names before it counts them
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # how a spreadsheet knows one, wide forms too

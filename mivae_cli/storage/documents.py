@@ -7,10 +7,11 @@ canonical text only, byte for byte, so that not even a space can differ. A docum
 format is brought up to the present one as it is read; one of a newer format is refused.
 """
 
-__all__ = ["FORMAT", "read_sealed", "sealed", "write_sealed"]
+__all__ = ["FORMAT", "json_value", "read_sealed", "sealed", "write_sealed"]
 
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,19 @@ Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", 
 Body = dict[str, Any]
 # How a document of a kind and format becomes one of the next format; without an entry it is one.
 UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {}
+
+
+def json_value(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Returns a value as JSON can hold it: infinite numbers and NaN become null."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: json_value(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [json_value(inner) for inner in value]
+        case _:
+            return value
 
 
 def sealed(kind: Kind, body: Body) -> bytes:
