@@ -190,21 +190,32 @@ def test_a_run_that_fails_does_not_keep_the_others(mivae: Mivae, tmp_path: Path)
     assert "failed" in again.out
 
 
-def test_what_lacks_memory_fails_alone(
-    mivae: Mivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (MemoryError(), ["not enough memory"]),
+        (ValueError("of seven"), ["a fault of mivae: ValueError: of seven", "Traceback"]),
+    ],
+)
+def test_what_nobody_foresaw_fails_alone(
+    error: Exception,
+    words: list[str],
+    mivae: Mivae,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     fit = Trainer.fit
 
     def starved(self: Trainer, *arguments: Any) -> Any:  # noqa: ANN401
         if self.config.seed == 0:
-            raise MemoryError
+            raise error
         return fit(self, *arguments)
 
     monkeypatch.setattr(Trainer, "fit", starved)
     ran = sweep(mivae, tmp_path, "--json", grid=["--seeds", "0,1", "--iw-samples", "1"])
     assert ran.code == 1
     assert [row["standing"] for row in json.loads(ran.out)] == ["failed", "evaluated"]
-    assert "not enough memory" in ran.err
+    assert all(word in ran.err for word in words)
 
 
 def test_other_settings_and_other_text_are_not_mixed_with_what_is_there(

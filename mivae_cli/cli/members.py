@@ -6,6 +6,7 @@ What is done is told by the run directories alone, so a sweep may be stopped at 
 __all__ = ["Measures", "Planned", "list_all", "prepare_all", "run_all"]
 
 import shlex
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -154,10 +155,13 @@ def run_all(
                 _bring_to_end(plan, corpora[plan.config.data], measures, interruption, again)
             except MivaeError as error:
                 problem = str(error)
-            except (MemoryError, RuntimeError) as error:
-                if not lacks_memory(error):
-                    raise
+            except OSError:  # a disk that is full is so for all
+                raise
+            except Exception as error:  # noqa: BLE001  # a fault in one must not lose the others
                 problem = LACK_OF_MEMORY
+                if not lacks_memory(error):
+                    problem = f"a fault of mivae: {type(error).__name__}: {error}"
+                    note(traceback.format_exc())
             if problem:
                 complain(f"{name}: {problem}")
                 outcomes.append(Outcome(name, str(plan.place), "failed", problem, plan.config))
