@@ -18,11 +18,8 @@ from .data.store import Corpus
 from .devices import check_memory, release_memory, resolve_device
 from .divergence import divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
-from .estimators.discrepancy import maximum_mean_discrepancy
-from .estimators.known_posterior import aggregated_posterior
 from .interruption import Interrupted, Interruption
 from .learner import Learner, Side
-from .metrics import active_units
 from .models.vae import build_model
 from .objectives import Terms
 from .optimizers import Adam
@@ -32,8 +29,8 @@ from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space
 from .storage.journal import Journal
+from .validation import held
 
-VALIDATION_SENTENCES = 4096  # for what is quadratic in them
 COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
 
 
@@ -313,49 +310,31 @@ class Trainer:
 
     def _validation(self, reading: Reading) -> Validation:
         """Returns what a pass over the validation split tells, and follows it."""
-        distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
-        elbo = -distortion - rate
-        chosen = slice(VALIDATION_SENTENCES)
-        mi, ceiling, discrepancy = 0.0, 0.0, 0.0
-        if self.model.latent_size:
-            densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
-            mi = float(densities.empirical_terms.mean())
-            ceiling = math.log(len(densities))
-            if self.config.objective.mmd_weight:
-                z = reading.z[chosen]
-                prior = reading.posterior.prior.sample(len(z), torch.Generator())
-                discrepancy = float(maximum_mean_discrepancy(z, prior))
-        terms = Terms(reading.distortion, reading.posterior.rates(), mi, discrepancy)
-        loss = float(self.config.objective(terms, math.inf))
-        if not (math.isfinite(elbo) and math.isfinite(loss)):
+        found = held(self.model, reading, self.config.objective)
+        if not (math.isfinite(found.elbo) and math.isfinite(found.loss)):
             raise DivergedError(
-                f"training diverged in epoch {self.state.epoch}: the validation ELBO is {elbo}"
+                f"training diverged in epoch {self.state.epoch}: the validation ELBO is {found.elbo}"
             )
         training = self.config.training
         settled = self.state.epoch >= min(
             self.config.objective.settled + training.autoencoder_epochs, training.epochs
         )
         rate_used = self.optimizers["model"].param_groups[0]["lr"]
-        best = settled and (self.state.best is None or -loss > self.state.best)
-        self._follow(-loss, settled, best)
+        best = settled and (self.state.best is None or -found.loss > self.state.best)
+        self._follow(-found.loss, settled, best)
         extra = self.state.encoder_steps / len(self.sampler)
         if self._lagging:
-            self.state.lagging, self.state.lagging_mi = mi >= self.state.lagging_mi, mi
+            self.state.lagging = found.mi >= self.state.lagging_mi
+            self.state.lagging_mi = found.mi
         self.state.encoder_steps = 0
         self._count_seconds()
         return Validation(
             step=self.state.step,
             epoch=self.state.epoch,
-            loss=loss,
-            elbo=elbo,
-            distortion=distortion,
-            rate=rate,
-            mi=mi,
-            mi_ceiling=ceiling,
-            active_units=active_units(reading.posterior.mean),
+            **asdict(found),
             learning_rate=rate_used,
             best=best,
-            collapsed=bool(self.model.latent_size) and settled and mi < COLLAPSED,
+            collapsed=bool(self.model.latent_size) and settled and found.mi < COLLAPSED,
             stopped=self.finished,
             seconds=self.state.seconds,
             encoder_steps=extra,

@@ -23,7 +23,7 @@ TIERS = (
     {"models", "outcomes", "sweeping"},
     {"estimators", "comparison"},
     {"reading", "decoding", "learner", "weights"},
-    {"information", "checkpoint"},
+    {"information", "checkpoint", "validation"},
     {"run", "progress"},
     {"saving", "creation", "divergence", "standing"},
     {"trainer", "generation"},

@@ -1,0 +1,59 @@
+"""What a pass over the validation split tells, before training draws its conclusions from it."""
+
+__all__ = ["Held", "held"]
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from .estimators.discrepancy import maximum_mean_discrepancy
+from .estimators.known_posterior import aggregated_posterior
+from .metrics import active_units
+from .models.vae import VAE
+from .objectives import Objective, Terms
+from .reading import Reading
+
+SENTENCES = 4096  # for what is quadratic in them
+
+
+@dataclass(frozen=True)
+class Held:
+    """Held-out figures with beta = 1, in nats a sentence."""
+
+    loss: float  # the objective's, at its final weights
+    elbo: float
+    distortion: float
+    rate: float
+    mi: float  # known posterior, empirical
+    mi_ceiling: float
+    active_units: int
+
+
+def held(model: VAE, reading: Reading, objective: Objective) -> Held:
+    """Returns the figures of a model's reading; the loss takes the objective as it is at the end.
+
+    Its mutual information is the known posterior's, whatever bound the objective has, and it and
+    the discrepancy are those of the first 4,096 sentences.
+    """
+    distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
+    mi, ceiling, discrepancy = 0.0, 0.0, 0.0
+    if model.latent_size:
+        chosen = slice(SENTENCES)
+        densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
+        mi = float(densities.empirical_terms.mean())
+        ceiling = math.log(len(densities))
+        if objective.mmd_weight:
+            z = reading.z[chosen]
+            prior = reading.posterior.prior.sample(len(z), torch.Generator())
+            discrepancy = float(maximum_mean_discrepancy(z, prior))
+    terms = Terms(reading.distortion, reading.posterior.rates(), mi, discrepancy)
+    return Held(
+        loss=float(objective(terms, math.inf)),
+        elbo=-distortion - rate,
+        distortion=distortion,
+        rate=rate,
+        mi=mi,
+        mi_ceiling=ceiling,
+        active_units=active_units(reading.posterior.mean),
+    )
