@@ -6,6 +6,7 @@ Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in n
 __all__ = ["CheckpointName", "Evaluation", "TextFigures", "evaluate", "importance_weighted"]
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +24,7 @@ from .metrics import (
     perplexity,
 )
 from .models.vae import VAE
+from .progress import Stage
 from .reading import read
 
 AT_ONCE = 32  # sentences of like length
@@ -84,6 +86,7 @@ def evaluate(
     iw_samples: int = 500,
     seed: int = 0,
     tokenizer: Tokenizer | None = None,
+    watch: Callable[[Stage], None] | None = None,
 ) -> Evaluation:
     """Returns the evaluation record of a model on held-out sentences.
 
@@ -94,6 +97,7 @@ def evaluate(
         iw_samples: Samples K of the importance-weighted bound.
         seed: Seeds every draw.
         tokenizer: The vocabulary, for figures a word and a character.
+        watch: Is told how far it has come: importance weighting can take an hour.
     """
     reading = read(model, store, seed)
     sentences, tokens = len(store), len(store.tokens) + len(store)
@@ -101,7 +105,9 @@ def evaluate(
     nll = iw_nll = distortion + rate
     mi, kl_aggregated_prior = None, 0.0
     if model.latent_size:  # otherwise nothing is integrated out: the likelihood is exact
-        iw_nll = -float(importance_weighted(model, store, iw_samples, seed).mean())
+        iw_nll = -float(importance_weighted(model, store, iw_samples, seed, watch).mean())
+        if watch is not None:
+            watch(Stage("measuring mutual information", 0, 1))
         found = measure(model, store, reading, fitting, seed)
         mi, kl_aggregated_prior = found.mi, found.kl_aggregated_prior
     return Evaluation(
@@ -146,7 +152,13 @@ def _text_figures(
 
 
 @torch.inference_mode()
-def importance_weighted(model: VAE, store: TokenStore, samples: int, seed: int) -> Tensor:
+def importance_weighted(
+    model: VAE,
+    store: TokenStore,
+    samples: int,
+    seed: int,
+    watch: Callable[[Stage], None] | None = None,
+) -> Tensor:
     """Returns the importance-weighted bound of each sentence, with shape (N,).
 
     Sentences are encoded once; their samples go through the decoder as many at a time as keep
@@ -155,7 +167,12 @@ def importance_weighted(model: VAE, store: TokenStore, samples: int, seed: int) 
     model.eval()
     generator = torch.Generator(device=model.device).manual_seed(seed)
     bounds = torch.empty(len(store))
+    name = f"{len(store):,} sentences, {samples} importance samples each"
+    done, total = 0, len(store.tokens) + len(store)
     for indices, batch in ordered_batches(store, AT_ONCE):
+        if watch is not None:
+            watch(Stage(name, done, total))
+        done += int(batch.lengths.sum()) + len(batch)
         batch = batch.to(model.device)
         bound = _importance_weighted(model, batch, samples, generator)
         bounds[torch.from_numpy(indices)] = bound.cpu()

@@ -18,6 +18,7 @@ from mivae_cli.evaluation import evaluate, importance_weighted
 from mivae_cli.models.sphere import log_mean_exp_cosine, resultant_length
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.network import ModelConfig
+from mivae_cli.progress import Stage
 from mivae_cli.reading import read
 
 VOCABULARY = 11
@@ -167,6 +168,23 @@ def test_a_lower_bound_that_is_none_says_so(
     assert isinstance(out.file, io.StringIO)
     (line,) = (line for line in out.file.getvalue().splitlines() if "MI lower bound" in line)
     assert remark in line
+
+
+def test_it_tells_how_far_it_has_come(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    told: list[Stage] = []
+    record = evaluate(model, corpus["test"], iw_samples=2, watch=told.append)
+    *weighing, last = told
+    assert {stage.name for stage in weighing} == {
+        f"{len(corpus['test'])} sentences, 2 importance samples each"
+    }
+    assert {stage.total for stage in weighing} == {record.tokens}
+    done = [stage.done for stage in weighing]
+    assert done[0] == 0
+    assert done == sorted(set(done))
+    assert done[-1] < record.tokens
+    assert last.name == "measuring mutual information"
+    assert record == evaluate(model, corpus["test"], iw_samples=2)
 
 
 def test_its_json_keys_are_a_contract(trained: tuple[VAE, Corpus]) -> None:

@@ -54,10 +54,11 @@ def evaluate(
     from ..full import Plan, measure
     from ..interruption import Interruption
     from ..quality import require_sacrebleu
-    from .console import note, print_json, stdout
+    from .console import print_json, stdout
     from .full import measured_in_full
     from .progress import store_evaluation
     from .runs import load_judge, load_model, locate, open_split, pinned
+    from .stages import stages
     from .tables import evaluation_table
 
     if not full and (samples is not None or lm is not None):
@@ -70,16 +71,16 @@ def evaluate(
     model = load_model(chosen, device)
     judge = None if lm is None else load_judge(lm, found, device)
     checkpoint = evaluation.CheckpointName(chosen.name, chosen.checkpoint.step)
-    if model.latent_size:
-        note(f"{len(store):,} sentences, {iw_samples} importance samples each ...")
-    record = evaluation.evaluate(
-        model,
-        store,
-        (corpus["train"], corpus["valid"]),
-        iw_samples,
-        seed,
-        corpus.tokenizer,
-    )
+    with stages() as show:
+        record = evaluation.evaluate(
+            model,
+            store,
+            (corpus["train"], corpus["valid"]),
+            iw_samples,
+            seed,
+            corpus.tokenizer,
+            show,
+        )
     record = replace(record, checkpoint=checkpoint)
     if full:
         longest = found.config.data.max_tokens

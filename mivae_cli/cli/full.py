@@ -2,16 +2,13 @@
 
 __all__ = ["measured_in_full"]
 
-import sys
 from collections.abc import Generator
 from contextlib import closing
-
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from ..full import Full
 from ..interruption import Interruption
 from ..progress import Stage
-from .console import note, stderr
+from .stages import stages
 
 
 def measured_in_full(passes: Generator[Stage | Full], interruption: Interruption) -> Full:
@@ -23,23 +20,9 @@ def measured_in_full(passes: Generator[Stage | Full], interruption: Interruption
         passes: What `full.measure` gives.
         interruption: Of what it is a part, and listening.
     """
-    columns = (
-        BarColumn(bar_width=10),
-        TextColumn("{task.description}", markup=False),
-        TaskProgressColumn(),
-        TimeRemainingColumn(),
-    )
-    stage = ""
-    # on a pipe or in a log file, lines that overwrite themselves are noise
-    live = Progress(*columns, console=stderr, disable=not sys.stderr.isatty(), transient=True)
-    with interruption.breakable(), closing(passes), live:
-        task = live.add_task("")
+    with interruption.breakable(), closing(passes), stages() as show:
         for record in passes:
             if isinstance(record, Full):
                 return record
-            if record.name != stage:
-                stage = record.name
-                note(f"{stage} ...")
-                live.reset(task, description=stage, total=record.total)
-            live.update(task, completed=record.done)
+            show(record)
     raise AssertionError("the passes end with their record")

@@ -29,6 +29,7 @@ from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, plain, print_json, stderr, stdout
 from .full import measured_in_full
 from .runs import load_judge
+from .stages import stages
 from .tables import evaluation_table, validation_line
 
 LINES = 5  # that a warning names; metrics.jsonl has all
@@ -88,7 +89,7 @@ def train_and_evaluate(
     _show(trainer, run, interruption)
     note("evaluating the best checkpoint on the test split ...")
     corpus = trainer.corpus
-    with interruption.breakable():
+    with interruption.breakable(), stages() as show:
         best, model = run.checkpoint, run.load_model(trainer.device)
         record = evaluate(
             model,
@@ -97,6 +98,7 @@ def train_and_evaluate(
             iw_samples,
             config.seed,
             corpus.tokenizer,
+            show,
         )
     if full:
         longest = config.data.max_tokens
