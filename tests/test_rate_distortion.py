@@ -10,7 +10,7 @@ from test_figures import shape_of
 from mivae_cli.comparison import compare
 from mivae_cli.errors import ConfigError
 from mivae_cli.outcomes import Outcome
-from mivae_cli.report.rate_distortion import LEVELS, Point, _levels, draw_plane, plane
+from mivae_cli.report.rate_distortion import LEVELS, Point, _levels, _name, draw_plane, plane
 
 
 def outcome(path: str, **figures: float) -> Outcome:
@@ -24,6 +24,17 @@ def test_a_run_stands_at_its_rate_and_distortion_and_a_language_model_at_none() 
     assert plane(compare([vae, lm, untold])) == [
         Point("vae", "a", 2.5, 30.0),
         Point("lm", "b", 0.0, 33.0),
+    ]
+
+
+def test_a_name_does_not_repeat_its_series() -> None:
+    figures = {"rate": 1.0, "distortion": 9.0, "latent_units": 4}
+    told = [
+        Outcome(f"rd/{name}", f"runs/rd/{name}", "evaluated", evaluation=figures) for name in "ab"
+    ]
+    assert [(point.series, point.name) for point in plane(compare(told))] == [
+        ("rd", "a"),
+        ("rd", "b"),
     ]
 
 
@@ -65,6 +76,23 @@ class TestThePicture:
         (left, above), (right, below) = centres
         assert left < right - 200
         assert above < below - 200
+
+    def test_names_cover_neither_each_other_nor_another_point(self) -> None:
+        figures = pytest.importorskip("matplotlib.figure")
+        axes = figures.Figure(figsize=(7, 5), dpi=150).add_subplot()
+        axes.set_xlim(0, 10)
+        axes.set_ylim(0, 10)
+        spots = [(5, 5), (5, 5), (5.1, 5), (5, 5.1), (9.9, 1), (0.1, 9), *[(2, 2)] * 30]
+        points = [Point(f"a name {n}", "", x, y) for n, (x, y) in enumerate(spots)]
+        _name(points, axes)
+        boxes = [label.get_window_extent() for label in axes.texts]
+        for number, box in enumerate(boxes):
+            assert not box.count_overlaps(boxes[:number])
+            assert axes.bbox.x0 <= box.x0
+            assert box.x1 <= axes.bbox.x1
+        told = {label.get_text() for label in axes.texts}
+        assert {point.name for point in points[:6]} <= told
+        assert 3 < len(told - {point.name for point in points[:6]}) < 30
 
     def test_nothing_to_draw_is_said(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="no run has been evaluated"):

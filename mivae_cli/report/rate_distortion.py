@@ -9,15 +9,22 @@ __all__ = ["Point", "draw_plane", "plane"]
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..comparison import Comparison
 from ..errors import ConfigError
 from .canvas import canvas
 
+if TYPE_CHECKING:  # which is an extra
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 MARKERS = "osD^vP*"
 WIDTH, HEIGHT = 7.0, 5.0  # inches
 LEVELS = 7  # lines of one ELBO
+# of a name from its point, in printer's points: the first at which it stands free
+OFFSETS = [(x, y) for y in (4, -9, 13, -18, 22, -27) for x in (5, -5)]
 AIR = 0.08  # of what is drawn, left free on either side
 
 
@@ -38,10 +45,11 @@ def plane(comparison: Comparison) -> list[Point]:
         figures = row.figures
         distortion, rate, nll = (figures.get(key) for key in ("distortion", "rate", "nll"))
         folder = Path(row.paths[0]).parent.name
+        name = row.name.removeprefix(f"{folder}/")  # which the series is called already
         if distortion is not None and rate is not None:
-            points.append(Point(row.name, folder, rate.value, distortion.value))
+            points.append(Point(name, folder, rate.value, distortion.value))
         elif nll is not None:  # a language model's
-            points.append(Point(row.name, folder, 0.0, nll.value))
+            points.append(Point(name, folder, 0.0, nll.value))
     return points
 
 
@@ -93,20 +101,40 @@ def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
                 linewidth=1.2 if len(series) > 1 else 0,
                 label=name or ".",
             )
-            for point in series:
-                axes.annotate(
-                    point.name,
-                    (point.rate, point.distortion),
-                    xytext=(5, 4),
-                    textcoords="offset points",
-                    fontsize=7,
-                )
         axes.set_xlabel("rate R, nats a sentence")
         axes.set_ylabel("distortion D, nats a sentence")
         if len(names) > 1:
             axes.legend(frameon=False, fontsize=8, loc="upper right")
         if title:
             axes.set_title(title, fontsize=11)
+        _name(points, axes)
+
+
+def _name(points: Sequence[Point], axes: "Axes") -> None:
+    """Writes each point's name beside it, where it covers no other name and no point."""
+    places = [axes.transData.transform((point.rate, point.distortion)) for point in points]
+    taken: list[Bbox] = []
+    for number, point in enumerate(points):
+        others = [place for at, place in enumerate(places) if at != number]
+        for offset in OFFSETS:
+            label = axes.annotate(
+                point.name,
+                (point.rate, point.distortion),
+                xytext=offset,
+                textcoords="offset points",
+                fontsize=7,
+                horizontalalignment="left" if offset[0] > 0 else "right",
+            )
+            box = label.get_window_extent()
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            if inside and not (
+                box.count_overlaps(taken) or any(box.contains(*place) for place in others)
+            ):
+                break
+            label.remove()
+        else:  # so many in one place that a name would only blacken others
+            continue
+        taken.append(box)
 
 
 def _limits(values: Iterable[float]) -> tuple[float, float]:
