@@ -327,7 +327,9 @@ def test_a_signal_leaves_nothing_behind(
     if where == "in a step":
         monkeypatch.setattr(Trainer, "step", interrupted)
     else:
-        monkeypatch.setattr("mivae_cli.cli.full.note", interrupted_at("samples", interrupted))
+        monkeypatch.setattr(
+            "mivae_cli.cli.stages.note", interrupted_at("on the samples", interrupted)
+        )
     before = RunDirectory.open(runs / "vae").path.joinpath("manifest.json").read_bytes()
     judge = "--lm", runs / "lm"
     ran = mivae("eval", runs / "vae", "--full", "--samples", "20", *judge, "--iw-samples", "1")
