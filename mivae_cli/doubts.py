@@ -25,13 +25,9 @@ def missing_pairs(unseen: float, count: int) -> list[str]:
     if excess <= UNSEEN:
         return []
     # where no product pair comes near any joint pair, nothing tells how much
-    what = (
-        f"the figure is likely too high, by some {excess:.1f} nats"
-        if unseen < 1
-        else ("no more than a rough figure")
-    )
+    what = f"likely too high, by some {excess:.1f} nats" if unseen < 1 else "a rough one"
     doubt = (
         f"{unseen:.0%} of joint pairs score above every one of {count * (count - 1):,} product "
-        f"pairs: these are too few, and {what}"
+        f"pairs: these are too few, and the figure is {what}"
     )
     return [doubt]

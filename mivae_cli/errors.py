@@ -74,4 +74,6 @@ class BadBatch(DivergedError):
 
 def lacks_memory(error: Exception) -> bool:
     """Tells whether an error is one of memory; torch has its own words on each device."""
-    return isinstance(error, MemoryError) or "memory" in str(error).partition("\n")[0]
+    first, *_ = str(error).split("\n")
+    torchs = isinstance(error, RuntimeError) and "memory" in first
+    return isinstance(error, MemoryError) or torchs

@@ -24,7 +24,7 @@ class Figure:
 
     value: float
     sd: float | None = None
-    ceiling: float | None = None  # log N, of an estimate of information
+    ceiling: float | None = None  # the most that an estimate of information can show
     of: int | None = None  # of how many, for a count
     too_high: bool = False  # likely, for lack of product pairs
 

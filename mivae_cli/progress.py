@@ -11,6 +11,7 @@ from torch import Tensor
 from .checkpoint import Window
 from .data.batches import Batch
 from .objectives import Terms
+from .validation import HeldOut
 
 
 @dataclass(frozen=True)
@@ -28,18 +29,11 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Validation:
-    """An epoch's end: held-out figures with beta = 1, in nats a sentence."""
+class Validation(HeldOut):
+    """An epoch's end: held-out figures, and what follows from them."""
 
     step: int
     epoch: int
-    loss: float  # the objective's, at its final weights: what is best has the lowest
-    elbo: float
-    distortion: float
-    rate: float
-    mi: float  # known posterior, empirical
-    mi_ceiling: float
-    active_units: int
     learning_rate: float
     best: bool
     collapsed: bool

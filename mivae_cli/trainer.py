@@ -29,7 +29,7 @@ from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space
 from .storage.journal import Journal
-from .validation import held
+from .validation import held_out_figures
 
 COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
 
@@ -310,7 +310,7 @@ class Trainer:
 
     def _validation(self, reading: Reading) -> Validation:
         """Returns what a pass over the validation split tells, and follows it."""
-        found = held(self.model, reading, self.config.objective)
+        found = held_out_figures(self.model, reading, self.config.objective)
         if not (math.isfinite(found.elbo) and math.isfinite(found.loss)):
             raise DivergedError(
                 f"training diverged in epoch {self.state.epoch}: the validation ELBO is {found.elbo}"

@@ -1,6 +1,6 @@
 """What a pass over the validation split tells, before training draws its conclusions from it."""
 
-__all__ = ["Held", "held"]
+__all__ = ["HeldOut", "held_out_figures"]
 
 import math
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ SENTENCES = 4096  # for what is quadratic in them
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOut:
     """Held-out figures with beta = 1, in nats a sentence."""
 
-    loss: float  # the objective's, at its final weights
+    loss: float  # the objective's, at its final weights: what is best has the lowest
     elbo: float
     distortion: float
     rate: float
@@ -30,7 +30,7 @@ class Held:
     active_units: int
 
 
-def held(model: VAE, reading: Reading, objective: Objective) -> Held:
+def held_out_figures(model: VAE, reading: Reading, objective: Objective) -> HeldOut:
     """Returns the figures of a model's reading; the loss takes the objective as it is at the end.
 
     Its mutual information is the known posterior's, whatever bound the objective has, and it and
@@ -48,7 +48,7 @@ def held(model: VAE, reading: Reading, objective: Objective) -> Held:
             prior = reading.posterior.prior.sample(len(z), torch.Generator())
             discrepancy = float(maximum_mean_discrepancy(z, prior))
     terms = Terms(reading.distortion, reading.posterior.rates(), mi, discrepancy)
-    return Held(
+    return HeldOut(
         loss=float(objective(terms, math.inf)),
         elbo=-distortion - rate,
         distortion=distortion,

@@ -30,9 +30,9 @@ def stages() -> Iterator[Callable[[Stage], None]]:
         if stage.name != present:
             present = stage.name
             note(f"{present} ...")
-            live.reset(task, description=present, total=stage.total)
+            live.reset(task, description=present, total=stage.total, visible=True)
         live.update(task, completed=stage.done)
 
     with live:
-        task = live.add_task("")
+        task = live.add_task("", visible=False)
         yield show

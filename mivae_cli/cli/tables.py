@@ -78,7 +78,7 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     rows = [("KL (rate)", f"{evaluation.rate:.2f}", "", "nats; never below the MI")]
     if mi.dual is not None:
         few = missing_pairs(mi.dual.unseen, mi.dual.n)
-        remark = "too few pairs: rough" if few else "held-out critic (dual)"
+        remark = "rough: too few product pairs" if few else "held-out critic (dual)"
         # seldom near it, so that it is no news elsewhere
         ceiling = mi.dual.ceiling if at_ceiling(mi.dual.value, mi.dual.ceiling) else None
         rows.append(_estimate_row("MI lower bound", mi.dual, ceiling, remark))

@@ -129,8 +129,9 @@ class Bench:
         spent = self._fits[ascent][1]
         with clock() as seconds:
             bound, ceiling, clip = self._bound(name, ascent)
-            found = self.tallied(ascent, "test")
-            if clip is not None:
+            if clip is None:
+                found = self.tallied(ascent, "test")
+            else:
                 found = tally(self.fitted(ascent).scores, *self.test, clip=clip)
             interval = interval_without_groups(found, bound)
         direction: Direction = "neither" if name == "smile" else "lower"

@@ -7,9 +7,9 @@ pairs is then a number of any size and sign. So scores are clipped to
 
 .. math:: |f - \log Z| \le \ln M.
 
-The clipped critic is a critic: the dual stays a lower bound. No product pair of M weighs more than
-one whole unit of it, and no figure exceeds :math:`\ln M + 1`, about twice the log of the
-validation pairs: no distribution-free bound could go much farther (McAllester & Stratos, 2020).
+The clipped critic is a critic: the dual stays a lower bound. Of as many other product pairs none
+weighs more than one nat, and no figure exceeds :math:`\ln M + 1`, about 2 ln N for N validation
+samples: no distribution-free bound could go much farther (McAllester & Stratos, 2020).
 
 References:
     | Formal Limitations on the Measurement of Mutual Information (McAllester & Stratos, 2020)

@@ -106,7 +106,7 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None
     groups = torch.arange(count) % number
     joint = torch.empty(draws, count, dtype=torch.float64)
     partial = torch.full((number, len(z)), -math.inf, dtype=torch.float64)
-    highest = counted = -math.inf
+    highest = -math.inf
     for group in range(number):
         members = (groups == group).nonzero()[:, 0]
         for rows in members.split(max(1, BLOCK // len(z))):
@@ -118,8 +118,9 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None
             if clip is not None:
                 block = block.clamp(*clip)
                 block[own] = -math.inf
-            counted = max(counted, float(block.max()))
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
+    low, high = clip or (-math.inf, math.inf)
+    counted = min(max(highest, low), high)
     return Tally(joint.flatten(), partial, groups.repeat(draws), highest, counted, draws)
 
 
