@@ -14,10 +14,11 @@ from typing import Any
 
 import torch
 
+from .checkpoints import CHECKPOINTS, NAME
 from .config import RunConfig
 from .data.store import Corpus
 from .errors import CheckpointError, ConfigError
-from .run import CHECKPOINTS, NAME, RunDirectory
+from .run import RunDirectory
 from .storage.documents import read_sealed, write_sealed
 from .storage.files import DRAFT, discard, reason, sync_file, sync_folder, write_durably
 from .storage.lock import LOCK, locked

@@ -8,17 +8,14 @@
     metrics.jsonl           a line for every record of progress
     eval.json               the evaluation record
     lock.json               while somebody writes the run
-    checkpoints/epoch-0003/ after an epoch (see `checkpoint`)
-    checkpoints/step-00000040/  in the middle of one
+    checkpoints/            see `checkpoints`
 
-A checkpoint is complete or not there. `best` and `last` are found from the manifests. New runs
-are made in `creation`, checkpoints are written in `saving`.
+New runs are made in `creation`, checkpoints are written in `saving`.
 """
 
-__all__ = ["Checkpoint", "RunDirectory", "newest_run"]
+__all__ = ["RunDirectory", "newest_run"]
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +26,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from .checkpoints import CHECKPOINTS, NAME, Checkpoint, Checkpoints
 from .config import RunConfig
 from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
@@ -39,33 +37,10 @@ from .models.vae import VAE, build_model
 from .storage.documents import json_value, read_sealed, write_sealed
 from .storage.files import discard, last_written, reason, writable
 from .storage.lock import locked
-from .storage.manifest import MANIFEST, Entry, Manifest, entry_of, vouch_for
+from .storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
 from .weights import check, load_weights
 
-CHECKPOINTS = "checkpoints"
-NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
 FACTS = {"id": str, "corpus": str, "evaluated": bool}  # that a run's manifest states
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """A complete checkpoint of a run; its files are looked at when they are read."""
-
-    manifest: Manifest
-    step: int
-    epoch: int  # epochs that are complete
-    best: str | None  # the name of the run's best checkpoint when this one was saved
-    journal: Entry  # how metrics.jsonl began then
-
-    @property
-    def name(self) -> str:
-        """The name of its folder."""
-        return self.manifest.folder.name
-
-    def check(self) -> None:
-        """Raises CheckpointError unless every file is as it was written."""
-        for file in self.manifest.files:
-            self.manifest.path(file)
 
 
 @dataclass(frozen=True)
@@ -141,6 +116,20 @@ class RunDirectory:
         return corpus
 
     @property
+    def checkpoints(self) -> Checkpoints:
+        """The run's checkpoints."""
+        return Checkpoints(self.path, self.id)
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """The checkpoint that is meant.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or what is needed to know is damaged.
+        """
+        return self.checkpoints.named(self.name)
+
+    @property
     def journal(self) -> Path:
         """The records of progress."""
         return self.path / "metrics.jsonl"
@@ -175,74 +164,6 @@ class RunDirectory:
                 )
             yield
 
-    def checkpoints(self, trouble: list[str] | None = None) -> list[Checkpoint]:
-        """Returns the run's checkpoints, the oldest first.
-
-        Arguments:
-            trouble: Where to say what is wrong with those that are damaged; without it, that
-                is an error.
-
-        Raises:
-            CheckpointError: A manifest is damaged, and nothing else is to be done about it.
-        """
-        found = []
-        for folder in self.checkpoint_folders():
-            try:
-                found.append(self.complete(folder))
-            except CheckpointError as error:
-                if not os.path.lexists(folder):
-                    continue  # a training that goes on has made room
-                if trouble is None:
-                    raise
-                trouble.append(str(error))
-        return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch))
-
-    def newest(self) -> tuple[Checkpoint, list[str]]:
-        """Returns the newest checkpoint that is whole, and what is wrong with newer ones.
-
-        Raises:
-            CheckpointError: There is none.
-        """
-        trouble: list[str] = []
-        for checkpoint in reversed(self.checkpoints(trouble)):
-            try:
-                checkpoint.check()
-            except CheckpointError as error:
-                trouble.append(str(error))
-            else:
-                return checkpoint, trouble
-        if trouble:
-            raise CheckpointError(f"no checkpoint of '{self.path}' is whole: {trouble[0]}")
-        raise CheckpointError(f"'{self.path}' has no checkpoint: it was stopped before its first")
-
-    @property
-    def checkpoint(self) -> Checkpoint:
-        """The checkpoint that is meant.
-
-        Raises:
-            CheckpointError: There is no such checkpoint, or what is needed to know is damaged.
-        """
-        if self.name not in ("best", "last"):
-            return self.complete(self.path / CHECKPOINTS / self.name)
-        found = self.checkpoints()
-        if not found:
-            raise CheckpointError(
-                f"'{self.path}' has no checkpoint: it was stopped before its first"
-            )
-        if self.name == "last":
-            return found[-1]
-        if found[-1].best is None:
-            raise CheckpointError(
-                f"'{self.path}' has no best checkpoint yet, for its objective still changes: name "
-                f"its latest, {self.path / CHECKPOINTS / 'last'}"
-            )
-        return self.complete(self.path / CHECKPOINTS / found[-1].best)
-
-    def check_best(self, latest: Checkpoint) -> None:
-        """Raises CheckpointError if the best checkpoint, as the latest knows it, is not whole."""
-        if latest.best is not None:
-            self.complete(self.path / CHECKPOINTS / latest.best).check()
-
     def check_network(self, config: RunConfig) -> None:
         """Holds the newest checkpoint's weights against the network of a configuration.
 
@@ -252,7 +173,7 @@ class RunDirectory:
         Raises:
             CheckpointError: They are of another network, or no checkpoint is whole.
         """
-        manifest = self.newest()[0].manifest
+        manifest = self.checkpoints.newest()[0].manifest
         with torch.device("meta"):
             model = build_model(config.model, self.tokenizer.size)
             check(manifest.path("model.safetensors"), model)
@@ -323,44 +244,6 @@ class RunDirectory:
             write_sealed(path, "evaluation", body)
             facts = {name: self.manifest.body[name] for name in FACTS}
             vouch_for(self.path, "run", self.manifest.files, {**facts, "evaluated": True})
-
-    def checkpoint_folders(self) -> Iterator[Path]:
-        """Yields the folders of checkpoints, complete or damaged.
-
-        Raises:
-            CheckpointError: There is something else in their place, or it cannot be read.
-        """
-        folder = self.path / CHECKPOINTS
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-            raise CheckpointError(f"'{folder}' is damaged: it is no folder")
-        try:
-            paths = sorted(folder.iterdir()) if folder.exists() else []
-        except OSError as error:
-            raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
-        yield from (path for path in paths if NAME.fullmatch(path.name))
-
-    def complete(self, folder: Path) -> Checkpoint:
-        """Returns the checkpoint in a folder, if it is complete and the run's own.
-
-        Raises:
-            CheckpointError: It is not.
-        """
-        if not os.path.lexists(folder):
-            raise CheckpointError(f"there is no checkpoint '{folder}'")
-        manifest = Manifest.read(folder, "checkpoint")
-        body, path = manifest.body, folder / MANIFEST
-        if body.get("run") != self.id:
-            raise CheckpointError(f"'{path}' belongs to another run")
-        best, step, epoch = body.get("best"), body.get("step"), body.get("epoch")
-        if not (best is None or (isinstance(best, str) and NAME.fullmatch(best))):
-            raise CheckpointError(f"'{path}' is damaged: its best is no checkpoint")
-        if not (isinstance(step, int) and isinstance(epoch, int)):
-            raise CheckpointError(f"'{path}' is damaged: it has no step")
-        try:
-            journal = Entry.model_validate(body.get("journal"))
-        except ValidationError as error:
-            raise CheckpointError(f"'{path}' is damaged: it lacks the journal") from error
-        return Checkpoint(manifest, step, epoch, best, journal)
 
 
 def newest_run(folder: Path = Path("runs")) -> RunDirectory:

@@ -8,8 +8,9 @@ import time
 from contextlib import suppress
 
 from .checkpoint import Snapshot
+from .checkpoints import CHECKPOINTS
 from .errors import CheckpointError, ConfigError
-from .run import CHECKPOINTS, RunDirectory
+from .run import RunDirectory
 from .storage.files import (
     DRAFT,
     discard,
@@ -132,14 +133,14 @@ def _rotate(run: RunDirectory, latest: Snapshot, keep: int) -> None:
     """
     now = (latest.step, latest.epoch)
     try:
-        complete = run.checkpoints([])
+        complete = run.checkpoints.all([])
     except CheckpointError:  # the folder cannot be listed now
         return
     earlier = [found.name for found in complete if (found.step, found.epoch) < now]
     others = [name for name in earlier if name != latest.best]
     kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
     with suppress(OSError, CheckpointError):  # the new one is whole all the same; next time again
-        for folder in run.checkpoint_folders():
+        for folder in run.checkpoints.folders():
             if folder.name not in kept:
                 remove_tree(folder)
 

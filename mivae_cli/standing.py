@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 
 from .checkpoint import load_state
+from .checkpoints import CHECKPOINTS, NAME
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError
 from .models.vae import build_model
 from .outcomes import Outcome, Standing
-from .run import CHECKPOINTS, NAME, RunDirectory
+from .run import RunDirectory
 from .storage.files import DRAFT, reason
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
@@ -86,7 +87,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     corpus = _corpus(run)
     tested = (corpus.files.get(file) for file in ("test.tokens", "test.offsets.npy"))
     vocabulary = run.manifest.files.get("tokenizer.json")
-    checkpoints = run.checkpoints()
+    checkpoints = run.checkpoints.all()
     state = load_state(checkpoints[-1].manifest) if checkpoints else None
     standing: Standing = "interrupted"
     evaluation, problem = None, ""

@@ -85,12 +85,12 @@ class Trainer:
             ConfigError: Another process is writing the run, or it cannot be written.
         """
         with run.writing():
-            if not any(run.checkpoint_folders()):
+            if not any(run.checkpoints.folders()):
                 return [f"'{run.path}' was stopped before its first checkpoint"]
-            found, trouble = run.newest()
+            found, trouble = run.checkpoints.newest()
             self.state = load_training(found.manifest, self.model, self.term, self.optimizers)
             try:
-                run.check_best(found)
+                run.checkpoints.check_best(found)
             except CheckpointError as error:  # else the end of training would find nothing to use
                 trouble.append(f"{error}; the best from now on takes its place")
                 self.state.best = None
@@ -148,7 +148,7 @@ class Trainer:
     def _way_on(self, run: RunDirectory) -> str:
         """Says what to do after training has diverged."""
         try:
-            found, _ = run.newest()
+            found, _ = run.checkpoints.newest()
         except CheckpointError:
             return "nothing had been saved yet: begin anew so with --overwrite"
         return f"so go on from {found.name} with mivae train --resume --out {run.path}"

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from .checkpoint import load_training
+from .checkpoints import Checkpoint
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
-from .run import Checkpoint, RunDirectory
+from .run import RunDirectory
 from .storage.files import DRAFT
 from .storage.journal import check_beginning
 from .storage.lock import held_by
@@ -54,9 +55,11 @@ def verify(run: RunDirectory) -> Verification:
         findings = tuple(_findings(run))
     damaged = {finding.what.rpartition("/")[0] for finding in findings if finding.problem}
     whole = [
-        found.name for found in run.checkpoints([]) if f"checkpoints/{found.name}" not in damaged
+        found.name
+        for found in run.checkpoints.all([])
+        if f"checkpoints/{found.name}" not in damaged
     ]
-    newest = run.checkpoints([])[-1:]
+    newest = run.checkpoints.all([])[-1:]
     best = newest[0].best if newest else None
     return Verification(findings, best if best in whole else None, whole[-1] if whole else None)
 
@@ -72,9 +75,9 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
         yield _tried("eval.json", lambda: run.evaluation)
     yield from _journal_findings(run)
     trainer = _trainer(run)
-    for folder in run.checkpoint_folders():
+    for folder in run.checkpoints.folders():
         yield from _checkpoint_findings(run, folder, trainer)
-    newest = run.checkpoints([])[-1:]
+    newest = run.checkpoints.all([])[-1:]
     best = newest[0].best if newest else None
     if best is not None and not (folder := run.path / "checkpoints" / best).exists():
         yield Finding(f"checkpoints/{best}", f"'{folder}', the best checkpoint, is missing")
@@ -95,7 +98,7 @@ def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
 
 
 def _journal_findings(run: RunDirectory) -> Iterator[Finding]:
-    found = run.checkpoints([])
+    found = run.checkpoints.all([])
     if found:
         yield _tried(run.journal.name, lambda: check_beginning(run.journal, found[-1].journal))
 
@@ -121,7 +124,7 @@ def _checkpoint_findings(
 ) -> Iterator[Finding]:
     place = f"checkpoints/{folder.name}"
     try:
-        checkpoint = run.complete(folder)
+        checkpoint = run.checkpoints.complete(folder)
     except CheckpointError as error:
         if os.path.lexists(folder):
             yield Finding(f"{place}/{MANIFEST}", str(error))

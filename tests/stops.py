@@ -51,7 +51,7 @@ def train_with_stops(
 
 def weights_of(run: RunDirectory) -> dict[str, torch.Tensor]:
     """Returns every tensor of the newest checkpoint."""
-    folder = run.newest()[0].manifest.folder
+    folder = run.checkpoints.newest()[0].manifest.folder
     return {
         f"{file}:{name}": tensor
         for file in ("model", "critic", "training")

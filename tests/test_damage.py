@@ -44,7 +44,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     texts, tokens = used(path)
     weights = {
         found.name: load_file(str(found.manifest.path("model.safetensors")))
-        for found in run.checkpoints()
+        for found in run.checkpoints.all()
     }
     return Sound(path, texts, tokens, weights)
 

@@ -465,7 +465,7 @@ def test_too_many_in_a_row_end_the_training_with_advice_that_fits(
     assert records[-1].reason in str(error)
     lines = sorted(1000 + 3 * index for index in list(trainer.sampler.order(1))[4].tolist())
     assert f"(lines {', '.join(map(str, lines[:5]))}, ... of the training text)" in str(error)
-    newest, trouble = run.newest()
+    newest, trouble = run.checkpoints.newest()
     assert trouble == []
     assert newest.step == epoch  # the last good one stays
     assert f"go on from epoch-0001 with mivae train --resume --out {run.path}" in str(error)

@@ -301,7 +301,7 @@ def test_a_terminal_that_closes_lets_training_save(tmp_path: Path) -> None:
     os.close(terminal)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 129
     assert not (place / "lock.json").exists()
-    newest, trouble = RunDirectory.open(place).newest()
+    newest, trouble = RunDirectory.open(place).checkpoints.newest()
     lines = (place / "metrics.jsonl").read_text().splitlines()
     assert trouble == []
     assert newest.step == json.loads(lines[-1])["step"] >= 2 * len(Trainer(config, corpus).sampler)

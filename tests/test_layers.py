@@ -19,7 +19,7 @@ TIERS = (
     {"config"},
     {"mistakes"},
     {"toml"},
-    {"resolve", "data", "metrics", "quality", "devices", "optimizers"},
+    {"resolve", "data", "metrics", "quality", "devices", "optimizers", "checkpoints"},
     {"models", "outcomes", "sweeping"},
     {"estimators", "comparison"},
     {"reading", "decoding", "learner", "weights"},

@@ -41,11 +41,11 @@ def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirector
 
 
 def test_an_old_run_goes_on(run: RunDirectory, mivae: Mivae) -> None:
-    step = run.newest()[0].step
+    step = run.checkpoints.newest()[0].step
     ran = mivae("train", "--resume", "--out", run.path, "--epochs", "4", "--iw-samples", "2")
     assert ran.code == 0
     assert f"resuming {run.path} after epoch 3, step {step}" in ran.err
     assert "changed: training.epochs 3, now 4" in ran.err
-    assert RunDirectory.open(run.path).newest()[0].step == step + step // 3
+    assert RunDirectory.open(run.path).checkpoints.newest()[0].step == step + step // 3
     for command in ("sample", "verify", "eval", "interpolate"):
         assert mivae(command, run.path).code == 0

@@ -476,7 +476,7 @@ def test_a_checkpoint_takes_the_place_of_whatever_lies_there(
     trainer.resume(run)
     assert not any(isinstance(record, SaveFailed) for record in trainer.fit(run))
     assert sorted(path.name for path in folder.iterdir()) == ["epoch-0001", "epoch-0002"]
-    assert run.newest()[0].name == "epoch-0002"
+    assert run.checkpoints.newest()[0].name == "epoch-0002"
 
 
 def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(
@@ -578,7 +578,7 @@ def test_a_damaged_newest_checkpoint_is_gone_without_and_said(tmp_path: Path) ->
     run = RunDirectory.open(run.path)
     expected = (whole.path / "checkpoints" / "epoch-0003" / "model.safetensors").read_bytes()
     assert (path.parent / "model.safetensors").read_bytes() == expected
-    assert run.newest()[1] == []
+    assert run.checkpoints.newest()[1] == []
 
 
 def test_damaged_checkpoints_make_room_for_the_first_after_resuming(tmp_path: Path) -> None:
@@ -591,7 +591,7 @@ def test_damaged_checkpoints_make_room_for_the_first_after_resuming(tmp_path: Pa
     assert len(trainer.resume(run)) == 2
     with pytest.raises(Interrupted):
         list(trainer.fit(run, AfterSteps(3)))
-    found = RunDirectory.open(run.path).checkpoints()
+    found = RunDirectory.open(run.path).checkpoints.all()
     step = f"step-{trainer.state.step:08d}"
     assert [checkpoint.name for checkpoint in found] == ["epoch-0002", "epoch-0003", step]
     assert RunDirectory(run.path, "last").checkpoint.name == step

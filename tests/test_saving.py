@@ -207,7 +207,7 @@ def test_a_disk_without_room_is_refused_before_the_first_step(
 
 
 def test_the_size_of_a_checkpoint_is_known_beforehand(whole: RunDirectory) -> None:
-    found = sum(entry.size for entry in whole.newest()[0].manifest.files.values())
+    found = sum(entry.size for entry in whole.checkpoints.newest()[0].manifest.files.values())
     promised = Trainer(whole.config, whole.corpus).checkpoint_bytes
     assert found <= promised < found + 2**17
 
@@ -258,11 +258,11 @@ class Attempts:
 
 
 def ends_alike(run: RunDirectory, expected: RunDirectory) -> None:
-    found, wanted = run.newest()[0].manifest, expected.newest()[0].manifest
+    found, wanted = run.checkpoints.newest()[0].manifest, expected.checkpoints.newest()[0].manifest
     assert found.folder.name == wanted.folder.name
     for name in ("model.safetensors", "critic.safetensors", "training.safetensors"):
         assert found.files[name] == wanted.files[name], name
-    assert [checkpoint.best for checkpoint in run.checkpoints()][-1] is not None
+    assert [checkpoint.best for checkpoint in run.checkpoints.all()][-1] is not None
     assert (
         run.checkpoint.manifest.files["model.safetensors"]
         == (expected.checkpoint.manifest.files["model.safetensors"])
@@ -318,7 +318,7 @@ def test_a_last_save_that_fails_is_an_error_and_what_was_saved_is_gone_on_from(
         with pytest.raises(StorageError, match=f"{NO_SPACE}.*--resume --out {run.path}") as caught:
             list(Trainer(config, corpus).fit(run))
     assert caught.value.exit_code == 6
-    assert len(run.checkpoints()) == min(first - 1, 2)
+    assert len(run.checkpoints.all()) == min(first - 1, 2)
     assert not (run.path / "lock.json").exists()
     trainer = Trainer(config, corpus)
     trainer.resume(run)
@@ -338,7 +338,7 @@ def test_the_program_says_so_with_its_exit_code(
     assert "error: step" in ran.err
     assert "--resume" in ran.err
     monkeypatch.undo()
-    assert RunDirectory.open(tmp_path / "run").newest()[0].name == "epoch-0003"
+    assert RunDirectory.open(tmp_path / "run").checkpoints.newest()[0].name == "epoch-0003"
 
 
 class After(Interruption):
@@ -391,7 +391,7 @@ def test_a_state_that_is_no_number_is_not_saved_over_one_that_is(
     with pytest.raises(DivergedError, match="holds NaN or infinite numbers") as caught:
         list(trainer.fit(run, After(lambda: poisoned(trainer, where))))
     assert caught.value.exit_code == 5
-    assert [found.name for found in run.checkpoints()] == ["step-00000003"]
+    assert [found.name for found in run.checkpoints.all()] == ["step-00000003"]
     assert not (run.path / "lock.json").exists()
     assert Trainer(config, corpus).resume(run) == []
 
@@ -419,6 +419,6 @@ def test_a_run_is_not_replaced_by_one_that_has_no_room(
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there - 1))
     with pytest.raises(ConfigError, match="checkpoints will need"):
         begin(config, corpus, run.path, overwrite=True)
-    assert RunDirectory.open(run.path).newest()[0].epoch == config.training.epochs
+    assert RunDirectory.open(run.path).checkpoints.newest()[0].epoch == config.training.epochs
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there))
     assert begin(config, corpus, run.path, overwrite=True)[0].id != run.id

@@ -102,14 +102,14 @@ def undisturbed(
 
 def ends(run: RunDirectory) -> dict[str, Any]:
     """Returns all that a run ends with, except what the clock says."""
-    newest, trouble = run.newest()
+    newest, trouble = run.checkpoints.newest()
     assert trouble == []
     folder = newest.manifest.folder
     state = json.loads((folder / "state.json").read_text())["state"]
     del state["seconds"], state["window"]["seconds"]
     records = [json.loads(line) for line in run.journal.read_text().splitlines()]
     return {
-        "checkpoints": [found.name for found in run.checkpoints()],
+        "checkpoints": [found.name for found in run.checkpoints.all()],
         "tensors": [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))],
         "state": state,
         "journal": [{k: v for k, v in line.items() if k not in TIMES} for line in records],
@@ -193,7 +193,7 @@ def stop(
             if code > 0 and "--resume" in program.words:
                 done += 1
                 [step] = re.findall(r"stopped after step (\d+) and saved", program.words)
-                newest, trouble = RunDirectory.open(place).newest()
+                newest, trouble = RunDirectory.open(place).checkpoints.newest()
                 assert trouble == []
                 assert newest.step == int(step)
         assert ends(RunDirectory.open(place)) == ends(expected)
@@ -302,7 +302,7 @@ def test_a_disk_that_fills_up_and_is_freed_again_costs_nothing(
     assert [record.reason for record in second if isinstance(record, SaveFailed)] == [
         os.strerror(errno.ENOSPC)
     ]
-    assert run.newest()[0].name == "epoch-0001"
+    assert run.checkpoints.newest()[0].name == "epoch-0001"
     with torch.random.fork_rng():  # training goes on after this, with its own random numbers
         assert RunDirectory(run.path, "last").load_model().latent_size == 4
     ballast.unlink()

@@ -221,7 +221,7 @@ def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
         trainer.model.decoder.output.bias[0] = math.nan
     with pytest.raises(DivergedError, match="diverged"):
         list(records)
-    found, trouble = run.newest()
+    found, trouble = run.checkpoints.newest()
     assert trouble == []
     saved = load_file(str(found.manifest.path("model.safetensors")))
     assert all(tensor.isfinite().all() for tensor in saved.values())

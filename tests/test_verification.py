@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 from test_lock import held_elsewhere
 
+from mivae_cli.checkpoints import Checkpoints
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import CheckpointError
@@ -41,7 +42,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     list(trainer.fit(run))
     run = RunDirectory.open(run.path)
     run.write_evaluation({"rate": 1.0})
-    assert [found.name for found in run.checkpoints()] == [FIRST, SECOND, THIRD]
+    assert [found.name for found in run.checkpoints.all()] == [FIRST, SECOND, THIRD]
     assert run.checkpoint.name == SECOND
     return run
 
@@ -287,7 +288,7 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever writes the run removes the first one while it is looked at, and then the second."""
-    path, complete = Manifest.path, RunDirectory.complete
+    path, complete = Manifest.path, Checkpoints.complete
     looked: list[str] = []
 
     def late_path(manifest: Manifest, name: str) -> Path:
@@ -295,12 +296,12 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
             shutil.rmtree(manifest.folder, ignore_errors=True)
         return path(manifest, name)
 
-    def late_complete(run: RunDirectory, folder: Path) -> object:
+    def late_complete(run: Checkpoints, folder: Path) -> object:
         looked.append(folder.name)
         return complete(run, folder)
 
     monkeypatch.setattr(Manifest, "path", late_path)
-    monkeypatch.setattr(RunDirectory, "complete", late_complete)
+    monkeypatch.setattr(Checkpoints, "complete", late_complete)
     result = verify(run)
     assert FIRST in looked
     assert result.sound

@@ -81,7 +81,7 @@ def resumed(
     except ConfigError as error:
         raise ConfigError(f"'{run.path}' cannot go on so: {error}") from error
     tune_cpu()
-    if any(run.checkpoint_folders()):
+    if any(run.checkpoints.folders()):
         run.check_network(config)
     trainer = Trainer(config, run.corpus)
     for problem in trainer.resume(run):

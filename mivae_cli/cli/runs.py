@@ -14,13 +14,14 @@ __all__ = [
 from collections.abc import Sequence
 from pathlib import Path
 
+from ..checkpoints import CHECKPOINTS
 from ..data.arrays import listing
 from ..data.store import TokenStore, encode_file
 from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, DataError
 from ..models.vae import VAE
-from ..run import CHECKPOINTS, RunDirectory, newest_run
+from ..run import RunDirectory, newest_run
 from ..storage.manifest import MANIFEST
 from .console import note
 
@@ -78,7 +79,7 @@ def pinned(run: RunDirectory) -> RunDirectory:
     """Returns a run by the name of the checkpoint that is now its best or last."""
     if run.name != "last":
         return RunDirectory(run.path, run.checkpoint.name)
-    newest, trouble = run.newest()
+    newest, trouble = run.checkpoints.newest()
     for problem in trouble:
         note(f"warning: {problem}; taking {newest.name}")
     return RunDirectory(run.path, newest.name)
