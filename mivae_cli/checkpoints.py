@@ -134,7 +134,7 @@ class Checkpoints:
                 return checkpoint, trouble
         if trouble:
             raise CheckpointError(f"no checkpoint of '{self.run}' is whole: {trouble[0]}")
-        raise CheckpointError(f"'{self.run}' has no checkpoint: it was stopped before its first")
+        raise self._none()
 
     def named(self, name: str) -> Checkpoint:
         """Returns the `best`, the `last`, or the one of a name.
@@ -146,9 +146,7 @@ class Checkpoints:
             return self.complete(self.folder / name)
         found = self.all()
         if not found:
-            raise CheckpointError(
-                f"'{self.run}' has no checkpoint: it was stopped before its first"
-            )
+            raise self._none()
         if name == "last":
             return found[-1]
         if found[-1].best is None:
@@ -162,3 +160,6 @@ class Checkpoints:
         """Raises CheckpointError if the best checkpoint, as the latest knows it, is not whole."""
         if latest.best is not None:
             self.complete(self.folder / latest.best).check()
+
+    def _none(self) -> CheckpointError:
+        return CheckpointError(f"'{self.run}' has no checkpoint: it was stopped before its first")

@@ -79,7 +79,7 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
         yield from _checkpoint_findings(run, folder, trainer)
     newest = run.checkpoints.all([])[-1:]
     best = newest[0].best if newest else None
-    if best is not None and not (folder := run.path / "checkpoints" / best).exists():
+    if best is not None and not (folder := run.checkpoints.folder / best).exists():
         yield Finding(f"checkpoints/{best}", f"'{folder}', the best checkpoint, is missing")
     yield from _remarks(run)
 
