@@ -15,7 +15,7 @@ from torch import Tensor
 from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
-from .full import Full
+from .full_record import Full
 from .information import MutualInformation, measure
 from .metrics import (
     active_units,

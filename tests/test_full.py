@@ -21,7 +21,8 @@ from mivae_cli.data.store import Corpus, TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
 from mivae_cli.evaluation import evaluate
 from mivae_cli.fixed_lm import FIXED_LM, likelihoods, trained_lm
-from mivae_cli.full import Full, Plan, measure
+from mivae_cli.full import Plan, measure
+from mivae_cli.full_record import Full
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.network import ModelConfig
 from mivae_cli.progress import Stage

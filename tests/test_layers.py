@@ -13,7 +13,7 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "names", "frozen", "interruption", "doubts"},
+    {"__init__", "errors", "names", "frozen", "interruption", "doubts", "full_record"},
     {"schedules", "rates", "storage"},
     {"objectives", "network"},
     {"config"},
@@ -28,8 +28,7 @@ TIERS = (
     {"saving", "creation", "divergence", "standing"},
     {"trainer", "generation"},
     {"fixed_lm"},
-    {"full"},
-    {"evaluation"},
+    {"full", "evaluation"},
     {"report", "profiling", "verification", "nearest"},
     {"cli"},
     {"__main__"},
@@ -38,6 +37,7 @@ TORCH_FREE = {
     "doubts",
     "errors",
     "frozen",
+    "full_record",
     "schedules",
     "rates",
     "objectives",

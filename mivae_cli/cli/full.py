@@ -5,7 +5,7 @@ __all__ = ["measured_in_full"]
 from collections.abc import Generator
 from contextlib import closing
 
-from ..full import Full
+from ..full_record import Full
 from ..interruption import Interruption
 from ..progress import Stage
 from .stages import stages
