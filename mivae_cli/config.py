@@ -147,7 +147,7 @@ class TrainingConfig(Frozen):
     max_norm: PositiveFloat = 5.0
     """An optimizer's gradients are clipped to this Euclidean norm."""
     autoencoder_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Of the epochs, so many at first of distortion alone, before the objective's (Li et al., 2019)."""
+    """So many of the epochs, the first ones, learn by distortion alone (Li et al., 2019)."""
     reset_decoder: bool = False
     """Whether the decoder's weights are drawn anew after the autoencoder epochs."""
     encoder_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0

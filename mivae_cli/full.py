@@ -35,14 +35,7 @@ from .data.store import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
 from .fixed_lm import FIXED_LM, described, likelihoods, trained_lm
-from .full_record import (
-    Diversity,
-    Full,
-    Generation,
-    Interpolation,
-    Protocol,
-    Reconstruction,
-)
+from .full_record import Diversity, Full, Generation, Interpolation, Protocol, Reconstruction
 from .generation import interpolation, prior_samples
 from .metrics import perplexity
 from .models.vae import VAE

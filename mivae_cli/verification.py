@@ -54,13 +54,9 @@ def verify(run: RunDirectory) -> Verification:
     with torch.random.fork_rng(devices=[]):  # loading a checkpoint sets the random state
         findings = tuple(_findings(run))
     damaged = {finding.what.rpartition("/")[0] for finding in findings if finding.problem}
-    whole = [
-        found.name
-        for found in run.checkpoints.all([])
-        if f"checkpoints/{found.name}" not in damaged
-    ]
-    newest = run.checkpoints.all([])[-1:]
-    best = newest[0].best if newest else None
+    found = run.checkpoints.all([])
+    whole = [each.name for each in found if f"checkpoints/{each.name}" not in damaged]
+    best = found[-1].best if found else None
     return Verification(findings, best if best in whole else None, whole[-1] if whole else None)
 
 
@@ -77,8 +73,8 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
     trainer = _trainer(run)
     for folder in run.checkpoints.folders():
         yield from _checkpoint_findings(run, folder, trainer)
-    newest = run.checkpoints.all([])[-1:]
-    best = newest[0].best if newest else None
+    found = run.checkpoints.all([])
+    best = found[-1].best if found else None
     if best is not None and not (folder := run.checkpoints.folder / best).exists():
         yield Finding(f"checkpoints/{best}", f"'{folder}', the best checkpoint, is missing")
     yield from _remarks(run)
