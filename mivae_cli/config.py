@@ -160,6 +160,8 @@ class TrainingConfig(Frozen):
     """Validations without improvement before a decay."""
     max_decays: Annotated[int, Field(ge=0, le=1_000_000)] = 3
     """The decay after so many ends the training."""
+    cooldown_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """So many of the epochs, the last ones, take the learning rate straight to zero (Hägele, 2024)."""
     log_every: Count = 20
     """Steps between two records of progress."""
     save_minutes: PositiveFloat = 10.0

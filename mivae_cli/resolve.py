@@ -42,6 +42,7 @@ CHANGEABLE = {
     "critic.learning_rate",
     "critic.steps",
     "critic.xi_decay",
+    "training.cooldown_epochs",
     "training.epochs",
     "training.keep",
     "training.log_every",

@@ -101,7 +101,6 @@ class Trainer:
                 run.set_journal_aside()
         if self.state.position > len(self.sampler):
             raise CheckpointError(f"'{found.manifest.folder}' is of another corpus")
-        self._set_learning_rate()
         self._meter = Meter(self.state.window)
         self._kept = self.state.name
         return trouble
@@ -165,6 +164,7 @@ class Trainer:
         Raises:
             BadBatch: The batch was passed over.
         """
+        self._set_learning_rate()
         state, buffers = self.state, [buffer.clone() for buffer in self.model.buffers()]
         lagging = self._lagging
         try:
@@ -185,10 +185,14 @@ class Trainer:
         return terms, loss
 
     @property
+    def done(self) -> float:
+        """Epochs that are done, in fractions."""
+        return self.state.epoch + self.state.position / len(self.sampler)
+
+    @property
     def epoch(self) -> float:
         """Epochs of the objective that are done, in fractions; below zero it is not yet used."""
-        done = self.state.epoch + self.state.position / len(self.sampler)
-        return done - self.config.training.autoencoder_epochs
+        return self.done - self.config.training.autoencoder_epochs
 
     @property
     def _lagging(self) -> bool:
@@ -287,7 +291,7 @@ class Trainer:
         assert indices is not None  # as the sampler gives them
         return Skipped(
             step=self.state.step,
-            epoch=self.state.epoch + self.state.position / len(self.sampler),
+            epoch=self.done,
             reason=bad.reason,
             lines=None if lines is None else tuple(lines[indices].tolist()),
             sentences=tuple(indices.tolist()),
@@ -299,7 +303,7 @@ class Trainer:
         loss, distortion, rate, bound = meter.means()
         return Step(
             step=self.state.step,
-            epoch=self.state.epoch + self.state.position / len(self.sampler),
+            epoch=self.done,
             loss=loss,
             distortion=distortion,
             rate=rate,
@@ -319,6 +323,7 @@ class Trainer:
         settled = self.state.epoch >= min(
             self.config.objective.settled + training.autoencoder_epochs, training.epochs
         )
+        self._set_learning_rate()  # before it follows: the rate that this epoch came to
         rate_used = self.optimizers["model"].param_groups[0]["lr"]
         best = settled and (self.state.best is None or -found.loss > self.state.best)
         self._follow(-found.loss, settled, best)
@@ -354,11 +359,13 @@ class Trainer:
         if state.worse >= training.patience:
             state.worse = 0
             state.decays += 1
-            self._set_learning_rate()
 
     def _set_learning_rate(self) -> None:
-        """Gives the model's optimizers the rates that the configuration and the decays make."""
-        factor = self.config.training.decay**self.state.decays
+        """Gives the model's optimizers the rates that are due at this place."""
+        training = self.config.training
+        factor = training.decay**self.state.decays
+        if training.cooldown_epochs:
+            factor *= min(1.0, (training.epochs - self.done) / training.cooldown_epochs)
         for optimizer in self.learner.model_optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor

@@ -295,6 +295,7 @@ BOUNDS: list[tuple[str, float, float]] = [
     ("training.batch_size", 2, 65_536),
     ("training.patience", 1, 1_000_000),
     ("training.max_decays", 0, 1_000_000),
+    ("training.cooldown_epochs", 0, 1_000_000),
     ("training.log_every", 1, 1_000_000),
     ("objective.beta", 0, 1_000_000),
     ("objective.mi_weight", 0, 1_000_000),

@@ -200,11 +200,39 @@ def test_two_optimizers_decay_together(text: Path, tmp_path: Path) -> None:
     trainer = Trainer(config, corpus)
     trainer.resume(run)
     factor = config.training.decay**trainer.state.decays
+    trainer.step(next(trainer.sampler.batches(0)))
     found = {name: one.param_groups[0]["lr"] for name, one in trainer.optimizers.items()}
     assert factor < 1
     assert found["model"] == pytest.approx(1e-12 * factor)
     assert found["words"] == pytest.approx(4e-12 * factor)
     assert found["critic"] == config.critic.learning_rate
+
+
+def test_a_cooldown_takes_the_learning_rate_to_zero(text: Path, tmp_path: Path) -> None:
+    optimizer = {"kind": "adam-sgd", "learning_rate": 1e-3, "word_learning_rate": 0.1}
+    training = {"epochs": 4, "cooldown_epochs": 2, "optimizer": optimizer}
+    config = small_config(text, training=training)
+    corpus = prepare_corpus(config.data)
+    run = create_run(tmp_path / "run", config, corpus)
+    trainer = Trainer(config, corpus)
+    steps: list[float] = []
+    trainer.learner.model_optimizers["words"].register_step_post_hook(
+        lambda optimizer, *_: steps.append(optimizer.param_groups[0]["lr"])
+    )
+    records = list(trainer.fit(run))
+    found = [record.learning_rate for record in records if isinstance(record, Validation)]
+    assert found == pytest.approx([1e-3, 1e-3, 0.5e-3, 0.0])
+    half = len(steps) // 2
+    assert steps[:half] == [0.1] * half
+    assert steps[half:] == pytest.approx([0.1 * (half - step) / half for step in range(half)])
+
+
+def test_a_cooldown_resumes_to_the_same_end(text: Path, tmp_path: Path) -> None:
+    config = small_config(text, training={"epochs": 3, "cooldown_epochs": 2})
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    steps = len(Trainer(config, corpus).sampler)
+    stopped = train_with_stops(config, corpus, tmp_path / "stopped", [steps + 2, steps])
+    assert_same_end(stopped, whole)
 
 
 def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
