@@ -1,14 +1,15 @@
 """Saves a run while it goes on, and again what the disk has not taken."""
 
-__all__ = ["Keeper", "check_space", "write_checkpoint"]
+__all__ = ["Keeper", "check_space", "tidy", "write_checkpoint"]
 
 import os
 import shutil
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from .checkpoint import Snapshot
-from .checkpoints import CHECKPOINTS
+from .checkpoints import CHECKPOINTS, Checkpoint
 from .errors import CheckpointError, ConfigError
 from .run import RunDirectory
 from .storage.files import (
@@ -76,9 +77,7 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
     if not folder.exists():
         folder.mkdir()
         sync_folder(run.path)
-    for leftover in folder.glob(f"{DRAFT}*"):
-        with suppress(OSError):
-            discard(leftover)
+    _discard_drafts(folder)
     draft, place = folder / (DRAFT + snapshot.name), folder / snapshot.name
     draft.mkdir()
     try:
@@ -105,6 +104,18 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
     _rotate(run, snapshot, keep)
 
 
+def tidy(run: RunDirectory, latest: Checkpoint, keep: int) -> None:
+    """Removes what the save of a checkpoint would have, had it not been cut short after writing.
+
+    Arguments:
+        run: The run; nobody else writes it.
+        latest: Its newest checkpoint that is whole.
+        keep: How many are kept beside the best and this one.
+    """
+    _discard_drafts(run.path / CHECKPOINTS)
+    _rotate(run, latest, keep)
+
+
 def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
     """Raises ConfigError unless the checkpoints that a run will keep fit on its disk.
 
@@ -125,7 +136,13 @@ def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
         )
 
 
-def _rotate(run: RunDirectory, latest: Snapshot, keep: int) -> None:
+def _discard_drafts(folder: Path) -> None:
+    for leftover in folder.glob(f"{DRAFT}*"):
+        with suppress(OSError):
+            discard(leftover)
+
+
+def _rotate(run: RunDirectory, latest: Snapshot | Checkpoint, keep: int) -> None:
     """Removes checkpoints but the latest, the best, and so many before them, the newest ones.
 
     Later ones were damaged when training was resumed. Its epochs are made anew, so what the later

@@ -27,7 +27,7 @@ from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
 from .rates import MinimumRate
 from .reading import Reading, read
 from .run import RunDirectory
-from .saving import Keeper, check_space
+from .saving import Keeper, check_space, tidy
 from .storage.journal import Journal
 from .validation import held_out_figures
 
@@ -99,6 +99,8 @@ class Trainer:
             except CheckpointError as error:
                 trouble.append(f"{error}; it is begun anew")
                 run.set_journal_aside()
+            if self.finished:  # no save follows that would
+                tidy(run, found, self.config.training.keep)
         if self.state.position > len(self.sampler):
             raise CheckpointError(f"'{found.manifest.folder}' is of another corpus")
         self._meter = Meter(self.state.window)

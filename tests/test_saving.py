@@ -327,6 +327,36 @@ def test_a_last_save_that_fails_is_an_error_and_what_was_saved_is_gone_on_from(
     ends_alike(run, whole)
 
 
+class Killed(BaseException):
+    """Stands for a signal that nothing can answer."""
+
+
+def test_what_a_kill_in_the_very_last_save_left_to_remove_goes_with_the_resume(
+    tmp_path: Path, config: RunConfig, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotate = saving._rotate
+
+    def killed(run: RunDirectory, taken: Snapshot, keep: int) -> None:
+        if taken.epoch == config.training.epochs:
+            raise Killed
+        rotate(run, taken, keep)
+
+    corpus = prepare_corpus(config.data)
+    run = create_run(tmp_path / "run", config, corpus)
+    with monkeypatch.context() as patched:
+        patched.setattr(saving, "_rotate", killed)
+        with pytest.raises(Killed):
+            list(Trainer(config, corpus).fit(run))
+    (run.checkpoints.folder / ".draft-dropped-0-epoch-0000").mkdir()
+    left = {path.name for path in whole.checkpoints.folder.iterdir()}
+    assert {path.name for path in run.checkpoints.folder.iterdir()} > left
+    trainer = Trainer(config, corpus)
+    assert trainer.resume(run) == []
+    assert list(trainer.fit(run)) == []
+    assert {path.name for path in run.checkpoints.folder.iterdir()} == left
+    ends_alike(run, whole)
+
+
 def test_the_program_says_so_with_its_exit_code(
     tmp_path: Path, whole: RunDirectory, mivae: Mivae, monkeypatch: pytest.MonkeyPatch
 ) -> None:
