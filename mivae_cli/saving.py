@@ -108,8 +108,8 @@ def tidy(run: RunDirectory, latest: Checkpoint, keep: int) -> None:
     """Removes what the save of a checkpoint would have, had it not been cut short after writing.
 
     Arguments:
-        run: The run; nobody else writes it.
-        latest: Its newest checkpoint that is whole.
+        run: The run; nobody else writes it, and none of its checkpoints is known to be damaged.
+        latest: Its newest checkpoint.
         keep: How many are kept beside the best and this one.
     """
     _discard_drafts(run.path / CHECKPOINTS)

@@ -99,7 +99,7 @@ class Trainer:
             except CheckpointError as error:
                 trouble.append(f"{error}; it is begun anew")
                 run.set_journal_aside()
-            if self.finished:  # no save follows that would
+            if self.finished and not trouble:  # no save follows that would; what is damaged stays
                 tidy(run, found, self.config.training.keep)
         if self.state.position > len(self.sampler):
             raise CheckpointError(f"'{found.manifest.folder}' is of another corpus")
