@@ -52,6 +52,12 @@ class TestOrder:
         assert merged.model.latent_size == 0
         assert merged.model.encoder.pooling == "last"
 
+    @pytest.mark.parametrize("recipe", ["ptb", "yahoo", "yelp", "quick"])
+    def test_a_language_model_of_a_recipe_is_one_in_either_order(self, recipe: str) -> None:
+        for names in (["lm", recipe], [recipe, "lm"]):
+            assert read_config(names).model.latent_size == 0
+        assert read_config(["vae", recipe]).model.latent_size == 32
+
     def test_the_file_wins_over_presets_options_over_the_file_and_set_over_all(
         self, tmp_path: Path
     ) -> None:
