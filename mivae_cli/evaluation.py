@@ -28,7 +28,9 @@ from .progress import Stage
 from .reading import read
 
 AT_ONCE = 32  # sentences of like length
-SEQUENCES = 2048  # pairs of a sentence and a sample that are decoded side by side
+# pairs of a sentence and a sample that are decoded side by side
+SEQUENCES = 2048
+SEQUENCES_OF_CUDA = 8192  # which is to be kept busy: twice as fast as 2048, within a GiB
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,8 @@ def _importance_weighted(
 ) -> Tensor:
     posterior = model.encode(batch).posterior
     sums = []
-    for count in _parts(samples, max(1, SEQUENCES // len(batch))):
+    side_by_side = SEQUENCES_OF_CUDA if model.device.type == "cuda" else SEQUENCES
+    for count in _parts(samples, max(1, side_by_side // len(batch))):
         # one draw at a time, so that how many are decoded together changes no value
         z = torch.stack([posterior.rsample(generator) for _ in range(count)])
         log_joint = model.log_likelihood(batch, z) + posterior.prior.log_prob(z)

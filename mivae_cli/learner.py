@@ -12,10 +12,9 @@ References:
     | Lagging Inference Networks and Posterior Collapse (He et al., 2019)
 """
 
-__all__ = ["Learner", "Side"]
+__all__ = ["Learner"]
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +27,12 @@ from .estimators.posterior_term import KnownPosteriorTerm
 from .estimators.term import MutualInformationTerm
 from .estimators.terms import build_term
 from .models.vae import Encoding, build_model
-from .objectives import Terms
-from .optimizers import Adam, build_optimizers, clip_gradients, finite, sparsify_embeddings
-
-Side = Literal["both", "encoder", "decoder"]
+from .names import Side
+from .network import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
+from .numbers import Look, Number, look
+from .objectives import Terms, Weights
+from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings
+from .recording import Recorder, graphs
 
 
 class Learner:
@@ -62,6 +63,8 @@ class Learner:
         if isinstance(self.term, MutualInformationTerm):
             parameters = self.term.critic.parameters()
             self.optimizers["critic"] = Adam(parameters, config.critic.learning_rate)
+        recorded = device.type == "cuda" and _recordable(config.model)
+        self.recorder = Recorder(self, graphs) if recorded else None
 
     def step(
         self, batch: Batch, epoch: float, multiplier: float = 0.0, side: Side = "both"
@@ -82,10 +85,31 @@ class Learner:
                 not moved.
         """
         self.model.train()
+        weights = self.config.objective.weights(epoch, multiplier)
+        if self.recorder is not None:
+            return self.recorder.step(batch, weights, side)
+        terms, loss = self.advance(batch, weights, side)
+        return terms, float(loss)
+
+    def advance(
+        self, batch: Batch, weights: Weights, side: Side, check: Look = look
+    ) -> tuple[Terms, Tensor]:
+        """Makes a step without a look at any number, but for those that are checked.
+
+        Arguments:
+            batch: The sentences.
+            weights: What the terms count.
+            side: What of the model is moved.
+            check: What is done with the numbers that the step rests on.
+
+        Returns:
+            The terms, and the loss in nats a sentence with shape ().
+        """
         batch = batch.to(self.device)
         self.model.decoder.requires_grad_(side != "encoder")
         try:
-            terms, loss, encoding = self._forward(batch, epoch, multiplier)
+            terms, encoding = self._terms(batch, check)
+            loss = self.config.objective.loss(terms, weights)
             for optimizer in self.model_optimizers.values():
                 optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -95,13 +119,14 @@ class Learner:
             for module in (self.model.encoder, self.model.head):
                 module.zero_grad(set_to_none=True)
         norms = [
-            clip_gradients(_parameters(optimizer), self.config.training.max_norm)
+            clip_gradients(learning, self.config.training.max_norm)
             for optimizer in self.model_optimizers.values()
+            if (learning := [each for each in _parameters(optimizer) if each.grad is not None])
         ]
-        norm = torch.stack(norms).sum()
-        # the rate is not part of a loss with beta = 0, but of what is reported; CUDA is waited
-        # for here, once a step, and by the critic for its own step and for its bound
-        value, *_ = finite({"the loss": loss, "the rate": terms.rates.sum(), "the gradient": norm})
+        # the rate is not part of a loss with beta = 0, but of what is reported
+        rate, norm = terms.rates.sum(), torch.stack(norms).sum()
+        named = {"the loss": loss, "the rate": rate, "the gradient": norm}
+        check([Number(name, value) for name, value in named.items()])
         for optimizer in self.model_optimizers.values():
             optimizer.step()
         match self.term:
@@ -109,7 +134,28 @@ class Learner:
                 self.term.push(encoding.features)
             case KnownPosteriorTerm():
                 self.term.push(encoding.posterior.parameters())
-        return Terms(*(torch.as_tensor(term).detach() for term in terms)), value
+        return Terms(*(torch.as_tensor(term).detach() for term in terms)), loss.detach()
+
+    def moving(self) -> Iterator[Tensor]:
+        """Yields all that a step moves: weights, averages, the queue, moments."""
+        for module in (self.model, self.term):
+            if module is not None:
+                yield from (parameter.detach() for parameter in module.parameters())
+                yield from module.buffers()
+        for optimizer in self.optimizers.values():
+            for state in optimizer.state.values():
+                yield from (value for value in state.values() if isinstance(value, Tensor))
+
+    @property
+    def begun(self) -> bool:
+        """Whether every weight that has moments has them, and the queue is full."""
+        moments = all(
+            parameter in optimizer.state
+            for optimizer in self.optimizers.values()
+            if isinstance(optimizer, Adam)
+            for parameter in _parameters(optimizer)
+        )
+        return moments and (self.term is None or self.term.full)
 
     def forget(self) -> None:
         """Drops what gradients a batch has left."""
@@ -123,35 +169,46 @@ class Learner:
         for parameter in self.model.decoder.parameters():
             for optimizer in self.model_optimizers.values():
                 optimizer.state.pop(parameter, None)
+        if self.recorder is not None:
+            self.recorder.clear()
 
-    def _forward(
-        self, batch: Batch, epoch: float, multiplier: float
-    ) -> tuple[Terms, Tensor, Encoding]:
+    def _terms(self, batch: Batch, check: Look) -> tuple[Terms, Encoding]:
         with self.precision:
             encoding = self.model.encode(batch)
         z = encoding.posterior.rsample()
-        bound = self._bound(encoding, z)
+        bound = self._bound(encoding, z, check)
         with self.precision:
             likelihood = self.model.log_likelihood(batch, z)
-        terms = Terms(-likelihood, encoding.posterior.rates(), bound, self._discrepancy(z))
-        return terms, self.config.objective(terms, epoch, multiplier), encoding
+        rates = encoding.posterior.rates()
+        return Terms(-likelihood, rates, bound, self._discrepancy(z)), encoding
 
-    def _bound(self, encoding: Encoding, z: Tensor) -> Tensor | float:
+    def _bound(self, encoding: Encoding, z: Tensor, check: Look) -> Tensor | float:
         """Returns the bound on I(x; z) of a batch, after the critic has followed."""
         match self.term:
             case None:
                 return 0.0
             case KnownPosteriorTerm():
-                return self.term.lower_bound(encoding.posterior, z)
+                return self.term.lower_bound(encoding.posterior, z, check)
         features, max_norm = encoding.features.detach(), self.config.training.max_norm
-        self.term.ascend(features, z.detach(), self.optimizers["critic"], max_norm)
-        return self.term.lower_bound(features, z)
+        self.term.ascend(features, z.detach(), self.optimizers["critic"], max_norm, check)
+        return self.term.lower_bound(features, z, check)
 
     def _discrepancy(self, z: Tensor) -> Tensor | float:
         """Returns how far a batch's codes are from as many samples of the prior."""
         if not self.config.objective.mmd_weight:
             return 0.0
         return maximum_mean_discrepancy(z, self.model.prior.sample(len(z), device=z.device))
+
+
+def _recordable(config: ModelConfig) -> bool:
+    """Says whether a step asks the device for nothing.
+
+    Drawing from a von Mises-Fisher distribution does, by rejection, and so does packing sentences
+    to be read both ways.
+    """
+    encoder = config.encoder
+    both_ways = isinstance(encoder, RecurrentEncoderConfig) and encoder.bidirectional
+    return not (both_ways or isinstance(config.posterior, VonMisesFisherPosteriorConfig))
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:

@@ -13,6 +13,7 @@ __all__ = [
     "Pooling",
     "Precision",
     "Profile",
+    "Side",
     "Transform",
 ]
 
@@ -21,6 +22,7 @@ from typing import Literal
 Pooling = Literal["last", "mean", "max"]
 Freedom = Literal["unit", "sentence-unit", "sentence", "batch"]
 MIBound = Literal["dual", "known-posterior"]
+Side = Literal["both", "encoder", "decoder"]  # of a model, that a step moves
 
 # What `estimate-mi` measures pairs with
 EstimatorName = Literal[

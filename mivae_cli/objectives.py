@@ -28,7 +28,7 @@ References:
 
 from __future__ import annotations
 
-__all__ = ["Objective", "Terms"]
+__all__ = ["Objective", "Terms", "Weights"]
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,6 +48,18 @@ class Terms(NamedTuple):
     rates: Tensor  # KL(q(z | x) || p(z)) in each of G groups of latent units, with shape (B, G)
     mutual_information: Tensor | float  # a lower bound on I(x; z), with shape ()
     discrepancy: Tensor | float = 0.0  # of q(z) from p(z), with shape ()
+
+
+class Weights(NamedTuple):
+    """What the terms count at some time of training; None: not at all.
+
+    They are numbers, or tensors with shape ().
+    """
+
+    rate: float | Tensor | None  # beta
+    information: float | Tensor | None  # lambda
+    discrepancy: float | Tensor | None  # gamma
+    multiplier: float | Tensor = 0.0  # Lagrange's, where the rate is constrained
 
 
 class Objective(Frozen):
@@ -81,15 +93,23 @@ class Objective(Frozen):
             epoch: Epochs done, in fractions; below zero, distortion alone counts.
             multiplier: Lagrange's, where the rate is constrained.
         """
-        loss = terms.distortion.mean()
+        return self.loss(terms, self.weights(epoch, multiplier))
+
+    def weights(self, epoch: float, multiplier: float = 0.0) -> Weights:
+        """Returns what the terms count after so many epochs."""
         if epoch < 0:
-            return loss
-        beta = self.beta * self.beta_schedule(epoch)
-        if beta > 0:
-            loss = loss + beta * self.rate(terms.rates, multiplier)
-        mi_weight = self.mi_weight * self.mi_schedule(epoch)
-        if mi_weight > 0:
-            loss = loss - mi_weight * terms.mutual_information
-        if self.mmd_weight > 0:
-            loss = loss + self.mmd_weight * terms.discrepancy
+            return Weights(None, None, None)
+        rate = self.beta * self.beta_schedule(epoch)
+        information = self.mi_weight * self.mi_schedule(epoch)
+        return Weights(rate or None, information or None, self.mmd_weight or None, multiplier)
+
+    def loss(self, terms: Terms, weights: Weights) -> Tensor:
+        """Returns the loss of a batch at given weights, in nats a sentence, with shape ()."""
+        loss = terms.distortion.mean()
+        if weights.rate is not None:
+            loss = loss + weights.rate * self.rate(terms.rates, weights.multiplier)
+        if weights.information is not None:
+            loss = loss - weights.information * terms.mutual_information
+        if weights.discrepancy is not None:
+            loss = loss + weights.discrepancy * terms.discrepancy
         return loss

@@ -4,9 +4,8 @@ An embedding's gradient has as many rows as the vocabulary, and a batch gives a 
 hundred of them. The rest need not be cleared, measured, clipped, nor, by plain descent, moved.
 """
 
-__all__ = ["Adam", "build_optimizers", "clip_gradients", "finite", "sparsify_embeddings"]
+__all__ = ["Adam", "build_optimizers", "clip_gradients", "set_rates", "sparsify_embeddings"]
 
-import math
 from collections import Counter
 from collections.abc import Iterable
 from typing import assert_never
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
 from .config import AdamConfig, SGDConfig, SplitConfig
-from .errors import BadBatch
 
 
 class Adam(torch.optim.Adam):
@@ -27,7 +25,9 @@ class Adam(torch.optim.Adam):
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
-        super().__init__(parameters, lr=learning_rate, fused=True)
+        parameters = list(parameters)
+        on_cuda = any(parameter.is_cuda for parameter in parameters)
+        super().__init__(parameters, lr=learning_rate, fused=True, capturable=on_cuda)
         self._dense: dict[Tensor, Tensor] = {}
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -57,6 +57,7 @@ def build_optimizers(
     """Builds the optimizers that a configuration describes, by name.
 
     Each group's initial step size stands beside the present one, as torch's schedulers have it.
+    On a CUDA device the present one is a tensor there, which recorded steps read.
 
     Arguments:
         settings: The configuration.
@@ -68,24 +69,48 @@ def build_optimizers(
         case AdamConfig():
             made = {"model": Adam(parameters, settings.learning_rate)}
         case SGDConfig():
-            made = {"model": torch.optim.SGD(parameters, lr=settings.learning_rate)}
+            made = {"model": _descent(parameters, settings.learning_rate)}
         case SplitConfig():
             tables = dict.fromkeys(words)  # one that is shared, only once
             rest = [parameter for parameter in parameters if parameter not in tables]
             made = {
                 "model": Adam(rest, settings.learning_rate),
-                "words": torch.optim.SGD(tables, lr=settings.word_learning_rate),
+                "words": _descent(tables, settings.word_learning_rate),
             }
         case _:
             assert_never(settings)
     for optimizer in made.values():
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
+            if group["params"][0].is_cuda:
+                group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
     return made
+
+
+def set_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+    """Has optimizers go on by a share of their initial step sizes."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            rate = group["initial_lr"] * factor
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+
+def _descent(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.SGD:
+    """Returns plain descent; on a CUDA device in one kernel, which reads its rate there."""
+    parameters = list(parameters)
+    on_cuda = any(parameter.is_cuda for parameter in parameters)
+    return torch.optim.SGD(parameters, lr=learning_rate, fused=on_cuda or None)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
     """Scales gradients down to a Euclidean norm, as torch does, sparse ones as they are.
+
+    Arguments:
+        parameters: What has gradients, one at least.
+        max_norm: The norm.
 
     Returns:
         The norm before, with shape ().
@@ -101,28 +126,8 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
             values.append(parameter.grad)
     norm = get_total_norm(values)
     scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    for value in values:
-        value *= scale
+    torch._foreach_mul_(values, scale)  # as torch's own clipping does: one kernel for all of them
     return norm
-
-
-def finite(values: dict[str, Tensor]) -> list[float]:
-    """Reads the values on which a step rests, all at once.
-
-    A device is waited for here. Nothing else would do: whether to move the weights is decided
-    on the processor.
-
-    Arguments:
-        values: The values by their names, each with shape ().
-
-    Raises:
-        BadBatch: One of them is NaN or infinite; the first such is named.
-    """
-    numbers: list[float] = torch.stack([value.detach() for value in values.values()]).tolist()
-    for name, number in zip(values, numbers, strict=True):
-        if not math.isfinite(number):
-            raise BadBatch(name, str(number))
-    return numbers
 
 
 def sparsify_embeddings(model: nn.Module) -> None:

@@ -94,7 +94,9 @@ def _watched(trainer: Trainer, clock: _Clock) -> Iterator[None]:
     if model.latent_size:
         modules += [(model.encoder, "encoder"), (model.head, "encoder")]
         words = model.encoder.embedding
+    recorder, trainer.learner.recorder = trainer.learner.recorder, None  # hooks are not replayed
     with ExitStack() as stack:
+        stack.callback(setattr, trainer.learner, "recorder", recorder)
         stack.enter_context(warnings.catch_warnings())  # of hooks on what takes no gradient in
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         handles: list[RemovableHandle] = [

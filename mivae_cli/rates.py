@@ -29,7 +29,7 @@ class PlainRate(Frozen):
 
     kind: Literal["plain"] = "plain"
 
-    def __call__(self, rates: Tensor, multiplier: float) -> Tensor:
+    def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:
         """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
         return rates.sum(dim=-1).mean()
 
@@ -55,7 +55,7 @@ class FreeBits(Frozen):
     over: Freedom = "unit"
     """Whose rate is held against the target: that of a unit or of all, in a batch or a sentence."""
 
-    def __call__(self, rates: Tensor, multiplier: float) -> Tensor:
+    def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:
         """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
         share = self.target / max(1, rates.shape[-1])
         match self.over:
@@ -97,7 +97,7 @@ class MinimumRate(Frozen):
     damping: Annotated[float, Field(gt=0, le=100)] = 0.1
     """How much the constraint's weight (c) answers at once to such a nat."""
 
-    def __call__(self, rates: Tensor, multiplier: float) -> Tensor:
+    def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:
         """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
         rate = rates.sum(dim=-1).mean()
         weight = (multiplier + self.damping * (self.target - rate)).clamp(min=0.0)

@@ -19,10 +19,11 @@ from .devices import check_memory, release_memory, resolve_device
 from .divergence import divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
 from .interruption import Interrupted, Interruption
-from .learner import Learner, Side
+from .learner import Learner
 from .models.vae import build_model
+from .names import Side
 from .objectives import Terms
-from .optimizers import Adam
+from .optimizers import Adam, set_rates
 from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
 from .rates import MinimumRate
 from .reading import Reading, read
@@ -54,6 +55,7 @@ class Trainer:
         self._journal: Journal | None = None
         self._meter = Meter()
         self._started = time.monotonic()
+        self._factor = 1.0  # of the learning rates
 
     @property
     def parameters(self) -> int:
@@ -161,7 +163,8 @@ class Trainer:
         numbers drawn stay drawn, but neither the model's weights, moving averages and moments
         nor the queue move. Of the critic, its moments and xi, what moved on finite numbers before
         stays: nothing where the critic's own loss or gradient gave the batch away (at one critic
-        step a batch), one batch's worth where the bound or the model's loss or gradient did.
+        step a batch), one batch's worth where the bound or the model's loss or gradient did. Where
+        the step was replayed (`recording`) all of these stay too.
 
         Raises:
             BadBatch: The batch was passed over.
@@ -326,7 +329,7 @@ class Trainer:
             self.config.objective.settled + training.autoencoder_epochs, training.epochs
         )
         self._set_learning_rate()  # before it follows: the rate that this epoch came to
-        rate_used = self.optimizers["model"].param_groups[0]["lr"]
+        rate_used = self.optimizers["model"].param_groups[0]["initial_lr"] * self._factor
         best = settled and (self.state.best is None or -found.loss > self.state.best)
         self._follow(-found.loss, settled, best)
         extra = self.state.encoder_steps / len(self.sampler)
@@ -368,6 +371,6 @@ class Trainer:
         factor = training.decay**self.state.decays
         if training.cooldown_epochs:
             factor *= min(1.0, (training.epochs - self.done) / training.cooldown_epochs)
-        for optimizer in self.learner.model_optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = group["initial_lr"] * factor
+        if factor != self._factor:
+            set_rates(self.learner.model_optimizers.values(), factor)
+            self._factor = factor

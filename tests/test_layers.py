@@ -14,7 +14,7 @@ ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
     {"__init__", "errors", "names", "frozen", "interruption", "doubts", "full_record"},
-    {"schedules", "rates", "storage"},
+    {"schedules", "rates", "storage", "numbers"},
     {"objectives", "network"},
     {"config"},
     {"mistakes"},
@@ -22,7 +22,8 @@ TIERS = (
     {"resolve", "data", "metrics", "quality", "devices", "optimizers", "checkpoints"},
     {"models", "outcomes", "sweeping"},
     {"estimators", "comparison"},
-    {"reading", "decoding", "learner", "weights"},
+    {"reading", "decoding", "recording", "weights"},
+    {"learner"},
     {"information", "checkpoint", "validation"},
     {"run", "progress"},
     {"saving", "creation", "divergence", "standing"},

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..models.latent import Posterior
-from ..optimizers import finite
+from ..numbers import Look, Number, look
 from .known_posterior import pairwise_log_prob
 from .queue import Queued
 
@@ -26,12 +26,13 @@ from .queue import Queued
 class KnownPosteriorTerm(Queued):
     """A queue of posteriors, each by its P parameters, and the bound that they give."""
 
-    def lower_bound(self, posterior: Posterior, z: Tensor) -> Tensor:
+    def lower_bound(self, posterior: Posterior, z: Tensor, check: Look = look) -> Tensor:
         """Returns the bound on a batch in nats, with shape ().
 
         Arguments:
             posterior: The batch's posteriors, of B sentences.
             z: One draw of each, with shape (B, Z).
+            check: What is done with the number that this is.
 
         Raises:
             BadBatch: The bound is not finite.
@@ -40,5 +41,5 @@ class KnownPosteriorTerm(Queued):
         scores = pairwise_log_prob(posterior.with_parameters(everyone), z)  # (B + Q, B)
         mixture = scores.logsumexp(dim=0) - math.log(len(scores))
         bound = (scores.diagonal() - mixture).mean()
-        finite({"the bound": bound})
+        check([Number("the bound", bound)])
         return bound.to(z.dtype)

@@ -24,7 +24,7 @@ class Queued(nn.Module):
         super().__init__()
         self.register_buffer("queue", torch.zeros(size, width))
         self.register_buffer("pushed", torch.tensor(0))  # sentences ever put into the queue
-        self._pushed = 0  # the same, known without asking the device
+        self._filled = 0  # places that are taken, known without asking the device
         self.register_load_state_dict_post_hook(Queued._count)  # type: ignore[no-untyped-call]
 
     def push(self, rows: Tensor) -> None:
@@ -36,14 +36,19 @@ class Queued(nn.Module):
         if not (size := len(self.queue)):
             return
         rows = rows[:size].detach()
-        places = (self._pushed + torch.arange(len(rows), device=rows.device)) % size
+        places = (self.pushed + torch.arange(len(rows), device=rows.device)) % size
         self.queue[places] = rows
-        self._pushed += len(rows)
-        self.pushed.fill_(self._pushed)
+        self.pushed += len(rows)
+        self._filled = min(self._filled + len(rows), size)
 
     def earlier(self) -> Tensor:
         """Returns what is kept of the sentences in the queue, with shape (at most Q, F)."""
-        return self.queue[: min(self._pushed, len(self.queue))]
+        return self.queue[: self._filled]
+
+    @property
+    def full(self) -> bool:
+        """Whether every place is taken."""
+        return self._filled == len(self.queue)
 
     def _count(self, _: object) -> None:
-        self._pushed = int(self.pushed)
+        self._filled = min(int(self.pushed), len(self.queue))

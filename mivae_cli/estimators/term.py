@@ -35,8 +35,7 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ..config import CriticConfig
-from ..errors import BadBatch
-from ..optimizers import finite
+from ..numbers import Look, Number, look
 from .bounds import dual, log_mean_exp_product
 from .critics import build_critic
 from .queue import Queued
@@ -82,7 +81,12 @@ class MutualInformationTerm(Queued):
         return -self.log_partition
 
     def ascend(
-        self, features: Tensor, z: Tensor, optimizer: torch.optim.Optimizer, max_norm: float
+        self,
+        features: Tensor,
+        z: Tensor,
+        optimizer: torch.optim.Optimizer,
+        max_norm: float,
+        check: Look = look,
     ) -> None:
         """Makes K psi- and xi-steps on a batch.
 
@@ -91,6 +95,7 @@ class MutualInformationTerm(Queued):
             z: The latents drawn with them, detached, with shape (B, Z).
             optimizer: Moves the critic's weights.
             max_norm: Clips the critic's gradient.
+            check: What is done with the numbers that this rests on.
 
         Raises:
             BadBatch: The critic's loss or its gradient is not finite. That step and those that
@@ -104,15 +109,20 @@ class MutualInformationTerm(Queued):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = clip_grad_norm_(self.critic.parameters(), max_norm)
-            value, _ = finite({"the critic's loss": loss, "the critic's gradient": norm})
+            check([Number("the critic's loss", loss), Number("the critic's gradient", norm)])
             # an impossible bound, too, teaches the critic, but would spoil xi for long: its
             # average is over Z, so one huge Z outweighs all others for many batches
-            if self._possible(-value):
-                self.log_partition.copy_(log_partition)
+            possible = (-loss >= self.floor) & (-loss <= self.ceiling)
+            self.log_partition.copy_(torch.where(possible, log_partition, self.log_partition))
             optimizer.step()
 
-    def lower_bound(self, features: Tensor, z: Tensor) -> Tensor:
+    def lower_bound(self, features: Tensor, z: Tensor, check: Look = look) -> Tensor:
         """Returns the bound on a batch in nats, differentiable in z alone, with shape ().
+
+        Arguments:
+            features: What the critic reads of x, with shape (B, F).
+            z: The latents drawn with them, with shape (B, Z).
+            check: What is done with the numbers that this rests on.
 
         Raises:
             BadBatch: The bound or xi is not finite, or the bound is not possible. Nothing moved.
@@ -125,20 +135,14 @@ class MutualInformationTerm(Queued):
         # the critic has moved since
         log_partition = self._followed(log_mean_exp_product(scores.detach()))
         bound = dual(scores, -log_partition, clip=self.config.clip)
-        _, value = finite({"log xi": -log_partition, "the bound": bound})
-        if not self._possible(value):
-            limits = f"not between {self.floor:.0f} and {self.ceiling:.0f}"
-            raise BadBatch("the bound", f"{value:.4g} nats, {limits}")
+        bounded = Number("the bound", bound, self.floor, self.ceiling)
+        check([Number("log xi", -log_partition), bounded])
         self.log_partition.copy_(log_partition)
         return bound
 
     def _rows(self, features: Tensor) -> Tensor:
         """Returns the batch's features and the queue's, with shape (B + Q, F)."""
         return torch.cat([features, self.earlier()])
-
-    def _possible(self, bound: float) -> bool:
-        """Says whether a bound on a batch may be one."""
-        return self.floor <= bound <= self.ceiling
 
     def _followed(self, log_mean: Tensor) -> Tensor:
         r"""Returns where log EMA(Z) moves, in log space; the present batch is always part of it.

@@ -70,7 +70,9 @@ class OutputLayer(nn.Module):
             mask = torch.ones_like(targets, dtype=torch.bool)
         states, targets = states.flatten(end_dim=-2), targets.flatten()
         if states.is_cuda:  # to choose the real tokens, the processor would have to wait for it
-            everywhere = -cross_entropy(self(states).float(), targets, reduction="none")
+            logits = self(states)
+            logits = logits.to(torch.promote_types(logits.dtype, torch.float))
+            everywhere = -cross_entropy(logits, targets, reduction="none")
             return torch.where(mask, everywhere.view(mask.shape), 0.0)
         real = mask.flatten().nonzero()[:, 0]
         states, targets = states[real], targets[real]
