@@ -15,7 +15,7 @@ from mivae_cli.errors import BadBatch
 from mivae_cli.recording import Record, Recorder
 from mivae_cli.trainer import Trainer
 
-MANY = 40  # steps: several epochs' worth of shapes that come again
+MANY = 24  # steps: a few epochs' worth, of shapes that come again
 PRESETS: dict[str, dict[str, Any]] = {
     "dual": {},
     "known posterior": {"objective": {"mi_bound": "known-posterior"}},
