@@ -162,6 +162,8 @@ class TrainingConfig(Frozen):
     """The decay after so many ends the training."""
     cooldown_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """So many of the epochs, the last ones, take the learning rate straight to zero (Hägele, 2024)."""
+    graphs: bool = True
+    """Whether a CUDA device replays steps as graphs; without, each is launched anew, and slower."""
     log_every: Count = 20
     """Steps between two records of progress."""
     save_minutes: PositiveFloat = 10.0

@@ -63,7 +63,7 @@ class Learner:
         if isinstance(self.term, MutualInformationTerm):
             parameters = self.term.critic.parameters()
             self.optimizers["critic"] = Adam(parameters, config.critic.learning_rate)
-        recorded = device.type == "cuda" and _recordable(config.model)
+        recorded = device.type == "cuda" and config.training.graphs and _recordable(config.model)
         self.recorder = Recorder(self, graphs) if recorded else None
 
     def step(

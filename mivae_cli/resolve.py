@@ -44,6 +44,7 @@ CHANGEABLE = {
     "critic.xi_decay",
     "training.cooldown_epochs",
     "training.epochs",
+    "training.graphs",
     "training.keep",
     "training.log_every",
     "training.max_bad_batches",

@@ -76,6 +76,13 @@ def test_a_language_model_learns_the_same(text: Path, tmp_path: Path) -> None:
     assert elbos[1] == pytest.approx(elbos[0], abs=2e-2)
 
 
+def test_steps_are_launched_anew_where_they_are_not_to_be_replayed(text: Path) -> None:
+    for graphs in (True, False):
+        config = configured(text, "cuda", graphs=graphs)
+        trainer = Trainer(config, prepare_corpus(config.data))
+        assert (trainer.learner.recorder is not None) == graphs
+
+
 @pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
 def test_a_step_with_the_information_term_is_finite_and_moves_all(text: Path, kind: str) -> None:
     config = small_config(text, model=networks(kind)).model_copy(update={"device": "cuda"})
