@@ -104,6 +104,9 @@ class Learner:
 
         Returns:
             The terms, and the loss in nats a sentence with shape ().
+
+        Raises:
+            BadBatch: Where numbers are judged at once, and one is not finite or not possible.
         """
         batch = batch.to(self.device)
         self.model.decoder.requires_grad_(side != "encoder")
