@@ -1,12 +1,18 @@
-"""The error after too many batches that were passed over, and what to do about it."""
+"""The errors that end a diverged training, and what to change before the next attempt."""
 
-__all__ = ["divergence"]
+__all__ = ["divergence", "validation_divergence"]
 
-from .config import RunConfig, SplitConfig
+import math
+
+from .config import CriticConfig, RunConfig, SplitConfig, TrainingConfig
 from .errors import BadBatch, DivergedError
+from .frozen import Frozen
+from .objectives import Objective
 from .progress import Skipped
+from .validation import HeldOut
 
 SHOWN = 5  # sentences that an error names
+FAR = 10.0  # times its usual value: from there on a third of a setting is no help
 
 
 def divergence(skipped: Skipped, bad: BadBatch, config: RunConfig) -> DivergedError:
@@ -24,7 +30,23 @@ def divergence(skipped: Skipped, bad: BadBatch, config: RunConfig) -> DivergedEr
     return DivergedError(
         f"training diverged: at step {skipped.step}, {config.training.max_bad_batches} batches "
         f"in a row had to be passed over; in the last ({where}) {bad.reason}; try "
-        + " or ".join(_advice(bad.subject, config))
+        + _advice(bad.subject, config)
+    )
+
+
+def validation_divergence(epoch: int, found: HeldOut, config: RunConfig) -> DivergedError:
+    """Returns the error that ends a training whose validation figures are not finite.
+
+    Arguments:
+        epoch: The epoch that was just finished, counted from 1.
+        found: The figures of the validation split.
+        config: The run's settings, from which the advice departs.
+    """
+    named = {"the ELBO": found.elbo, "the objective": found.loss}
+    bad = [f"{name} is {value}" for name, value in named.items() if not math.isfinite(value)]
+    return DivergedError(
+        f"training diverged: on the validation split after epoch {epoch}, {' and '.join(bad)}; try "
+        + _advice("the loss", config)
     )
 
 
@@ -33,15 +55,15 @@ def _some(numbers: tuple[int, ...]) -> str:
     return ", ".join(map(str, sorted(numbers)[:SHOWN])) + more
 
 
-def _advice(subject: str, config: RunConfig) -> list[str]:
-    """Returns what to change where such a number is bad."""
+def _advice(subject: str, config: RunConfig) -> str:
+    """Returns what to change where such a number is bad; what is far from usual comes first."""
     optimizer = config.training.optimizer
-    model = [f"--set training.optimizer.learning_rate={optimizer.learning_rate / 3:.1g}"]
+    default = type(optimizer)()
+    model = [_lower("training.optimizer.learning_rate", optimizer, default)]
     if isinstance(optimizer, SplitConfig):
-        rate = optimizer.word_learning_rate / 3
-        model.append(f"--set training.optimizer.word_learning_rate={rate:.1g}")
-    critic = f"--set critic.learning_rate={config.critic.learning_rate / 3:.1g}"
-    clip = f"--set critic.clip={(config.critic.clip or 10.0) / 2:g}"
+        model.append(_lower("training.optimizer.word_learning_rate", optimizer, default))
+    critic = _lower("critic.learning_rate", config.critic, CriticConfig())
+    clip = (False, f"--set critic.clip={(config.critic.clip or 10.0) / 2:g}")
     match subject:
         case "the critic's loss" | "the critic's gradient":
             advice = [critic, *model]
@@ -49,4 +71,24 @@ def _advice(subject: str, config: RunConfig) -> list[str]:
             advice = [critic, clip]
         case _:
             advice = model
-    return [*advice, "a smaller --mi-weight"] if config.objective.mi_weight else advice
+    if config.objective.mi_weight:
+        advice.append(_lower("objective.mi_weight", config.objective, Objective()))
+    if (far := _lower("training.max_norm", config.training, TrainingConfig()))[0]:
+        advice.append(far)
+    usual = " and ".join(text for far, text in advice if far)
+    return " or ".join(filter(None, [usual, *(text for far, text in advice if not far)]))
+
+
+def _lower(key: str, given: Frozen, usual: Frozen) -> tuple[bool, str]:
+    """Returns whether a setting is far above its usual value, and an option that lowers it.
+
+    Arguments:
+        key: The setting's dotted key.
+        given: The section of the configuration that has it.
+        usual: The same section with its defaults.
+    """
+    name = key.rpartition(".")[2]
+    value, normal = getattr(given, name), getattr(usual, name)
+    if value > FAR * normal:
+        return True, f"--set {key}={normal:g} (the usual value)"
+    return False, f"--set {key}={value / 3:.1g}"

@@ -16,7 +16,7 @@ from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import check_memory, release_memory, resolve_device
-from .divergence import divergence
+from .divergence import divergence, validation_divergence
 from .errors import BadBatch, CheckpointError, DivergedError, StorageError
 from .interruption import Interrupted, Interruption
 from .learner import Learner
@@ -153,7 +153,7 @@ class Trainer:
         try:
             found, _ = run.checkpoints.newest()
         except CheckpointError:
-            return "nothing had been saved yet: begin anew so with --overwrite"
+            return "no checkpoint was saved yet: restart with this change and --overwrite"
         return f"so go on from {found.name} with mivae train --resume --out {run.path}"
 
     def step(self, batch: Batch) -> tuple[Terms, float]:
@@ -321,9 +321,7 @@ class Trainer:
         """Returns what a pass over the validation split tells, and follows it."""
         found = held_out_figures(self.model, reading, self.config.objective)
         if not (math.isfinite(found.elbo) and math.isfinite(found.loss)):
-            raise DivergedError(
-                f"training diverged in epoch {self.state.epoch}: the validation ELBO is {found.elbo}"
-            )
+            raise validation_divergence(self.state.epoch, found, self.config)
         training = self.config.training
         settled = self.state.epoch >= min(
             self.config.objective.settled + training.autoencoder_epochs, training.epochs

@@ -20,15 +20,18 @@ from safetensors.torch import load_file
 from small import small_config, write_scenes
 from torch import Tensor, nn
 
+from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.ahead import ahead
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
 from mivae_cli.estimators.term import MutualInformationTerm
 from mivae_cli.interruption import Interrupted, Interruption
 from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Record, Skipped, Step, Trainer
+from mivae_cli.validation import HeldOut
 
 ADAM = {"kind": "adam", "learning_rate": 5e-3}
 SGD = {"kind": "sgd", "learning_rate": 0.5}
@@ -440,7 +443,10 @@ def test_advice_names_both_rates_where_there_are_two(text: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("fault", "advice"),
     [
-        (likelihood, "try --set training.optimizer.learning_rate=0.0003 or a smaller --mi-weight"),
+        (
+            likelihood,
+            "try --set training.optimizer.learning_rate=0.0003 or --set objective.mi_weight=0.3",
+        ),
         (scores, "try --set critic.learning_rate=0.0003 or --set training.optimizer"),
         (phi_scores, "try --set critic.learning_rate=0.0003 or --set critic.clip=5"),
     ],
@@ -471,6 +477,53 @@ def test_too_many_in_a_row_end_the_training_with_advice_that_fits(
     assert f"go on from epoch-0001 with mivae train --resume --out {run.path}" in str(error)
     weights = load_file(str(newest.manifest.path("model.safetensors")))
     assert all(weight.isfinite().all() for weight in weights.values())
+
+
+@pytest.mark.parametrize(("elbo", "loss"), [(-math.inf, 3.0), (3.0, math.inf), (math.nan,) * 2])
+def test_a_validation_that_is_not_finite_ends_the_training_with_the_same_advice(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elbo: float, loss: float
+) -> None:
+    found = HeldOut(loss, elbo, distortion=1.0, rate=1.0, mi=0.0, mi_ceiling=1.0, active_units=0)
+    monkeypatch.setattr("mivae_cli.trainer.held_out_figures", lambda *_: found)
+    trainer = trainer_of(text, training={"optimizer": SPLIT})
+    records, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))
+    assert not any(isinstance(record, Skipped) for record in records)
+    assert error.exit_code == 5
+    for key in ("training.optimizer.learning_rate=0.002", "word_learning_rate=0.2", "mi_weight="):
+        assert key in str(error)
+    assert "epoch 1" in str(error)
+    assert ("ELBO" in str(error)) is not math.isfinite(elbo)
+    assert ("objective is" in str(error)) is not math.isfinite(loss)
+
+
+@pytest.mark.parametrize(
+    ("section", "option"),
+    [
+        ({"training": {"optimizer": {"kind": "adam", "learning_rate": 1e4}}},
+         "training.optimizer.learning_rate=0.001"),
+        ({"training": {"optimizer": {"kind": "sgd", "learning_rate": 11.0}}},
+         "training.optimizer.learning_rate=1"),
+        ({"training": {"optimizer": {"kind": "adam-sgd", "word_learning_rate": 1e9}}},
+         "training.optimizer.word_learning_rate=1"),
+        ({"critic": {"learning_rate": 0.5}}, "critic.learning_rate=0.001"),
+        ({"objective": {"mi_weight": 5e5}}, "objective.mi_weight=1"),
+        ({"training": {"max_norm": 1e300}}, "training.max_norm=5"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_far_from_usual_is_named_first_with_its_usual_value(
+    section: dict[str, Any], option: str
+) -> None:
+    skipped, config = Skipped(7, 0.5, "", (3,), (1,)), RunConfig.model_validate(section)
+    error = divergence(skipped, BadBatch("the critic's loss", "nan"), config)
+    assert f"; try --set {option} (" in str(error)
+
+
+def test_what_is_near_its_usual_value_is_divided_by_three_in_the_usual_order() -> None:
+    table = {"training": {"optimizer": {"kind": "sgd", "learning_rate": 10.0}}}
+    config = RunConfig.model_validate(table)
+    error = divergence(Skipped(7, 0.5, "", (3,), (1,)), BadBatch("the loss", "nan"), config)
+    assert "try --set training.optimizer.learning_rate=3 or" in str(error)
 
 
 def test_a_good_batch_begins_the_count_anew(text: Path, tmp_path: Path) -> None:

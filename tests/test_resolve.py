@@ -489,6 +489,15 @@ class TestPresets:
         assert both.training == read_config(["ptb"]).training
         assert both.name == "mine+free-bits+ptb"
 
+    def test_mine_free_bits_is_both_with_a_small_target_and_combines_like_them(self) -> None:
+        both = read_config(["mine", "free-bits"], overrides=["objective.rate.target=0.5"])
+        assert read_config(["mine-free-bits"]) == both.model_copy(
+            update={"name": "mine-free-bits"}
+        )
+        with_recipe = read_config(["mine-free-bits", "ptb"])
+        assert with_recipe.objective == both.objective
+        assert with_recipe.training == read_config(["ptb"]).training
+
     def test_over_a_run_of_its_own_a_method_changes_only_what_it_names(self) -> None:
         run = read_config(["mine"])
         assert read_config(["free-bits"], base=run).objective.mi_weight == 1
