@@ -33,7 +33,10 @@ def derivatives(model: VAE, device: torch.device) -> list[torch.Tensor]:
     likelihood = model.log_likelihood(batch, posterior.mean)
     model.zero_grad()
     (likelihood.sum() - posterior.rates().sum()).backward()
-    gradients = [each.grad.cpu() for each in model.parameters() if each.grad is not None]
+    # copies: a model that moves to another device takes its gradients along
+    gradients = [
+        each.grad.to("cpu", copy=True) for each in model.parameters() if each.grad is not None
+    ]
     found = posterior.parameters().detach().cpu(), likelihood.detach().cpu()
     return [*found, *gradients]
 
