@@ -163,7 +163,7 @@ def test_recorded_steps_learn(text: Path, tmp_path: Path, name: str) -> None:
 
 
 def test_replays_draw_anew_and_a_bad_one_moves_nothing(text: Path) -> None:
-    config = small_config(text, training={"optimizer": {"learning_rate": 1e-12}})
+    config = small_config(text, training={"optimizer": {"kind": "adam", "learning_rate": 1e-12}})
     trainer = Trainer(config.model_copy(update={"device": "cuda"}), prepare_corpus(config.data))
     batch = next(batch for batch in trainer.sampler.batches(0) if len(batch) == 32)
     losses = [trainer.step(batch)[1] for _ in range(12)]
