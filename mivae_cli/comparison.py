@@ -41,7 +41,9 @@ COLUMNS = (
     Column("mi_dual", "MI lower", limit="ceiling"),
     Column("mi_leave_one_out", "MI upper"),
     Column("mi_batch32", "MI@32", limit="ceiling"),
-    Column("active_units", "units", 0, limit="of"),
+    Column("active_units", "active", 0, limit="of"),
+    Column("units_above", "> 0.1 nats", 0, limit="of"),
+    Column("effective_units", "effective", 1, limit="of"),
     Column("parameters", "weights", 0),
     Column("minutes", "min", 1),
 )

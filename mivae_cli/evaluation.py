@@ -20,8 +20,10 @@ from .information import MutualInformation, measure
 from .metrics import (
     active_units,
     bits_per_character,
+    effective_units,
     importance_weighted_bound,
     perplexity,
+    units_above,
 )
 from .models.vae import VAE
 from .progress import Stage
@@ -70,6 +72,8 @@ class Evaluation:
     rate: float
     rates: list[float]  # of each latent unit, or the one of a posterior on the sphere
     active_units: int
+    units_above: int  # whose mean rate is above 0.1 nats
+    effective_units: float  # the exponential of the entropy of the units' shares of the rate
     latent_units: int
     sentences: int
     tokens: int  # predicted ones: each sentence's end counts
@@ -102,6 +106,7 @@ def evaluate(
         watch: Is told how far it has come: importance weighting can take an hour.
     """
     reading = read(model, store, seed)
+    unit_rates = reading.posterior.unit_rates().tolist()
     sentences, tokens = len(store), len(store.tokens) + len(store)
     distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
     nll = iw_nll = distortion + rate
@@ -122,7 +127,9 @@ def evaluate(
         distortion=distortion,
         rate=rate,
         rates=reading.posterior.rates().mean(dim=0).tolist(),
-        active_units=active_units(reading.posterior.mean),
+        active_units=active_units(reading.posterior.scaled_means()),
+        units_above=units_above(unit_rates),
+        effective_units=effective_units(unit_rates),
         latent_units=model.latent_size,
         sentences=sentences,
         tokens=tokens,

@@ -7,9 +7,11 @@ __all__ = [
     "Interval",
     "active_units",
     "bits_per_character",
+    "effective_units",
     "importance_weighted_bound",
     "mean_interval",
     "perplexity",
+    "units_above",
 ]
 
 import math
@@ -17,6 +19,8 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from .units import effective_units, units_above
 
 Z_95 = 1.959963984540054  # the standard normal's 97.5 % quantile
 
@@ -57,13 +61,15 @@ def bits_per_character(nll: float, sentences: int, characters: int) -> float:
 def active_units(means: Tensor, threshold: float = 0.01) -> int:
     r"""Counts the latent units with :math:`\mathrm{Var}_x(\mathbb{E}[z_k \mid x]) \ge \delta`.
 
-    The variance is the unbiased one (N - 1), as in the field's codes.
+    The variance is the unbiased one (N - 1), as in the field's codes. The threshold is low, so
+    that a unit may count and carry next to nothing: `units_above` and `effective_units` say how
+    many units the rate is spread over.
 
     References:
         | Importance Weighted Autoencoders (Burda et al., 2016)
 
     Arguments:
-        means: The posterior means of a corpus, with shape (N, Z).
+        means: The posterior means of a corpus (`Posterior.scaled_means`), with shape (N, Z).
         threshold: The variance :math:`\delta` that a unit must reach.
     """
     if len(means) < 2 or not means.shape[1]:

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeGuard
 
 from .config import RunConfig
 from .doubts import at_ceiling, missing_pairs
+from .units import effective_units, units_above
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
 WORDS = {"trained": "not evaluated"}  # where the name alone says too little
@@ -78,6 +79,7 @@ class Outcome:
             "distortion": _figure(record.get("distortion")),
             "rate": _figure(record.get("rate")) if latent else None,
             "active_units": _count(record.get("active_units"), record.get("latent_units")),
+            **_unit_figures(record),
             "parameters": _figure(self.parameters),
             "minutes": _figure(self.minutes),
         }
@@ -116,6 +118,20 @@ def _count(value: object, of: object) -> Figure | None:
     if not (_is_number(value) and _is_number(of) and of):
         return None
     return Figure(float(value), of=int(of))
+
+
+def _unit_figures(record: Mapping[str, Any]) -> dict[str, Figure | None]:
+    """Returns the counts of units that carry information.
+
+    Records of earlier versions lack them: there they follow from the rates of the units, except
+    on the sphere, which has a single rate.
+    """
+    of, rates = record.get("latent_units"), record.get("rates")
+    above, effective = record.get("units_above"), record.get("effective_units")
+    told = isinstance(rates, list) and len(rates) == of and all(map(_is_number, rates))
+    if above is None and effective is None and told and isinstance(rates, list):
+        above, effective = units_above(rates), effective_units(rates)
+    return {"units_above": _count(above, of), "effective_units": _count(effective, of)}
 
 
 def _is_number(value: object) -> TypeGuard[float]:

@@ -9,7 +9,7 @@ import torch
 
 from .estimators.discrepancy import maximum_mean_discrepancy
 from .estimators.known_posterior import aggregated_posterior
-from .metrics import active_units
+from .metrics import active_units, effective_units, units_above
 from .models.vae import VAE
 from .objectives import Objective, Terms
 from .reading import Reading
@@ -28,6 +28,8 @@ class HeldOut:
     mi: float  # known posterior, empirical
     mi_ceiling: float
     active_units: int
+    units_above: int  # whose mean rate is above 0.1 nats
+    effective_units: float  # the exponential of the entropy of the units' shares of the rate
 
 
 def held_out_figures(model: VAE, reading: Reading, objective: Objective) -> HeldOut:
@@ -38,6 +40,7 @@ def held_out_figures(model: VAE, reading: Reading, objective: Objective) -> Held
     """
     distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
     mi, ceiling, discrepancy = 0.0, 0.0, 0.0
+    unit_rates = reading.posterior.unit_rates().tolist()
     if model.latent_size:
         chosen = slice(SENTENCES)
         densities = aggregated_posterior(reading.posterior[chosen], reading.z[chosen])
@@ -55,5 +58,7 @@ def held_out_figures(model: VAE, reading: Reading, objective: Objective) -> Held
         rate=rate,
         mi=mi,
         mi_ceiling=ceiling,
-        active_units=active_units(reading.posterior.mean),
+        active_units=active_units(reading.posterior.scaled_means()),
+        units_above=units_above(unit_rates),
+        effective_units=effective_units(unit_rates),
     )

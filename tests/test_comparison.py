@@ -40,14 +40,19 @@ def record(**changes: object) -> dict[str, Any]:
     return {**plain, "mi": mi, **changes}
 
 
-def run(name: str, table: dict[str, Any] | None = None, **changes: object) -> Outcome:
+def run(
+    name: str,
+    table: dict[str, Any] | None = None,
+    evaluation: dict[str, Any] | None = None,
+    **changes: object,
+) -> Outcome:
     """Returns an evaluated run with some settings and figures."""
     return Outcome(
         name=name,
         path=f"runs/{name}",
         standing="evaluated",
         config=RunConfig.model_validate(table or {}),
-        evaluation=record(**changes),
+        evaluation=evaluation or record(**changes),
         minutes=12.5,
         parameters=1_000_000,
         tested="these",
@@ -67,11 +72,11 @@ def test_a_row_has_the_figures_of_its_record_and_the_settings_that_differ() -> N
     compared = compare([run("a", weight(0.0)), run("b", weight(0.5))])
     assert dict(compared.settings) == {"objective.mi_weight": "mi_weight"}
     assert [row.settings["objective.mi_weight"] for row in compared.rows] == [0.0, 0.5]
-    values = {key: figure["value"] for key, figure in figures(compared).items()}
+    values = {key: figure and figure["value"] for key, figure in figures(compared).items()}
     assert values == {
         "ppl_iw": 18.0, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "mi_known_posterior": 4.5,
         "mi_dual": 4.25, "mi_leave_one_out": 4.75, "mi_batch32": 3.45, "active_units": 8.0,
-        "parameters": 1e6, "minutes": 12.5,
+        "units_above": None, "effective_units": None, "parameters": 1e6, "minutes": 12.5,
     }  # fmt: skip
     assert figures(compared)["active_units"]["of"] == 32
     assert compared.warnings == ()
@@ -204,7 +209,7 @@ def test_a_figure_at_its_ceiling_is_marked() -> None:
     assert [row[place].text for row in made.rows] == ["6.85†", "4.50"]
     assert made.rows[1][made.headings.index("MI@32")].text == "3.45†"
     assert any("ceiling" in note for note in made.notes)
-    assert made.rows[0][made.headings.index("units")].text == "8/32"
+    assert made.rows[0][made.headings.index("active")].text == "8/32"
 
 
 def test_a_lower_bound_with_too_few_pairs_is_marked_and_over_seeds_as_well() -> None:
@@ -314,3 +319,19 @@ def test_json_has_the_same_keys_in_every_record_and_every_digit() -> None:
     assert {tuple(row) for row in made} == {
         ("run", "paths", "standing", "problem", "seeds", "settings", "figures")
     }
+
+
+def test_units_that_carry_information_are_counted_in_old_records_too() -> None:
+    rates = [0.5] * 4 + [0.0] * 28
+    old, new = record(rates=rates), record(rates=rates, units_above=4, effective_units=4.0)
+    compared = compare([run("old", evaluation=old), run("new", evaluation=new)], fold=False)
+    for place in (0, 1):
+        found = figures(compared, place)
+        assert found["units_above"]["value"] == found["effective_units"]["value"] == 4.0
+        assert found["units_above"]["of"] == found["effective_units"]["of"] == 32
+
+
+@pytest.mark.parametrize("rates", [[5.0], None, "many", [0.5] * 31 + ["0.5"], [[0.5]] * 32])
+def test_units_are_not_counted_where_rates_do_not_tell(rates: object) -> None:
+    compared = compare([run("a", rates=rates)])
+    assert figures(compared)["units_above"] is figures(compared)["effective_units"] is None

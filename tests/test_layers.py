@@ -13,7 +13,7 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "names", "frozen", "interruption", "doubts", "full_record"},
+    {"__init__", "errors", "names", "frozen", "interruption", "doubts", "full_record", "units"},
     {"schedules", "rates", "storage", "numbers"},
     {"objectives", "network"},
     {"config"},
@@ -51,6 +51,7 @@ TORCH_FREE = {
     "outcomes",
     "sweeping",
     "comparison",
+    "units",
 }
 MODULES = sorted(ROOT.rglob("*.py"), key=str)
 

@@ -6,7 +6,14 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from mivae_cli.metrics import active_units, importance_weighted_bound, mean_interval, perplexity
+from mivae_cli.metrics import (
+    active_units,
+    effective_units,
+    importance_weighted_bound,
+    mean_interval,
+    perplexity,
+    units_above,
+)
 
 
 def test_a_uniform_model_is_as_perplexed_as_its_vocabulary() -> None:
@@ -63,3 +70,23 @@ class TestLinearGaussianModel:
         ]
         for looser, tighter in zip(bounds, [*bounds[1:], self.evidence], strict=True):
             assert (looser < tighter).all()
+
+
+@pytest.mark.parametrize(
+    ("rates", "above", "effective"),
+    [
+        ([], 0, 0.0),
+        ([5.0, 0.0, 0.0], 1, 1.0),
+        ([0.5] * 8, 8, 8.0),
+        ([0.5] * 8 + [0.0] * 24, 8, 8.0),
+        ([0.07] * 29 + [0.0] * 3, 0, 29.0),  # all of them active by their means, none by its rate
+        ([2.0, 1.0, 1.0], 3, 2 * math.sqrt(2)),  # an entropy of 1.5 bits
+        ([0.003] * 32, 0, 0.0),  # collapsed: shares of nothing
+        ([-1e-9, 1.0], 1, 1.0),  # rounding
+        ([0.1], 0, 0.0),
+        ([math.nan, 1.0], 1, 1.0),
+    ],
+)
+def test_units_that_carry_the_rate(rates: list[float], above: int, effective: float) -> None:
+    assert units_above(rates) == above
+    assert effective_units(rates) == pytest.approx(effective)

@@ -11,7 +11,12 @@ from torch.nn.functional import normalize
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.generation import interpolation
-from mivae_cli.metrics import importance_weighted_bound
+from mivae_cli.metrics import (
+    active_units,
+    effective_units,
+    importance_weighted_bound,
+    units_above,
+)
 from mivae_cli.models.sphere import (
     UniformSphere,
     VonMisesFisher,
@@ -232,3 +237,51 @@ def test_a_distance_of_gaussians_is_refused_on_the_sphere() -> None:
     with pytest.raises(ConfigError, match="take cosine"):
         distances(posterior[:1], posterior, "bhattacharyya")
     assert distances(posterior[:1], posterior, "cosine").argmin() == 0
+
+
+class TestUnits:
+    """Of directions on the sphere, whatever the concentration."""
+
+    @staticmethod
+    def counts(mean: torch.Tensor, concentration: float) -> tuple[int, int, float]:
+        posterior = VonMisesFisher(mean, concentration)
+        rates = posterior.unit_rates().tolist()
+        active = active_units(posterior.scaled_means())
+        return active, units_above(rates), effective_units(rates)
+
+    @pytest.mark.parametrize("concentration", [10.0, 80.0, 1e5])
+    @pytest.mark.parametrize("size", [2, 8, 200])
+    def test_directions_all_over_the_sphere_make_every_unit_active(
+        self, size: int, concentration: float
+    ) -> None:
+        mean = UniformSphere(size).sample(4000, torch.Generator().manual_seed(0))
+        active, above, effective = self.counts(mean, max(concentration, size))
+        assert active == above == size
+        assert effective == pytest.approx(size, rel=0.01)
+
+    @pytest.mark.parametrize("concentration", [1e-3, 80.0, 1e5])
+    @pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [0.6, 0.0, 0.8]])
+    def test_one_direction_for_all_makes_none_active(
+        self, direction: list[float], concentration: float
+    ) -> None:
+        noise = 1e-8 * torch.randn(50, 3)  # of rounding
+        assert self.counts(torch.tensor(direction) + noise, concentration) == (0, 0, 0.0)
+
+    def test_a_small_spread_counts_if_the_posterior_is_narrower(self) -> None:
+        angles = 0.01 * torch.randn(1000)
+        mean = torch.stack([angles.cos(), angles.sin(), torch.zeros(1000)], dim=1)
+        assert self.counts(mean, 10.0) == (0, 0, 0.0)  # z itself varies by 0.3
+        active, above, effective = self.counts(mean, 1e5)  # by 0.003
+        assert active == above >= 1
+        assert 1 <= effective < 2
+
+    def test_the_rates_are_those_of_the_samples(self) -> None:
+        mean = UniformSphere(3).sample(500, torch.Generator().manual_seed(0))
+        posterior = VonMisesFisher(mean.double(), 5.0)
+        z = posterior.rsample(torch.Generator().manual_seed(1), count=400)
+        within = z.var(dim=0).mean(dim=0)
+        expected = 0.5 * (z.flatten(0, 1).var(dim=0) / within).log()
+        torch.testing.assert_close(posterior.unit_rates(), expected, rtol=0.02, atol=0)
+
+    def test_a_single_sentence_has_none(self) -> None:
+        assert self.counts(torch.tensor([[1.0, 0.0]]), 5.0) == (0, 0, 0.0)

@@ -174,6 +174,7 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
                 case Validation():
                     if trainer.config.model.latent_size:
                         units = f"  {record.active_units} units"
+                        units += f" ({record.effective_units:.1f} effective)"
                     line = validation_line(record, epochs, trainer.config.model.latent_size)
                     stderr.print(line, markup=False, soft_wrap=True)
                     if record.collapsed and not warned:

@@ -91,7 +91,11 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
         rows.append(_estimate_row("MI upper bound", mi.leave_one_out, None, "leave-one-out"))
     rows.append(_estimate_row(f"MI@{mi.batch32.n}", mi.batch32, mi.batch32.ceiling, "in batches"))
     units = f"{evaluation.active_units}/{evaluation.latent_units}"
+    above = f"{evaluation.units_above}/{evaluation.latent_units}"
+    effective = f"{evaluation.effective_units:.1f}"
     rows.append(("active units", units, "", "variance of the means ≥ 0.01"))
+    rows.append(("units above 0.1 nats", above, "", "by their mean rate"))
+    rows.append(("effective units", effective, "", "entropy of the rate shares"))
     rows += likelihood
     rows.append(("KL(q(z)‖p(z))", f"{evaluation.kl_aggregated_prior:.2f}", "", "KL - MI"))
     return rows
@@ -231,7 +235,8 @@ def validation_line(record: Validation, epochs: int, latent_units: int) -> str:
     """Returns an epoch's figures in one line of fixed columns."""
     latent = (
         f"  KL {record.rate:7.2f}  MI {record.mi:5.2f}"
-        f"  units {record.active_units:>3}/{latent_units}"
+        f"  units {record.active_units:>3}/{latent_units} active, {record.units_above:>3} > 0.1 nats, "
+        f"{record.effective_units:5.1f} effective"
     )
     ahead = f"  {record.encoder_steps:.0f} encoder steps a step" if record.encoder_steps else ""
     return (

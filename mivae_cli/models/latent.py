@@ -66,6 +66,16 @@ class Posterior(Protocol):
     def rates(self) -> Tensor:
         r"""Returns what :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))` is the sum of, (B, G)."""
 
+    def scaled_means(self) -> Tensor:
+        """Returns the means of z in units that make their variance comparable, (B, Z).
+
+        A latent unit is active if its variance over sentences reaches a threshold
+        (`metrics.active_units`).
+        """
+
+    def unit_rates(self) -> Tensor:
+        """Returns the mean rate of each latent unit over the B sentences, in nats, (Z,)."""
+
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
 
@@ -165,6 +175,14 @@ class DiagonalGaussian:
         .. math:: \tfrac{1}{2} (\mu^2 + \sigma^2 - 1) - \log \sigma
         """
         return 0.5 * (self.mean.square() + self.scale.square() - 1) - self.log_scale
+
+    def scaled_means(self) -> Tensor:
+        """Returns the means as they are: the prior has variance 1 in every unit, (B, Z)."""
+        return self.mean
+
+    def unit_rates(self) -> Tensor:
+        """Returns the mean rate of each latent unit over the B sentences, in nats, (Z,)."""
+        return self.rates().mean(dim=0)
 
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns vectors whose inner products are :math:`\ell = \log q(z_j \mid x_i)`.

@@ -33,6 +33,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+ROUNDING = 1e-14  # below it, a variance is rounding: kappa is at most 100,000
+
 
 @lru_cache
 def log_mean_exp_cosine(concentration: float, size: int) -> float:
@@ -154,6 +156,48 @@ class VonMisesFisher:
         r"""Returns :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z)) = \kappa A - \log M`, (B, 1)."""
         length = resultant_length(self.concentration, self.size)
         return self.mean.new_full((len(self), 1), self.concentration * length - self._log_mean)
+
+    def scaled_means(self) -> Tensor:
+        r"""Returns the means of z in units of its whole standard deviation, with shape (B, Z).
+
+        Over sentences and draws, z has in every coordinate k the variance
+
+        .. math:: \mathrm{Var}(z_k) = \mathrm{Var}_x(A \mu_k) + \mathbb{E}_x \mathrm{Var}(z_k \mid x),
+            \qquad \mathrm{Var}(z_k \mid x) = \frac{A}{\kappa} (1 - \mu_k^2)
+            + \Big( 1 - A^2 - \frac{Z - 1}{\kappa} A \Big) \mu_k^2
+
+        so that the variance of a scaled mean is the share of it that the sentence explains: the
+        same measure as on a Gaussian space whose codes fill the prior. It is :math:`A^2` in every
+        coordinate if directions are spread evenly, and 0 if all sentences share one direction,
+        whatever :math:`\kappa`.
+        """
+        between, within = self._variances()
+        tiny = torch.finfo(torch.float64).tiny
+        scale = (between + within).clamp_min(tiny).sqrt()
+        length = resultant_length(self.concentration, self.size)
+        return length * self.mean.double() / scale
+
+    def unit_rates(self) -> Tensor:
+        r"""Returns the information of a Gaussian channel of each coordinate's variances, (Z,).
+
+        .. math:: \tfrac{1}{2} \log \frac{\mathrm{Var}(z_k)}{\mathbb{E}_x \mathrm{Var}(z_k \mid x)}
+
+        The rate itself is one figure of the whole direction, the same for every sentence, and
+        says nothing of coordinates.
+        """
+        between, within = self._variances()
+        return 0.5 * (between / within).log1p()
+
+    def _variances(self) -> tuple[Tensor, Tensor]:
+        """Returns each coordinate's variance between sentences and, on average, within, (Z,)."""
+        length = resultant_length(self.concentration, self.size)
+        mean = self.mean.double()
+        between = length**2 * mean.var(dim=0) if len(mean) > 1 else torch.zeros_like(mean[0])
+        across = length / self.concentration
+        along = max(0.0, 1 - length**2 - (self.size - 1) * across)
+        squares = mean.square().mean(dim=0)
+        within = across * (1 - squares) + along * squares
+        return between, within.clamp_min(ROUNDING)
 
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
