@@ -5,6 +5,7 @@ message on standard error and leaves with the error's exit code.
 """
 
 __all__ = [
+    "INTERNAL_ERROR",
     "LACK_OF_MEMORY",
     "BadBatch",
     "CheckpointError",
@@ -16,6 +17,7 @@ __all__ = [
     "lacks_memory",
 ]
 
+INTERNAL_ERROR = 70  # exit code of a fault in mivae itself; EX_SOFTWARE in sysexits.h
 LACK_OF_MEMORY = (
     "there is not enough memory for this: choose a smaller batch or model, or fewer samples"
 )

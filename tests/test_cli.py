@@ -418,11 +418,6 @@ def test_too_little_memory_is_no_traceback(
     assert "not enough memory" in ran.err
 
 
-def test_debug_shows_the_traceback(mivae: Mivae, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="there is no run"):
-        mivae("sample", tmp_path / "nothing", "--debug")
-
-
 def test_brackets_in_names_are_shown_as_they_are(mivae: Mivae, tmp_path: Path) -> None:
     ran = mivae("sample", tmp_path / "[bold]run[/]")
     assert "[bold]run[/]" in ran.err

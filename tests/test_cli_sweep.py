@@ -194,7 +194,7 @@ def test_a_run_that_fails_does_not_keep_the_others(mivae: Mivae, tmp_path: Path)
     ("error", "words"),
     [
         (MemoryError(), ["not enough memory"]),
-        (ValueError("of seven"), ["a fault of mivae: ValueError: of seven", "Traceback"]),
+        (ValueError("of seven"), ["internal error", "ValueError: of seven", "mivae-error-"]),
     ],
 )
 def test_what_nobody_foresaw_fails_alone(

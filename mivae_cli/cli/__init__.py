@@ -7,14 +7,14 @@ shell completion should not wait for it.
 __all__ = ["app", "main"]
 
 import contextlib
-import os
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
 from .. import __version__
-from ..errors import LACK_OF_MEMORY, MivaeError, StorageError, lacks_memory
+from ..errors import INTERNAL_ERROR, LACK_OF_MEMORY, MivaeError, StorageError, lacks_memory
 from ..interruption import Interrupted
 from .analogy import analogy
 from .compare import compare
@@ -27,6 +27,7 @@ from .neighbours import neighbours
 from .presets import presets
 from .reconstruct import reconstruct
 from .sample import sample
+from .streams import discard_output, open_streams, settle_streams
 from .sweep import sweep
 from .train import train
 from .verify import verify
@@ -60,48 +61,69 @@ def mivae(
 
 
 def main() -> None:
-    """Runs the app; what the user can mend is one line on standard error, not a traceback."""
+    """Runs the app. An error is one line on standard error and an exit code, not a traceback."""
+    open_streams()
     arguments = sys.argv[1:]
     debug = "--debug" in arguments
     arguments = [argument for argument in arguments if argument != "--debug"]
-    if arguments[:1] == ["--version"]:
-        print(f"mivae {__version__}")
-        return
     try:
-        code = app(arguments, standalone_mode=False)
+        code = _run(arguments)
         sys.stdout.flush()  # here, where it can still be said that a disk is full
-    except MivaeError as error:
-        if debug:
-            raise
-        code = _complain(str(error), error.exit_code)
-    except typer.TyperException as error:  # an option or argument that does not fit
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "mivae"
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        code = _complain(f"{message.rstrip('.')}; see '{path} --help'", 2)
     except (KeyboardInterrupt, Interrupted) as stop:
         code = _complain("interrupted", getattr(stop, "exit_code", 130))
-    except (MemoryError, RuntimeError) as error:
-        if debug or not lacks_memory(error):
-            raise
-        code = _complain(LACK_OF_MEMORY, 1)
     except BrokenPipeError:  # the reader of our output has seen enough
-        _close_output()
+        discard_output(sys.stdout)
         code = 0
-    except OSError as error:
+    except Exception as error:  # noqa: BLE001  # every fault ends in one line
+        message, code = _told(error, debug)
         if debug:
-            raise
-        named = f"'{error.filename}'" if error.filename else "cannot write the output"
-        code = _complain(f"{named}: {error.strerror or error}", StorageError.exit_code)
-        if not error.filename:
-            _close_output()
-    sys.exit(code if isinstance(code, int) else 0)
+            with contextlib.suppress(OSError):
+                traceback.print_exception(error)
+        else:
+            _complain(message, code)
+    settle_streams()
+    sys.exit(code)
 
 
-def _close_output() -> None:
-    """Lets what is still to be written go nowhere, or the interpreter would try it at its end."""
-    with contextlib.suppress(OSError):  # it may be no file of the system
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["--version"]:
+        print(f"mivae {__version__}")
+        return 0
+    try:
+        code = app(arguments, standalone_mode=False)
+    except SystemExit as stop:
+        # how typer and rich leave when nobody reads what they print
+        if isinstance(stop.__context__, BrokenPipeError):
+            raise stop.__context__ from None
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _told(error: Exception, debug: bool) -> tuple[str, int]:
+    """Returns what to say of an error, and its exit code."""
+    from .crashes import report_line
+
+    match error:
+        case MivaeError():
+            return str(error), error.exit_code
+        case typer.TyperException():  # an option or argument that does not fit
+            return _usage_error(error), 2
+        case MemoryError() | RuntimeError() if lacks_memory(error):
+            return LACK_OF_MEMORY, 1
+        case OSError() if error.filename:
+            return f"'{error.filename}': {error.strerror or error}", StorageError.exit_code
+        case OSError():
+            discard_output(sys.stdout)
+            return f"cannot write the output: {error.strerror or error}", StorageError.exit_code
+        case _:
+            return "" if debug else report_line(error), INTERNAL_ERROR
+
+
+def _usage_error(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "mivae"
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message.rstrip('.')}; see '{path} --help'"
 
 
 def _complain(message: str, code: int) -> int:

@@ -13,6 +13,7 @@ __all__ = [
 
 import errno
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -38,8 +39,15 @@ class _Remarks(Console):
         self.quiet = True
 
 
+class _Results(Console):
+    """Leaves it to the program's end what a reader that has gone means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 # a name with :bomb: in it is no emoji
-stdout = Console(soft_wrap=False, emoji=False)
+stdout = _Results(soft_wrap=False, emoji=False)
 stderr = _Remarks(stderr=True, highlight=False, emoji=False)
 
 JOINERS = "\u00ad\u200c\u200d\u200e\u200f"  # soft hyphen; what shapes letters, emoji and lines
@@ -69,9 +77,17 @@ def print_text(text: str) -> None:
 
 
 def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  # any JSON
-    """Prints a value as JSON; numbers that JSON lacks become null, what steers is escaped."""
-    text = json.dumps(json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """Prints a value as JSON; numbers that JSON lacks become null, what steers is escaped.
+
+    So is every character that the output's encoding lacks, in a way that JSON knows.
+    """
+    value = json_value(value)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     text = STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent, allow_nan=False)
     sys.stdout.write(text + "\n")
 
 

@@ -6,7 +6,6 @@ What is done is told by the run directories alone, so a sweep may be stopped at 
 __all__ = ["Measures", "Planned", "list_all", "prepare_all", "run_all"]
 
 import shlex
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from ..storage.manifest import MANIFEST
 from ..sweeping import Member
 from .begin import begin, prepare, resumed
 from .console import complain, note, print_json, print_line
+from .crashes import report_line
 from .progress import listening, say_how_to_go_on, train_and_evaluate
 
 
@@ -160,8 +160,7 @@ def run_all(
             except Exception as error:  # noqa: BLE001  # a fault in one must not lose the others
                 problem = LACK_OF_MEMORY
                 if not lacks_memory(error):
-                    problem = f"a fault of mivae: {type(error).__name__}: {error}"
-                    note(traceback.format_exc())
+                    problem = report_line(error)
             if problem:
                 complain(f"{name}: {problem}")
                 outcomes.append(Outcome(name, str(plan.place), "failed", problem, plan.config))

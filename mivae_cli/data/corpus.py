@@ -16,7 +16,6 @@ __all__ = [
 
 import hashlib
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -38,6 +37,7 @@ SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "valid": ("valid", "validation", "val", "dev"),
     "test": ("test",),
 }
+STDIN_BLOCK = 2**20  # bytes read at a time
 EXTENSIONS = (".txt", ".jsonl", ".csv", ".tsv")
 
 
@@ -107,8 +107,20 @@ def spooled_stdin() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mivae-") as folder:
         path = Path(folder) / "stdin.txt"
         with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
+            for block in _stdin_blocks():
+                file.write(block)
         yield path
+
+
+def _stdin_blocks() -> Iterator[bytes]:
+    while True:
+        try:
+            block = sys.stdin.buffer.read(STDIN_BLOCK)
+        except OSError as error:
+            raise DataError(f"cannot read standard input: {error.strerror or error}") from error
+        if not block:
+            return
+        yield block
 
 
 def _located(config: DataConfig) -> dict[Split, Path]:
