@@ -4,13 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from program import Mivae
 
-
+Raise = Callable[[Exception], None]
 MIVAE = f"{sys.executable} -m mivae_cli"
 
 
@@ -127,7 +127,7 @@ FAULTS = [
 
 
 @pytest.fixture
-def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:  # noqa: ANN401
+def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Raise:
     """Lets `mivae presets` raise an error; tracebacks are saved in a folder of their own."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
@@ -143,9 +143,9 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:  # noqa: ANN
 @pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
 def test_a_fault_is_one_line_and_a_saved_traceback(
     mivae: Mivae,
-    faulty: Any,
+    faulty: Raise,
     tmp_path: Path,
-    error: Exception,  # noqa: ANN401
+    error: Exception,
 ) -> None:
     faulty(error)
     ran = mivae("presets")
@@ -166,8 +166,8 @@ def test_a_fault_is_one_line_and_a_saved_traceback(
 
 def test_a_fault_where_nothing_can_be_saved_is_still_one_line(
     mivae: Mivae,
-    faulty: Any,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: ANN401
+    faulty: Raise,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
