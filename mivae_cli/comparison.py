@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from .budget import shared_budget_warnings
 from .config import RunConfig
 from .mistakes import known_keys
 from .outcomes import Figure, Outcome, Standing
@@ -196,6 +197,9 @@ def _warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
             f"IW-PPL was taken with different numbers of samples ({told}), which do not compare: "
             "more give a lower figure"
         )
+    yield from shared_budget_warnings(
+        {outcome.name: outcome.config for outcome in read if outcome.config is not None}
+    )
 
 
 def _sets(

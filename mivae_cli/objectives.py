@@ -81,9 +81,18 @@ class Objective(Frozen):
     """Weight (gamma) of the maximum mean discrepancy between codes and prior."""
 
     @property
+    def schedules(self) -> dict[str, Schedule]:
+        """The schedules of the weights that are not zero, `beta` and `mi`."""
+        weighted = {
+            "beta": (self.beta, self.beta_schedule),
+            "mi": (self.mi_weight, self.mi_schedule),
+        }
+        return {name: schedule for name, (weight, schedule) in weighted.items() if weight}
+
+    @property
     def settled(self) -> float:
         """The epoch from which the objective no longer changes."""
-        return max(self.beta_schedule.settled, self.mi_schedule.settled)
+        return max((schedule.settled for schedule in self.schedules.values()), default=0.0)
 
     def __call__(self, terms: Terms, epoch: float, multiplier: float = 0.0) -> Tensor:
         """Returns the loss of a batch, in nats a sentence, with shape ().

@@ -51,7 +51,7 @@ class Linear(Frozen):
     @property
     def settled(self) -> float:
         """The epoch from which the factor no longer moves."""
-        return self.delay + self.over
+        return 0.0 if self.start == self.end else self.delay + self.over
 
     def __call__(self, epoch: float) -> float:
         """Returns the factor after so many epochs."""

@@ -483,7 +483,7 @@ def test_too_many_in_a_row_end_the_training_with_advice_that_fits(
 def test_a_validation_that_is_not_finite_ends_the_training_with_the_same_advice(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elbo: float, loss: float
 ) -> None:
-    found = HeldOut(loss, elbo, distortion=1.0, rate=1.0, mi=0.0, mi_ceiling=1.0, active_units=0)
+    found = HeldOut(loss, elbo, 1.0, 1.0, 0.0, 1.0, 0, 0, 1.0)
     monkeypatch.setattr("mivae_cli.trainer.held_out_figures", lambda *_: found)
     trainer = trainer_of(text, training={"optimizer": SPLIT})
     records, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))

@@ -17,7 +17,7 @@ TIERS = (
     {"schedules", "rates", "storage", "numbers"},
     {"objectives", "network"},
     {"config"},
-    {"mistakes"},
+    {"mistakes", "budget"},
     {"toml"},
     {"resolve", "data", "metrics", "quality", "devices", "optimizers", "checkpoints"},
     {"models", "outcomes", "sweeping"},
@@ -35,6 +35,7 @@ TIERS = (
     {"__main__"},
 )
 TORCH_FREE = {
+    "budget",
     "doubts",
     "errors",
     "frozen",

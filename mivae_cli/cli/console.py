@@ -9,6 +9,7 @@ __all__ = [
     "print_text",
     "stderr",
     "stdout",
+    "warn",
 ]
 
 import errno
@@ -59,6 +60,11 @@ STEERING = re.compile("[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 def note(message: str) -> None:
     """Says something on stderr; brackets in it are text, not markup."""
     stderr.print(plain(message), style="dim", markup=False, soft_wrap=True)
+
+
+def warn(message: str) -> None:
+    """Says on stderr what may go wrong."""
+    stderr.print(f"warning: {plain(message)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def complain(message: str) -> None:

@@ -26,7 +26,7 @@ from ..full import Plan, measure
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
-from .console import note, plain, print_json, stderr, stdout
+from .console import note, print_json, stderr, stdout, warn
 from .full import measured_in_full
 from .runs import load_judge
 from .stages import stages
@@ -167,7 +167,7 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
                 case Skipped():
                     note(f"warning: step {record.step}: {record.reason}; {_where(record)}")
                 case SaveFailed():
-                    _warn(
+                    warn(
                         f"step {record.step:,} could not be saved ({record.reason}); what was "
                         "saved before is whole, training goes on, and saving is tried again"
                     )
@@ -180,7 +180,7 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
                     if record.collapsed and not warned:
                         warned = True
                         found = f"the posterior has collapsed, I(x; z) is {record.mi:.2f} nats: "
-                        _warn(found + COLLAPSE_ADVICE)
+                        warn(found + COLLAPSE_ADVICE)
                     if record.stopped and record.epoch < epochs:
                         note("validation no longer improves: stopping early")
     finally:
@@ -227,10 +227,6 @@ def say_how_to_go_on(trainer: Trainer, resume: str, evaluate: str) -> None:
             note(f"stopped before the first step; start it with: {resume}")
         else:
             note(f"stopped after step {step:,} and saved; go on with: {resume}")
-
-
-def _warn(message: str) -> None:
-    stderr.print(f"warning: {plain(message)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _description(record: Step) -> str:

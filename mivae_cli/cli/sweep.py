@@ -79,6 +79,7 @@ def sweep(
 
     Example: [bold]mivae sweep corpus.txt --set objective.mi_weight=0,1,2 --seeds 0,1[/]
     """
+    from ..budget import shared_budget_warnings
     from ..comparison import compare
     from ..errors import ConfigError, MivaeError
     from ..quality import require_sacrebleu
@@ -86,7 +87,7 @@ def sweep(
     from ..sweeping import configurations, expand
     from .begin import fresh_place
     from .comparing import chosen_format, show_comparison
-    from .console import note
+    from .console import note, warn
     from .members import Measures, Planned, list_all, prepare_all, run_all
 
     if lm is not None and not full:
@@ -107,6 +108,8 @@ def sweep(
         Planned(member, settings, place / member.name)
         for member, settings in zip(members, configs, strict=True)
     ]
+    for warning in shared_budget_warnings({plan.member.name: plan.config for plan in planned}):
+        warn(warning)
     if dry_run:
         given = {"--config": config, "--epochs": epochs, "--device": device}
         list_all(planned, corpus, given, measures, as_json)

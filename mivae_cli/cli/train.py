@@ -63,10 +63,12 @@ def train(
 
     Example: [bold]mivae train corpus.txt --preset mine --mi-weight 1.0 --out runs/mine[/]
     """
+    from ..budget import budget_warnings
     from ..config import RunConfig
     from ..errors import ConfigError
     from ..resolve import read_config
     from .begin import begin, prepare, resumed
+    from .console import warn
     from .progress import run_training
     from .rehearsal import rehearse
 
@@ -91,12 +93,17 @@ def train(
     if resume:
         if overwrite or dry_run or profile:
             raise ConfigError("--resume does not go with --overwrite, --dry-run or --profile")
-        run_training(*resumed(out, laid_over), iw_samples, as_json)
+        run, trainer = resumed(out, laid_over)
+        for warning in budget_warnings(trainer.config):
+            warn(warning)
+        run_training(run, trainer, iw_samples, as_json)
         return
     settings = laid_over(None)
     if not settings.data.train:
         raise ConfigError("which text? Name it: mivae train corpus.txt")
     prepared = prepare(settings)
+    for warning in budget_warnings(settings):
+        warn(warning)
     if dry_run or profile:
         rehearse(settings, prepared, profile, as_json)
         return

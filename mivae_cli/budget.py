@@ -1,0 +1,108 @@
+"""Settings that do not fit into the epochs of a training: a ramp that is longer than it.
+
+A run whose weights still change at its last epoch was not trained on the objective that it is
+evaluated by, and runs of different ramps then have different budgets.
+"""
+
+__all__ = ["budget_warnings", "shared_budget_warnings"]
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+
+from .config import RunConfig
+from .schedules import Cyclical, Linear, Schedule
+
+NAMED = 3  # runs that a warning names
+
+
+def budget_warnings(config: RunConfig) -> list[str]:
+    """Returns a warning for each schedule that is not complete before the last epoch begins.
+
+    A warning says at which epoch the schedule is complete and which settings to change. A
+    language model has no schedules, so there is none for it.
+    """
+    training, objective = config.training, config.objective
+    if not config.model.latent_size:
+        return []
+    if training.autoencoder_epochs >= training.epochs:
+        rest = math.ceil(objective.settled) + max(1, training.cooldown_epochs)
+        choices = [f"--set training.epochs={training.autoencoder_epochs + rest}"]
+        if training.epochs >= rest:
+            choices.append(f"--set training.autoencoder_epochs={training.epochs - rest}")
+        problem = f"all {training.epochs} epochs are autoencoder epochs"
+        return [f"{problem}, so the objective is never trained; use {' or '.join(choices)}"]
+    warnings = list(_cooldown_warnings(config))
+    weights = {"beta": objective.beta, "mi": objective.mi_weight}
+    for name, schedule in objective.schedules.items():
+        warnings += _schedule_warnings(name, schedule, weights[name], config)
+    return warnings
+
+
+def shared_budget_warnings(configs: Mapping[str, RunConfig]) -> list[str]:
+    """Returns the warnings of several runs, each of them once, after the names of its runs."""
+    runs: dict[str, list[str]] = {}
+    for name, config in configs.items():
+        for warning in budget_warnings(config):
+            runs.setdefault(warning, []).append(name)
+    return [f"{_listed(names)}: {warning}" for warning, names in runs.items()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
+
+
+def _cooldown_warnings(config: RunConfig) -> Iterator[str]:
+    """Yields what is wrong with a fall of the learning rate, whatever the schedules are."""
+    training = config.training
+    if training.cooldown_epochs >= training.epochs:
+        yield (
+            f"training.cooldown_epochs={training.cooldown_epochs} is not shorter than training "
+            f"({training.epochs} epochs): the learning rate falls from the first step; use "
+            f"--set training.cooldown_epochs={training.epochs // 4}"
+        )
+    elif training.autoencoder_epochs > (start := training.epochs - training.cooldown_epochs):
+        yield (
+            f"the learning rate falls from epoch {start} on, but the objective is trained only "
+            f"from epoch {training.autoencoder_epochs} on; use --set training.epochs="
+            f"{training.autoencoder_epochs + 2 * training.cooldown_epochs}"
+        )
+
+
+def _schedule_warnings(
+    name: str, schedule: Schedule, weight: float, config: RunConfig
+) -> Iterator[str]:
+    """Yields what is wrong with the schedule of one weight of the objective."""
+    training, key = config.training, f"objective.{name}_schedule"
+    before, epochs = training.autoencoder_epochs, training.epochs
+    if not schedule.settled:
+        return
+    complete, cooldown = before + schedule.settled, min(training.cooldown_epochs, epochs - 1)
+    after = f" (after {before} autoencoder epochs)" if before else ""
+    said = f"{key} is complete at epoch {complete:g}{after}"
+    if complete > epochs:
+        last = math.nextafter(float(epochs - before), 0.0)  # of a schedule that jumps to 0 there
+        if isinstance(schedule, Cyclical):
+            place = f"in cycle {int(last / schedule.period) + 1} of {schedule.cycles}"
+        else:
+            final, now = weight * schedule(math.inf), weight * schedule(last)
+            symbol = "beta" if name == "beta" else "lambda"
+            place = f"with {symbol} at {now:.2g} instead of {final:.2g}"
+        problem = f"{said}, but training ends after epoch {epochs}, {place}"
+    elif complete > epochs - 1:
+        problem = (
+            f"{said}, so only {epochs - complete:g} of the {epochs} epochs use its final value"
+        )
+    elif complete > epochs - cooldown:
+        problem = f"{said}, but the learning rate falls from epoch {epochs - cooldown} on"
+    else:
+        return
+    needed = math.ceil(complete) + max(1, cooldown)
+    choices = [f"--set training.epochs={needed}"]
+    room = epochs - before - max(1, cooldown)
+    if isinstance(schedule, Linear) and room > schedule.delay:
+        choices.append(f"--set {key}.over={room - schedule.delay:g}")
+    elif isinstance(schedule, Cyclical) and room > 0:
+        period = math.floor(100 * room * schedule.period / schedule.settled) / 100
+        choices.append(f"--set {key}.period={period:g}")
+    yield f"{problem}; use {' or '.join(choices)}"
