@@ -26,6 +26,7 @@ class Memory:
     def __init__(self) -> None:
         self.before = _resident()
         self.peaks = dict(self.before)
+        self.looks = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -59,6 +60,7 @@ class Memory:
     def _look(self) -> None:
         for name, size in _resident().items():
             self.peaks[name] = max(self.peaks[name], size)
+        self.looks += 1
 
 
 def _resident() -> dict[str, float]:

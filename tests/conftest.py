@@ -16,7 +16,12 @@ from mivae_cli.names import Profile
 # Whoever finds it set when the console is made keeps that width, whatever a test sets.
 os.environ.pop("COLUMNS", None)
 torch.set_num_threads(1)  # tiny tensors: more threads only wait for each other
-hypothesis.settings.register_profile("mivae", deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "mivae",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],  # which a busy machine makes it
+)
 hypothesis.settings.load_profile("mivae")
 
 

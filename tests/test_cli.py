@@ -4,11 +4,11 @@ import contextlib
 import gzip
 import json
 import os
+import resource
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -209,7 +209,7 @@ def test_a_profile_says_where_the_time_goes_and_writes_nothing(mivae: Mivae, ins
 
 def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=400)
-    arguments = ["train", text, "--out", tmp_path / "run", *TINY, "--epochs", "400"]
+    arguments = ["train", text, "--out", tmp_path / "run", *TINY, "--epochs", "10000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mivae_cli", *map(str, arguments)],
         stderr=subprocess.PIPE,
@@ -233,7 +233,7 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
     ran = mivae("train", text, "--resume", "--out", tmp_path / "run", *same)
     assert ran.code == 0
     assert "resuming" in ran.err
-    assert "changed: training.epochs 400, now 3" in ran.err
+    assert "changed: training.epochs 10000, now 3" in ran.err
     assert json.loads(ran.out)["iw_samples"] == 2
 
 
@@ -476,12 +476,11 @@ def test_help_is_quick_and_needs_no_torch() -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules, 'torch was imported'"
     )
-    seconds = []
-    for _ in range(3):
-        started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 2.0  # a loaded machine's limit; torch alone takes longer
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # the processor's time, which other work on the machine does not lengthen much
+    assert after.ru_utime - before.ru_utime < 2.0
 
 
 def test_the_version_is_told(mivae: Mivae) -> None:

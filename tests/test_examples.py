@@ -39,7 +39,7 @@ def run(
         check=False,
         text=True,
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        timeout=60,
+        timeout=600,  # only so that an endless loop is found
     )
 
 

@@ -82,7 +82,7 @@ def test_it_does_not_wait_for_what_may_be_broken_off(number: signal.Signals) -> 
 
     def long() -> None:
         send(number)
-        time.sleep(10)
+        time.sleep(600)
         said.append("not broken off")
 
     with Interruption(lambda: said.append("first")) as interruption:
@@ -115,8 +115,8 @@ def test_a_signal_breaks_off_a_wait_of_the_system() -> None:
         timer.start()
         started = time.monotonic()
         with pytest.raises(Interrupted), interruption.breakable():
-            time.sleep(10)
-        assert time.monotonic() - started < 5
+            time.sleep(600)
+        assert time.monotonic() - started < 300
         timer.join()
 
 

@@ -31,12 +31,14 @@ from mivae_cli.trainer import Trainer
 def held_elsewhere(folder: Path) -> Iterator[int]:
     """Has another process hold a folder's lock; yields its id."""
     reading, writing = os.pipe()
+    waiting, going_on = os.pipe()
     child = os.fork()
     if not child:  # whatever happens, the copy of this test must not go on
         try:
             with locked(folder):
                 os.write(writing, b"x")
-                time.sleep(60)
+                os.close(going_on)
+                os.read(waiting, 1)  # until the test, or its process, has ended
         finally:
             os._exit(1)
     try:
@@ -45,8 +47,8 @@ def held_elsewhere(folder: Path) -> Iterator[int]:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        os.close(reading)
-        os.close(writing)
+        for end in (reading, writing, waiting, going_on):
+            os.close(end)
 
 
 def takes(folder: Path) -> None:

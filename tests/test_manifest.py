@@ -181,11 +181,11 @@ def test_a_size_beyond_all_files_is_one_that_no_file_has(tmp_path: Path, size: i
 
 
 def test_files_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     folder = write_entries(tmp_path / "c", {f"w{index}": GOOD for index in range(20_000)})
     with pytest.raises(CheckpointError, match="it names 20,000 files"):
         Manifest.read(folder, "checkpoint")
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
     write_entries(folder, {f"w{index}": GOOD for index in range(1000)})
     assert len(Manifest.read(folder, "checkpoint").files) == 1000
 

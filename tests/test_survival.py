@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,25 @@ from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import StorageError
+from mivae_cli.interruption import SIGNALS
 from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Record, SaveFailed, Trainer, Validation
 from mivae_cli.verification import verify
 
 TIMES = ("tokens_per_second", "seconds_left", "seconds")
+
+
+STEPS = 120  # of the run below
+BEGINNING, STEP, END = 250_000, 35_000, 250_000  # calls before the steps, of one, and after them
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When the program sends signals to itself, counted in its own progress, not in time."""
+
+    steps: int  # training steps of this process
+    calls: int  # of functions, after these steps
+    signals: tuple[int, ...]
 
 
 class Program:
@@ -40,16 +55,21 @@ class Program:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            # a suite that runs in the background inherits an ignored SIGINT, and so would these
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+            # in the background or under nohup, a test suite inherits ignored signals
+            preexec_fn=lambda: [signal.signal(each, signal.SIG_DFL) for each in SIGNALS],  # noqa: PLW1509
         )
 
-    def start(self, *arguments: object) -> int:
-        """Starts the program and returns its process id."""
+    def start(self, *arguments: object, moment: Moment | None = None) -> int:
+        """Starts the program, which signals itself at a moment, and returns its process id."""
         assert self.zygote.stdin is not None
         assert self.zygote.stdout is not None
         self.log.write_text("")
-        self.zygote.stdin.write(json.dumps([str(self.log), *map(str, arguments)]) + "\n")
+        order = {
+            "log": str(self.log),
+            "arguments": list(map(str, arguments)),
+            "moment": None if moment is None else asdict(moment),
+        }
+        self.zygote.stdin.write(json.dumps(order) + "\n")
         self.zygote.stdin.flush()
         return int(self.zygote.stdout.readline())
 
@@ -78,7 +98,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def configuration(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
-    """A file of settings: 13 steps an epoch, a checkpoint after each."""
+    """A file of settings: 12 steps an epoch, a checkpoint after each."""
     path = tmp_path_factory.mktemp("config") / "tiny.toml"
     path.write_text(
         f'data = {{ train = "{text}", tokenizer = {{ kind = "word" }} }}\n'
@@ -97,7 +117,9 @@ def undisturbed(
     place = tmp_path_factory.mktemp("undisturbed") / "run"
     program.start("train", "--config", configuration, "--out", place, "--iw-samples", 1)
     assert program.wait() == 0, program.words
-    return RunDirectory.open(place)
+    run = RunDirectory.open(place)
+    assert run.checkpoints.newest()[0].step == STEPS
+    return run
 
 
 def ends(run: RunDirectory) -> dict[str, Any]:
@@ -117,23 +139,44 @@ def ends(run: RunDirectory) -> dict[str, Any]:
 
 
 def disturbed(
-    program: Program, configuration: Path, place: Path, signals: Callable[[], tuple[int, float]]
+    program: Program, configuration: Path, place: Path, moments: Callable[[int], Moment | None]
 ) -> Iterator[int]:
-    """Starts a run again and again, each time sent a signal; yields how it ended."""
+    """Starts a run again and again, each time signalled at a moment; yields how it ended.
+
+    Arguments:
+        program: The program.
+        configuration: The run's settings.
+        place: The run's directory.
+        moments: Returns the next moment, given the number of steps still to do.
+    """
     arguments = ["train", "--config", configuration, "--out", place, "--iw-samples", 1]
     resume: list[object] = []
+    left = STEPS
     while True:
-        number, delay = signals()
-        pid = program.start(*arguments, *resume)
-        time.sleep(delay)
-        with contextlib.suppress(ProcessLookupError):  # it has ended before
-            os.kill(pid, number)
+        program.start(*arguments, *resume, moment=moments(left))
         code = program.wait()
         yield code
         if code == 0:
             return
         if (place / "manifest.json").exists():
             resume = ["--resume"]
+            run = RunDirectory.open(place)
+            left = STEPS - (
+                run.checkpoints.newest()[0].step if any(run.checkpoints.folders()) else 0
+            )
+
+
+def moment(chance: random.Random, left: int, signals: tuple[int, ...]) -> Moment | None:
+    """Returns a moment anywhere in a run: before its steps, between two, or after the last.
+
+    A run without steps left comes to its end.
+    """
+    if not left:
+        return None
+    if chance.random() < 0.2:
+        return Moment(0, chance.randrange(BEGINNING), signals)
+    steps = chance.randint(1, min(40, left))
+    return Moment(steps, chance.randrange(END if steps == left else 2 * STEP), signals)
 
 
 def survive(
@@ -142,13 +185,12 @@ def survive(
     """Kills training so many times, in as many runs as that takes."""
     chance = random.Random(kills)
     done = 0
-    for attempt in range(kills):
-        place = folder / f"run-{attempt}"
-        limit = chance.uniform(0.3, 1.0)
 
-        def kill(limit: float = limit) -> tuple[int, float]:
-            return signal.SIGKILL, chance.uniform(0.0, limit)
+    def kill(left: int) -> Moment | None:
+        return moment(chance, left, (signal.SIGKILL,))
 
+    while done < kills:
+        place = folder / "run"
         for code in disturbed(program, configuration, place, kill):
             assert code in (0, -signal.SIGKILL), program.words
             done += code != 0
@@ -157,8 +199,6 @@ def survive(
                 assert result.sound, result
         assert ends(RunDirectory.open(place)) == ends(expected)
         shutil.rmtree(place)
-        if done >= kills:
-            return
 
 
 def test_twenty_kills_at_random_moments_change_nothing(
@@ -177,29 +217,35 @@ def test_two_hundred_kills_at_random_moments_change_nothing(
 def stop(
     program: Program, configuration: Path, folder: Path, expected: RunDirectory, stops: int
 ) -> None:
-    """Asks training to stop so many times, in as many runs as that takes."""
+    """Asks training to stop so many times between two steps, in as many runs as that takes.
+
+    Now and then it is asked before the first step or after the last. Then it need not have saved
+    anything, but must still end as the undisturbed run.
+    """
     chance = random.Random(stops)
-    done = 0
-    for attempt in range(stops):
-        place = folder / f"run-{attempt}"
+    done, between = 0, False
 
-        def ask() -> tuple[int, float]:
-            asked = chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-            return asked, chance.uniform(0.1, 0.8)
+    def ask(left: int) -> Moment | None:
+        nonlocal between
+        asked = (chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]),)
+        if between := left > 25 and chance.random() < 0.8:
+            return Moment(chance.randint(1, 20), chance.randrange(2 * STEP), asked)
+        return moment(chance, left, asked)
 
+    while done < stops:
+        place = folder / "run"
         for code in disturbed(program, configuration, place, ask):
-            # before training has begun, and while it ends, nobody answers but the system
-            assert code in (0, 129, 130, 143, -signal.SIGTERM, -signal.SIGHUP), program.words
-            if code > 0 and "--resume" in program.words:
+            if between:
                 done += 1
+                assert code in (129, 130, 143), program.words
                 [step] = re.findall(r"stopped after step (\d+) and saved", program.words)
                 newest, trouble = RunDirectory.open(place).checkpoints.newest()
                 assert trouble == []
                 assert newest.step == int(step)
+            else:  # outside training, nobody answers but the system
+                assert code in (0, 129, 130, 143, -signal.SIGTERM, -signal.SIGHUP), program.words
         assert ends(RunDirectory.open(place)) == ends(expected)
         shutil.rmtree(place)
-        if done >= stops:
-            return
 
 
 def test_ten_requests_to_stop_save_and_change_nothing(
@@ -232,19 +278,17 @@ def test_a_sweep_is_stopped_and_says_how_to_go_on(
     assert "seed=0: interrupted: it was stopped after step" in program.words
 
 
+@pytest.mark.parametrize("steps", [1, 7])
 def test_a_second_signal_leaves_at_once(
-    program: Program, configuration: Path, tmp_path: Path
+    program: Program, configuration: Path, tmp_path: Path, steps: int
 ) -> None:
-    """The first one waits for a step that takes for ever."""
-    place = tmp_path / "run"
-    slow = ["--set", "training.save_minutes=10", "--set", "model.decoder.hidden_size=3000"]
-    pid = program.start("train", "--config", configuration, "--out", place, *slow)
-    while "run: " not in program.words:
-        time.sleep(0.01)
-    time.sleep(0.5)
-    os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGINT)
-    assert program.wait() in (130, 143)
+    """With the second signal's own code, and without the save that follows the first."""
+    moment = Moment(steps, 0, (signal.SIGTERM, signal.SIGINT))
+    unsaved = ["--set", "training.save_minutes=10"]
+    arguments = ["--config", configuration, "--out", tmp_path / "run", *unsaved]
+    program.start("train", *arguments, moment=moment)
+    assert program.wait() == 130, program.words
+    assert not any(RunDirectory.open(tmp_path / "run").checkpoints.folders())
 
 
 @pytest.fixture

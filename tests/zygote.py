@@ -1,25 +1,67 @@
 """Starts the program quickly and often: a process that has imported it all, and forks.
 
-Reads a JSON list of arguments a line, and the file for their output as its first element;
-answers with the child's process id, and once it is gone with its exit status.
+Reads one JSON object per line: the program's `arguments`, a `log` file for its output, and
+optionally a `moment` at which the child sends signals to itself. Answers with the child's process
+id, and with its exit status once it has ended.
+
+A moment is counted in the child's own progress (training steps, then function calls), not in
+seconds: a busy machine does not shift it.
 """
 
 import json
 import os
 import sys
 import traceback
-from typing import get_args
+from collections.abc import Sequence
+from types import FrameType
+from typing import Any, get_args
 
 from mivae_cli.cli import main
+from mivae_cli.trainer import Trainer
 
 
-def child(log: str, arguments: list[str]) -> None:
+def signal_self(steps: int, calls: int, signals: Sequence[int]) -> None:
+    """Sends signals to this process after some training steps and some function calls more.
+
+    Arguments:
+        steps: Training steps of this process; with 0, calls are counted from now on.
+        calls: Calls and returns of functions after that, also of those written in C.
+        signals: What to send, all of it at that moment.
+    """
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls -= 1
+        if calls < 0:
+            sys.setprofile(None)
+            for number in signals:
+                os.kill(os.getpid(), number)
+
+    if not steps:
+        sys.setprofile(count)
+    step = Trainer.step
+
+    def counted(self: Trainer, batch: Any) -> Any:  # noqa: ANN401
+        nonlocal steps
+        try:
+            return step(self, batch)
+        finally:
+            steps -= 1
+            if not steps:
+                sys.setprofile(count)
+
+    Trainer.step = counted  # type: ignore[method-assign]
+
+
+def child(log: str, arguments: list[str], moment: dict[str, Any] | None) -> None:
     """Is the program, and ends with its exit code."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     sys.argv = ["mivae", *arguments]
     code: object = 0
+    if moment is not None:
+        signal_self(**moment)
     try:
         main()
     except SystemExit as stop:
@@ -27,6 +69,7 @@ def child(log: str, arguments: list[str]) -> None:
     except BaseException:  # noqa: BLE001  # as the interpreter does at its end
         traceback.print_exc()
         code = 70
+    sys.setprofile(None)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(int(str(code or 0)))
@@ -48,10 +91,10 @@ def serve() -> None:
     for profile in get_args(Profile):
         PROFILES[profile] = Plan(steps=20, hidden=16, batch=128, patience=1)
     for line in sys.stdin:
-        log, *arguments = json.loads(line)
+        order = json.loads(line)
         pid = os.fork()
         if not pid:
-            child(log, arguments)
+            child(**order)
         print(pid, flush=True)
         _, status = os.waitpid(pid, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
