@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .budget import shared_budget_warnings
-from .config import RunConfig
+from .config import EvaluationConfig, RunConfig
 from .mistakes import known_keys
 from .outcomes import Figure, Outcome, Standing
 from .resolve import flattened
@@ -107,8 +107,14 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
 
 
 def _settings(config: RunConfig | None) -> dict[str, Any] | None:
-    """Returns the settings that a comparison may show; of a seed's, its row tells."""
-    return None if config is None else flattened(config.model_copy(update={"name": "", "seed": 0}))
+    """Returns the settings that a comparison may show.
+
+    Its row tells the seed, and how a run is evaluated makes it no other run.
+    """
+    if config is None:
+        return None
+    plain = {"name": "", "seed": 0, "evaluation": EvaluationConfig()}
+    return flattened(config.model_copy(update=plain))
 
 
 def _rows(group: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> Iterator[Row]:

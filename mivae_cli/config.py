@@ -9,6 +9,7 @@ __all__ = [
     "BPETokenizerConfig",
     "CriticConfig",
     "DataConfig",
+    "EvaluationConfig",
     "RunConfig",
     "SGDConfig",
     "SplitConfig",
@@ -174,6 +175,15 @@ class TrainingConfig(Frozen):
     """So many batches in a row without finite numbers end the training."""
 
 
+class EvaluationConfig(Frozen):
+    """The protocol by which train, eval and sweep evaluate the run; figures are its own."""
+
+    iw_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    """Samples of z per sentence for the importance-weighted bound; 500 in published tables."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seeds every draw of an evaluation, whatever the run's own seed."""
+
+
 class RunConfig(Frozen):
     """Everything that, with the code's version, determines a run."""
 
@@ -193,3 +203,5 @@ class RunConfig(Frozen):
     """How the mutual-information term learns."""
     training: TrainingConfig = TrainingConfig()
     """The loop."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """How the run is evaluated."""

@@ -3,15 +3,23 @@ r"""Evaluation: every figure that a model is judged by, on held-out sentences.
 Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in nats.
 """
 
-__all__ = ["CheckpointName", "Evaluation", "TextFigures", "evaluate", "importance_weighted"]
+__all__ = [
+    "CheckpointName",
+    "Evaluation",
+    "TextFigures",
+    "evaluate",
+    "evaluate_run",
+    "importance_weighted",
+]
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from .config import EvaluationConfig
 from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
@@ -28,6 +36,7 @@ from .metrics import (
 from .models.vae import VAE
 from .progress import Stage
 from .reading import read
+from .run import RunDirectory
 
 AT_ONCE = 32  # sentences of like length
 # pairs of a sentence and a sample that are decoded side by side
@@ -83,6 +92,39 @@ class Evaluation:
     text: TextFigures | None = None  # unless a tokenizer tells what the tokens stand for
     checkpoint: CheckpointName | None = None  # where the model is a run's
     full: Full | None = None  # of an evaluation in full
+
+
+def evaluate_run(
+    run: RunDirectory,
+    model: VAE,
+    store: TokenStore | None = None,
+    protocol: EvaluationConfig | None = None,
+    watch: Callable[[Stage], None] | None = None,
+) -> Evaluation:
+    """Returns the evaluation record of a run's checkpoint.
+
+    All commands evaluate through this function, so that the same checkpoint, sentences, protocol
+    and device give the same record, to the last digit.
+
+    Arguments:
+        run: The run, opened at the checkpoint.
+        model: The checkpoint's model.
+        store: The sentences to report on; by default the run's test split.
+        protocol: Samples and seed; by default the run's own.
+        watch: Is told how far it has come.
+    """
+    corpus, checkpoint = run.corpus, run.checkpoint
+    protocol = protocol or run.config.evaluation
+    record = evaluate(
+        model,
+        corpus["test"] if store is None else store,
+        (corpus["train"], corpus["valid"]),
+        protocol.iw_samples,
+        protocol.seed,
+        corpus.tokenizer,
+        watch,
+    )
+    return replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
 
 
 def evaluate(

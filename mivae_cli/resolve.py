@@ -42,6 +42,8 @@ CHANGEABLE = {
     "critic.learning_rate",
     "critic.steps",
     "critic.xi_decay",
+    "evaluation.iw_samples",
+    "evaluation.seed",
     "training.cooldown_epochs",
     "training.epochs",
     "training.graphs",

@@ -92,6 +92,26 @@ def test_a_sweep_is_the_runs_that_train_makes(
     assert json.loads(alone.out) == evaluations(undisturbed)["mi_weight=1,seed=1"]
 
 
+def test_eval_gives_the_record_of_train_and_sweep_to_the_last_digit(
+    mivae: Mivae, undisturbed: Path, tmp_path: Path
+) -> None:
+    name, place = "mi_weight=1,seed=1", tmp_path / "run"
+    shutil.copytree(undisturbed / name, place)
+    before = RunDirectory.open(place).evaluation
+    assert before["iw_samples"] == 2  # of the sweep's --iw-samples, kept with the run
+    assert before["seed"] == 0  # an evaluation's, not the training's
+    ran = mivae("eval", place, "--json")
+    assert json.loads(ran.out) == RunDirectory.open(place).evaluation == before
+    resumed = mivae("train", "--resume", "--out", place, "--json")
+    assert json.loads(resumed.out) == before
+    assert RunDirectory.open(place).config.evaluation.iw_samples == 2
+    other = mivae("eval", place, "--json", "--seed", "5", "--iw-samples", "1")
+    found = json.loads(other.out)
+    assert (found["seed"], found["iw_samples"]) == (5, 1)
+    assert found["ppl_iw"] != before["ppl_iw"]
+    assert found["rate"] == before["rate"]
+
+
 def test_a_sweep_ends_in_the_table_that_compare_shows(mivae: Mivae, undisturbed: Path) -> None:
     rows = json.loads((undisturbed.parent / "undisturbed.json").read_text())
     assert [row["run"] for row in rows] == ["mi_weight=0", "mi_weight=1"]
@@ -327,7 +347,19 @@ def test_forms_are_printed_and_read_back(mivae: Mivae, undisturbed: Path) -> Non
 def test_a_narrow_terminal_gets_several_tables_and_every_column(
     mivae: Mivae, undisturbed: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    heads = ["IW-PPL", "-ELBO", "D", "KL", "MI", "MI lower", "MI upper", "MI@32", "active", "min"]
+    heads = [
+        "IW-PPL",
+        "-ELBO",
+        "D",
+        "KL",
+        "MI",
+        "MI lower",
+        "MI upper",
+        "MI@32",
+        "active",
+        "effective",
+        "min",
+    ]
     for columns, tables in (("80", 3), ("200", 1)):
         monkeypatch.setenv("COLUMNS", columns)
         lines = mivae("compare", undisturbed).out.splitlines()

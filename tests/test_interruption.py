@@ -290,7 +290,7 @@ def test_a_terminal_that_closes_lets_training_save(tmp_path: Path) -> None:
             sys.stderr = sys.stdout = os.fdopen(2, "w")
             console.stderr.file = sys.stderr
             run = create_run(place, config, corpus)
-            progress.run_training(run, Trainer(config, corpus), iw_samples=1, as_json=True)
+            progress.run_training(run, Trainer(config, corpus), as_json=True)
         except Interrupted as stop:
             code = stop.exit_code
         finally:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJSON, Data, Device, Run, RunArgument, Seed
+from .options import AsJSON, Data, Run, RunArgument
 
 
 def evaluate(
@@ -13,8 +13,14 @@ def evaluate(
     run_option: Run = None,
     data: Data = None,
     iw_samples: Annotated[
-        int, typer.Option(min=1, help="Samples of the importance-weighted bound.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Samples of the importance-weighted bound; by default the run's own "
+            "(evaluation.iw_samples).",
+            show_default=False,
+        ),
+    ] = None,
     full: Annotated[
         bool,
         typer.Option(
@@ -39,8 +45,21 @@ def evaluate(
             "training one on the training split.",
         ),
     ] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Seeds every random draw; by default the run's own (evaluation.seed).",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="auto, cpu, cuda, cuda:1 or mps; by default the run's own if it is there.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: AsJSON = False,
 ) -> None:
     """Report KL, mutual information, active units and perplexity on held-out sentences.
@@ -57,7 +76,7 @@ def evaluate(
     from .console import print_json, stdout
     from .full import measured_in_full
     from .progress import store_evaluation
-    from .runs import load_judge, load_model, locate, open_split, pinned
+    from .runs import device_of, load_judge, load_model, locate, open_split, pinned
     from .stages import stages
     from .tables import evaluation_table
 
@@ -68,22 +87,18 @@ def evaluate(
     found = locate(run, run_option)
     store, corpus = open_split(found, data), found.corpus
     chosen = pinned(found)
+    config = found.config
+    device = device or device_of(config)
     model = load_model(chosen, device)
     judge = None if lm is None else load_judge(lm, found, device)
-    checkpoint = evaluation.CheckpointName(chosen.name, chosen.checkpoint.step)
+    given = {"iw_samples": iw_samples, "seed": seed}
+    protocol = config.evaluation.model_copy(
+        update={name: value for name, value in given.items() if value is not None}
+    )
     with stages() as show:
-        record = evaluation.evaluate(
-            model,
-            store,
-            (corpus["train"], corpus["valid"]),
-            iw_samples,
-            seed,
-            corpus.tokenizer,
-            show,
-        )
-    record = replace(record, checkpoint=checkpoint)
+        record = evaluation.evaluate_run(chosen, model, store, protocol, show)
     if full:
-        longest = found.config.data.max_tokens
+        longest, seed = config.data.max_tokens, protocol.seed
         passes = measure(model, corpus, store, longest, seed, Plan(samples), judge)
         with Interruption() as interruption:
             record = replace(record, full=measured_in_full(passes, interruption))

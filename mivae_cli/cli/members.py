@@ -31,7 +31,6 @@ from .progress import listening, say_how_to_go_on, train_and_evaluate
 class Measures:
     """How the runs of a sweep are evaluated."""
 
-    iw_samples: int
     full: bool = False
     lm: Path | None = None  # the run of a language model that judges a full evaluation's samples
 
@@ -90,13 +89,13 @@ def list_all(
             progress = f"failed: {error}"
         chosen = [part for preset in plan.member.presets for part in ("--preset", preset)]
         chosen += [part for text in plan.member.overrides for part in ("--set", text)]
-        sampled, place = ["--iw-samples", str(measures.iw_samples)], str(plan.place)
+        place = str(plan.place)
         train = ["mivae", "train", *filter(None, [corpus]), *map(str, [*shared, *chosen])]
-        train += [*sampled, "--out", place, *([] if progress == "new" else ["--resume"])]
+        train += ["--out", place, *([] if progress == "new" else ["--resume"])]
         commands = [train]
         if measures.full:
             judge = [] if measures.lm is None else ["--lm", str(measures.lm)]
-            commands.append(["mivae", "eval", place, *sampled, "--full", *judge])
+            commands.append(["mivae", "eval", place, "--full", *judge])
         rows.append({"run": plan.member.name, "state": progress, "commands": commands})
         if not as_json:
             comment = "# " if progress == "evaluated" or progress.startswith("failed") else ""
@@ -119,7 +118,8 @@ def progress_of(plan: Planned, measures: Measures) -> str:
     found = outcome(plan.place, plan.member.name)
     record = found.evaluation or {}
     # of a language model the likelihood is exact: it takes no samples
-    sampled = record.get("iw_samples") == measures.iw_samples or not record.get("latent_units")
+    wanted = plan.config.evaluation.iw_samples
+    sampled = record.get("iw_samples") == wanted or not record.get("latent_units")
     complete = sampled and not (measures.full and record.get("full") is None)
     return "trained" if found.standing == "evaluated" and not complete else found.standing
 
@@ -186,9 +186,7 @@ def _bring_to_end(
     else:
         run, trainer = begin(plan.config, corpus, plan.place, overwrite=False)
     try:
-        record = train_and_evaluate(
-            run, trainer, measures.iw_samples, interruption, measures.full, measures.lm
-        )
+        record = train_and_evaluate(run, trainer, interruption, measures.full, measures.lm)
     except Interrupted:
         say_how_to_go_on(trainer, again, again)
         raise
@@ -202,7 +200,8 @@ def _is_begun(plan: Planned) -> bool:
 def _check_same(plan: Planned, begun: RunConfig) -> None:
     """Raises ConfigError where a run was begun with other settings than those asked for."""
     changed = differences(begun, plan.config)
-    changed.pop("device", None)  # where it is computed may differ
+    for key in [key for key in changed if key == "device" or key.startswith("evaluation.")]:
+        del changed[key]  # where it is computed and how it is evaluated may differ
     if changed:
         raise ConfigError(
             f"'{plan.place}' is a run with other settings ({'; '.join(changed.values())}): "

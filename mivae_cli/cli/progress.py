@@ -21,14 +21,14 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ..errors import MivaeError
-from ..evaluation import CheckpointName, Evaluation, evaluate
+from ..evaluation import Evaluation, evaluate_run
 from ..full import Plan, measure
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn
 from .full import measured_in_full
-from .runs import load_judge
+from .runs import load_judge, pinned
 from .stages import stages
 from .tables import evaluation_table, validation_line
 
@@ -40,11 +40,11 @@ COLLAPSE_ADVICE = (
 )
 
 
-def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: bool) -> None:
+def run_training(run: RunDirectory, trainer: Trainer, as_json: bool) -> None:
     """Trains to the end, evaluates the best weights on the test split, and shows both."""
     try:
         with listening() as interruption:
-            record = train_and_evaluate(run, trainer, iw_samples, interruption)
+            record = train_and_evaluate(run, trainer, interruption)
     except Interrupted:
         resume = f"mivae train --resume --out {run.path}"
         say_how_to_go_on(trainer, resume, f"mivae eval {run.path}")
@@ -60,7 +60,6 @@ def run_training(run: RunDirectory, trainer: Trainer, iw_samples: int, as_json: 
 def train_and_evaluate(
     run: RunDirectory,
     trainer: Trainer,
-    iw_samples: int,
     interruption: Interruption,
     full: bool = False,
     lm: Path | None = None,
@@ -70,7 +69,6 @@ def train_and_evaluate(
     Arguments:
         run: Where it trains.
         trainer: The run's trainer.
-        iw_samples: Samples of the importance-weighted bound.
         interruption: Tells when to stop.
         full: Whether to evaluate in full.
         lm: The run of a language model to judge by then; by default one is trained.
@@ -90,22 +88,15 @@ def train_and_evaluate(
     note("evaluating the best checkpoint on the test split ...")
     corpus = trainer.corpus
     with interruption.breakable(), stages() as show:
-        best, model = run.checkpoint, run.load_model(trainer.device)
-        record = evaluate(
-            model,
-            corpus["test"],
-            (corpus["train"], corpus["valid"]),
-            iw_samples,
-            config.seed,
-            corpus.tokenizer,
-            show,
-        )
+        best = pinned(run)
+        model = best.load_model(trainer.device)
+        record = evaluate_run(best, model, watch=show)
     if full:
-        longest = config.data.max_tokens
+        longest, seed = config.data.max_tokens, config.evaluation.seed
         judge = None if lm is None else load_judge(lm, run, config.device)
-        passes = measure(model, corpus, corpus["test"], longest, config.seed, Plan(), judge)
+        passes = measure(model, corpus, corpus["test"], longest, seed, Plan(), judge)
         record = replace(record, full=measured_in_full(passes, interruption))
-    return replace(record, checkpoint=CheckpointName(best.name, best.step))
+    return record
 
 
 def listening() -> Interruption:

@@ -1,6 +1,7 @@
 """Which run a command is about, and what the command needs of it."""
 
 __all__ = [
+    "device_of",
     "load_judge",
     "load_latent_model",
     "load_model",
@@ -15,11 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..checkpoints import CHECKPOINTS
+from ..config import RunConfig
 from ..data.arrays import listing
 from ..data.store import TokenStore, encode_file
 from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, ConfigError, DataError
 from ..models.vae import VAE
 from ..run import RunDirectory, newest_run
 from ..storage.manifest import MANIFEST
@@ -66,6 +68,15 @@ def note_unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
     unknown = {word: None for word, index in zip(words, ids, strict=True) if index == UNKNOWN}
     if unknown:
         note(f"warning: not in the run's vocabulary: {listing(unknown)}")
+
+
+def device_of(config: RunConfig) -> str:
+    """Returns the name of the device that a run trains on, or auto if this machine lacks it."""
+    try:
+        resolve_device(config.device)
+    except ConfigError:
+        return "auto"
+    return config.device
 
 
 def load_model(run: RunDirectory, device: str) -> VAE:

@@ -50,8 +50,9 @@ def sweep(
     epochs: Annotated[int | None, typer.Option(help="At most so many passes.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: Annotated[
-        int, typer.Option(min=1, help="Samples of the importance-weighted bound.")
-    ] = 100,
+        int | None,
+        typer.Option(min=1, help="Samples of the importance-weighted bound."),
+    ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Evaluate in full, as 'mivae eval --full' does.")
     ] = False,
@@ -94,9 +95,14 @@ def sweep(
         raise ConfigError("--lm goes with --full")
     if full:
         require_sacrebleu()  # before what takes hours
-    measures = Measures(iw_samples, full, lm)
+    measures = Measures(full, lm)
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
-    options = {"data.train": corpus, "training.epochs": epochs, "device": device}
+    options = {
+        "data.train": corpus,
+        "training.epochs": epochs,
+        "device": device,
+        "evaluation.iw_samples": iw_samples,
+    }
     members = expand(preset, set_, seeds)
     configs = configurations(members, config, options)
     if not all(settings.data.train for settings in configs):
@@ -111,7 +117,12 @@ def sweep(
     for warning in shared_budget_warnings({plan.member.name: plan.config for plan in planned}):
         warn(warning)
     if dry_run:
-        given = {"--config": config, "--epochs": epochs, "--device": device}
+        given = {
+            "--config": config,
+            "--epochs": epochs,
+            "--device": device,
+            "--iw-samples": iw_samples,
+        }
         list_all(planned, corpus, given, measures, as_json)
         return
     corpora = prepare_all(planned)

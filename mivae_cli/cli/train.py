@@ -42,8 +42,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Seeds every random draw.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: Annotated[
-        int, typer.Option(min=1, help="Samples of the final importance-weighted bound.")
-    ] = 100,
+        int | None,
+        typer.Option(min=1, help="Samples of the final importance-weighted bound."),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was interrupted.")
     ] = False,
@@ -83,6 +84,7 @@ def train(
         "model.latent_size": latent,
         "training.epochs": epochs,
         "training.batch_size": batch_size,
+        "evaluation.iw_samples": iw_samples,
         "seed": seed,
         "device": device,
     }
@@ -96,7 +98,7 @@ def train(
         run, trainer = resumed(out, laid_over)
         for warning in budget_warnings(trainer.config):
             warn(warning)
-        run_training(run, trainer, iw_samples, as_json)
+        run_training(run, trainer, as_json)
         return
     settings = laid_over(None)
     if not settings.data.train:
@@ -107,4 +109,4 @@ def train(
     if dry_run or profile:
         rehearse(settings, prepared, profile, as_json)
         return
-    run_training(*begin(settings, prepared, out, overwrite), iw_samples, as_json)
+    run_training(*begin(settings, prepared, out, overwrite), as_json)
