@@ -22,6 +22,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, PositiveFloat
 
 from .frozen import Count, Frozen, OrNone, Probability
+from .limits import MOST_BATCH, MOST_COUNT, MOST_IW_SAMPLES, MOST_SEED, MOST_VOCABULARY
 from .names import Precision
 from .network import Critic, ModelConfig, SeparableCriticConfig
 from .objectives import Objective
@@ -37,14 +38,13 @@ def _without_controls(text: str) -> str:
 CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
 Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]
-MOST_TYPES = 10_000_000  # entries of a vocabulary
 
 
 class WordTokenizerConfig(Frozen):
     """Words are what stands between spaces, as in the field's benchmarks."""
 
     kind: Literal["word"] = "word"
-    vocab_size: Annotated[int, Field(ge=3, le=MOST_TYPES)] = 20_000
+    vocab_size: Annotated[int, Field(ge=3, le=MOST_VOCABULARY)] = 20_000
     """At most so many entries, the end of a sentence and the unknown word among them."""
     min_count: Count = 2
     """Rarer words are read as the unknown word."""
@@ -54,7 +54,7 @@ class BPETokenizerConfig(Frozen):
     """Byte-level byte-pair encoding: any text is read and given back without loss."""
 
     kind: Literal["bpe"] = "bpe"
-    vocab_size: Annotated[int, Field(ge=258, le=MOST_TYPES)] = 8_000
+    vocab_size: Annotated[int, Field(ge=258, le=MOST_VOCABULARY)] = 8_000
     """At most so many entries; 256 bytes and two symbols are always there."""
     min_count: Count = 2
     """A pair seen less often is not merged."""
@@ -97,7 +97,7 @@ class CriticConfig(Frozen):
     """Critic steps before each step of the model (K)."""
     learning_rate: PositiveFloat = 1e-3
     """Adam's step size for the critic."""
-    queue_size: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    queue_size: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 1024
     """Sentences of earlier batches that the product of the marginals is drawn from."""
     xi_decay: Probability = 0.9
     """How much of the moving average of the partition function survives a batch."""
@@ -141,17 +141,17 @@ class TrainingConfig(Frozen):
     """How the model's weights are moved: adam, sgd or adam-sgd."""
     epochs: Count = 25
     """At most so many passes over the corpus."""
-    batch_size: Annotated[int, Field(ge=2, le=65_536)] = 64
+    batch_size: Annotated[int, Field(ge=2, le=MOST_BATCH)] = 64
     """Sentences a step."""
     precision: Precision = "auto"
     """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
     max_norm: PositiveFloat = 5.0
     """An optimizer's gradients are clipped to this Euclidean norm."""
-    autoencoder_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    autoencoder_epochs: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 0
     """So many of the epochs, the first ones, learn by distortion alone (Li et al., 2019)."""
     reset_decoder: bool = False
     """Whether the decoder's weights are drawn anew after the autoencoder epochs."""
-    encoder_steps: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    encoder_steps: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 0
     """Extra steps of the encoder, at most, before a step of the decoder (He et al., 2019)."""
     encoder_check: Count = 15
     """Of these, steps between two looks at whether the loss still falls."""
@@ -159,9 +159,9 @@ class TrainingConfig(Frozen):
     """Factor on the learning rate when validation no longer improves."""
     patience: Count = 2
     """Validations without improvement before a decay."""
-    max_decays: Annotated[int, Field(ge=0, le=1_000_000)] = 3
+    max_decays: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 3
     """The decay after so many ends the training."""
-    cooldown_epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    cooldown_epochs: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 0
     """So many of the epochs, the last ones, take the learning rate straight to zero (Hägele, 2024)."""
     graphs: bool = True
     """Whether a CUDA device replays steps as graphs; without, each is launched anew, and slower."""
@@ -169,7 +169,7 @@ class TrainingConfig(Frozen):
     """Steps between two records of progress."""
     save_minutes: PositiveFloat = 10.0
     """Minutes between two saves in the middle of an epoch."""
-    keep: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    keep: Annotated[int, Field(ge=0, le=MOST_COUNT)] = 1
     """Checkpoints that are kept beside the best and the last."""
     max_bad_batches: Count = 5
     """So many batches in a row without finite numbers end the training."""
@@ -178,9 +178,9 @@ class TrainingConfig(Frozen):
 class EvaluationConfig(Frozen):
     """The protocol by which train, eval and sweep evaluate the run; figures are its own."""
 
-    iw_samples: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    iw_samples: Annotated[int, Field(ge=1, le=MOST_IW_SAMPLES)] = 100
     """Samples of z per sentence for the importance-weighted bound; 500 in published tables."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     """Seeds every draw of an evaluation, whatever the run's own seed."""
 
 
@@ -189,7 +189,7 @@ class RunConfig(Frozen):
 
     name: Name = "default"
     """Part of the run directory's name; at first the presets that it was made from."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
     """Seeds every random draw."""
     device: Text = "auto"
     """auto, cpu, cuda, cuda:1, mps; auto takes a CUDA device where there is one."""

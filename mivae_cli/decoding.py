@@ -14,11 +14,11 @@ from torch.nn.functional import pad
 
 from .data.tokenizer import BOUNDARY, UNKNOWN
 from .errors import ConfigError
+from .limits import MOST_BEAM, check_range
 from .models.vae import VAE
 
 AT_ONCE = 256  # sentences decoded side by side
 MOST_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
-MOST_BEAM = 1_000_000  # more than memory holds, and sizes that torch can count
 FEW = 256  # words: most often enough for top-p, and much quicker to find than to sort all
 
 
@@ -40,10 +40,9 @@ class Decoding:
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
             raise ConfigError("the temperature must be above 0 (use --greedy for its limit)")
-        if self.top_k < 0 or self.beam < 0:
-            raise ConfigError("top-k and beam must not be negative")
-        if self.beam > MOST_BEAM:
-            raise ConfigError(f"a beam has at most {MOST_BEAM:,} hypotheses")
+        if self.top_k < 0:
+            raise ConfigError("top-k must not be negative")
+        check_range("the width of the beam", self.beam, 0, MOST_BEAM)
         if not 0 < self.top_p <= 1:
             raise ConfigError("top-p must be above 0 and at most 1")
         if self.max_tokens < 1:
@@ -188,8 +187,10 @@ def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
     weights = logits.softmax(dim=-1)
     if decoding.top_p < 1:
         ordered, places = _likeliest(weights, decoding.top_p)
-        before = ordered.cumsum(dim=-1) - ordered  # the likeliest word always stays
-        weights = ordered.masked_fill(before >= decoding.top_p, 0.0)
+        before = ordered.cumsum(dim=-1) - ordered
+        # as a number above 0 that the weights' precision has: the likeliest word always stays
+        share = max(decoding.top_p, torch.finfo(ordered.dtype).tiny)
+        weights = ordered.masked_fill(before >= share, 0.0)
         words = places if words is None else words.gather(1, places)
     return weights, words
 

@@ -25,6 +25,7 @@ from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
 from .full_record import Full
 from .information import MutualInformation, measure
+from .limits import MOST_IW_SAMPLES, MOST_SEED, check_range
 from .metrics import (
     active_units,
     bits_per_character,
@@ -146,7 +147,12 @@ def evaluate(
         seed: Seeds every draw.
         tokenizer: The vocabulary, for figures a word and a character.
         watch: Is told how far it has come: importance weighting can take an hour.
+
+    Raises:
+        ConfigError: The samples or the seed are out of range.
     """
+    check_range("the number of importance samples", iw_samples, 1, MOST_IW_SAMPLES)
+    check_range("the seed", seed, 0, MOST_SEED)
     reading = read(model, store, seed)
     unit_rates = reading.posterior.unit_rates().tolist()
     sentences, tokens = len(store), len(store.tokens) + len(store)

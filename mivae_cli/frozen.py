@@ -6,9 +6,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from .limits import MOST_COUNT, MOST_WEIGHT
+
 Probability = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Factor = Annotated[float, Field(ge=0, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
+Factor = Annotated[float, Field(ge=0, le=MOST_WEIGHT)]
 Epochs = Annotated[float, Field(ge=0, le=1e6)]
 Duration = Annotated[float, Field(gt=0, le=1e6)]
 

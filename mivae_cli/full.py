@@ -37,6 +37,7 @@ from .decoding import AT_ONCE, Decoding, decode
 from .fixed_lm import FIXED_LM, described, likelihoods, trained_lm
 from .full_record import Diversity, Full, Generation, Interpolation, Protocol, Reconstruction
 from .generation import interpolation, prior_samples
+from .limits import MOST_SENTENCES, check_range
 from .metrics import perplexity
 from .models.vae import VAE
 from .progress import Stage
@@ -59,13 +60,21 @@ Ids = list[list[int]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The sizes of the protocol; figures of other ones do not compare."""
+    """The sizes of the protocol; figures of other ones do not compare.
+
+    Raises:
+        ConfigError: The samples are fewer than 2 or more than 10,000,000.
+    """
 
     samples: int | None = None  # by default as many as training sentences, up to MOST_SAMPLES
     self_bleu: int = 500  # sentences, each held against the others
     pairs: int = 200  # to walk between, fewer where the sentences are fewer than twice that
     steps: int = 7  # of a walk, its ends among them
     lm: RunConfig = FIXED_LM
+
+    def __post_init__(self) -> None:
+        if self.samples is not None:
+            check_range("the number of samples", self.samples, 2, MOST_SENTENCES)
 
 
 def measure(

@@ -31,13 +31,13 @@ from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
 from .errors import ConfigError, DataError
+from .limits import MOST_SCALE, MOST_SENTENCES, MOST_STEPS, check_range
 from .models.latent import Posterior, Prior
 from .models.vae import VAE
 from .storage.files import whole
 
 PathName = Literal["slerp", "linear"]
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy")
-MOST_SCALE = 1000  # of a step: finite numbers stay so
 
 
 def generated(
@@ -85,7 +85,12 @@ def write_vectors(path: Path, posterior: Posterior) -> None:
 
 
 def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
-    r"""Draws :math:`z \sim p(z)`, with shape (count, Z)."""
+    r"""Draws :math:`z \sim p(z)`, with shape (count, Z).
+
+    Raises:
+        ConfigError: The count is below 1 or above 10,000,000.
+    """
+    check_range("the number of samples", count, 1, MOST_SENTENCES)
     return prior.sample(count, torch.Generator().manual_seed(seed))
 
 
@@ -99,12 +104,16 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
     Arguments:
         start: The first latent, with shape (Z,).
         end: The last latent, with shape (Z,).
-        steps: The number of latents, at least 2.
+        steps: The number of latents, from 2 to 100,000.
         path: The kind of way.
 
     Returns:
         The latents, with shape (steps, Z).
+
+    Raises:
+        ConfigError: The number of latents is out of its range.
     """
+    check_range("the number of steps", steps, 2, MOST_STEPS)
     t = torch.linspace(0, 1, steps, device=start.device)[:, None]
     # from the half angle, which stays exact where the cosine is rounded to almost 1 or -1
     a, b = (torch.nn.functional.normalize(vector, dim=0) for vector in (start, end))
@@ -133,10 +142,7 @@ def analogous(a: Tensor, b: Tensor, c: Tensor, scale: float = 1.0) -> Tensor:
     Raises:
         ConfigError: The scale is beyond 1000 either way: no latent is there.
     """
-    if not abs(scale) <= MOST_SCALE:
-        raise ConfigError(
-            f"the scale is {scale:g}: it goes from -{MOST_SCALE:,} to {MOST_SCALE:,}"
-        )
+    check_range("the scale", scale, -MOST_SCALE, MOST_SCALE)  # finite numbers stay so
     return c + scale * (b - a)
 
 

@@ -33,6 +33,7 @@ from .estimators.known_posterior import (
     batched_empirical,
 )
 from .estimators.records import clock
+from .limits import MOST_DRAWS, check_range
 from .metrics import Interval, mean_interval
 from .models.vae import VAE
 from .names import Direction, Profile
@@ -95,7 +96,11 @@ def measure(
         fitting: Training and validation sentences for the critic of the dual bound.
         seed: Seeds every draw.
         draws: Of z for each sentence; more make the Monte-Carlo part of the figures smaller.
+
+    Raises:
+        ConfigError: The draws are fewer than 1 or more than 1,000.
     """
+    check_range("the number of draws", draws, 1, MOST_DRAWS)
     count, size = len(store), min(BATCH, len(store))
     z = reading.z
     if draws > 1:

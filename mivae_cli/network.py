@@ -24,6 +24,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from .frozen import Frozen, OrNone, Probability
+from .limits import MOST_LATENT
 from .names import Pooling
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -160,7 +161,7 @@ Decoder = Annotated[RecurrentDecoderConfig | TransformerDecoderConfig, Field(dis
 class ModelConfig(Frozen):
     """The network."""
 
-    latent_size: Annotated[int, Field(ge=0, le=65_536)] = 32
+    latent_size: Annotated[int, Field(ge=0, le=MOST_LATENT)] = 32
     """Units of z; 0 leaves the encoder out: a plain language model."""
     posterior: Posterior = GaussianPosteriorConfig()
     """q(z | x) and its prior: gaussian, batch-norm, committed-rate or von-mises-fisher."""

@@ -143,6 +143,8 @@ class TestGreedy:
         [
             Decoding(top_k=1, max_tokens=9),
             Decoding(top_p=1e-9, max_tokens=9),
+            Decoding(top_p=1e-300, max_tokens=9),
+            Decoding(top_p=5e-324, top_k=3, max_tokens=9),
             Decoding(temperature=1e-6, max_tokens=9),
             Decoding(temperature=1e-300, max_tokens=9),
         ],

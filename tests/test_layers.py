@@ -13,7 +13,9 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "names", "frozen", "interruption", "doubts", "full_record", "units"},
+    {"__init__", "errors", "names", "interruption", "doubts", "full_record", "units"},
+    {"limits"},
+    {"frozen"},
     {"schedules", "rates", "storage", "numbers"},
     {"objectives", "network"},
     {"config"},
@@ -39,6 +41,7 @@ TORCH_FREE = {
     "doubts",
     "errors",
     "frozen",
+    "limits",
     "full_record",
     "schedules",
     "rates",

@@ -349,7 +349,7 @@ def test_settings_that_cannot_be_used_are_refused() -> None:
     with pytest.raises(ConfigError, match="named twice"):
         QUICK(x, z, ["ksg", "ksg"])
     for neighbours in (0, 60):
-        with pytest.raises(ConfigError, match="neighbours among 60 pairs"):
+        with pytest.raises(ConfigError, match="neighbours"):
             QUICK(x, z, ["ksg"], neighbours=neighbours)
     with pytest.raises(ConfigError, match="'nosuch'"):
         QUICK(x, z, ["ksg", "nosuch"])  # type: ignore[list-item]

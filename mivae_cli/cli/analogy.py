@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from .options import MOST, AsJSON, Device, Run, Seed
+from ..limits import LEAST_TEMPERATURE, MOST_SCALE, MOST_SENTENCES, MOST_TEMPERATURE
+from .options import AsJSON, Beam, Device, Run, Seed
 
 
 def analogy(
@@ -16,18 +17,27 @@ def analogy(
         ),
     ],
     run_option: Run = None,
-    scale: Annotated[float, typer.Option(help="How far to go from A to B; 1 is all of it.")] = 1.0,
+    scale: Annotated[
+        float,
+        typer.Option(
+            min=-MOST_SCALE, max=MOST_SCALE, help="How far to go from A to B; 1 is all of it."
+        ),
+    ] = 1.0,
     n: Annotated[
         int,
-        typer.Option("--n", "-n", min=1, max=MOST, help="How many sentences; several are drawn."),
+        typer.Option(
+            "--n", "-n", min=1, max=MOST_SENTENCES, help="How many sentences; several are drawn."
+        ),
     ] = 1,
     temperature: Annotated[
         float | None,
-        typer.Option(help="Draw words, below 1 likelier ones; of several sentences, 0.8."),
+        typer.Option(
+            min=LEAST_TEMPERATURE,
+            max=MOST_TEMPERATURE,
+            help="Draw words, below 1 likelier ones; of several sentences, 0.8.",
+        ),
     ] = None,
-    beam: Annotated[
-        int, typer.Option(min=1, help="Beam width of the likeliest sentence; 1 is greedy.")
-    ] = 1,
+    beam: Beam = 1,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 import typer
 
 from ..errors import ConfigError
+from ..limits import MOST_DRAWS, MOST_KSG_NEIGHBOURS, MOST_PAIRS, MOST_PERMUTATIONS
 from ..names import EstimatorName, PairNetwork, Profile, Transform
 from .options import AsJSON, Data, Device, Run, Seed
 
@@ -39,7 +40,13 @@ Estimators = Annotated[
     ),
 ]
 Permutations = Annotated[
-    int, typer.Option(min=0, help="Shuffles for a p-value of independence.", rich_help_panel=PAIRS)
+    int,
+    typer.Option(
+        min=0,
+        max=MOST_PERMUTATIONS,
+        help="Shuffles for a p-value of independence.",
+        rich_help_panel=PAIRS,
+    ),
 ]
 ArrayX = Annotated[
     str | None,
@@ -79,7 +86,9 @@ def estimate_mi(
     data: Data = None,
     estimator: Estimators = None,
     profile: Annotated[Profile, typer.Option(help="How long critics are fitted.")] = "default",
-    draws: Annotated[int, typer.Option(min=1, help="Samples of z a sentence, of a run.")] = 1,
+    draws: Annotated[
+        int, typer.Option(min=1, max=MOST_DRAWS, help="Samples of z a sentence, of a run.")
+    ] = 1,
     permutations: Permutations = 0,
     x: ArrayX = None,
     z: ArrayZ = None,
@@ -88,11 +97,25 @@ def estimate_mi(
     transform: View = "rank",
     network: Critic = "separable",
     neighbours: Annotated[
-        int, typer.Option("--k", min=1, help="Neighbours of ksg.", rich_help_panel=PAIRS)
+        int,
+        typer.Option(
+            "--k",
+            min=1,
+            max=MOST_KSG_NEIGHBOURS,
+            help="Neighbours of ksg.",
+            rich_help_panel=PAIRS,
+        ),
     ] = 3,
     demo: Demo = None,
     count: Annotated[
-        int, typer.Option("--n", min=1, help="How many pairs --demo draws.", rich_help_panel=PAIRS)
+        int,
+        typer.Option(
+            "--n",
+            min=1,
+            max=MOST_PAIRS,
+            help="How many pairs --demo draws.",
+            rich_help_panel=PAIRS,
+        ),
     ] = 10_000,
     plot: Plot = None,
     seed: Seed = 0,

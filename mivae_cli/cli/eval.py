@@ -5,22 +5,15 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJSON, Data, Run, RunArgument
+from ..limits import MOST_SEED, MOST_SENTENCES
+from .options import AsJSON, Data, IWSamples, Run, RunArgument
 
 
 def evaluate(
     run: RunArgument = None,
     run_option: Run = None,
     data: Data = None,
-    iw_samples: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Samples of the importance-weighted bound; by default the run's own "
-            "(evaluation.iw_samples).",
-            show_default=False,
-        ),
-    ] = None,
+    iw_samples: IWSamples = None,
     full: Annotated[
         bool,
         typer.Option(
@@ -33,6 +26,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=2,
+            max=MOST_SENTENCES,
             help="Samples of --full; by default as many as training sentences, up to 10,000.",
             show_default=False,
         ),
@@ -49,6 +43,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=0,
+            max=MOST_SEED,
             help="Seeds every random draw; by default the run's own (evaluation.seed).",
             show_default=False,
         ),

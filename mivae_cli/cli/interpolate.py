@@ -4,19 +4,20 @@ from typing import Annotated, Literal
 
 import typer
 
-from .options import MOST, AsJSON, Device, Run, RunAndTexts, Seed
+from ..limits import MOST_STEPS
+from .options import AsJSON, Beam, Device, Run, RunAndTexts, Seed
 
 
 def interpolate(
     arguments: RunAndTexts = None,
     run_option: Run = None,
     steps: Annotated[
-        int, typer.Option(min=2, max=MOST, help="Sentences, both ends among them.")
+        int, typer.Option(min=2, max=MOST_STEPS, help="Sentences, both ends among them.")
     ] = 7,
     path: Annotated[
         Literal["slerp", "linear"], typer.Option(help="Along an arc or a line.")
     ] = "slerp",
-    beam: Annotated[int, typer.Option(min=1, help="Beam width; 1 is greedy.")] = 1,
+    beam: Beam = 1,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,

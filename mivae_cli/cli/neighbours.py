@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..limits import MOST_SENTENCES
 from ..names import Distance
 from .options import AsJSON, Device, Run
 
@@ -24,7 +25,10 @@ def neighbours(
             "--in", metavar="FILE", help="Other sentences than the run's training split."
         ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, help="At most so many sentences.")] = 10,
+    n: Annotated[
+        int,
+        typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="At most so many sentences."),
+    ] = 10,
     by: Annotated[
         Distance, typer.Option(help="Between posterior means, or whole posteriors.")
     ] = "mean",

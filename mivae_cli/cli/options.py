@@ -1,19 +1,22 @@
 """Arguments that several commands share, so that each reads and helps the same everywhere."""
 
 __all__ = [
-    "MOST",
     "AsCSV",
     "AsJSON",
     "AsLaTeX",
     "AsMarkdown",
+    "Beam",
     "Data",
     "Device",
+    "Epochs",
+    "IWSamples",
     "NoFold",
     "Run",
     "RunAndTexts",
     "RunArgument",
     "Seed",
     "Sets",
+    "Temperature",
 ]
 
 from pathlib import Path
@@ -21,7 +24,14 @@ from typing import Annotated
 
 import typer
 
-MOST = 10_000_000  # sentences to write, whose latents are held at once
+from ..limits import (
+    LEAST_TEMPERATURE,
+    MOST_BEAM,
+    MOST_COUNT,
+    MOST_IW_SAMPLES,
+    MOST_SEED,
+    MOST_TEMPERATURE,
+)
 
 RunArgument = Annotated[
     str | None,
@@ -54,7 +64,32 @@ NoFold = Annotated[
     bool,
     typer.Option("--no-fold", help="A row for every run, also where only seeds differ."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Seeds every random draw.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seeds every random draw.")
+]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", min=1, max=MOST_COUNT, help="At most so many passes.")
+]
+IWSamples = Annotated[
+    int | None,
+    typer.Option(
+        "--iw-samples",
+        min=1,
+        max=MOST_IW_SAMPLES,
+        help="Samples of the importance-weighted bound; by default the run's own "
+        "(evaluation.iw_samples).",
+        show_default=False,
+    ),
+]
+Beam = Annotated[
+    int, typer.Option("--beam", min=1, max=MOST_BEAM, help="Beam width; 1 is greedy.")
+]
+Temperature = typer.Option(
+    "--temperature",
+    min=LEAST_TEMPERATURE,
+    max=MOST_TEMPERATURE,
+    help="Below 1: likelier words; above: bolder ones.",
+)
 Device = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", show_default=True)
 ]

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJSON, Data, Device, Run, RunAndTexts
+from ..limits import MOST_SENTENCES
+from .options import AsJSON, Beam, Data, Device, Run, RunAndTexts
 
 
 def reconstruct(
@@ -12,9 +13,12 @@ def reconstruct(
     run_option: Run = None,
     data: Data = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="At most so many sentences of the test split.")
+        int,
+        typer.Option(
+            min=1, max=MOST_SENTENCES, help="At most so many sentences of the test split."
+        ),
     ] = 10,
-    beam: Annotated[int, typer.Option(min=1, help="Beam width; 1 is greedy.")] = 1,
+    beam: Beam = 1,
     device: Device = "auto",
     as_json: AsJSON = False,
 ) -> None:

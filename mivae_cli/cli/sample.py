@@ -4,22 +4,29 @@ from typing import Annotated
 
 import typer
 
-from .options import MOST, AsJSON, Device, Run, RunArgument, Seed
+from ..limits import MOST_BEAM, MOST_SENTENCES, MOST_VOCABULARY
+from .options import AsJSON, Device, Run, RunArgument, Seed, Temperature
 
 
 def sample(
     run: RunArgument = None,
     run_option: Run = None,
-    n: Annotated[int, typer.Option("--n", "-n", min=1, max=MOST, help="How many sentences.")] = 10,
-    temperature: Annotated[
-        float, typer.Option(help="Below 1: likelier words; above: bolder ones.")
-    ] = 0.8,
-    top_k: Annotated[int, typer.Option(help="Keep the k likeliest words; 0: all.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Keep the words that make up this share.")] = 1.0,
+    n: Annotated[
+        int, typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="How many sentences.")
+    ] = 10,
+    temperature: Annotated[float, Temperature] = 0.8,
+    top_k: Annotated[
+        int, typer.Option(min=0, max=MOST_VOCABULARY, help="Keep the k likeliest words; 0: all.")
+    ] = 0,
+    top_p: Annotated[
+        float, typer.Option(min=0, max=1, help="Keep the words that make up this share.")
+    ] = 1.0,
     greedy: Annotated[
         bool, typer.Option("--greedy", help="Always take the likeliest word.")
     ] = False,
-    beam: Annotated[int, typer.Option(min=0, help="Beam search with so many hypotheses.")] = 0,
+    beam: Annotated[
+        int, typer.Option(min=0, max=MOST_BEAM, help="Beam search with so many hypotheses.")
+    ] = 0,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,

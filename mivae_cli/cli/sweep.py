@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, NoFold
+from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
 
 
 def sweep(
@@ -47,12 +47,9 @@ def sweep(
             "are there, the sweep goes on.",
         ),
     ] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many passes.")] = None,
+    epochs: Epochs = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
-    iw_samples: Annotated[
-        int | None,
-        typer.Option(min=1, help="Samples of the importance-weighted bound."),
-    ] = None,
+    iw_samples: IWSamples = None,
     full: Annotated[
         bool, typer.Option("--full", help="Evaluate in full, as 'mivae eval --full' does.")
     ] = False,

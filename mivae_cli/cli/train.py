@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from .options import Sets
+from ..limits import MOST_BATCH, MOST_LATENT, MOST_SEED, MOST_WEIGHT
+from .options import Epochs, IWSamples, Sets
 
 
 def train(
@@ -34,17 +35,23 @@ def train(
     column: Annotated[str | None, typer.Option(help="The text's column in .csv, .tsv.")] = None,
     tokenizer: Annotated[str | None, typer.Option(help="word or bpe.")] = None,
     mi_weight: Annotated[
-        float | None, typer.Option(help="Weight (lambda) of the mutual-information bound.")
+        float | None,
+        typer.Option(
+            min=0, max=MOST_WEIGHT, help="Weight (lambda) of the mutual-information bound."
+        ),
     ] = None,
-    latent: Annotated[int | None, typer.Option(help="Latent units.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="At most so many passes.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Sentences a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seeds every random draw.")] = None,
+    latent: Annotated[
+        int | None, typer.Option(min=0, max=MOST_LATENT, help="Latent units.")
+    ] = None,
+    epochs: Epochs = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=2, max=MOST_BATCH, help="Sentences a step.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MOST_SEED, help="Seeds every random draw.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
-    iw_samples: Annotated[
-        int | None,
-        typer.Option(min=1, help="Samples of the final importance-weighted bound."),
-    ] = None,
+    iw_samples: IWSamples = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a run that was interrupted.")
     ] = False,

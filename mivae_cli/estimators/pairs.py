@@ -28,6 +28,7 @@ import torch
 
 from ..data.pairs import check_pairs
 from ..errors import ConfigError, DataError
+from ..limits import MOST_KSG_NEIGHBOURS, MOST_PERMUTATIONS, MOST_SEED, check_range
 from ..names import EstimatorName, PairNetwork, Profile, Transform
 from .bench import KSG_DIMENSIONS, Bench
 from .records import Estimate, Recommendation, Report
@@ -93,11 +94,14 @@ def estimate_mutual_information(
         ConfigError: A name is unknown or said twice, or a number is out of range.
     """
     _check_names(estimators, profile, transform, network)
-    if permutations < 0:
-        raise ConfigError(f"{permutations} permutations: take 0 or more")
+    check_range("the number of permutations", permutations, 0, MOST_PERMUTATIONS)
+    check_range("the number of neighbours (k of ksg)", neighbours, 1, MOST_KSG_NEIGHBOURS)
+    check_range("the seed", seed, 0, MOST_SEED)
     pairs, warnings = check_pairs(x, z, names)
-    if not 1 <= neighbours < len(pairs):
-        raise ConfigError(f"{neighbours} neighbours among {len(pairs)} pairs: take 1 or more")
+    if neighbours >= len(pairs):
+        raise ConfigError(
+            f"{neighbours} neighbours (k of ksg) among {len(pairs)} pairs: take fewer"
+        )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         samples = torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)
