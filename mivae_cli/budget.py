@@ -7,12 +7,11 @@ evaluated by, and runs of different ramps then have different budgets.
 __all__ = ["budget_warnings", "shared_budget_warnings"]
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from .config import RunConfig
+from .mistakes import listed
 from .schedules import Cyclical, Linear, Schedule
-
-NAMED = 3  # runs that a warning names
 
 
 def budget_warnings(config: RunConfig) -> list[str]:
@@ -44,12 +43,7 @@ def shared_budget_warnings(configs: Mapping[str, RunConfig]) -> list[str]:
     for name, config in configs.items():
         for warning in budget_warnings(config):
             runs.setdefault(warning, []).append(name)
-    return [f"{_listed(names)}: {warning}" for warning, names in runs.items()]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+    return [f"{listed(names)}: {warning}" for warning, names in runs.items()]
 
 
 def _cooldown_warnings(config: RunConfig) -> Iterator[str]:

@@ -74,6 +74,8 @@ class TrainingState(BaseModel):
     """Whether the encoder, where it makes steps of its own, still does."""
     lagging_mi: Finite = 0.0
     """The validation's mutual information when the encoder last made steps of its own, in nats."""
+    peak_mi: Finite = 0.0
+    """The largest mutual information of a validation so far, in nats."""
     encoder_steps: Count = 0
     """The encoder's own steps in this epoch."""
     window: Window = Window()

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from .budget import shared_budget_warnings
+from .collapse import COLLAPSED
 from .config import EvaluationConfig, RunConfig
-from .mistakes import known_keys
+from .mistakes import known_keys, listed
 from .outcomes import Figure, Outcome, Standing
 from .resolve import flattened
 from .sweeping import shortened
@@ -202,6 +203,15 @@ def _warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
         yield (
             f"IW-PPL was taken with different numbers of samples ({told}), which do not compare: "
             "more give a lower figure"
+        )
+    collapsed = [
+        outcome.name
+        for outcome in latent
+        if (mi := outcome.figures["mi_known_posterior"]) is not None and mi.value < COLLAPSED
+    ]
+    if collapsed:
+        yield (
+            f"the posterior has collapsed, I(x; z) is below {COLLAPSED:g} nats: {listed(collapsed)}"
         )
     yield from shared_budget_warnings(
         {outcome.name: outcome.config for outcome in read if outcome.config is not None}

@@ -4,7 +4,7 @@ A key that does not exist is answered with the nearest one. Whatever a source ho
 one line of readable length.
 """
 
-__all__ = ["LISTED", "cut", "explain", "known_keys", "suggestion"]
+__all__ = ["LISTED", "cut", "explain", "known_keys", "listed", "suggestion"]
 
 import difflib
 import types
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # pydantic's core has no promise of staying where it is
 
 SHOWN = 80  # characters of what was given that a message shows
 LISTED = 20  # mistakes that a message names before it counts the rest
+NAMED = 3  # runs that a message names before it counts the rest
 
 
 def explain(error: ValidationError) -> str:
@@ -29,6 +30,12 @@ def explain(error: ValidationError) -> str:
     if len(details) > LISTED:
         lines.append(f"and {len(details) - LISTED:,} mistakes more")
     return "; ".join(lines)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Returns the first names of several, and how many more there are."""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def known_keys() -> dict[str, str]:

@@ -94,6 +94,11 @@ class Objective(Frozen):
         """The epoch from which the objective no longer changes."""
         return max((schedule.settled for schedule in self.schedules.values()), default=0.0)
 
+    def only_tightens(self, epoch: float) -> bool:
+        """Returns whether from this epoch on neither beta falls nor lambda rises any more."""
+        ends = {"beta": self.beta_schedule.last_fall, "mi": self.mi_schedule.last_rise}
+        return all(epoch >= ends[name] for name in self.schedules)
+
     def __call__(self, terms: Terms, epoch: float, multiplier: float = 0.0) -> Tensor:
         """Returns the loss of a batch, in nats a sentence, with shape ().
 

@@ -26,6 +26,16 @@ class Constant(Frozen):
         """The epoch from which the factor no longer moves."""
         return 0.0
 
+    @property
+    def last_rise(self) -> float:
+        """The epoch from which the factor no longer rises."""
+        return 0.0
+
+    @property
+    def last_fall(self) -> float:
+        """The epoch from which the factor no longer falls."""
+        return 0.0
+
     def __call__(self, epoch: float) -> float:
         """Returns the factor after so many epochs."""
         return self.value
@@ -53,6 +63,16 @@ class Linear(Frozen):
         """The epoch from which the factor no longer moves."""
         return 0.0 if self.start == self.end else self.delay + self.over
 
+    @property
+    def last_rise(self) -> float:
+        """The epoch from which the factor no longer rises."""
+        return self.settled if self.end > self.start else 0.0
+
+    @property
+    def last_fall(self) -> float:
+        """The epoch from which the factor no longer falls."""
+        return self.settled if self.end < self.start else 0.0
+
     def __call__(self, epoch: float) -> float:
         """Returns the factor after so many epochs."""
         share = min(1.0, max(0.0, (epoch - self.delay) / self.over))
@@ -78,6 +98,16 @@ class Cyclical(Frozen):
     def settled(self) -> float:
         """The epoch from which the factor no longer moves."""
         return (self.cycles - 1 + self.rise) * self.period
+
+    @property
+    def last_rise(self) -> float:
+        """The epoch from which the factor no longer rises."""
+        return self.settled
+
+    @property
+    def last_fall(self) -> float:
+        """The epoch from which the factor no longer falls."""
+        return (self.cycles - 1) * self.period
 
     def __call__(self, epoch: float) -> float:
         """Returns the factor after so many epochs."""

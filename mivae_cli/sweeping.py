@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .config import RunConfig
 from .errors import ConfigError
-from .mistakes import LISTED
+from .mistakes import LISTED, listed
 from .resolve import read_config
 
 MOST_RUNS = 1000  # of a grid: more is a slip of the hand
@@ -136,7 +136,7 @@ def configurations(
             mistakes.setdefault(str(error), []).append(member.name)
     if mistakes:
         told = [
-            message if len(names) == len(members) else f"{_listed(names)}: {message}"
+            message if len(names) == len(members) else f"{listed(names)}: {message}"
             for message, names in mistakes.items()
         ]
         more = f"; and {len(told) - LISTED:,} more" if len(told) > LISTED else ""
@@ -147,7 +147,7 @@ def configurations(
     twice = [" and ".join(names) for names in alike.values() if len(names) > 1]
     if twice:
         raise ConfigError(
-            f"the same run would be made twice: {_listed(twice)}; where presets differ, see whether "
+            f"the same run would be made twice: {listed(twice)}; where presets differ, see whether "
             "--config or --set, which come after them, say otherwise"
         )
     return found
@@ -190,8 +190,3 @@ def _cut(name: str) -> str:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + more

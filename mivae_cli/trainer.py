@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import TrainingState, load_training, snapshot
+from .collapse import has_collapsed
 from .config import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
@@ -31,8 +32,6 @@ from .run import RunDirectory
 from .saving import Keeper, check_space, tidy
 from .storage.journal import Journal
 from .validation import held_out_figures
-
-COLLAPSED = 0.5  # nats: below it, z tells sentences hardly apart
 
 
 class Trainer:
@@ -335,6 +334,15 @@ class Trainer:
             self.state.lagging = found.mi >= self.state.lagging_mi
             self.state.lagging_mi = found.mi
         self.state.encoder_steps = 0
+        collapsed = bool(self.model.latent_size) and has_collapsed(
+            found.mi,
+            self.state.peak_mi,
+            self.config.objective,
+            self.epoch,
+            self.state.step,
+            last=self.finished,
+        )
+        self.state.peak_mi = max(self.state.peak_mi, found.mi)
         self._count_seconds()
         return Validation(
             step=self.state.step,
@@ -342,7 +350,7 @@ class Trainer:
             **asdict(found),
             learning_rate=rate_used,
             best=best,
-            collapsed=bool(self.model.latent_size) and settled and found.mi < COLLAPSED,
+            collapsed=collapsed,
             stopped=self.finished,
             seconds=self.state.seconds,
             encoder_steps=extra,

@@ -19,8 +19,8 @@ TIERS = (
     {"schedules", "rates", "storage", "numbers"},
     {"objectives", "network"},
     {"config"},
-    {"mistakes", "budget"},
-    {"toml"},
+    {"mistakes"},
+    {"toml", "budget", "collapse"},
     {"resolve", "data", "metrics", "quality", "devices", "optimizers", "checkpoints"},
     {"models", "outcomes", "sweeping"},
     {"estimators", "comparison"},
@@ -37,6 +37,7 @@ TIERS = (
     {"__main__"},
 )
 TORCH_FREE = {
+    "collapse",
     "budget",
     "doubts",
     "errors",

@@ -20,6 +20,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
+from ..collapse import COLLAPSED, remedies
 from ..errors import MivaeError
 from ..evaluation import Evaluation, evaluate_run
 from ..full import Plan, measure
@@ -33,11 +34,6 @@ from .stages import stages
 from .tables import evaluation_table, validation_line
 
 LINES = 5  # that a warning names; metrics.jsonl has all
-COLLAPSE_ADVICE = (
-    "z tells sentences hardly apart. If this does not change, try a larger --mi-weight, "
-    "--set model.encoder.pooling=max, --set model.decoder.word_dropout=0.3, or a slower rise of "
-    "beta (objective.beta_schedule)"
-)
 
 
 def run_training(run: RunDirectory, trainer: Trainer, as_json: bool) -> None:
@@ -54,6 +50,11 @@ def run_training(run: RunDirectory, trainer: Trainer, as_json: bool) -> None:
         print_json(table, indent=2)
     else:
         stdout.print(evaluation_table(record, f"{run.path}, test split"))
+        mi = None if record.mi is None else record.mi.known_posterior.value
+        if mi is not None and mi < COLLAPSED:
+            note(
+                f"warning: the posterior has collapsed: I(x; z) is {mi:.2f} nats on the test split"
+            )
         note("next: mivae sample, mivae interpolate, mivae estimate-mi")
 
 
@@ -170,8 +171,12 @@ def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> No
                     stderr.print(line, markup=False, soft_wrap=True)
                     if record.collapsed and not warned:
                         warned = True
-                        found = f"the posterior has collapsed, I(x; z) is {record.mi:.2f} nats: "
-                        warn(found + COLLAPSE_ADVICE)
+                        warn(
+                            f"the posterior has collapsed: I(x; z) is {record.mi:.2f} nats, so z "
+                            "says almost nothing about a sentence. Train another run with "
+                            + ", or ".join(remedies(trainer.config))
+                            + ". These costs were measured on image captions (docs/methods.md)."
+                        )
                     if record.stopped and record.epoch < epochs:
                         note("validation no longer improves: stopping early")
     finally:
