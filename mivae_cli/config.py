@@ -19,11 +19,11 @@ __all__ = [
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveFloat
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
 
 from .frozen import Count, Frozen, OrNone, Probability
 from .limits import MOST_BATCH, MOST_COUNT, MOST_IW_SAMPLES, MOST_SEED, MOST_VOCABULARY
-from .names import Precision
+from .names import BadRows, Precision, Quoting, TextFormat
 from .network import Critic, ModelConfig, SeparableCriticConfig
 from .objectives import Objective
 
@@ -34,10 +34,19 @@ def _without_controls(text: str) -> str:
     return text
 
 
+def _delimiter(text: str) -> str:
+    if text in ("\t", r"\t"):
+        return "tab"
+    if text not in ("auto", "tab") and (len(text) != 1 or text in '"\r\n\0'):
+        raise ValueError("write one character (not a quote), tab, or auto")
+    return text
+
+
 # What no machine could hold is refused here, before anything is made of it.
 CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
 Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]
+Column = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
 
 class WordTokenizerConfig(Frozen):
@@ -76,10 +85,20 @@ class DataConfig(Frozen):
     """The share that is split off for validation, by a hash of the sentence."""
     test_share: Probability = 0.05
     """The share that is split off for the test, by a hash of the sentence."""
+    format: TextFormat = "auto"
+    """How files are read: text, json, csv or tsv; auto goes by the file's extension."""
     field: Text = "text"
-    """The field that holds the text in .jsonl files."""
-    column: Text = "text"
-    """The column that holds the text in .csv and .tsv files."""
+    """The field that holds the text in JSON objects; data.text is the field text inside data."""
+    column: Column = "text"
+    """The column that holds the text in tables: its name, or its number counted from 1."""
+    delimiter: Annotated[str, AfterValidator(_delimiter)] = "auto"
+    """What separates the cells of a table: a character or tab; auto is , in .csv and tab in .tsv."""
+    quoting: Quoting = "auto"
+    """Whether quotes enclose cells: minimal or none; auto is minimal in .csv and none in .tsv."""
+    header: bool = True
+    """Whether the first row of a table names its columns."""
+    bad_rows: BadRows = "stop"
+    """Rows of the wrong length and records without a text: stop with an error, or skip and count."""
     tokenizer: Tokenizer = BPETokenizerConfig()
     """How a sentence becomes tokens: word or bpe."""
     max_tokens: Count = 100

@@ -4,6 +4,7 @@ They stand apart from `config`, which costs the import of pydantic.
 """
 
 __all__ = [
+    "BadRows",
     "Direction",
     "Distance",
     "EstimatorName",
@@ -13,7 +14,9 @@ __all__ = [
     "Pooling",
     "Precision",
     "Profile",
+    "Quoting",
     "Side",
+    "TextFormat",
     "Transform",
 ]
 
@@ -50,3 +53,8 @@ PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
 # What `neighbours` measures between posteriors
 Distance = Literal["mean", "cosine", "bhattacharyya"]
+
+# How text files are read
+TextFormat = Literal["auto", "text", "json", "csv", "tsv"]
+Quoting = Literal["auto", "minimal", "none"]
+BadRows = Literal["stop", "skip"]

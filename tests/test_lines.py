@@ -64,8 +64,11 @@ class TestLongLines:
     def test_a_longer_one_is_named(self, bound: None, name: str, tmp_path: Path) -> None:
         content = b'{"text":"text"}\n\n' + b"b" * BOUND + b"\n"
         (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+        config = DataConfig(
+            column='{"text":"text"}', format="text" if ".txt" in name else "auto"
+        )
         with pytest.raises(DataError, match=rf"{name}', line 3, is longer than 1,000 bytes"):
-            list(read_sentences(tmp_path / name, DataConfig(column='{"text":"text"}')))
+            list(read_sentences(tmp_path / name, config))
 
     def test_no_more_is_unpacked_than_a_line_may_take(self, tmp_path: Path) -> None:
         path = tmp_path / "bomb.txt.gz"
@@ -113,11 +116,12 @@ class TestPickles:
     def test_they_are_known_by_name(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"corpus{suffix}"
         path.write_bytes(b"text\n")
-        with pytest.raises(DataError, match="can run code when it is loaded"):
-            list(read_lines(path))
+        for read in (read_lines, lambda path: read_sentences(path, DataConfig(format="text"))):
+            with pytest.raises(DataError, match="can run code when it is loaded"):
+                list(read(path))
 
     @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
-    @pytest.mark.parametrize("name", ["a.txt", "a.bin", "a.jsonl", "a.txt.gz"])
+    @pytest.mark.parametrize("name", ["a.txt", "a", "a.jsonl", "a.txt.gz"])
     def test_they_are_known_by_their_first_bytes(
         self, protocol: int, name: str, tmp_path: Path
     ) -> None:
@@ -126,6 +130,12 @@ class TestPickles:
         with pytest.raises(DataError, match="mivae never loads one"):
             list(read_sentences(tmp_path / name, DataConfig()))
         assert not (tmp_path / "sprung").exists()
+
+    @pytest.mark.parametrize("start", lines.OTHERS)
+    def test_other_files_are_known_by_their_first_bytes(self, start: bytes, tmp_path: Path) -> None:
+        (tmp_path / "a.txt").write_bytes(start + b" and more")
+        with pytest.raises(DataError, match=r"a\.txt' is (a|compressed) "):
+            list(read_lines(tmp_path / "a.txt"))
 
     def test_an_archive_is_to_be_unpacked(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.txt", "w") as archive:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..config import RunConfig
 from ..creation import create_run
+from ..data.corpus import locate_splits
 from ..data.store import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
@@ -18,9 +19,11 @@ from ..run import RunDirectory, newest_run
 from ..saving import check_space
 from ..trainer import Trainer
 from .console import note
+from .texts import note_rows
 
 RUNS = Path("runs")
 MANY_UNKNOWN = 0.2
+FEW_WORDS = 2.0  # a sentence, on average
 
 
 def prepare(config: RunConfig) -> Corpus:
@@ -28,6 +31,10 @@ def prepare(config: RunConfig) -> Corpus:
     tune_cpu()
     started = time.monotonic()
     corpus = prepare_corpus(config.data)
+    piped = config.data.train == "-"
+    files = {} if piped else locate_splits(config.data)
+    for split, rows in corpus.rows.items():
+        note_rows(files.get(split, "-"), rows)
     for split, summary in corpus.summaries.items():
         remarks = [f"{summary.sentences:,} sentences", f"{summary.tokens:,} tokens"]
         if summary.unknown:
@@ -37,7 +44,12 @@ def prepare(config: RunConfig) -> Corpus:
         if summary.skipped:
             remarks.append(f"{summary.skipped:,} longer than {config.data.max_tokens} left out")
         note(f"{split + ':':<7}{', '.join(remarks)}")
-        if summary.unknown_share > MANY_UNKNOWN:
+        if corpus.tokenizer.by_word and summary.tokens < FEW_WORDS * summary.sentences:
+            note(
+                f"warning: the sentences of {split} have hardly more than one word each: is this "
+                "text written without spaces, as Chinese, Japanese or Thai is? Use --tokenizer bpe"
+            )
+        elif summary.unknown_share > MANY_UNKNOWN:
             note(
                 f"warning: {summary.unknown_share:.0%} of the words of {split} are not in the "
                 "vocabulary; a larger one, a lower data.tokenizer.min_count or --tokenizer bpe "

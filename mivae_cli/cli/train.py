@@ -7,14 +7,23 @@ import typer
 
 from ..limits import MOST_BATCH, MOST_LATENT, MOST_SEED, MOST_WEIGHT
 from .options import Epochs, IWSamples, Sets
+from .text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def train(
     corpus: Annotated[
         str | None,
         typer.Argument(
-            help="Text (.txt, .jsonl, .csv, .tsv, each also .gz), a folder with train, valid and "
-            "test files, or - for standard input.",
+            help="Text (.txt, .jsonl, .json, .csv, .tsv, each also .gz), a folder with train, valid "
+            "and test files, or - for standard input.",
             show_default=False,
         ),
     ] = None,
@@ -31,8 +40,13 @@ def train(
     ] = None,
     valid: Annotated[str | None, typer.Option(help="Validation text.")] = None,
     test: Annotated[str | None, typer.Option(help="Test text.")] = None,
-    field: Annotated[str | None, typer.Option(help="The text's field in .jsonl.")] = None,
-    column: Annotated[str | None, typer.Option(help="The text's column in .csv, .tsv.")] = None,
+    text_format: Format = None,
+    field: Field = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    header: Header = None,
+    bad_rows: BadRowsOption = None,
     tokenizer: Annotated[str | None, typer.Option(help="word or bpe.")] = None,
     mi_weight: Annotated[
         float | None,
@@ -79,13 +93,12 @@ def train(
     from .console import warn
     from .progress import run_training
     from .rehearsal import rehearse
+    from .texts import reading_options
 
     options = {
         "data.train": corpus,
         "data.valid": valid,
         "data.test": test,
-        "data.field": field,
-        "data.column": column,
         "data.tokenizer": None if tokenizer is None else {"kind": tokenizer},
         "objective.mi_weight": mi_weight,
         "model.latent_size": latent,
@@ -94,6 +107,15 @@ def train(
         "evaluation.iw_samples": iw_samples,
         "seed": seed,
         "device": device,
+        **reading_options(
+            format=text_format,
+            field=field,
+            column=column,
+            delimiter=delimiter,
+            quoting=quoting,
+            header=header,
+            bad_rows=bad_rows,
+        ),
     }
 
     def laid_over(base: RunConfig | None) -> RunConfig:

@@ -16,7 +16,7 @@ __all__ = [
     "split_writer",
 ]
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import compress
@@ -30,6 +30,7 @@ from ..config import DataConfig
 from ..errors import DataError
 from .arrays import map_npy
 from .corpus import Split, numbered_sentences, shares
+from .records import RowCounts
 from .tokenizer import UNKNOWN
 
 CHUNK = 500_000  # characters tokenised at a time
@@ -67,15 +68,25 @@ class SplitSummary:
 
 
 def assigned(
-    files: dict[Split, Path], config: DataConfig, wanted: Sequence[Split]
+    files: dict[Split, Path],
+    config: DataConfig,
+    wanted: Sequence[Split],
+    counts: Mapping[Split, RowCounts] | None = None,
 ) -> Iterator[tuple[Split, Chunk]]:
-    """Yields the sentences of the files of the wanted splits, in order, with their split."""
+    """Yields the sentences of the files of the wanted splits, in order, with their split.
+
+    Arguments:
+        files: The file of each split that has one of its own.
+        config: How they are read, and how much of the training file is held out.
+        wanted: Whose files are read.
+        counts: Count the rows of each file, if given.
+    """
     valid_share = 0.0 if "valid" in files else config.valid_share
     test_share = 0.0 if "test" in files else config.test_share
     for name in wanted:
         if name not in files:
             continue  # its sentences are among those of the training file
-        for chunk in chunks(numbered_sentences(files[name], config)):
+        for chunk in chunks(numbered_sentences(files[name], config, (counts or {}).get(name))):
             if name != "train":
                 yield name, chunk
                 continue

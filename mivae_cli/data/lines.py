@@ -1,16 +1,17 @@
 """Lines and rows of text files, of which no more is ever held than one may take.
 
 `.gz` is unpacked on the way. A small archive can unpack to terabytes, and a quote that is never
-closed makes a file one row: what is longer than `MOST_LINE` is refused before it is read.
+closed makes a file one row: what is longer than `MOST_LINE` is refused before it is read. A line
+ends with a line feed, a carriage return, or both.
 """
 
-__all__ = ["PICKLES", "read_lines", "read_rows"]
+__all__ = ["PICKLES", "lines_of", "opened", "pickle_error", "read_lines", "read_rows", "whole_text"]
 
 import csv
 import gzip
 import zlib
 from collections.abc import Iterator
-from functools import partial
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,8 +20,35 @@ from ..errors import DataError
 MOST_LINE = 2**24  # bytes of a line, and characters of a table's row, its line ends among them
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # how protocols 2 to 5 begin
-ZIPPED = b"PK\x03\x04"
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
+OTHERS = {  # how files begin that are not text, and what they are
+    b"PK\x03\x04": "a zip archive: unpack it first",
+    b"\x1f\x8b": "compressed with gzip: give it a name that ends in .gz",
+    b"BZh91AY&SY": "compressed with bzip2: unpack it first",
+    b"\xfd7zXZ\0": "compressed with xz: unpack it first",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
+    b"%PDF-": "a PDF: save its text as .txt first",
+    b"PAR1": "a Parquet file: save it as .csv or .jsonl first",
+}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file of text for reading bytes, unpacked where it is compressed.
+
+    Raises:
+        DataError: The file cannot be read, here or inside the context, or is a pickle.
+    """
+    packed = path.suffix.lower() == ".gz"
+    if (path.with_suffix("") if packed else path).suffix.lower() in PICKLES:
+        raise pickle_error(path)
+    try:
+        with gzip.open(path, "rb") if packed else path.open("rb") as file:
+            yield file  # type: ignore[misc]  # a GzipFile is a BinaryIO in all but name
+    except (OSError, EOFError, zlib.error) as error:
+        # a truncated .gz ends in EOFError, a damaged one in BadGzipFile (an OSError) or zlib's
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise DataError(f"cannot read '{path}': {reason}") from error
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -30,46 +58,65 @@ def read_lines(path: Path) -> Iterator[str]:
         DataError: The file cannot be read, is a pickle or an archive, is not UTF-8, or has a
             line that is too long: the line is named.
     """
-    packed = path.suffix.lower() == ".gz"
-    if (path.with_suffix("") if packed else path).suffix.lower() in PICKLES:
-        raise _pickle_error(path)
-    try:
-        with _open(path, packed) as file:
-            lines = iter(partial(file.readline, MOST_LINE + 1), b"")
-            for number, line in enumerate(lines, start=1):
-                if number == 1:
-                    line = _checked_start(path, line)
-                if len(line) > MOST_LINE:
-                    raise DataError(
-                        f"'{path}', line {number}, is longer than {MOST_LINE:,} bytes: is this a "
-                        "text of one sentence a line?"
-                    )
-                if b"\0" in line:
-                    raise DataError(f"'{path}' is not text: line {number} holds a zero byte")
-                try:
-                    yield line.decode("utf-8")
-                except UnicodeDecodeError as error:
-                    raise DataError(
-                        f"'{path}' is not UTF-8: line {number}, byte {error.start + 1} of the "
-                        f"line is 0x{line[error.start]:02x}; convert the file to UTF-8 first"
-                    ) from error
-    except (OSError, EOFError, zlib.error) as error:
-        # a truncated .gz ends in EOFError, a damaged one in BadGzipFile (an OSError) or zlib's
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"cannot read '{path}': {reason}") from error
+    with opened(path) as file:
+        yield from lines_of(file, path)
 
 
-def read_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+def lines_of(file: BinaryIO, path: Path) -> Iterator[str]:
+    """Yields the lines of an open file; the path is for errors, as of `read_lines`."""
+    for number, line in enumerate(_split(file), start=1):
+        if number == 1:
+            line = _checked_start(path, line)
+        if len(line) > MOST_LINE:
+            raise DataError(
+                f"'{path}', line {number}, is longer than {MOST_LINE:,} bytes: is this a "
+                "text of one sentence a line?"
+            )
+        yield _decoded(path, line, number)
+
+
+def whole_text(file: BinaryIO, path: Path, most: int) -> str:
+    """Returns the rest of an open file, if it has at most so many bytes.
+
+    Raises:
+        DataError: It has more, is not text, or is not UTF-8: the line is named.
+    """
+    content = file.read(most + 1)
+    if len(content) > most:
+        raise DataError(
+            f"'{path}' is one JSON array of more than {most:,} bytes: convert it to JSON lines "
+            "first, e.g. with: jq -c '.[]' FILE.json > FILE.jsonl"
+        )
+    content = _checked_start(path, content)
+    if b"\0" not in content:
+        try:
+            return content.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    lines = content.splitlines(keepends=True)
+    return "".join(_decoded(path, line, number) for number, line in enumerate(lines, start=1))
+
+
+def read_rows(
+    path: Path, delimiter: str, quoted: bool = True, advice: str = ""
+) -> Iterator[tuple[int, list[str]]]:
     """Yields the rows of a table that are not blank, each with the number of its last line.
+
+    Arguments:
+        path: The file.
+        delimiter: What separates cells.
+        quoted: Whether quotes enclose cells; else they are characters as any other.
+        advice: What an error adds.
 
     Raises:
         DataError: As of `read_lines`, or the file is not a table: the line is named.
     """
-    length = 0
+    length = start = 0
 
     def measured() -> Iterator[str]:
-        nonlocal length
+        nonlocal length, start
         for number, line in enumerate(read_lines(path), start=1):
+            start = start if length else number
             length += len(line)
             if length > MOST_LINE:
                 raise DataError(
@@ -79,7 +126,8 @@ def read_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             yield line
 
     # strict: otherwise a quote that is never closed swallows the rest of the file in silence
-    rows = csv.reader(measured(), delimiter=delimiter, strict=True)
+    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    rows = csv.reader(measured(), delimiter=delimiter, quoting=quoting, strict=True)
     csv.field_size_limit(MOST_LINE)  # all readers share it; its default is less than a long page
     try:
         for row in rows:
@@ -87,16 +135,48 @@ def read_rows(path: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
             if row:
                 yield rows.line_num, row
     except csv.Error as error:
+        if "unexpected end of data" in str(error):
+            raise DataError(
+                f"'{path}', line {start}, is not a table: a quote is opened in this row and never "
+                f"closed{advice}"
+            ) from error
         raise DataError(
-            f"'{path}', line {rows.line_num}, is not a table: {error} (a quote inside a quoted cell "
-            "is doubled; a cell that begins with a quote ends with one)"
+            f"'{path}', line {rows.line_num}, is not a table: {error} (a quote inside a quoted "
+            f"cell is doubled; a cell that begins with a quote ends with one){advice}"
         ) from error
 
 
-def _open(path: Path, packed: bool) -> BinaryIO:
-    if packed:
-        return gzip.open(path, "rb")  # type: ignore[return-value]  # a BinaryIO in all but name
-    return path.open("rb")
+def pickle_error(path: Path) -> DataError:
+    """Returns the error that refuses a pickle."""
+    return DataError(
+        f"'{path}' is a pickle: a pickle can run code when it is loaded, and mivae never loads one"
+    )
+
+
+def _split(file: BinaryIO) -> Iterator[bytes]:
+    """Yields lines with their ends; of one that is longer than `MOST_LINE`, a part and no more."""
+    rest = b""
+    while piece := file.readline(MOST_LINE + 1 - len(rest)):
+        lines = (rest + piece).splitlines(keepends=True)
+        # a carriage return at the end may be the first half of a line's end
+        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        yield from lines
+        if len(rest) > MOST_LINE:
+            break
+    if rest:
+        yield rest
+
+
+def _decoded(path: Path, line: bytes, number: int) -> str:
+    if b"\0" in line:
+        raise DataError(f"'{path}' is not text: line {number} holds a zero byte")
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"'{path}' is not UTF-8: line {number}, byte {error.start + 1} of the line is "
+            f"0x{line[error.start]:02x}; convert the file to UTF-8 first"
+        ) from error
 
 
 def _checked_start(path: Path, line: bytes) -> bytes:
@@ -104,13 +184,8 @@ def _checked_start(path: Path, line: bytes) -> bytes:
     if line.startswith(UTF16_BOMS):
         raise DataError(f"'{path}' is UTF-16: convert it to UTF-8 first")
     if line.startswith(PICKLED):
-        raise _pickle_error(path)
-    if line.startswith(ZIPPED):
-        raise DataError(f"'{path}' is a zip archive: unpack it first")
+        raise pickle_error(path)
+    for start, kind in OTHERS.items():
+        if line.startswith(start):
+            raise DataError(f"'{path}' is {kind}")
     return line.removeprefix(UTF8_BOM)
-
-
-def _pickle_error(path: Path) -> DataError:
-    return DataError(
-        f"'{path}' is a pickle: a pickle can run code when it is loaded, and mivae never loads one"
-    )

@@ -7,7 +7,7 @@ A prepared corpus is a folder:
     SPLIT.offsets.npy     where each sentence begins, and the end of the last: N + 1 integers
     SPLIT.lines.npy       the line of its file that each sentence comes from, counted from 1
     corpus.json           the manifest: sizes and checksums of these files, hashes of the sources,
-                          counts of what was read, cut and left out
+                          counts of what was read, skipped, cut and left out
 
 It is made once and found again by the hash of the source's bytes and the data settings.
 """
@@ -35,7 +35,8 @@ from ..errors import CheckpointError, ConfigError, DataError
 from ..storage.files import sync_file
 from ..storage.manifest import Manifest, entry_of, vouch_for
 from .arrays import reason
-from .corpus import Split, locate_splits, numbered_sentences, spooled_stdin
+from .corpus import Split, locate_splits, numbered_sentences, read_sentences
+from .formats import spooled_stdin
 from .ingestion import (
     WIDTHS,
     Ids,
@@ -48,11 +49,13 @@ from .ingestion import (
     split_writer,
 )
 from .permutation import Permutation
+from .records import RowCounts
 from .tokenizer import Tokenizer, train_tokenizer
 
 FORMAT = 2  # of the prepared form: another one is another key of the cache
 MANIFEST = "corpus.json"
 ABANDONED = 24 * 3600.0  # seconds
+MOST_DISTINCT = 1000  # sentences; a file with more has copies enough for no split to be empty
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
@@ -116,6 +119,8 @@ class Corpus:
     summaries: dict[Split, SplitSummary]
     sources: dict[str, str] = field(default_factory=dict)  # path -> hash of its bytes
     checksum: str = ""  # of its manifest, and so of all that it holds
+    rows: dict[Split, RowCounts] = field(default_factory=dict)
+    """The rows of the file of each split that has one of its own; empty of an old corpus."""
 
     def __getitem__(self, split: Split) -> TokenStore:
         return self.stores[split]
@@ -186,14 +191,21 @@ def open_corpus(folder: Path) -> Corpus:
     body = manifest.body
     try:
         summaries = {split: SplitSummary(**body["splits"][split]) for split in SPLITS}
-        counts = [count for summary in summaries.values() for count in asdict(summary).values()]
+        rows = {split: RowCounts(**body["rows"][split]) for split in body.get("rows", ())}
+        counts = [
+            count
+            for counted in (*summaries.values(), *rows.values())
+            for count in asdict(counted).values()
+        ]
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError("what it counts are no counts")
         stores = {
             split: TokenStore(*mapped_split(manifest.path, split, body["dtype"], tokenizer.size))
             for split in SPLITS
         }
-        return Corpus(folder, tokenizer, stores, summaries, body["sources"], body["checksum"])
+        return Corpus(
+            folder, tokenizer, stores, summaries, body["sources"], body["checksum"], rows
+        )
     except CheckpointError:
         raise
     except Exception as error:  # numpy, the operating system, a stranger's manifest
@@ -202,8 +214,16 @@ def open_corpus(folder: Path) -> Corpus:
         ) from error
 
 
-def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenStore:
+def encode_file(
+    path: Path, tokenizer: Tokenizer, config: DataConfig, rows: RowCounts | None = None
+) -> TokenStore:
     """Reads a file with an existing vocabulary, into memory.
+
+    Arguments:
+        path: The file.
+        tokenizer: The vocabulary.
+        config: How the file is read.
+        rows: Counts the rows of the file, if given.
 
     Raises:
         DataError: The file holds no sentence, or hardly a word that the vocabulary knows.
@@ -211,7 +231,7 @@ def encode_file(path: Path, tokenizer: Tokenizer, config: DataConfig) -> TokenSt
     summary = SplitSummary()
     store = TokenStore.from_parts(
         fitted(*tokenizer.encode_flat(chunk.sentences), chunk.lines, config, summary)
-        for chunk in chunks(numbered_sentences(path, config))
+        for chunk in chunks(numbered_sentences(path, config, rows))
     )
     if not len(store):
         raise DataError(f"'{path}' holds no sentences")
@@ -232,11 +252,12 @@ def _write(
     tokenizer.save(folder / "tokenizer.json")
     dtype = np.dtype(WIDTHS[0] if tokenizer.size <= 2**16 else WIDTHS[1])
     summaries = {split: SplitSummary() for split in SPLITS}
+    rows = {split: RowCounts() for split in files}
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(split_writer(folder, split, dtype)) for split in SPLITS
         }
-        for split, chunk in assigned(files, config, SPLITS):
+        for split, chunk in assigned(files, config, SPLITS, rows):
             flat = tokenizer.encode_flat(chunk.sentences)
             writers[split](*fitted(*flat, chunk.lines, config, summaries[split]))
     counts = {split: summary.sentences for split, summary in summaries.items()}
@@ -245,8 +266,8 @@ def _write(
     if min(counts.values()) == 0 or counts["train"] < 2:
         listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
         raise DataError(
-            f"'{config.train}' is too short: it gives {listed}; bring more sentences, or name "
-            "held-out files with --valid and --test"
+            f"'{config.train}' {_shortage(files['train'], config)}: it gives {listed}; add more "
+            "different sentences, or name held-out files with --valid and --test"
         )
     for path in folder.iterdir():
         sync_file(path)
@@ -258,8 +279,25 @@ def _write(
             "dtype": dtype.str,
             "sources": {str(files[split].resolve()): hashes[split] for split in files},
             "splits": {split: asdict(summary) for split, summary in summaries.items()},
+            "rows": {split: asdict(counted) for split, counted in rows.items()},
         },
         MANIFEST,
+    )
+
+
+def _shortage(path: Path, config: DataConfig) -> str:
+    """Returns why a file is too little to split: it is short, or its sentences are the same."""
+    counts = RowCounts()
+    distinct: set[str] = set()
+    for sentence in read_sentences(path, config, counts):
+        distinct.add(sentence)
+        if len(distinct) > MOST_DISTINCT:
+            return "is too short"
+    if len(distinct) == counts.sentences:
+        return "is too short"
+    return (
+        f"has {counts.sentences:,} sentences, of which only {len(distinct):,} are distinct "
+        "(the hash of a sentence decides its split, so copies go to the same one)"
     )
 
 

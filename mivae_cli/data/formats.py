@@ -1,0 +1,107 @@
+"""What a text file is, by its name; standard input is kept in a file first."""
+
+__all__ = ["EXTENSIONS", "format_of", "spooled_stdin", "text_file"]
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import DataError
+from ..names import TextFormat
+from .lines import PICKLES, pickle_error
+
+FORMATS: dict[str, TextFormat] = {
+    ".txt": "text",
+    ".text": "text",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+}
+EXTENSIONS = tuple(FORMATS)
+STDIN_BLOCK = 2**20  # bytes read at a time
+PACKED = (".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz", ".lz4")
+DOCUMENTS = (".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".html", ".htm")
+TABLES = (".parquet", ".arrow", ".feather", ".xls", ".xlsx", ".ods", ".db", ".sqlite")
+
+
+def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
+    """Returns how a file is to be read: as chosen, or else by the extension of its name.
+
+    Raises:
+        DataError: The extension is not one of text.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] == [".gz"]:
+        suffixes.pop()
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix in PICKLES:
+        raise pickle_error(path)
+    if chosen != "auto":
+        return chosen
+    if suffix in ("", "."):  # such as 'corpus', or a name that ends in a full stop
+        return "text"
+    if suffix in FORMATS:
+        return FORMATS[suffix]
+    if suffix in PACKED:
+        advice = "unpack it first (only .gz is unpacked by mivae)"
+    elif suffix in DOCUMENTS:
+        advice = "save its text as .txt first, one sentence a line"
+    elif suffix in TABLES:
+        advice = "save it as .csv or .jsonl first"
+    else:
+        advice = "if it holds text, add --format text (or json, csv, tsv)"
+    raise DataError(
+        f"cannot read '{path}' as text: the extension '{suffix[:40]}' is not one of "
+        f"{', '.join(EXTENSIONS)}, each also with .gz, or none; {advice}"
+    )
+
+
+@contextmanager
+def text_file(name: str | Path) -> Iterator[Path]:
+    """Gives the file of a name; of `-`, a temporary one that holds standard input.
+
+    Raises:
+        DataError: Standard input cannot be read.
+    """
+    if str(name) == "-":
+        with spooled_stdin() as path:
+            yield path
+    else:
+        yield Path(name)
+
+
+@contextmanager
+def spooled_stdin() -> Iterator[Path]:
+    """Keeps standard input in a temporary file, because a corpus is read more than once.
+
+    Raises:
+        DataError: Standard input is closed; or of what is raised inside, with the temporary
+            file called standard input.
+    """
+    if sys.stdin is None:
+        raise DataError("cannot read standard input: it is closed")
+    with tempfile.TemporaryDirectory(prefix="mivae-") as folder:
+        path = Path(folder) / "stdin"
+        with path.open("wb") as file:
+            for block in _stdin_blocks():
+                file.write(block)
+        try:
+            yield path
+        except DataError as error:
+            raise DataError(str(error).replace(f"'{path}'", "standard input")) from error
+
+
+def _stdin_blocks() -> Iterator[bytes]:
+    while True:
+        try:
+            block = sys.stdin.buffer.read(STDIN_BLOCK)
+        except OSError as error:
+            raise DataError(f"cannot read standard input: {error.strerror or error}") from error
+        if not block:
+            return
+        yield block

@@ -1,0 +1,159 @@
+"""JSON values of a file: one a line, or the items of one array, whatever its extension is."""
+
+__all__ = ["is_json_object", "json_rows"]
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from ..errors import DataError
+from .arrays import listing, reason
+from .lines import UTF8_BOM, lines_of, opened, whole_text
+
+MOST_ARRAY = 2**27  # bytes of a file that is one array: all of it is held at once
+SPACE = re.compile(r"[ \t\r\n]*")
+DECODER = json.JSONDecoder()
+Row = tuple[int, str, str, Any]
+WORDS = {bool: "true or false", int: "a number", float: "a number", list: "an array"}
+
+
+def json_rows(path: Path, field: str) -> Iterator[Row]:
+    """Yields the values of a file: line, text, what is wrong with it if anything is, value.
+
+    Arguments:
+        path: The file.
+        field: The field that holds the text, if a value is an object; see `_text_in`.
+
+    Raises:
+        DataError: The file cannot be read, is not text, or is no JSON array where it begins so.
+    """
+    with opened(path) as file:
+        if _is_array(file):
+            yield from _array_rows(file, path, field)
+            return
+        for number, line in enumerate(lines_of(file, path), start=1):
+            if line.isspace():
+                continue
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError) as error:  # too long a number is a ValueError
+                yield number, "", f"is not JSON: {reason(error)}", line
+                continue
+            yield (number, *_text_in(value, field), value)
+
+
+def is_json_object(line: str) -> bool:
+    """Tells whether a line is a JSON object."""
+    if not line.lstrip().startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_array(file: BinaryIO) -> bool:
+    start: bytes = file.peek(1)  # type: ignore[attr-defined]  # buffered and gzip files have it
+    return start.removeprefix(UTF8_BOM).lstrip().startswith(b"[")
+
+
+def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
+    """Yields the items of one array; an item has the number of the line that it begins on."""
+    text = whole_text(file, path, MOST_ARRAY)
+    line, counted = 1, 0
+
+    def line_at(place: int) -> int:
+        nonlocal line, counted
+        line, counted = line + text.count("\n", counted, place), place
+        return line
+
+    place = _after(text, text.index("[") + 1)
+    if text[place : place + 1] == "]":
+        _check_end(text, place, path, line_at)
+        return
+    while True:
+        number = line_at(place)
+        try:
+            value, end = DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError) as error:
+            # lineno of the decoder counts from the start of the whole text
+            number = getattr(error, "lineno", number)
+            why = getattr(error, "msg", None) or reason(error)
+            raise DataError(f"'{path}', line {number}, is not JSON: {why}") from error
+        yield (number, *_text_in(value, field), value)
+        place = _after(text, end)
+        if text[place : place + 1] == "]":
+            _check_end(text, place, path, line_at)
+            return
+        if text[place : place + 1] != ",":
+            raise DataError(
+                f"'{path}', line {line_at(place)}, is not JSON: a comma or the end of the array is "
+                "missing"
+            )
+        place = _after(text, place + 1)
+
+
+def _check_end(text: str, place: int, path: Path, line_at: Callable[[int], int]) -> None:
+    place = _after(text, place + 1)
+    if place < len(text):
+        raise DataError(
+            f"'{path}', line {line_at(place)}, comes after the end of the JSON array: a file is one "
+            "array, or one JSON value a line"
+        )
+
+
+def _after(text: str, place: int) -> int:
+    """Returns the place of the next character that is not white space."""
+    found = SPACE.match(text, place)
+    return found.end() if found else place
+
+
+def _text_in(value: Any, field: str) -> tuple[str, str]:  # noqa: ANN401  # any JSON
+    """Returns the text of a JSON value and, if it has none, what is wrong.
+
+    A string is the text itself. Of an object it is the field of that name; if there is none and
+    the name has dots, it is a path: `data.text` is the field `text` of the object in `data`.
+    """
+    where = "the JSON value"
+    if isinstance(value, dict):
+        where = f"the field '{field}'"
+        value, problem = _at(value, field)
+        if problem:
+            return "", problem
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return "", f"is not Unicode text: {where} holds half a surrogate pair"
+        return " ".join(value.splitlines()), ""
+    if value is None:
+        return "", f"has no text: {where} is null"
+    if isinstance(value, dict):
+        return "", f"has no text: {where} is an object ({_fields(value)}): name one of its fields"
+    return "", f"has no text: {where} is {WORDS[type(value)]}"
+
+
+def _at(record: dict[str, Any], field: str) -> tuple[Any, str]:
+    """Returns the value of a field or of a path of fields, and what is wrong if there is none."""
+    if field in record:
+        return record[field], ""
+    found: Any = record
+    parts = field.split(".")
+    for depth, part in enumerate(parts):
+        if not isinstance(found, dict):
+            parent = ".".join(parts[:depth])
+            kind = "null" if found is None else WORDS.get(type(found), "a string")
+            return None, f"has no field '{field}': '{parent}' is {kind}, not an object"
+        if part not in found:
+            inside = f"'{'.'.join(parts[:depth])}'" if depth else "it"
+            return None, (
+                f"has no field '{field}' ({inside} has {_fields(found)}): name another with --field"
+            )
+        found = found[part]
+    return found, ""
+
+
+def _fields(record: dict[str, Any]) -> str:
+    return listing(map(repr, record)) or "no fields"
