@@ -46,7 +46,9 @@ def _delimiter(text: str) -> str:
 CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
 Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]
 Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]
-Column = Annotated[Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Column = Annotated[
+    Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)
+]
 
 
 class WordTokenizerConfig(Frozen):
@@ -76,7 +78,7 @@ class DataConfig(Frozen):
     """Where the sentences are and how they become tokens."""
 
     train: Text = ""
-    """A text file, a folder with train, valid and test files, or - for standard input."""
+    """A text file, a folder, or - for standard input; relative to the TOML file if named there."""
     valid: Text = ""
     """Held-out sentences to choose the checkpoint on; empty: split off from train."""
     test: Text = ""

@@ -35,6 +35,7 @@ DEEPEST = 10  # parts of a key; the longest that exists has four
 PLAIN = "vae"  # the preset that all other methods change
 RECURRENT = ("lstm", "gru")  # kinds of networks whose settings are the same
 OF_METHODS = ("pooling", "word_dropout")  # what a method says of a network of any kind
+TEXTS = ("train", "valid", "test")  # the data settings that are paths
 CHANGEABLE = {
     "name",
     "device",
@@ -70,7 +71,7 @@ def read_config(
 
     Arguments:
         presets: Names of presets, merged from left to right.
-        file: A TOML file of the same form.
+        file: A TOML file of the same form. Its relative paths are relative to its own folder.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
         base: What all of these are laid over; by default the defaults, and below a method the
@@ -87,7 +88,7 @@ def read_config(
     if presets:
         table["name"] = "+".join(presets)
     if file is not None:
-        table = _merged(table, _settings(read_toml(file)))
+        table = _merged(table, _located(_settings(read_toml(file)), file.parent))
     for key, value in (options or {}).items():
         if value is not None:
             table = _merged(table, _nested(key, value))
@@ -247,6 +248,19 @@ def _nested(key: str, value: object) -> Table:
 def _preset(name: str) -> Table:
     """Returns what a preset sets."""
     return _settings(tomllib.loads(preset_text(name)))
+
+
+def _located(table: Table, folder: Path) -> Table:
+    """Returns what a file in a folder sets, its paths to text taken from there."""
+    data = table.get("data")
+    if not isinstance(data, dict):
+        return table
+    paths = {
+        key: str(folder / data[key])
+        for key in TEXTS
+        if isinstance(data.get(key), str) and data[key] not in ("", "-")
+    }
+    return {**table, "data": {**data, **paths}}
 
 
 def _settings(table: Table) -> Table:

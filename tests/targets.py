@@ -152,7 +152,10 @@ class Workshop:
         if config is not None:
             path = self.folder / "template.toml"
             path.write_text(template(config), encoding="utf-8", newline="")
-            assert read_config(file=path) == config
+            # a file's relative paths are relative to its folder
+            again = read_config(file=path)
+            texts = {name: getattr(config.data, name) for name in ("train", "valid", "test")}
+            assert again.model_copy(update={"data": again.data.model_copy(update=texts)}) == config
         return config
 
     def _corpus(self, choices: Choices) -> object:

@@ -379,7 +379,10 @@ def test_an_error_names_standard_input_and_no_temporary_file(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntw\xff\n")))
-    with pytest.raises(DataError, match=r"standard input.*line 2") as caught, spooled_stdin() as path:
+    with (
+        pytest.raises(DataError, match=r"standard input.*line 2") as caught,
+        spooled_stdin() as path,
+    ):
         list(read_sentences(path, CONFIG))
     assert str(path) not in str(caught.value)
 

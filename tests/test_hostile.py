@@ -281,7 +281,7 @@ def test_weights_are_drawn_on_a_scale_that_single_precision_holds() -> None:
 
 
 def test_a_template_may_name_a_path_of_many_dots(tmp_path: Path) -> None:
-    config = read_config(options={"data.train": "../" * 60 + "corpus.txt"})
+    config = read_config(options={"data.train": "/" + "../" * 60 + "corpus.txt"})
     (tmp_path / "config.toml").write_text(template(config))
     assert read_config(file=tmp_path / "config.toml") == config
 

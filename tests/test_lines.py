@@ -64,9 +64,7 @@ class TestLongLines:
     def test_a_longer_one_is_named(self, bound: None, name: str, tmp_path: Path) -> None:
         content = b'{"text":"text"}\n\n' + b"b" * BOUND + b"\n"
         (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
-        config = DataConfig(
-            column='{"text":"text"}', format="text" if ".txt" in name else "auto"
-        )
+        config = DataConfig(column='{"text":"text"}', format="text" if ".txt" in name else "auto")
         with pytest.raises(DataError, match=rf"{name}', line 3, is longer than 1,000 bytes"):
             list(read_sentences(tmp_path / name, config))
 
@@ -132,7 +130,9 @@ class TestPickles:
         assert not (tmp_path / "sprung").exists()
 
     @pytest.mark.parametrize("start", lines.OTHERS)
-    def test_other_files_are_known_by_their_first_bytes(self, start: bytes, tmp_path: Path) -> None:
+    def test_other_files_are_known_by_their_first_bytes(
+        self, start: bytes, tmp_path: Path
+    ) -> None:
         (tmp_path / "a.txt").write_bytes(start + b" and more")
         with pytest.raises(DataError, match=r"a\.txt' is (a|compressed) "):
             list(read_lines(tmp_path / "a.txt"))

@@ -4,10 +4,10 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mivae_cli.config import DataConfig
@@ -24,15 +24,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("records")
 
 
-def read(path: Path, content: str, **settings: Any) -> tuple[list[Record], RowCounts]:
+def read(path: Path, content: str, **settings: object) -> tuple[list[Record], RowCounts]:
     path.write_text(content, encoding="utf-8", newline="")
-    records = TextRecords(path, DataConfig(**settings))
+    records = TextRecords(path, DataConfig.model_validate(settings))
     found = list(records)
     assert len(found) == records.counts.sentences
     return found, records.counts
 
 
-def texts(path: Path, content: str, **settings: Any) -> list[str]:
+def texts(path: Path, content: str, **settings: object) -> list[str]:
     return [record.text for record in read(path, content, **settings)[0]]
 
 
@@ -160,7 +160,7 @@ class TestQuotes:
 
 
 class TestJSON:
-    objects = [{"id": number, "text": line} for number, line in enumerate(LINES)]
+    objects: ClassVar = [{"id": number, "text": line} for number, line in enumerate(LINES)]
 
     @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson"])
     @pytest.mark.parametrize("indent", [None, 2])
@@ -189,9 +189,7 @@ class TestJSON:
             ("[\n" + "[" * 100_000, 2),
         ],
     )
-    def test_a_damaged_array_names_its_line(
-        self, content: str, line: int, tmp_path: Path
-    ) -> None:
+    def test_a_damaged_array_names_its_line(self, content: str, line: int, tmp_path: Path) -> None:
         for bad_rows in ("stop", "skip"):
             with pytest.raises(DataError, match=rf"a\.json', line {line}, "):
                 read(tmp_path / "a.json", content, bad_rows=bad_rows)
@@ -243,7 +241,17 @@ class TestFormats:
 
     @pytest.mark.parametrize(
         "name",
-        ["a.parquet", "a.docx", "a.pdf", "a.xlsx", "a.zip", "a.txt.bz2", "a.tar.gz", "a.md", "a.1"],
+        [
+            "a.parquet",
+            "a.docx",
+            "a.pdf",
+            "a.xlsx",
+            "a.zip",
+            "a.txt.bz2",
+            "a.tar.gz",
+            "a.md",
+            "a.1",
+        ],
     )
     def test_other_extensions_are_refused_with_those_that_are_read(self, name: str) -> None:
         with pytest.raises(DataError, match=r"\.txt, .*\.jsonl, .*\.csv"):
@@ -287,7 +295,12 @@ cells = st.text(st.sampled_from("ab \t,;\"'\n\ré\u2028"), max_size=6)
     st.sampled_from(["a.csv", "a.tsv"]),
 )
 def test_rows_of_a_table_are_sentences_or_are_counted(
-    folder: Path, rows: list[list[str]], delimiter: str, quoting: Any, header: bool, name: str
+    folder: Path,
+    rows: list[list[str]],
+    delimiter: str,
+    quoting: Literal[0, 1],
+    header: bool,
+    name: str,
 ) -> None:
     """The rows are written by the csv module, so how many there are is known."""
     written = io.StringIO(newline="")
@@ -297,13 +310,9 @@ def test_rows_of_a_table_are_sentences_or_are_counted(
     writer.writerows([[f"c{place}" for place in range(width)]] if header else [])
     writer.writerows(rows)
     settings = {"delimiter": delimiter, "quoting": "minimal", "header": header, "column": "1"}
-    try:
-        found, counts = read(folder / name, written.getvalue(), **settings, bad_rows="skip")
-    except DataError as error:  # rows of one cell that look separated by something else
-        assert not header
-        assert delimiter == "auto"
-        assert "looks separated by" in str(error)
-        return
+    looks_separated = not header and delimiter == "auto" and width == 1 < len(rows)
+    assume(not (looks_separated and any(mark in row[0] for row in rows for mark in "\t;|")))
+    found, counts = read(folder / name, written.getvalue(), **settings, bad_rows="skip")
     expected = [row for row in rows if len(row) == width or not "".join(row).strip()]
     kept = [text for row in expected if (text := " ".join(row[0].splitlines()).strip())]
     assert [record.text for record in found] == kept

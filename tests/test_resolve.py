@@ -528,6 +528,40 @@ VARIANTS = [
 ]
 
 
+class TestPathsToText:
+    def test_those_of_a_file_are_relative_to_it(self, tmp_path: Path) -> None:
+        (tmp_path / "below").mkdir()
+        text = '[data]\ntrain = "corpus.txt"\nvalid = "../valid.txt"\ntest = "/data/test.txt"\n'
+        file = written(tmp_path / "below" / "a.toml", text)
+        data = read_config(file=file).data
+        assert data.train == str(tmp_path / "below" / "corpus.txt")
+        assert Path(data.valid).resolve() == tmp_path.resolve() / "valid.txt"
+        assert data.test == "/data/test.txt"
+
+    @pytest.mark.parametrize("text", ["", "-"])
+    def test_what_is_no_path_stays(self, text: str, tmp_path: Path) -> None:
+        file = written(tmp_path / "a.toml", f'[data]\ntrain = "{text}"\n')
+        assert read_config(file=file).data.train == text
+
+    def test_those_of_the_command_line_are_as_they_are(self, tmp_path: Path) -> None:
+        file = written(tmp_path / "a.toml", '[data]\ntrain = "a.txt"\nvalid = "b.txt"\n')
+        options = {"data.train": "corpus.txt"}
+        data = read_config((), file, options, ["data.valid=valid.txt"]).data
+        assert (data.train, data.valid) == ("corpus.txt", "valid.txt")
+
+    def test_a_file_beside_the_working_directory_gives_the_name_alone(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        written(Path("a.toml"), '[data]\ntrain = "corpus.txt"\n')
+        assert read_config(file=Path("a.toml")).data.train == "corpus.txt"
+
+    @pytest.mark.parametrize("data", ["data = 3", "[data]\ntrain = 3", "[data]\ntrain = [1]"])
+    def test_what_is_no_text_is_an_error(self, data: str, tmp_path: Path) -> None:
+        with pytest.raises(ConfigError, match="data"):
+            read_config(file=written(tmp_path / "a.toml", data))
+
+
 class TestTemplate:
     @pytest.mark.parametrize("name", preset_names())
     @pytest.mark.parametrize("overrides", VARIANTS)

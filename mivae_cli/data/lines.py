@@ -5,7 +5,15 @@ closed makes a file one row: what is longer than `MOST_LINE` is refused before i
 ends with a line feed, a carriage return, or both.
 """
 
-__all__ = ["PICKLES", "lines_of", "opened", "pickle_error", "read_lines", "read_rows", "whole_text"]
+__all__ = [
+    "PICKLES",
+    "lines_of",
+    "opened",
+    "pickle_error",
+    "read_lines",
+    "read_rows",
+    "whole_text",
+]
 
 import csv
 import gzip
@@ -126,8 +134,12 @@ def read_rows(
             yield line
 
     # strict: otherwise a quote that is never closed swallows the rest of the file in silence
-    quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-    rows = csv.reader(measured(), delimiter=delimiter, quoting=quoting, strict=True)
+    rows = csv.reader(
+        measured(),
+        delimiter=delimiter,
+        quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
+        strict=True,
+    )
     csv.field_size_limit(MOST_LINE)  # all readers share it; its default is less than a long page
     try:
         for row in rows:

@@ -192,11 +192,8 @@ def open_corpus(folder: Path) -> Corpus:
     try:
         summaries = {split: SplitSummary(**body["splits"][split]) for split in SPLITS}
         rows = {split: RowCounts(**body["rows"][split]) for split in body.get("rows", ())}
-        counts = [
-            count
-            for counted in (*summaries.values(), *rows.values())
-            for count in asdict(counted).values()
-        ]
+        counted = [*map(asdict, summaries.values()), *map(asdict, rows.values())]
+        counts = [count for table in counted for count in table.values()]
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError("what it counts are no counts")
         stores = {
@@ -296,8 +293,8 @@ def _shortage(path: Path, config: DataConfig) -> str:
     if len(distinct) == counts.sentences:
         return "is too short"
     return (
-        f"has {counts.sentences:,} sentences, of which only {len(distinct):,} are distinct "
-        "(the hash of a sentence decides its split, so copies go to the same one)"
+        f"has {counts.sentences:,} sentences, but only {len(distinct):,} distinct (the hash of a "
+        "sentence decides its split, so copies go to the same one)"
     )
 
 

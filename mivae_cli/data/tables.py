@@ -139,8 +139,8 @@ class Table:
         elif not self.quoted and any('"' in cell for cell in cells):
             advice = f"if quotes enclose cells, add --quoting minimal; or {advice}"
         return (
-            f"has {len(cells)} cells separated by {name}, and line {self._first_line} has "
-            f"{len(self.names)}: {advice}"
+            f"does not have as many cells as line {self._first_line} ({len(cells)} separated by "
+            f"{name}, not {len(self.names)}): {advice}"
         )
 
 

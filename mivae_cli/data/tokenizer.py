@@ -151,8 +151,9 @@ def train_tokenizer(
     words = [word for _, word in sorted(kept)][: config.vocab_size - len(SPECIAL)]
     if not words:
         raise DataError(
-            f"no word occurs {config.min_count} times or more: bring more text, or lower it with "
-            "--set data.tokenizer.min_count=1"
+            f"no word occurs {config.min_count} times or more: bring more text, lower it with "
+            "--set data.tokenizer.min_count=1, or use --tokenizer bpe, which needs no spaces "
+            "between words"
         )
     return Tokenizer(_by_words({word: index for index, word in enumerate(SPECIAL + words)}))
 
