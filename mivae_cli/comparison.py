@@ -82,6 +82,7 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         outcomes: The runs.
         fold: Whether those that differ in the seed alone become one row.
     """
+    outcomes = _alike_sampled(outcomes)
     tables = [_settings(outcome.config) for outcome in outcomes]
     read = [table for table in tables if table is not None]
     keys = sorted({key for table in read for key in table})
@@ -105,6 +106,27 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         warnings=tuple(_warnings(outcomes)),
     )
     return replace(comparison, best=_best(comparison, outcomes))
+
+
+def _alike_sampled(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Returns the runs with records that compare, as far as there are any.
+
+    If all runs have records of the same number of importance samples, those with the most are
+    taken. Otherwise the same is tried among runs that differ in the seed alone, so that these
+    still make one row, and what is left keeps the record of its own protocol.
+    """
+    latent = [place for place, each in enumerate(outcomes) if each.samples is not None]
+    groups: dict[str, list[int]] = {}
+    for place in latent:
+        groups.setdefault(repr(_settings(outcomes[place].config)), []).append(place)
+    chosen = list(outcomes)
+    for places in (latent, *groups.values()) if latent else ():
+        common = set.intersection(*(outcomes[place].evaluations.sampled for place in places))
+        for place in places if common else ():
+            chosen[place] = outcomes[place].sampled(max(common))
+        if common and places is latent:
+            break
+    return chosen
 
 
 def _settings(config: RunConfig | None) -> dict[str, Any] | None:

@@ -31,6 +31,7 @@ OWN_FILES = (
     "tokenizer.json",
     "metrics.jsonl",
     "metrics.damaged.jsonl",
+    "eval.damaged.json",
     "eval.json",
     LOCK,
 )

@@ -8,11 +8,12 @@ __all__ = ["WORDS", "Figure", "Outcome", "Standing"]
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 
 from .config import RunConfig
 from .doubts import at_ceiling, missing_pairs
+from .evaluation_records import EvaluationRecords, samples_of
 from .units import effective_units, units_above
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
@@ -44,7 +45,8 @@ class Outcome:
     standing: Standing
     problem: str = ""  # what is wrong with it, if anything
     config: RunConfig | None = None
-    evaluation: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Any] | None = None  # the record that its figures are from
+    evaluations: EvaluationRecords = field(default_factory=EvaluationRecords)  # and all others
     minutes: float | None = None
     parameters: int | None = None
     tested: str | None = None  # tells test splits apart, as tokens
@@ -62,8 +64,14 @@ class Outcome:
     @property
     def samples(self) -> int | None:
         """How many samples its importance-weighted bound took; a language model needs none."""
-        record = self.evaluation or {}
-        return record.get("iw_samples") if record.get("latent_units") else None
+        return samples_of(self.evaluation or {})
+
+    def sampled(self, samples: int) -> "Outcome":
+        """Returns the outcome with the record of so many importance samples, if it has one."""
+        if self.config is None or samples not in self.evaluations.sampled:
+            return self
+        seed = self.config.evaluation.seed
+        return replace(self, evaluation=self.evaluations.best(samples, seed))
 
     @property
     def figures(self) -> dict[str, Figure | None]:

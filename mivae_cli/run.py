@@ -6,7 +6,7 @@
     tokenizer.json          the vocabulary
     data/                   the prepared corpus (see `data.store`)
     metrics.jsonl           a line for every record of progress
-    eval.json               the evaluation record
+    eval.json               the evaluation records (see `evaluation_records`)
     lock.json               while somebody writes the run
     checkpoints/            see `checkpoints`
 
@@ -32,6 +32,7 @@ from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
 from .estimators.terms import build_term
+from .evaluation_records import EvaluationRecords, checkpoint_of
 from .mistakes import explain
 from .models.vae import VAE, build_model
 from .storage.documents import json_value, read_sealed, write_sealed
@@ -196,18 +197,35 @@ class RunDirectory:
         return model.to(device).eval()
 
     @property
-    def evaluation(self) -> dict[str, Any]:
-        """The evaluation record in eval.json.
+    def evaluations(self) -> EvaluationRecords:
+        """The evaluation records in eval.json.
 
         Raises:
-            CheckpointError: There is none, or it is damaged.
+            CheckpointError: There are none, or the file is damaged.
         """
         path = self.path / "eval.json"
         body = read_sealed(path, "evaluation")
-        if body.get("run") != self.id or not isinstance(body.get("evaluation"), dict):
+        if body.get("run") != self.id:
             raise CheckpointError(f"'{path}' belongs to another run")
-        record: dict[str, Any] = body["evaluation"]
-        return record
+        try:
+            return EvaluationRecords.of(body)
+        except ValueError as error:
+            raise CheckpointError(f"'{path}' is damaged: {error}") from error
+
+    @property
+    def evaluation(self) -> dict[str, Any]:
+        """The record that stands for the run: of the checkpoint that was evaluated last.
+
+        It is the one of the run's own protocol, or the one with the most importance samples.
+
+        Raises:
+            CheckpointError: There is none, or what is needed to know is damaged.
+        """
+        found, protocol = self.evaluations, self.config.evaluation
+        if not found.records:
+            raise CheckpointError(f"'{self.path / 'eval.json'}' holds no record")
+        latest = found.about(checkpoint_of(found.records[-1]))
+        return dict(latest.best(protocol.iw_samples, protocol.seed) or {})
 
     def set_journal_aside(self) -> None:
         """Keeps a damaged journal, or what is in its place, under another name.
@@ -232,18 +250,33 @@ class RunDirectory:
         with self.writing(), writable(path):
             write_sealed(path, "config", body)
 
-    def write_evaluation(self, record: dict[str, Any]) -> None:
-        """Writes eval.json; a figure that is no finite number is written as null.
+    def write_evaluation(self, record: dict[str, Any]) -> EvaluationRecords:
+        """Adds a record to eval.json; a figure that is no finite number is written as null.
+
+        It takes the place of a record of the same checkpoint and protocol; all others stay. A file
+        that cannot be read is kept as eval.damaged.json.
+
+        Returns:
+            All records that are there now.
 
         Raises:
             ConfigError: It cannot be written, or another process is writing the run.
         """
         path = self.path / "eval.json"
-        body = {"run": self.id, "evaluation": json_value(record)}
         with self.writing(), writable(path):
-            write_sealed(path, "evaluation", body)
+            try:
+                earlier = self.evaluations
+            except CheckpointError:
+                earlier = EvaluationRecords()
+                if os.path.lexists(path):
+                    aside = self.path / "eval.damaged.json"
+                    discard(aside)
+                    os.replace(path, aside)
+            found = earlier.with_record(json_value(record))
+            write_sealed(path, "evaluation", {"run": self.id, **found.body()})
             facts = {name: self.manifest.body[name] for name in FACTS}
             vouch_for(self.path, "run", self.manifest.files, {**facts, "evaluated": True})
+        return found
 
 
 def newest_run(folder: Path = Path("runs")) -> RunDirectory:

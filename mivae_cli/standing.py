@@ -12,6 +12,7 @@ from .checkpoint import load_state
 from .checkpoints import CHECKPOINTS, NAME
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError
+from .evaluation_records import EvaluationRecords, checkpoint_of
 from .models.vae import build_model
 from .outcomes import Outcome, Standing
 from .run import RunDirectory
@@ -90,7 +91,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     checkpoints = run.checkpoints.all()
     state = load_state(checkpoints[-1].manifest) if checkpoints else None
     standing: Standing = "interrupted"
-    evaluation, problem = None, ""
+    evaluation, evaluations, problem = None, EvaluationRecords(), ""
     if (holder := held_by(run.path)) is not None:
         standing, problem = "running", f"{holder} is writing it"
     elif state is None:
@@ -100,11 +101,13 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     elif not (run.path / "eval.json").exists() and not run.manifest.body["evaluated"]:
         standing, problem = "trained", "it has not been evaluated"
     else:
-        standing, evaluation = "evaluated", run.evaluation
-        measured, best = evaluation.get("checkpoint"), checkpoints[-1].best
-        if isinstance(measured, dict) and measured.get("name") != best:
-            standing, evaluation = "trained", None
-            problem = f"its evaluation is of {measured.get('name')}, and its best is {best} now"
+        best, found, protocol = checkpoints[-1].best, run.evaluations, config.evaluation
+        evaluations = found.about(best)
+        evaluation = evaluations.best(protocol.iw_samples, protocol.seed)
+        standing = "evaluated"
+        if evaluation is None:
+            standing, measured = "trained", sorted({str(checkpoint_of(r)) for r in found.records})
+            problem = f"its evaluation is of {', '.join(measured)}, and its best is {best} now"
     with torch.device("meta"):  # which takes no memory
         weights = build_model(config.model, run.tokenizer.size).parameters()
     return Outcome(
@@ -114,6 +117,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
         problem=problem,
         config=config,
         evaluation=evaluation,
+        evaluations=evaluations,
         minutes=None if state is None else state.seconds / 60,
         parameters=sum(weight.numel() for weight in weights),
         tested=str((*tested, vocabulary)),

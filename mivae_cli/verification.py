@@ -68,7 +68,7 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
     yield _tried("config.json", lambda: run.config)
     yield from _corpus_findings(run)
     if manifest.body.get("evaluated") or (run.path / "eval.json").exists():
-        yield _tried("eval.json", lambda: run.evaluation)
+        yield _tried("eval.json", lambda: run.evaluations)
     yield from _journal_findings(run)
     trainer = _trainer(run)
     for folder in run.checkpoints.folders():

@@ -284,6 +284,45 @@ def test_what_is_missing_or_damaged_in_a_run_is_made_anew(
     assert evaluations(place, NAMES[:3]) == evaluations(undisturbed, NAMES[:3])
 
 
+def test_no_later_evaluation_loses_what_was_measured_in_full(
+    mivae: Mivae, undisturbed: Path, tmp_path: Path
+) -> None:
+    place, one = tmp_path / "out", ["--set", "objective.mi_weight=1", "--seeds", "0,1"]
+    shutil.copytree(undisturbed / NAMES[2], place / "seed=0")
+    shutil.copytree(undisturbed / NAMES[3], place / "seed=1")
+    run = RunDirectory.open(place / "seed=1")
+    full = {"protocol": {"seed": 0, "samples": 9}, "generation": {"reverse_ppl": 12.5}}
+    run.write_evaluation({**run.evaluation, "full": full})
+    for command in (
+        [
+            "sweep",
+            "scenes.txt",
+            "--config",
+            "tiny.toml",
+            "--out",
+            place,
+            *one,
+            "--iw-samples",
+            "3",
+        ],
+        ["eval", run.path, "--iw-samples", "1"],
+        ["eval", run.path, "--iw-samples", "4", "--seed", "7"],
+        ["eval", run.path / "checkpoints" / "epoch-0001", "--iw-samples", "50"],
+        ["train", "--resume", "--out", run.path, "--iw-samples", "2"],
+    ):
+        ran = mivae(*map(str, command))
+        assert ran.code == 0, ran.err
+        _, row = json.loads(mivae("compare", place, "--json", "--no-fold").out)
+        assert row["figures"]["full.generation.reverse_ppl"]["value"] == 12.5
+    assert RunDirectory.open(run.path).evaluations.sampled == {1, 2, 3, 4}
+    assert RunDirectory.open(run.path).evaluation["full"] == full
+    done = sweep(mivae, place, "--full", "--lm", "judge", "--dry-run", "--json", grid=one)
+    states = [row["state"] for row in json.loads(done.out)]
+    assert states == ["trained", "trained"]  # 100 samples are asked for
+    done = sweep(mivae, place, "--full", "--iw-samples", "3", "--dry-run", "--json", grid=one)
+    assert [row["state"] for row in json.loads(done.out)] == ["trained", "evaluated"]
+
+
 def test_another_number_of_samples_evaluates_anew(
     mivae: Mivae, undisturbed: Path, tmp_path: Path
 ) -> None:
@@ -300,8 +339,17 @@ def test_another_number_of_samples_evaluates_anew(
     assert list(found.values()) == [evaluations(undisturbed)[name] for name in NAMES[:2]]
     both = mivae("compare", tmp_path / "few" / "seed=0", place / NAMES[0])
     assert both.err == ""
-    sweep(mivae, tmp_path / "few", "--iw-samples", "3", grid=one)
-    both = mivae("compare", tmp_path / "few" / "seed=0", place / NAMES[0])
+    records = RunDirectory.open(tmp_path / "few" / "seed=0").evaluations
+    assert records.sampled == {2, 3}
+    again = sweep(mivae, tmp_path / "few", "--iw-samples", "3", grid=one)
+    assert again.err.count("it is there already") == 2  # no record was lost
+    mivae("eval", tmp_path / "few" / "seed=0", "--iw-samples", "1")
+    folded = json.loads(mivae("compare", tmp_path / "few", "--json").out)
+    assert [row["seeds"] for row in folded] == [[0, 1]]
+    shutil.copytree(tmp_path / "few" / "seed=0", tmp_path / "lone")
+    (tmp_path / "lone" / "eval.json").unlink()
+    mivae("eval", tmp_path / "lone", "--iw-samples", "1")
+    both = mivae("compare", tmp_path / "lone", place / NAMES[0])
     assert "different numbers of samples" in both.err
 
 

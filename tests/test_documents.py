@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mivae_cli.errors import CheckpointError
 from mivae_cli.storage import documents
-from mivae_cli.storage.documents import read_sealed, sealed, write_sealed
+from mivae_cli.storage.documents import FORMAT, read_sealed, sealed, write_sealed
 
 HEAD = ("kind", "format", "mivae", "checksum")
 VALUES = st.recursive(
@@ -165,7 +165,7 @@ def test_a_document_that_says_nothing_is_refused_though_it_is_sealed(tmp_path: P
     refused(tmp_path / "x.json", sealed_by_hand({"format": 1}), match="no config document")
 
 
-@pytest.mark.parametrize("found", [2, 10, 10**4000], ids=["2", "10", "4,000 digits"])
+@pytest.mark.parametrize("found", [FORMAT + 1, 10, 10**4000], ids=["next", "10", "4,000 digits"])
 @pytest.mark.parametrize("maker", ["9.9", "9" * 100_000, ["9"], None], ids=lambda x: repr(x)[:9])
 def test_a_newer_format_is_refused_with_what_to_do(
     tmp_path: Path, found: int, maker: object
@@ -173,7 +173,7 @@ def test_a_newer_format_is_refused_with_what_to_do(
     head = {"kind": "config", "format": found, "mivae": maker}
     newer = {**head, "checksum": "sealed in a way that is not known yet"}
     for data in (json.dumps(newer).encode(), sealed_by_hand(head)):
-        refused(tmp_path / "x.json", data, match=r"newer mivae.*formats up to 1; take")
+        refused(tmp_path / "x.json", data, match=rf"newer mivae.*formats up to {FORMAT}; take")
 
 
 @pytest.mark.parametrize("found", [True, False, 0, -1, 1.0, "1", "2", None, [1], {"format": 1}])
@@ -210,6 +210,7 @@ def test_a_file_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
 def test_a_document_of_an_older_format_is_brought_up_step_by_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(documents, "FORMAT", 1)
     documents.write_sealed(tmp_path / "x.json", "config", {"old": 1})
     documents.write_sealed(tmp_path / "y.json", "state", {"old": 1})
     monkeypatch.setattr(documents, "FORMAT", 4)

@@ -293,10 +293,15 @@ def test_the_program_measures_in_full_and_keeps_it(
     last = mivae("eval", runs / "vae" / "checkpoints" / "last", "--iw-samples", "1")
     assert last.code == 0
     assert RunDirectory.open(runs / "vae").evaluation["full"] == full
-    other = evaluated("--seed", "1")
-    assert other["full"] is None
-    assert "eval.json loses the figures" in other["said"]
-    assert "eval.json" not in evaluated()["said"]
+
+    few = "--full", "--samples", "10", *judge, "--iw-samples", "2"
+    for options in (("--seed", "1"), ("--iw-samples", "3"), few):
+        other = evaluated(*map(str, options))
+        assert (other["seed"], other["iw_samples"]) != (0, 1)
+        assert "1 samples, seed 0" in other["said"]
+        assert RunDirectory.open(runs / "vae").evaluations.exactly(1, 0) == record
+    sampled = [each["full"]["protocol"]["samples"] for each in stored.evaluations.full]
+    assert sampled == [20, 10]
 
 
 def test_of_a_language_model_the_table_shows_what_it_writes(mivae: Mivae, runs: Path) -> None:

@@ -31,7 +31,8 @@ def test_every_format_so_far_is_kept() -> None:
 def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirectory) -> None:
     assert verify(run).sound
     corpus, record = run.corpus, run.evaluation
-    found = evaluate(run.load_model(), corpus["test"], iw_samples=5, seed=run.config.seed)
+    seed = record.get("seed", run.config.seed)  # of format 1: the training's
+    found = evaluate(run.load_model(), corpus["test"], iw_samples=5, seed=seed)
     assert found.sentences == record["sentences"] == 8
     for name in ("nll", "iw_nll", "distortion", "rate", "kl_aggregated_prior"):
         assert getattr(found, name) == pytest.approx(record[name], abs=1e-3), name

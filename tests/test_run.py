@@ -18,7 +18,7 @@ from mivae_cli.data.store import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.interruption import Interrupted
 from mivae_cli.run import RunDirectory, newest_run
-from mivae_cli.storage.documents import read_sealed, write_sealed
+from mivae_cli.storage.documents import FORMAT, read_sealed, write_sealed
 from mivae_cli.storage.journal import check_beginning
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
 from mivae_cli.trainer import SaveFailed, Trainer
@@ -222,17 +222,17 @@ def test_what_belongs_to_another_run_is_refused(
 def test_a_newer_format_is_refused_with_what_to_do(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     path = run.path / "config.json"
-    path.write_text(path.read_text().replace('"format": 1', '"format": 2'))
-    with pytest.raises(CheckpointError, match=r"format 2, from a newer mivae"):
+    path.write_text(path.read_text().replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'))
+    with pytest.raises(CheckpointError, match=rf"format {FORMAT + 1}, from a newer mivae"):
         RunDirectory.open(run.path).load_model()
 
 
 def test_weights_of_a_newer_format_are_refused(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     path = model_file(run)
-    save_file(load_file(str(path)), str(path), metadata={"mivae_format": "2"})
+    save_file(load_file(str(path)), str(path), metadata={"mivae_format": str(FORMAT + 1)})
     vouch_again(path.parent)
-    with pytest.raises(CheckpointError, match="format 2, from a newer mivae"):
+    with pytest.raises(CheckpointError, match=f"format {FORMAT + 1}, from a newer mivae"):
         run.load_model()
 
 

@@ -116,11 +116,9 @@ def progress_of(plan: Planned, measures: Measures) -> str:
         return "new"
     _check_same(plan, RunDirectory.open(plan.place).config)
     found = outcome(plan.place, plan.member.name)
-    record = found.evaluation or {}
-    # of a language model the likelihood is exact: it takes no samples
-    wanted = plan.config.evaluation.iw_samples
-    sampled = record.get("iw_samples") == wanted or not record.get("latent_units")
-    complete = sampled and not (measures.full and record.get("full") is None)
+    wanted = plan.config.evaluation
+    record = found.evaluations.exactly(wanted.iw_samples, wanted.seed)
+    complete = record is not None and not (measures.full and record.get("full") is None)
     return "trained" if found.standing == "evaluated" and not complete else found.standing
 
 
@@ -172,8 +170,11 @@ def run_all(
 def _bring_to_end(
     plan: Planned, corpus: Corpus, measures: Measures, interruption: Interruption, again: str
 ) -> None:
+    full = measures.full
     if _is_begun(plan):
         progress = progress_of(plan, measures)
+        if outcome(plan.place, plan.member.name).evaluations.full:  # only a protocol is missing
+            full = False
         if sources(RunDirectory.open(plan.place)) != set(corpus.sources.values()):
             raise ConfigError(
                 f"'{plan.place}' is a run on another text than '{plan.config.data.train}' now "
@@ -186,7 +187,7 @@ def _bring_to_end(
     else:
         run, trainer = begin(plan.config, corpus, plan.place, overwrite=False)
     try:
-        record = train_and_evaluate(run, trainer, interruption, measures.full, measures.lm)
+        record = train_and_evaluate(run, trainer, interruption, full, measures.lm)
     except Interrupted:
         say_how_to_go_on(trainer, again, again)
         raise

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from ..collapse import COLLAPSED, remedies
 from ..errors import MivaeError
 from ..evaluation import Evaluation, evaluate_run
+from ..evaluation_records import samples_of
 from ..full import Plan, measure
 from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
@@ -106,39 +107,29 @@ def listening() -> Interruption:
 
 
 def store_evaluation(run: RunDirectory, record: Evaluation) -> dict[str, Any]:
-    """Writes eval.json; where that cannot be, the figures are shown all the same.
+    """Adds a record to eval.json, and says what else is there.
 
-    What an evaluation in full has found of the same checkpoint with the same seed stays there.
+    If it cannot be written, a warning says so and the figures are shown all the same.
 
     Returns:
-        The record's JSON form, with what stays.
+        The record's JSON form, with what an evaluation in full has found of the same checkpoint.
     """
     table = asdict(record)
-    if record.full is None:
-        table["full"] = _earlier_full(run, table)
     try:
-        run.write_evaluation(table)
+        found = run.write_evaluation(table)
     except MivaeError as error:
         note(f"warning: eval.json is not written: {error}")
+        return table
+    found = found.about(record.checkpoint and record.checkpoint.name)
+    others = [each for each in found.records[:-1] if samples_of(each) is not None]
+    if others:
+        told = (f"{samples_of(each)} samples, seed {each.get('seed')}" for each in others)
+        note(f"eval.json also keeps the records of: {'; '.join(told)}")
+    if record.full is None:
+        table["full"] = (found.exactly(record.iw_samples, record.seed) or {}).get("full")
+        if table["full"] is not None:
+            note("eval.json keeps the figures of 'mivae eval --full'")
     return table
-
-
-def _earlier_full(run: RunDirectory, table: dict[str, Any]) -> dict[str, Any] | None:
-    try:
-        earlier = run.evaluation
-    except MivaeError:  # there is none, or it is damaged and about to be written anew
-        return None
-    full: dict[str, Any] | None = earlier.get("full")
-    if full is None:
-        return None
-    if any(earlier.get(key) != table[key] for key in ("checkpoint", "seed")):
-        note(
-            "warning: eval.json loses the figures of 'mivae eval --full', which are of another "
-            "checkpoint or seed: measure them again"
-        )
-        return None
-    note("eval.json keeps the figures of 'mivae eval --full'")
-    return full
 
 
 def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> None:

@@ -20,14 +20,27 @@ from .. import __version__
 from ..errors import CheckpointError
 from .files import parse_json, plain_bytes, write_durably
 
-FORMAT = 1  # of the run directory and every file in it
+FORMAT = 2  # of the run directory and every file in it
 MOST = 16 * 2**20  # bytes: no document comes near it
 SHOWN = 40  # characters of what a stranger wrote that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
 Body = dict[str, Any]
 # How a document of a kind and format becomes one of the next format; without an entry it is one.
-UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {}
+UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {
+    ("evaluation", 1): lambda body: _evaluation_of_its_own(body),
+}
+
+
+def _evaluation_of_its_own(body: Body) -> Body:
+    """Turns the one record that eval.json had into the first of several."""
+    record = body.get("evaluation")
+    if not isinstance(record, dict):
+        return body
+    if record.get("full") is None:
+        return {**body, "evaluations": [record], "full": []}
+    full = {"checkpoint": record.get("checkpoint"), "full": record["full"]}
+    return {**body, "evaluations": [{**record, "full": None}], "full": [full]}
 
 
 def json_value(value: Any) -> Any:  # noqa: ANN401  # any JSON

@@ -1,0 +1,147 @@
+"""What eval.json holds: evaluation records side by side, one for each checkpoint and protocol.
+
+A protocol is the number of importance samples and the seed of an evaluation; a language model,
+whose likelihood is exact, has no samples. What `eval --full` measures depends on a protocol of
+its own, so it is kept apart and put together with the records of its checkpoint as they are read.
+A record therefore replaces only what was measured in the very same way. Without torch.
+"""
+
+__all__ = ["EvaluationRecords", "Record", "checkpoint_of", "samples_of"]
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+Record = Mapping[str, Any]
+LARGEST = 8 * 2**20  # bytes: half of what a document may have
+
+
+@dataclass(frozen=True)
+class EvaluationRecords:
+    """The evaluation records of a run, in the order in which they were measured."""
+
+    records: tuple[Record, ...] = ()  # what was measured in full is null in them
+    full: tuple[Record, ...] = ()  # {"checkpoint": ..., "full": ...}
+
+    @classmethod
+    def of(cls, body: Record) -> "EvaluationRecords":
+        """Reads the body of eval.json.
+
+        Raises:
+            ValueError: It holds something else.
+        """
+        records, full = body.get("evaluations"), body.get("full", [])
+        for found in (records, full):
+            if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+                raise ValueError("no list of records")
+        return cls(tuple(records or ()), tuple(full))
+
+    def body(self) -> dict[str, Any]:
+        """Returns the body of eval.json."""
+        return {"evaluations": list(self.records), "full": list(self.full)}
+
+    def with_record(self, record: Record) -> "EvaluationRecords":
+        """Adds a record, in place of one of the same checkpoint and protocol."""
+        full = record.get("full")
+        bare = record if full is None else {**record, "full": None}
+        records = [each for each in self.records if _key(each) != _key(bare)]
+        fulls = list(self.full)
+        if full is not None:
+            kept = {"checkpoint": bare.get("checkpoint"), "full": full}
+            fulls = [each for each in fulls if _full_key(each) != _full_key(kept)] + [kept]
+        return EvaluationRecords((*records, bare), tuple(fulls))._within_limits()
+
+    def about(self, checkpoint: object) -> "EvaluationRecords":
+        """Returns the records of a checkpoint; early ones do not name theirs, and count too.
+
+        Arguments:
+            checkpoint: Its name.
+        """
+        names = (checkpoint, None)
+        return EvaluationRecords(
+            tuple(each for each in self.records if checkpoint_of(each) in names),
+            tuple(each for each in self.full if checkpoint_of(each) in names),
+        )
+
+    @property
+    def sampled(self) -> set[int]:
+        """The numbers of importance samples that there are records with."""
+        return {number for each in self.records if (number := samples_of(each)) is not None}
+
+    def exactly(self, iw_samples: int, seed: int) -> Record | None:
+        """Returns the newest record of a protocol, if there is one."""
+        for record in reversed(self.records):
+            samples = samples_of(record)
+            if samples is None or (samples, record.get("seed")) == (iw_samples, seed):
+                return self._whole(record, seed)
+        return None
+
+    def best(self, iw_samples: int | None, seed: int) -> Record | None:
+        """Returns the record that is nearest to a protocol, or None without any.
+
+        Arguments:
+            iw_samples: The samples that it should have; otherwise it is one with the most.
+            seed: The seed that it should have.
+        """
+        if not self.records:
+            return None
+
+        def merit(place: int) -> tuple[bool, int, bool, int]:
+            record = self.records[place]
+            samples = samples_of(record)
+            return samples == iw_samples, samples or 0, record.get("seed") == seed, place
+
+        return self._whole(self.records[max(range(len(self.records)), key=merit)], seed)
+
+    def _whole(self, record: Record, seed: int) -> Record:
+        """Returns a record with what was measured in full of the same checkpoint, if anything."""
+        name = checkpoint_of(record)
+        found = [each.get("full") for each in self.full if checkpoint_of(each) == name]
+        if not found:
+            return record
+
+        def merit(place: int) -> tuple[bool, int, int]:
+            protocol = _mapping(_mapping(found[place]).get("protocol"))
+            return protocol.get("seed") == seed, _count(protocol.get("samples")) or 0, place
+
+        return {**record, "full": found[max(range(len(found)), key=merit)]}
+
+    def _within_limits(self) -> "EvaluationRecords":
+        """Drops the oldest records of other checkpoints, then the oldest, if there is no room."""
+        kept = self
+        while len(kept.records) > 1 and len(json.dumps(kept.body())) > LARGEST:
+            newest = checkpoint_of(kept.records[-1])
+            others = [n for n, each in enumerate(kept.records) if checkpoint_of(each) != newest]
+            kept = replace(kept, records=_without(kept.records, (others or [0])[0]))
+        return kept
+
+
+def checkpoint_of(record: Record) -> object:
+    """Returns the name of the checkpoint that a record is of; None if it names none."""
+    return _mapping(record.get("checkpoint")).get("name")
+
+
+def samples_of(record: Record) -> int | None:
+    """Returns the importance samples of a record; None for a language model, which has none."""
+    return _count(record.get("iw_samples")) if record.get("latent_units") else None
+
+
+def _key(record: Record) -> str:
+    return json.dumps([record.get("checkpoint"), samples_of(record), record.get("seed")])
+
+
+def _full_key(record: Record) -> str:
+    return json.dumps([record.get("checkpoint"), _mapping(record.get("full")).get("protocol")])
+
+
+def _without(records: Sequence[Record], place: int) -> tuple[Record, ...]:
+    return (*records[:place], *records[place + 1 :])
+
+
+def _mapping(value: object) -> Record:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
