@@ -11,17 +11,21 @@ __all__ = ["CHECKPOINTS", "NAME", "Checkpoint", "Checkpoints"]
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from .errors import CheckpointError
 from .storage.files import reason
+from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Entry, Manifest
 
 CHECKPOINTS = "checkpoints"
+T = TypeVar("T")
+ATTEMPTS = 5  # to read a checkpoint that a training run keeps replacing
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
 
 
@@ -118,17 +122,38 @@ class Checkpoints:
                 trouble.append(str(error))
         return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch))
 
+    def steady(self, read: Callable[[], T]) -> T:
+        """Returns what a function reads of the best or last checkpoint.
+
+        A training run replaces checkpoints meanwhile. If the checkpoints have changed when the
+        function fails, it is called again, up to five times in all.
+
+        Raises:
+            CheckpointError: The function does, and no checkpoint has come or gone meanwhile.
+        """
+        for _ in range(ATTEMPTS - 1):
+            before = list(self.folders())
+            try:
+                return read()
+            except CheckpointError:
+                if list(self.folders()) == before:
+                    raise
+        return read()
+
     def newest(self) -> tuple[Checkpoint, list[str]]:
         """Returns the newest checkpoint that is whole, and what is wrong with newer ones.
 
         Raises:
-            CheckpointError: There is none.
+            CheckpointError: There is none, or a training run has just removed the one that was
+                read (see `steady`).
         """
         trouble: list[str] = []
         for checkpoint in reversed(self.all(trouble)):
             try:
                 checkpoint.check()
             except CheckpointError as error:
+                if not os.path.lexists(checkpoint.manifest.folder):
+                    raise
                 trouble.append(str(error))
             else:
                 return checkpoint, trouble
@@ -156,10 +181,25 @@ class Checkpoints:
             )
         return self.complete(self.folder / found[-1].best)
 
+    def missing_best(self) -> Path | None:
+        """Returns the folder of the best checkpoint if it is missing."""
+        for _ in range(ATTEMPTS):
+            before = list(self.folders())
+            found = self.all([])
+            best = self.folder / found[-1].best if found and found[-1].best else None
+            if best is None or os.path.lexists(best):
+                return None
+            if list(self.folders()) == before:
+                break
+        return best
+
     def check_best(self, latest: Checkpoint) -> None:
         """Raises CheckpointError if the best checkpoint, as the latest knows it, is not whole."""
         if latest.best is not None:
             self.complete(self.folder / latest.best).check()
 
     def _none(self) -> CheckpointError:
-        return CheckpointError(f"'{self.run}' has no checkpoint: it was stopped before its first")
+        why = "it was stopped before its first"
+        if held_by(self.run) is not None:
+            why = "it is still training, and has not saved its first"
+        return CheckpointError(f"'{self.run}' has no checkpoint: {why}")

@@ -13,12 +13,13 @@
 New runs are made in `creation`, checkpoints are written in `saving`.
 """
 
-__all__ = ["RunDirectory", "newest_run"]
+__all__ = ["RunDirectory", "nearest_run"]
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,12 @@ from .evaluation_records import EvaluationRecords, checkpoint_of
 from .mistakes import explain
 from .models.vae import VAE, build_model
 from .storage.documents import json_value, read_sealed, write_sealed
-from .storage.files import discard, last_written, reason, writable
+from .storage.files import discard, reason, writable
 from .storage.lock import locked
 from .storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
 from .weights import check, load_weights
 
+MOST_NAMES = 1000  # of a folder that may hold a run of a similar name
 FACTS = {"id": str, "corpus": str, "evaluated": bool}  # that a run's manifest states
 
 
@@ -50,6 +52,7 @@ class RunDirectory:
 
     path: Path
     name: str = "best"
+    found: Checkpoint | None = None  # if it has been read: a training run may remove it any time
 
     @classmethod
     def open(cls, path: Path) -> "RunDirectory":
@@ -62,23 +65,27 @@ class RunDirectory:
         if absolute.parent.name == CHECKPOINTS and (
             absolute.name in ("best", "last") or NAME.fullmatch(absolute.name)
         ):
-            return cls(absolute.parent.parent, absolute.name)
+            named = path if path.parent.name == CHECKPOINTS else absolute
+            return cls(cls.open(named.parent.parent).path, absolute.name)
         try:
             exists, begun = path.exists(), (path / MANIFEST).exists()
         except OSError as error:  # a name too long, a folder that may not be entered
             raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
         if not exists:
-            raise CheckpointError(f"there is no run '{path}'")
+            near = nearest_run(path)
+            raise CheckpointError(
+                f"there is no run '{path}'" + (f"; did you mean '{near}'?" if near else "")
+            )
         if not path.is_dir():
             raise CheckpointError(
                 f"'{path}' is no run directory, but a file; no weights are read from files of "
                 "other programs, pickles (.pt, .pkl, .bin) least of all: they can run code"
             )
         if not begun:
-            raise CheckpointError(
-                f"'{path}' is no run directory (it has no {MANIFEST}): train one with "
-                "'mivae train'"
-            )
+            advice = "train one with 'mivae train'"
+            if runs := sorted(path.glob(f"*/{MANIFEST}")):
+                advice = f"name a run in it, such as '{runs[0].parent}'"
+            raise CheckpointError(f"'{path}' is no run directory (it has no {MANIFEST}): {advice}")
         return cls(path)
 
     @property
@@ -128,7 +135,7 @@ class RunDirectory:
         Raises:
             CheckpointError: There is no such checkpoint, or what is needed to know is damaged.
         """
-        return self.checkpoints.named(self.name)
+        return self.found or self.checkpoints.named(self.name)
 
     @property
     def journal(self) -> Path:
@@ -279,16 +286,15 @@ class RunDirectory:
         return found
 
 
-def newest_run(folder: Path = Path("runs")) -> RunDirectory:
-    """Returns the run under a folder that was begun or changed last.
+def nearest_run(path: Path) -> Path | None:
+    """Returns the run whose name is most like that of a path, if one is much like it.
 
-    Raises:
-        CheckpointError: There is none.
+    Looked at are the folder of the path, and the folder `runs`.
     """
-    runs = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
-    if not runs:
-        raise CheckpointError(
-            f"there is no run under '{folder}': train one with 'mivae train', or name one with "
-            "--run"
-        )
-    return RunDirectory(max(runs, key=last_written))
+    runs: dict[str, Path] = {}
+    for folder in (Path("runs"), path.parent):
+        with suppress(OSError):
+            names = sorted(os.listdir(folder))[:MOST_NAMES]
+            runs |= {name: folder / name for name in names if (folder / name / MANIFEST).exists()}
+    close = get_close_matches(path.name, runs, 1)
+    return runs[close[0]] if close else None

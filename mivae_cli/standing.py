@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import load_state
-from .checkpoints import CHECKPOINTS, NAME
+from .checkpoint import TrainingState, load_state
+from .checkpoints import CHECKPOINTS, NAME, Checkpoint
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError
 from .evaluation_records import EvaluationRecords, checkpoint_of
@@ -88,8 +88,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     corpus = _corpus(run)
     tested = (corpus.files.get(file) for file in ("test.tokens", "test.offsets.npy"))
     vocabulary = run.manifest.files.get("tokenizer.json")
-    checkpoints = run.checkpoints.all()
-    state = load_state(checkpoints[-1].manifest) if checkpoints else None
+    checkpoints, state = _latest(run)
     standing: Standing = "interrupted"
     evaluation, evaluations, problem = None, EvaluationRecords(), ""
     if (holder := held_by(run.path)) is not None:
@@ -122,6 +121,20 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
         parameters=sum(weight.numel() for weight in weights),
         tested=str((*tested, vocabulary)),
     )
+
+
+def _latest(run: RunDirectory) -> tuple[list[Checkpoint], TrainingState | None]:
+    """Returns a run's checkpoints, and the state of the last one.
+
+    Raises:
+        CheckpointError: One is damaged.
+    """
+
+    def read() -> tuple[list[Checkpoint], TrainingState | None]:
+        found = run.checkpoints.all()
+        return found, load_state(found[-1].manifest) if found else None
+
+    return run.checkpoints.steady(read)
 
 
 def _corpus(run: RunDirectory) -> Manifest:

@@ -73,10 +73,10 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
     trainer = _trainer(run)
     for folder in run.checkpoints.folders():
         yield from _checkpoint_findings(run, folder, trainer)
-    found = run.checkpoints.all([])
-    best = found[-1].best if found else None
-    if best is not None and not (folder := run.checkpoints.folder / best).exists():
-        yield Finding(f"checkpoints/{best}", f"'{folder}', the best checkpoint, is missing")
+    missing = run.checkpoints.missing_best()
+    if missing is not None:
+        place = f"checkpoints/{missing.name}"
+        yield Finding(place, f"'{missing}', the best checkpoint, is missing")
     yield from _remarks(run)
 
 
@@ -109,7 +109,8 @@ def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
     except MivaeError:
         return None
     try:
-        run.check_network(config)  # before memory is set aside for what may not be there
+        # before memory is set aside for what may not be there
+        run.checkpoints.steady(lambda: run.check_network(config))
         return Trainer(config.model_copy(update={"device": "cpu"}), corpus)
     except MivaeError as error:
         return error

@@ -28,7 +28,7 @@ TIERS = (
     {"learner"},
     {"information", "checkpoint", "validation"},
     {"run", "progress"},
-    {"saving", "creation", "divergence", "standing"},
+    {"saving", "creation", "divergence", "standing", "newest"},
     {"trainer", "generation"},
     {"fixed_lm"},
     {"full", "evaluation"},

@@ -17,7 +17,7 @@ from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.interruption import Interrupted
-from mivae_cli.run import RunDirectory, newest_run
+from mivae_cli.run import RunDirectory
 from mivae_cli.storage.documents import FORMAT, read_sealed, write_sealed
 from mivae_cli.storage.journal import check_beginning
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
@@ -519,22 +519,6 @@ def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
         RunDirectory.open(place)
     create_run(place, run.config, corpus)
     assert RunDirectory.open(place).config == run.config
-
-
-def test_the_newest_run_is_the_one_that_changed_last(
-    trained: tuple[RunDirectory, Corpus], tmp_path: Path
-) -> None:
-    run, corpus = trained
-    folder = run.path.parent
-    second = create_run(folder / "two", run.config, corpus)
-    for path in run.path.iterdir():
-        os.utime(path, (1, 1))
-    assert newest_run(folder).path == second.path
-    for path in second.path.iterdir():
-        os.utime(path, (0, 0))
-    assert newest_run(folder).path == run.path
-    with pytest.raises(CheckpointError, match="there is no run under"):
-        newest_run(tmp_path / "empty")
 
 
 def test_the_best_the_last_and_so_many_others_are_kept_and_no_drafts(tmp_path: Path) -> None:

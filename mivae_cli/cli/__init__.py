@@ -64,8 +64,9 @@ def main() -> None:
     """Runs the app. An error is one line on standard error and an exit code, not a traceback."""
     open_streams()
     arguments = sys.argv[1:]
-    debug = "--debug" in arguments
-    arguments = [argument for argument in arguments if argument != "--debug"]
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    debug = "--debug" in options
+    arguments = [each for each in options if each != "--debug"] + arguments[len(options) :]
     try:
         code = _run(arguments)
         sys.stdout.flush()  # here, where it can still be said that a disk is full
@@ -123,7 +124,14 @@ def _usage_error(error: typer.TyperException) -> str:
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "mivae"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
-    return f"{message.rstrip('.')}; see '{path} --help'"
+    hint = ""
+    params = context.command.params if context else []
+    if any(param.name == "arguments" for param in params):  # sentences, or names of files
+        known = {option for param in params for option in param.opts} | {"-", "--help"}
+        dashed = (each for each in sys.argv[1:] if each.startswith("-"))
+        if any(each.partition("=")[0] not in known for each in dashed):
+            hint = f"; a sentence that starts with a dash goes after --: {path} -- '- a man'"
+    return f"{message.rstrip('.')}{hint}; see '{path} --help'"
 
 
 def _complain(message: str, code: int) -> int:

@@ -14,8 +14,9 @@ from ..data.corpus import locate_splits
 from ..data.store import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
+from ..newest import newest_interrupted
 from ..resolve import check_resumable, differences
-from ..run import RunDirectory, newest_run
+from ..run import RunDirectory
 from ..saving import check_space
 from ..trainer import Trainer
 from .console import note
@@ -79,13 +80,18 @@ def resumed(
     """Opens a run that was interrupted, at its last checkpoint.
 
     Arguments:
-        out: The run; by default the newest.
+        out: The run; by default the newest interrupted one.
         settings: Lays what the command line says over the run's own settings.
 
     Raises:
         ConfigError: The settings asked for make another run than the one that was begun.
     """
-    run = newest_run(RUNS) if out is None else RunDirectory.open(out)
+    if out is None:
+        newest = newest_interrupted(RUNS)
+        run = newest.run
+        note(f"run: {run.path} ({newest.reason})")
+    else:
+        run = RunDirectory.open(out)
     begun = run.config
     config = settings(begun)
     try:

@@ -32,11 +32,11 @@ def encode(
     from ..errors import ConfigError, DataError
     from ..generation import VECTOR_FORMATS, encode_texts, write_vectors
     from .console import note
-    from .runs import load_latent_model, locate_with_texts
+    from .runs import load_latent_model, locate_with_file
 
     if out.suffix not in VECTOR_FORMATS:
         raise ConfigError(f"cannot write '{out}': name it {', '.join(VECTOR_FORMATS)}")
-    found, files = locate_with_texts(arguments, run_option)
+    found, files = locate_with_file(arguments, run_option)
     if len(files) != 1:
         raise ConfigError(f"encode takes one file of sentences, not {len(files)}")
     texts = list(read_sentences(Path(files[0]), found.config.data))

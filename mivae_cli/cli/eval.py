@@ -71,7 +71,7 @@ def evaluate(
     from .console import print_json, stdout
     from .full import measured_in_full
     from .progress import store_evaluation
-    from .runs import device_of, load_judge, load_model, locate, open_split, pinned
+    from .runs import device_of, load_judge, load_pinned, locate, open_split
     from .stages import stages
     from .tables import evaluation_table
 
@@ -81,10 +81,9 @@ def evaluate(
         require_sacrebleu()  # before what takes minutes
     found = locate(run, run_option)
     store, corpus = open_split(found, data), found.corpus
-    chosen = pinned(found)
     config = found.config
     device = device or device_of(config)
-    model = load_model(chosen, device)
+    chosen, model = load_pinned(found, device)
     judge = None if lm is None else load_judge(lm, found, device)
     given = {"iw_samples": iw_samples, "seed": seed}
     protocol = config.evaluation.model_copy(

@@ -37,7 +37,7 @@ RunArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]",
-        help="A run directory; left out, the newest under runs/.",
+        help="A run directory; left out, the newest finished run under runs/.",
         show_default=False,
     ),
 ]

@@ -30,7 +30,7 @@ from ..run import RunDirectory
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn
 from .full import measured_in_full
-from .runs import load_judge, pinned
+from .runs import load_judge, load_pinned
 from .stages import stages
 from .tables import evaluation_table, validation_line
 
@@ -90,8 +90,7 @@ def train_and_evaluate(
     note("evaluating the best checkpoint on the test split ...")
     corpus = trainer.corpus
     with interruption.breakable(), stages() as show:
-        best = pinned(run)
-        model = best.load_model(trainer.device)
+        best, model = load_pinned(run, str(trainer.device))
         record = evaluate_run(best, model, watch=show)
     if full:
         longest, seed = config.data.max_tokens, config.evaluation.seed

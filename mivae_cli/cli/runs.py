@@ -5,11 +5,12 @@ __all__ = [
     "load_judge",
     "load_latent_model",
     "load_model",
+    "load_pinned",
     "locate",
+    "locate_with_file",
     "locate_with_texts",
     "note_unknown_words",
     "open_split",
-    "pinned",
 ]
 
 from collections.abc import Sequence
@@ -23,31 +24,57 @@ from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, ConfigError, DataError
 from ..models.vae import VAE
-from ..run import RunDirectory, newest_run
+from ..newest import newest_usable
+from ..run import RunDirectory
 from ..storage.manifest import MANIFEST
 from .console import note
+from .sentences import check_sentences
 
 VOCABULARY = "tokenizer.json"
 
 
 def locate(argument: str | None, option: Path | None) -> RunDirectory:
-    """Returns the run that is named, or the newest, which is then named on stderr."""
+    """Returns the run that is named, or the newest that can be used; stderr then tells why."""
     named = option if option is not None else argument
     if named is not None:
         return RunDirectory.open(Path(named))
-    run = newest_run()
-    note(f"run: {run.path}")
-    return run
+    newest = newest_usable()
+    note(f"run: {newest.run.path} ({newest.reason})")
+    return newest.run
 
 
 def locate_with_texts(
     arguments: list[str] | None, option: Path | None
 ) -> tuple[RunDirectory, list[str]]:
-    """Returns the run and the remaining arguments: a first one that is no run is text."""
+    """Returns the run and the remaining arguments: a first one that is no run is text.
+
+    With the option, all arguments are text.
+
+    Raises:
+        ConfigError: The option is missing, and an argument looks like a path.
+    """
     texts = list(arguments or [])
-    if option is None and texts and _is_run(Path(texts[0])):
-        return locate(texts[0], None), texts[1:]
-    return locate(None, option), texts
+    if option is not None:
+        return locate(None, option), texts
+    named = None
+    if texts and _is_run(Path(texts[0])):
+        named = texts.pop(0)
+    check_sentences(texts)
+    return locate(named, None), texts
+
+
+def locate_with_file(
+    arguments: list[str] | None, option: Path | None
+) -> tuple[RunDirectory, list[str]]:
+    """Returns the run and the remaining arguments, which name files.
+
+    Raises:
+        CheckpointError: The first of two arguments is no run.
+    """
+    files = list(arguments or [])
+    if option is None and files and (_is_run(Path(files[0])) or len(files) > 1):
+        return locate(files[0], None), files[1:]
+    return locate(None, option), files
 
 
 def open_split(run: RunDirectory, data: Path | None) -> TokenStore:
@@ -81,19 +108,33 @@ def device_of(config: RunConfig) -> str:
 
 def load_model(run: RunDirectory, device: str) -> VAE:
     """Loads a run's model onto the device of a name."""
+    return load_pinned(run, device)[1]
+
+
+def load_pinned(run: RunDirectory, device: str) -> tuple[RunDirectory, VAE]:
+    """Loads the model of the checkpoint that is now a run's best or last.
+
+    Returns:
+        The run, opened at that checkpoint, and the model.
+    """
     tune_cpu()
     where = resolve_device(device)
-    return pinned(run).load_model(where)
+
+    def load() -> tuple[RunDirectory, VAE]:
+        chosen = _pinned(run)
+        return chosen, chosen.load_model(where)
+
+    return run.checkpoints.steady(load) if run.name in ("best", "last") else load()
 
 
-def pinned(run: RunDirectory) -> RunDirectory:
-    """Returns a run by the name of the checkpoint that is now its best or last."""
+def _pinned(run: RunDirectory) -> RunDirectory:
     if run.name != "last":
-        return RunDirectory(run.path, run.checkpoint.name)
-    newest, trouble = run.checkpoints.newest()
-    for problem in trouble:
-        note(f"warning: {problem}; taking {newest.name}")
-    return RunDirectory(run.path, newest.name)
+        checkpoint = run.checkpoint
+    else:
+        checkpoint, trouble = run.checkpoints.newest()
+        for problem in trouble:
+            note(f"warning: {problem}; taking {checkpoint.name}")
+    return RunDirectory(run.path, checkpoint.name, checkpoint)
 
 
 def load_latent_model(run: RunDirectory, device: str) -> VAE:
@@ -126,7 +167,8 @@ def load_judge(path: Path, run: RunDirectory, device: str) -> tuple[str, VAE]:
 
 def _is_run(path: Path) -> bool:
     try:
-        inside = path.absolute().parent.name == CHECKPOINTS
-        return inside or (path.is_dir() and (path / MANIFEST).exists())
+        if path.absolute().parent.name == CHECKPOINTS:
+            path = path.absolute().parent.parent
+        return path.is_dir() and (path / MANIFEST).exists()
     except OSError:  # a sentence can be too long for a file name
         return False
