@@ -4,7 +4,6 @@ Shapes: N sentences, M = N times beam width, T tokens, V vocabulary, Z latent un
 """
 
 __all__ = [
-    "VECTOR_FORMATS",
     "PathName",
     "analogous",
     "encode_texts",
@@ -12,17 +11,13 @@ __all__ = [
     "interpolation",
     "prior_samples",
     "sentence_pair",
-    "write_vectors",
 ]
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .config import DataConfig
@@ -30,14 +25,12 @@ from .data.batches import ordered_batches
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
-from .errors import ConfigError, DataError
+from .errors import DataError
 from .limits import MOST_SCALE, MOST_SENTENCES, MOST_STEPS, check_range
 from .models.latent import Posterior, Prior
 from .models.vae import VAE
-from .storage.files import whole
 
 PathName = Literal["slerp", "linear"]
-VECTOR_FORMATS = (".npz", ".safetensors", ".npy")
 
 
 def generated(
@@ -61,27 +54,6 @@ def sentence_pair(store: TokenStore, tokenizer: Tokenizer, seed: int) -> list[st
         raise DataError("the test split has a single sentence: name two to walk between")
     chosen = np.random.default_rng(seed).choice(len(store), size=2, replace=False)
     return [tokenizer.decode(store.sentence(int(place))) for place in chosen]
-
-
-def write_vectors(path: Path, posterior: Posterior) -> None:
-    """Writes means and what else describes posteriors to .npz or .safetensors; .npy: the means.
-
-    Raises:
-        ConfigError: The file cannot be written.
-    """
-    tensors = {name: array.contiguous() for name, array in posterior.cpu().arrays().items()}
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    try:
-        with whole(path) as draft:
-            match path.suffix:
-                case ".npz":
-                    np.savez(draft, **arrays)  # type: ignore[arg-type]  # no name is a parameter's
-                case ".npy":
-                    np.save(draft, arrays["mean"])
-                case _:
-                    save_file(tensors, str(draft))
-    except SafetensorError as error:  # as it calls what the system refuses
-        raise ConfigError(f"cannot write '{path}': {error}") from error
 
 
 def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:

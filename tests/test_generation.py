@@ -2,11 +2,9 @@
 
 import itertools
 import math
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from safetensors.numpy import load_file
 from torch import Tensor
 
 from mivae_cli import generation
@@ -30,11 +27,9 @@ from mivae_cli.generation import (
     generated,
     interpolation,
     prior_samples,
-    write_vectors,
 )
 from mivae_cli.models.decoders import State
-from mivae_cli.models.latent import DiagonalGaussian, StandardNormal
-from mivae_cli.models.sphere import VonMisesFisher
+from mivae_cli.models.latent import StandardNormal
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.network import ModelConfig
 
@@ -641,48 +636,3 @@ class TestPairs:
     def test_one_sentence_makes_no_pair(self) -> None:
         with pytest.raises(DataError, match="single sentence"):
             generation.sentence_pair(TokenStore.from_ids([[2]]), self.tokenizer, 0)
-
-
-class TestVectors:
-    posterior = DiagonalGaussian(torch.arange(6.0).view(3, 2), torch.linspace(-1, 1, 6).view(3, 2))
-
-    def test_npz_holds_means_and_scales(self, tmp_path: Path) -> None:
-        write_vectors(tmp_path / "v.npz", self.posterior)
-        with np.load(tmp_path / "v.npz") as arrays:
-            assert set(arrays) == {"mean", "scale"}
-            np.testing.assert_array_equal(arrays["mean"], self.posterior.mean)
-            np.testing.assert_array_equal(arrays["scale"], self.posterior.scale)
-
-    def test_safetensors_holds_means_and_scales(self, tmp_path: Path) -> None:
-        transposed = DiagonalGaussian(self.posterior.mean.T, self.posterior.log_scale.T)
-        write_vectors(tmp_path / "v.safetensors", transposed)
-        arrays = load_file(tmp_path / "v.safetensors")
-        assert set(arrays) == {"mean", "scale"}
-        np.testing.assert_array_equal(arrays["mean"].T, self.posterior.mean)
-        np.testing.assert_array_equal(arrays["scale"].T, self.posterior.scale)
-
-    def test_on_the_sphere_the_concentration_takes_the_place_of_scales(
-        self, tmp_path: Path
-    ) -> None:
-        posterior = VonMisesFisher(torch.eye(3), 30.0)
-        write_vectors(tmp_path / "v.npz", posterior)
-        write_vectors(tmp_path / "v.safetensors", posterior)
-        for arrays in (np.load(tmp_path / "v.npz"), load_file(tmp_path / "v.safetensors")):
-            assert set(arrays) == {"mean", "concentration"}
-            np.testing.assert_array_equal(arrays["mean"], np.eye(3))
-            assert arrays["concentration"] == 30
-
-    def test_npy_holds_the_means(self, tmp_path: Path) -> None:
-        write_vectors(tmp_path / "v.npy", self.posterior)
-        np.testing.assert_array_equal(np.load(tmp_path / "v.npy"), self.posterior.mean)
-
-    @pytest.mark.parametrize("suffix", generation.VECTOR_FORMATS)
-    def test_a_place_that_cannot_be_written_is_an_error(self, suffix: str, tmp_path: Path) -> None:
-        with pytest.raises(ConfigError, match="cannot write"):
-            write_vectors(tmp_path / "absent" / f"v{suffix}", self.posterior)
-
-    @pytest.mark.parametrize("suffix", generation.VECTOR_FORMATS)
-    def test_a_name_may_hold_stray_bytes(self, suffix: str, tmp_path: Path) -> None:
-        path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + suffix.encode()))
-        write_vectors(path, self.posterior)
-        assert path.stat().st_size > self.posterior.mean.nbytes

@@ -29,7 +29,7 @@ TIERS = (
     {"information", "checkpoint", "validation"},
     {"run", "progress"},
     {"saving", "creation", "divergence", "standing", "newest"},
-    {"trainer", "generation"},
+    {"trainer", "generation", "vectors"},
     {"fixed_lm"},
     {"full", "evaluation"},
     {"report", "profiling", "verification", "nearest"},

@@ -6,43 +6,85 @@ from typing import Annotated
 import typer
 
 from .options import Device, Run
+from .text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def encode(
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="[RUN] FILE", help="The run, and the sentences, one a line."),
+        typer.Argument(
+            metavar="[RUN] FILE",
+            help="A run directory (left out, the newest under runs/), then the text; - for standard "
+            "input.",
+        ),
     ],
     out: Annotated[
         Path,
         typer.Option(
             "--out",
             "-o",
-            help="vectors.npz, .safetensors (mean; scale or concentration) or .npy (mean).",
+            help="vectors.npz or .safetensors (row, line, mean, scale or concentration), .csv or "
+            ".parquet (the same with the other columns or fields of the text), or .npy (mean).",
         ),
     ],
     run_option: Run = None,
+    text_format: Format = None,
+    field: Field = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    header: Header = None,
+    bad_rows: BadRowsOption = None,
     device: Device = "auto",
 ) -> None:
-    """Write the posterior of every sentence of a file, a row a sentence.
+    """Write the posterior of every sentence of a text, one row for each.
+
+    row is the number of the sentence's row in the text and line that of its line, both counted
+    from 1: rows of a parallel file of labels stay aligned where a row without text is skipped.
 
     Example: [bold]mivae encode runs/mine sentences.txt -o vectors.npz[/]
     """
-    from ..data.corpus import read_sentences
+    from ..data.formats import text_file
+    from ..data.records import TextRecords
     from ..errors import ConfigError, DataError
-    from ..generation import VECTOR_FORMATS, encode_texts, write_vectors
+    from ..generation import encode_texts
+    from ..vectors import TextRows, check_aligned, check_place, write_vectors
     from .console import note
     from .runs import load_latent_model, locate_with_file
+    from .texts import note_rows, reading_options, text_settings
 
-    if out.suffix not in VECTOR_FORMATS:
-        raise ConfigError(f"cannot write '{out}': name it {', '.join(VECTOR_FORMATS)}")
+    check_place(out)
     found, files = locate_with_file(arguments, run_option)
     if len(files) != 1:
         raise ConfigError(f"encode takes one file of sentences, not {len(files)}")
-    texts = list(read_sentences(Path(files[0]), found.config.data))
-    if not texts:
-        raise DataError(f"'{files[0]}' holds no sentences")
+    [source] = files
+    options = reading_options(
+        format=text_format,
+        field=field,
+        column=column,
+        delimiter=delimiter,
+        quoting=quoting,
+        header=header,
+        bad_rows=bad_rows,
+    )
+    settings = text_settings(found.config, options, source)
+    with text_file(source) as path:
+        reader = TextRecords(path, settings)
+        records = list(reader)
+    note_rows(source, reader.counts)
+    if not records:
+        raise DataError(f"'{source}' holds no sentences")
+    check_aligned(out, reader.counts)
     model = load_latent_model(found, device)
-    posterior = encode_texts(model, found.tokenizer, texts, found.config.data)
-    write_vectors(out, posterior)
+    texts = [record.text for record in records]
+    posterior = encode_texts(model, found.tokenizer, texts, settings)
+    write_vectors(out, posterior, TextRows.of(records, reader.header))
     note(f"wrote {len(texts):,} rows of {model.latent_size} units to {out}")

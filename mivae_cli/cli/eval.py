@@ -7,12 +7,28 @@ import typer
 
 from ..limits import MOST_SEED, MOST_SENTENCES
 from .options import AsJSON, Data, IWSamples, Run, RunArgument
+from .text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def evaluate(
     run: RunArgument = None,
     run_option: Run = None,
     data: Data = None,
+    text_format: Format = None,
+    field: Field = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    header: Header = None,
+    bad_rows: BadRowsOption = None,
     iw_samples: IWSamples = None,
     full: Annotated[
         bool,
@@ -74,13 +90,23 @@ def evaluate(
     from .runs import device_of, load_judge, load_pinned, locate, open_split
     from .stages import stages
     from .tables import evaluation_table
+    from .texts import reading_options
 
     if not full and (samples is not None or lm is not None):
         raise ConfigError("--samples and --lm go with --full")
     if full:
         require_sacrebleu()  # before what takes minutes
     found = locate(run, run_option)
-    store, corpus = open_split(found, data), found.corpus
+    options = reading_options(
+        format=text_format,
+        field=field,
+        column=column,
+        delimiter=delimiter,
+        quoting=quoting,
+        header=header,
+        bad_rows=bad_rows,
+    )
+    store, corpus = open_split(found, data, options), found.corpus
     config = found.config
     device = device or device_of(config)
     chosen, model = load_pinned(found, device)

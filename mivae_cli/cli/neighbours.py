@@ -8,6 +8,15 @@ import typer
 from ..limits import MOST_SENTENCES
 from ..names import Distance
 from .options import AsJSON, Device, Run
+from .text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def neighbours(
@@ -22,9 +31,18 @@ def neighbours(
     among: Annotated[
         Path | None,
         typer.Option(
-            "--in", metavar="FILE", help="Other sentences than the run's training split."
+            "--in",
+            metavar="FILE",
+            help="Other sentences than the run's training split; - for standard input.",
         ),
     ] = None,
+    text_format: Format = None,
+    field: Field = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    header: Header = None,
+    bad_rows: BadRowsOption = None,
     n: Annotated[
         int,
         typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="At most so many sentences."),
@@ -43,33 +61,51 @@ def neighbours(
 
     Example: [bold]mivae neighbours "a man rides a horse ." --in sentences.txt --n 5[/]
     """
+    from contextlib import nullcontext
+
     from ..data.corpus import read_sentences
+    from ..data.formats import text_file
+    from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
     from ..generation import encode_texts
     from ..nearest import as_read, encoded_blocks, nearest, stored_texts
     from .console import note, print_json, print_line
     from .runs import load_latent_model, locate_with_texts, note_unknown_words
+    from .texts import note_rows, reading_options, text_settings
 
     found, texts = locate_with_texts(arguments, run_option)
     if len(texts) != 1:
         raise ConfigError(f"neighbours takes one sentence, not {len(texts)}")
-    tokenizer, config = found.tokenizer, found.config.data
+    options = reading_options(
+        format=text_format,
+        field=field,
+        column=column,
+        delimiter=delimiter,
+        quoting=quoting,
+        header=header,
+        bad_rows=bad_rows,
+    )
+    tokenizer, config = found.tokenizer, text_settings(found.config, options, among)
     model = load_latent_model(found, device)
     query = encode_texts(model, tokenizer, texts, config)
     note_unknown_words(tokenizer, texts)
-    if among is None:
-        where = "the run's training split"
-        sentences = stored_texts(found.corpus["train"], tokenizer)
-    else:
-        where = f"'{among}'"
-        sentences = read_sentences(among, config)
-    note(f"among the sentences of {where}")
-    blocks = encoded_blocks(model, tokenizer, sentences, config)
-    same = {texts[0].strip(), as_read(tokenizer, texts[0], config)}
-    rows = nearest(query, blocks, by, n, same)
-    if not rows:
+    rows = RowCounts()
+    with nullcontext() if among is None else text_file(among) as path:
+        if path is None:
+            where = "the run's training split"
+            sentences = stored_texts(found.corpus["train"], tokenizer)
+        else:
+            where = f"'{among}'"
+            sentences = read_sentences(path, config, rows)
+        note(f"among the sentences of {where}")
+        blocks = encoded_blocks(model, tokenizer, sentences, config)
+        same = {texts[0].strip(), as_read(tokenizer, texts[0], config)}
+        found_nearest = nearest(query, blocks, by, n, same)
+    if among is not None:
+        note_rows(among, rows)
+    if not found_nearest:
         raise DataError(f"{where} holds no other sentence")
-    for row in rows:
+    for row in found_nearest:
         if as_json:
             print_json(row._asdict())
         else:

@@ -54,7 +54,11 @@ Run = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", metavar="FILE", help="Other sentences than the run's test split."),
+    typer.Option(
+        "--data",
+        metavar="FILE",
+        help="Other sentences than the run's test split; - for standard input.",
+    ),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AsCSV = Annotated[bool, typer.Option("--csv", help="Print CSV, full precision.")]

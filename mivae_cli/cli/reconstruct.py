@@ -1,17 +1,34 @@
 """The 'reconstruct' command."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..limits import MOST_SENTENCES
 from .options import AsJSON, Beam, Data, Device, Run, RunAndTexts
+from .text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def reconstruct(
     arguments: RunAndTexts = None,
     run_option: Run = None,
     data: Data = None,
+    text_format: Format = None,
+    field: Field = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    header: Header = None,
+    bad_rows: BadRowsOption = None,
     limit: Annotated[
         int,
         typer.Option(
@@ -24,23 +41,41 @@ def reconstruct(
 ) -> None:
     """Encode sentences and decode their posterior means: what z remembers of them.
 
-    Sentences come from the command line, from --data, or from the run's test split.
+    Sentences come from the command line, from --data, from standard input (-), or from the run's
+    test split.
 
     Example: [bold]mivae reconstruct "a man rides a horse ."[/]
     """
     from ..data.corpus import read_sentences
+    from ..data.formats import text_file
+    from ..data.records import RowCounts
     from ..decoding import Decoding
     from ..errors import ConfigError
     from ..generation import encode_texts, generated
     from .console import print_json, print_line
     from .runs import load_latent_model, locate_with_texts
+    from .texts import note_rows, reading_options, text_settings
 
     found, texts = locate_with_texts(arguments, run_option)
+    if texts == ["-"]:
+        texts, data = [], data or Path("-")
     if texts and data is not None:
         raise ConfigError("give sentences or --data, not both")
-    tokenizer, settings = found.tokenizer, found.config.data
+    options = reading_options(
+        format=text_format,
+        field=field,
+        column=column,
+        delimiter=delimiter,
+        quoting=quoting,
+        header=header,
+        bad_rows=bad_rows,
+    )
+    tokenizer, settings = found.tokenizer, text_settings(found.config, options, data)
     if data is not None:
-        texts = list(read_sentences(data, settings))
+        rows = RowCounts()
+        with text_file(data) as path:
+            texts = list(read_sentences(path, settings, rows))
+        note_rows(data, rows)
     elif not texts:
         test = found.corpus["test"]
         texts = [tokenizer.decode(test.sentence(place)) for place in range(min(limit, len(test)))]

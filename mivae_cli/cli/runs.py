@@ -13,22 +13,25 @@ __all__ = [
     "open_split",
 ]
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..checkpoints import CHECKPOINTS
 from ..config import RunConfig
 from ..data.arrays import listing
+from ..data.formats import text_file
+from ..data.records import RowCounts
 from ..data.store import TokenStore, encode_file
 from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
-from ..errors import CheckpointError, ConfigError, DataError
+from ..errors import CheckpointError, ConfigError
 from ..models.vae import VAE
 from ..newest import newest_usable
 from ..run import RunDirectory
 from ..storage.manifest import MANIFEST
 from .console import note
 from .sentences import check_sentences
+from .texts import note_rows, text_settings
 
 VOCABULARY = "tokenizer.json"
 
@@ -77,13 +80,24 @@ def locate_with_file(
     return locate(None, option), files
 
 
-def open_split(run: RunDirectory, data: Path | None) -> TokenStore:
-    """Returns the sentences of a file in the run's vocabulary, or the run's test split."""
+def open_split(
+    run: RunDirectory, data: Path | None, options: Mapping[str, object] | None = None
+) -> TokenStore:
+    """Returns the sentences of a file in the run's vocabulary, or the run's test split.
+
+    Arguments:
+        run: The run.
+        data: The file, or - for standard input; None for the test split.
+        options: How the file is read, where not as the run's own text; see `reading_options`.
+    """
+    settings = text_settings(run.config, options or {}, data)
     if data is None:
         return run.corpus["test"]
-    if not data.is_file():
-        raise DataError(f"there is no file '{data}'")
-    return encode_file(data, run.tokenizer, run.config.data)
+    rows = RowCounts()
+    with text_file(data) as path:
+        store = encode_file(path, run.tokenizer, settings, rows)
+    note_rows(data, rows)
+    return store
 
 
 def note_unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> None:

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..config import DataConfig, RunConfig
+from ..data.formats import check_settings, format_of
 from ..data.records import RowCounts
+from ..errors import ConfigError
 from ..resolve import read_config
 from .console import note
 
@@ -16,13 +18,27 @@ def reading_options(**given: object) -> dict[str, object]:
     return {f"data.{name}": value for name, value in given.items()}
 
 
-def text_settings(config: RunConfig, options: Mapping[str, object]) -> DataConfig:
-    """Returns how text is read: as a run's own was, but for what the command line says.
+def text_settings(
+    config: RunConfig, options: Mapping[str, object], source: str | Path | None
+) -> DataConfig:
+    """Returns how a file is read: as the run's own text was, but for what the options say.
+
+    Arguments:
+        config: The run's configuration.
+        options: What `reading_options` returns.
+        source: The file, or - for standard input; None if none is named.
 
     Raises:
-        ConfigError: An option has a value that it cannot have.
+        ConfigError: An option has a value that it cannot have, or none to say it of.
     """
-    return read_config(options=options, base=config).data
+    given = [key.partition(".")[2] for key, value in options.items() if value is not None]
+    if source is None:
+        if given:
+            raise ConfigError(f"data.{given[0]} is for reading a file, and none is named")
+        return config.data
+    settings = read_config(options=options, base=config).data
+    check_settings(given, {format_of(Path(source), settings.format)}, str(source))
+    return settings
 
 
 def note_rows(source: str | Path, counts: RowCounts) -> None:

@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DataConfig
-from ..errors import ConfigError, DataError
-from .formats import EXTENSIONS, format_of
+from ..errors import DataError
+from .formats import EXTENSIONS, check_settings, format_of
 from .records import RowCounts, TextRecords
 
 Split = Literal["train", "valid", "test"]
@@ -70,7 +70,9 @@ def locate_splits(config: DataConfig) -> dict[Split, Path]:
     """
     try:
         files = _located(config)
-        _check_settings(config, files)
+        given = [key for key, value in config if value != getattr(DEFAULTS, key)]
+        forms = {format_of(path, config.format) for path in files.values()}
+        check_settings(given, forms, str(files["train"]))
         return files
     except OSError as error:  # too long a name, or a folder that may not be looked into
         raise DataError(f"cannot read '{error.filename}': {error.strerror}") from error
@@ -114,21 +116,6 @@ def _located(config: DataConfig) -> dict[Split, Path]:
         if not path.is_file():
             raise DataError(f"there is no file '{path}'")
     return files
-
-
-def _check_settings(config: DataConfig, files: dict[Split, Path]) -> None:
-    """Raises ConfigError where a setting would be ignored without a word."""
-    forms = {format_of(path, config.format) for path in files.values()}
-    for keys, needed, kind in (
-        (("column", "delimiter", "quoting", "header"), {"csv", "tsv"}, "tables"),
-        (("field",), {"json"}, "JSON"),
-    ):
-        given = [key for key in keys if getattr(config, key) != getattr(DEFAULTS, key)]
-        if given and not forms & needed:
-            raise ConfigError(
-                f"'{files['train']}' is read as {', '.join(sorted(forms))}, and 'data.{given[0]}' is "
-                f"for {kind}: leave it out, or choose with --format how the file is read"
-            )
 
 
 def _find(folder: Path, names: tuple[str, ...]) -> Path | None:

@@ -1,14 +1,14 @@
 """What a text file is, by its name; standard input is kept in a file first."""
 
-__all__ = ["EXTENSIONS", "format_of", "spooled_stdin", "text_file"]
+__all__ = ["EXTENSIONS", "check_settings", "format_of", "spooled_stdin", "text_file"]
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..errors import DataError
+from ..errors import ConfigError, DataError
 from ..names import TextFormat
 from .lines import PICKLES, pickle_error
 
@@ -59,6 +59,26 @@ def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
         f"cannot read '{path}' as text: the extension '{suffix[:40]}' is not one of "
         f"{', '.join(EXTENSIONS)}, each also with .gz, or none; {advice}"
     )
+
+
+def check_settings(given: Collection[str], forms: Collection[TextFormat], name: str) -> None:
+    """Raises ConfigError where a setting would be ignored without a word.
+
+    Arguments:
+        given: The data settings that are chosen.
+        forms: How the files are read.
+        name: One of them, for the error.
+    """
+    for keys, needed, kind in (
+        (("column", "delimiter", "quoting", "header"), {"csv", "tsv"}, "tables"),
+        (("field",), {"json"}, "JSON"),
+    ):
+        chosen = [key for key in keys if key in given]
+        if chosen and not needed & set(forms):
+            raise ConfigError(
+                f"'{name}' is read as {', '.join(sorted(forms))}, but data.{chosen[0]} is a setting "
+                f"for {kind}: leave it out, or say how the file is to be read with --format"
+            )
 
 
 @contextmanager

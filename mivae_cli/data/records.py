@@ -34,7 +34,7 @@ class Record(NamedTuple):
     text: str
     """The sentence, white space at its ends removed."""
     source: Any
-    """What it is from: a line, a JSON value, or the cells of a row."""
+    """The JSON value or the cells of the row that it is from; None of a line of text."""
 
 
 @dataclass
@@ -107,7 +107,7 @@ class TextRecords:
                         f"'{self.path}' looks like JSON lines: add --format json, or --format text "
                         "to read every line as a sentence"
                     )
-            yield number, line, "", line
+            yield number, line, "", None
 
     def _table_rows(self, by_tabs: bool) -> Iterator[Row]:
         table = Table(self.path, self.config, by_tabs)

@@ -1,0 +1,213 @@
+"""Files of posteriors: a row a sentence, with the row of the text that it is from.
+
+`.npz` and `.safetensors` hold arrays; `.npy` holds the means alone, and so only of a text of which no
+row was skipped. `.csv` and `.parquet` hold a table: `row` and `line`, what else the text had in that
+row, then a column for each number.
+
+Shapes: N sentences, Z latent units.
+"""
+
+__all__ = ["VECTOR_FORMATS", "TextRows", "check_aligned", "check_place", "write_vectors"]
+
+import csv
+import importlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import save_file
+
+from .data.records import Record, RowCounts
+from .errors import ConfigError
+from .models.latent import Posterior
+from .storage.files import whole
+
+TABLES = (".csv", ".parquet")
+VECTOR_FORMATS = (".npz", ".safetensors", ".npy", *TABLES)
+MOST_EXACT = 2**53  # integers up to here are the same as floats
+Column = Sequence[object] | NDArray[Any]
+
+
+class TextRows(NamedTuple):
+    """Where each of N sentences is from."""
+
+    row: NDArray[np.int64]  # (N,)
+    line: NDArray[np.int64]  # (N,)
+    columns: dict[str, list[object]]
+    """What else stands in these rows: cells, fields, or the text itself; N values each."""
+
+    @classmethod
+    def of(cls, records: Sequence[Record], header: Sequence[str] = ()) -> "TextRows":
+        """Returns where records are from; the header is that of a table."""
+        return cls(
+            np.array([record.row for record in records], np.int64),
+            np.array([record.line for record in records], np.int64),
+            _columns(records, header),
+        )
+
+
+def check_place(path: Path) -> None:
+    """Raises ConfigError where vectors cannot be written to a file of that name."""
+    if path.suffix not in VECTOR_FORMATS:
+        raise ConfigError(f"cannot write '{path}': name it {', '.join(VECTOR_FORMATS)}")
+    if path.suffix == ".parquet":
+        _pyarrow(path)
+
+
+def check_aligned(path: Path, counts: RowCounts) -> None:
+    """Raises ConfigError where a file without row numbers would lack rows of the text."""
+    if path.suffix == ".npy" and (skipped := counts.rows - counts.sentences):
+        raise ConfigError(
+            f"cannot write '{path}': {skipped:,} of {counts.rows:,} rows were skipped, and .npy has "
+            "no row numbers to tell which; write .npz, .safetensors, .csv or .parquet"
+        )
+
+
+def write_vectors(path: Path, posterior: Posterior, rows: TextRows | None = None) -> None:
+    """Writes posteriors: means, and scales or concentrations (`.npy`: means alone).
+
+    Arguments:
+        path: The file; the extension of its name is one of `VECTOR_FORMATS`.
+        posterior: The posteriors, with shape (N, Z).
+        rows: Where the sentences are from; without, no file has row numbers.
+
+    Raises:
+        ConfigError: The file cannot be written.
+    """
+    arrays = {name: tensor.numpy() for name, tensor in posterior.cpu().arrays().items()}
+    numbers = {} if rows is None else {"row": rows.row, "line": rows.line}
+    if path.suffix in TABLES:
+        table = _table(arrays, numbers, {} if rows is None else rows.columns)
+    try:
+        with whole(path) as draft:
+            match path.suffix:
+                case ".npz":
+                    np.savez(draft, **numbers, **arrays)  # type: ignore[arg-type]  # no name is a parameter's
+                case ".npy":
+                    np.save(draft, arrays["mean"])
+                case ".csv":
+                    _write_csv(draft, table)
+                case ".parquet":
+                    _write_parquet(draft, table)
+                case _:
+                    whole_arrays = {
+                        name: np.asarray(array, order="C")
+                        for name, array in (numbers | arrays).items()
+                    }
+                    save_file(whole_arrays, str(draft))
+    except SafetensorError as error:  # as it calls what the system refuses
+        raise ConfigError(f"cannot write '{path}': {error}") from error
+
+
+def _table(
+    arrays: dict[str, NDArray[Any]], numbers: dict[str, NDArray[Any]], carried: dict[str, Any]
+) -> dict[str, Column]:
+    """Returns the columns of a table; one of the text whose name is taken gets a number."""
+    vectors: dict[str, Column] = {}
+    count = len(arrays["mean"])
+    for name, array in arrays.items():
+        if array.ndim == 2:
+            vectors |= {
+                f"{name}_{unit}": array[:, unit - 1] for unit in range(1, array.shape[1] + 1)
+            }
+        else:  # one number for all sentences, or for each
+            vectors[name] = np.broadcast_to(array, (count,))
+    table: dict[str, Column] = dict(numbers)
+    taken = {*numbers, *vectors}
+    for name, values in carried.items():
+        table[_free(_text(name), taken)] = values
+    return table | vectors
+
+
+def _columns(records: Sequence[Record], header: Sequence[str]) -> dict[str, list[object]]:
+    """Returns what stands in the rows of records, by the names of columns or fields."""
+    if header:
+        taken: set[str] = set()
+        names = [_free(name or f"column_{place}", taken) for place, name in enumerate(header, 1)]
+        cells = zip(*(record.source for record in records), strict=True)
+        return {name: list(column) for name, column in zip(names, cells, strict=True)}
+    columns: dict[str, list[object]] = {}
+    for place, record in enumerate(records):
+        fields = record.source if isinstance(record.source, dict) else {"text": record.text}
+        for name, value in fields.items():
+            if name not in columns:
+                columns[name] = [None] * len(records)
+            columns[name][place] = value
+    return columns
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """Returns a name that is not taken, and takes it."""
+    found, number = name, 2
+    while found in taken:
+        found, number = f"{name}_{number}", number + 1
+    taken.add(found)
+    return found
+
+
+def _write_csv(path: Path, table: dict[str, Column]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(table)
+        writer.writerows(zip(*map(_cells, table.values()), strict=True))
+
+
+def _cells(column: Column) -> Iterable[str]:
+    if isinstance(column, np.ndarray):
+        # so many digits give back the very number that the model has
+        form: Callable[[Any], str] = str if column.dtype.kind == "i" else "{:.9g}".format
+        return map(form, column.tolist())
+    return map(_text, column)
+
+
+def _text(value: object) -> str:
+    """Returns a value of JSON as the text of a cell; of null, an empty one."""
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode()  # half a surrogate pair has no UTF-8
+
+
+def _write_parquet(path: Path, table: dict[str, Column]) -> None:
+    pyarrow, parquet = _pyarrow(path)
+    columns = {
+        name: pyarrow.array(column if isinstance(column, np.ndarray) else _of_one_type(column))
+        for name, column in table.items()
+    }
+    with path.open("wb") as file:  # pyarrow takes no name that is not UTF-8
+        parquet.write_table(pyarrow.table(columns), file)
+
+
+def _of_one_type(column: Sequence[object]) -> Sequence[object]:
+    """Returns values that Arrow takes: all numbers, all true or false, or else all text."""
+    types = {type(value) for value in column if value is not None}
+    if types == {bool}:
+        return column
+    if types and types <= {int, float}:
+        numbers = [value for value in column if isinstance(value, int)]
+        most = MOST_EXACT if float in types else 2**63 - 1
+        if all(abs(number) <= most for number in numbers):
+            return column if types == {int} else [_float(value) for value in column]
+    return [None if value is None else _text(value) for value in column]
+
+
+def _float(value: Any) -> float | None:  # noqa: ANN401  # a number or nothing
+    return None if value is None else float(value)
+
+
+def _pyarrow(path: Path) -> tuple[Any, Any]:
+    """Returns pyarrow and its module for Parquet files.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
+    try:
+        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise ConfigError(
+            f"writing '{path}' takes pyarrow: install it with pip install 'mivae[parquet]'"
+        ) from error
