@@ -21,18 +21,21 @@ from pydantic import ValidationError as InvalidError
 from torch import Tensor
 
 from .config import TrainingConfig
-from .errors import CheckpointError
+from .errors import CheckpointError, ConfigError
 from .estimators.terms import Term
+from .limits import MOST_BATCH
 from .models.vae import VAE
 from .storage.documents import read_sealed, sealed
 from .storage.manifest import Entry, Manifest
 from .weights import load_weights, read_tensors, tensor_bytes, weight_bytes
 
+MOST_SIZES = 1000  # of batches, within one epoch
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Single = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]  # what single precision holds
 Count = Annotated[int, Field(ge=0, le=2**53)]
+BatchSize = Annotated[int, Field(ge=2, le=MOST_BATCH)]
 Turns = Annotated[int, Field(ge=0, le=2_000_000)]  # the limits of a configuration are half of it
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
@@ -59,6 +62,10 @@ class TrainingState(BaseModel):
     epoch: Turns = 0
     position: Count = 0
     """Batches of the epoch already done."""
+    batch_size: BatchSize | None = None
+    """Sentences per batch; not known of a checkpoint that mivae saved when it could not change."""
+    earlier: Annotated[tuple[tuple[BatchSize, Count], ...], Field(max_length=MOST_SIZES)] = ()
+    """The batches of the epoch that had other sizes, in order: the size and how many."""
     best: Finite | None = None
     """The best validation objective so far, the higher the better: the ELBO, where that is it."""
     best_epoch: Turns = 0
@@ -80,6 +87,22 @@ class TrainingState(BaseModel):
     """The encoder's own steps in this epoch."""
     window: Window = Window()
     """The steps since the last record of progress."""
+
+    def change_batch_size(self, size: int) -> None:
+        """Has the next batches hold another number of sentences.
+
+        Raises:
+            ConfigError: It has changed too often within this epoch.
+        """
+        done = self.position - sum(count for _, count in self.earlier)
+        if self.batch_size is not None and self.batch_size != size and done:
+            if len(self.earlier) == MOST_SIZES:
+                raise ConfigError(
+                    f"'training.batch_size' has changed {MOST_SIZES:,} times within this epoch: "
+                    "resume without --batch-size"
+                )
+            self.earlier = (*self.earlier, (self.batch_size, done))
+        self.batch_size = size
 
     @property
     def name(self) -> str:

@@ -45,6 +45,7 @@ CHANGEABLE = {
     "critic.xi_decay",
     "evaluation.iw_samples",
     "evaluation.seed",
+    "training.batch_size",
     "training.cooldown_epochs",
     "training.epochs",
     "training.graphs",
@@ -152,10 +153,10 @@ def flattened(config: RunConfig) -> Table:
 
 
 def check_resumable(before: RunConfig, after: RunConfig) -> None:
-    """Raises ConfigError where a run cannot go on with other settings, and names them.
+    """Raises ConfigError if a run cannot be resumed with other settings; it names them.
 
-    How long, where and how it trains may change; what its weights, moments and place in the
-    corpus are made for may not.
+    How long, where and how it trains may change, also with which batch size. What its weights and
+    moments are made for cannot.
     """
     fixed = [
         text
@@ -164,19 +165,21 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
     ]
     if fixed:
         raise ConfigError(
-            f"it was begun with other settings ({'; '.join(fixed)}), which cannot change; resume it "
-            "without, or begin another run"
+            f"these settings cannot be changed ({'; '.join(fixed)}). Resume without them, or "
+            "start a new run without --resume."
         )
     weighted, bound = before.objective.mi_weight > 0, before.objective.mi_bound
     if weighted != (after.objective.mi_weight > 0):
         raise ConfigError(
-            "'objective.mi_weight' of a run cannot become or cease to be zero: the critic would "
-            "be missing"
+            "'objective.mi_weight' cannot change from or to zero, because the critic would be "
+            f"missing ({before.objective.mi_weight:g}, now {after.objective.mi_weight:g}). Resume "
+            "without it, or start a new run without --resume."
         )
     if weighted and bound != after.objective.mi_bound:
         raise ConfigError(
-            "'objective.mi_bound' of a run cannot change: what the other bound has learnt or "
-            "remembers would be missing"
+            "'objective.mi_bound' cannot be changed, because what the other bound has learnt "
+            f"would be missing ({bound!r}, now {after.objective.mi_bound!r}). Resume without it, "
+            "or start a new run without --resume."
         )
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import check_memory, release_memory, resolve_device
 from .divergence import divergence, validation_divergence
-from .errors import BadBatch, CheckpointError, DivergedError, StorageError
+from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
 from .interruption import Interrupted, Interruption
 from .learner import Learner
 from .models.vae import build_model
@@ -49,7 +50,8 @@ class Trainer:
         self.model, self.term = self.learner.model, self.learner.term
         self.optimizers = self.learner.optimizers
         self.sampler = BatchSampler(corpus["train"], config.training.batch_size, config.seed)
-        self.state = TrainingState()
+        self.state = TrainingState(batch_size=config.training.batch_size)
+        self._part = self.sampler.part(self.state.epoch)
         self._kept = self.state.name  # the checkpoint on disk of this very state; none is needed
         self._journal: Journal | None = None
         self._meter = Meter()
@@ -83,7 +85,8 @@ class Trainer:
 
         Raises:
             CheckpointError: None of its checkpoints is whole.
-            ConfigError: Another process is writing the run, or it cannot be written.
+            ConfigError: Another process is writing the run, it cannot be written, or the batch size
+                cannot change at this checkpoint.
         """
         with run.writing():
             if not any(run.checkpoints.folders()):
@@ -102,11 +105,33 @@ class Trainer:
                 run.set_journal_aside()
             if self.finished and not trouble:  # no save follows that would; what is damaged stays
                 tidy(run, found, self.config.training.keep)
-        if self.state.position > len(self.sampler):
-            raise CheckpointError(f"'{found.manifest.folder}' is of another corpus")
+        self._resume_epoch(run.config.training.batch_size, found.manifest.folder)
         self._meter = Meter(self.state.window)
         self._kept = self.state.name
         return trouble
+
+    def _resume_epoch(self, begun: int, folder: Path) -> None:
+        """Has batches of the present size follow those of the epoch that are done.
+
+        Arguments:
+            begun: The batch size of the run so far.
+            folder: The checkpoint's.
+        """
+        size, state = self.config.training.batch_size, self.state
+        if state.batch_size is None and state.position and begun != size:
+            raise ConfigError(
+                f"'training.batch_size' cannot change from {begun} to {size} here: '{folder}' was "
+                "saved within an epoch, by a mivae that did not note the batch size. Resume "
+                "without --batch-size until the next checkpoint."
+            )
+        state.change_batch_size(size)
+        try:
+            self._part = self.sampler.part(state.epoch, state.earlier)
+            place = state.position - self._part.before
+        except ValueError:
+            place = -1
+        if not 0 <= place <= self._part.batches:
+            raise CheckpointError(f"'{folder}' is of another corpus")
 
     def fit(
         self, run: RunDirectory, interruption: Interruption | None = None
@@ -191,7 +216,14 @@ class Trainer:
     @property
     def done(self) -> float:
         """Epochs that are done, in fractions."""
-        return self.state.epoch + self.state.position / len(self.sampler)
+        return self.state.epoch + self._part.done(self.state.position)
+
+    @property
+    def steps_left(self) -> int:
+        """The steps that follow if training does not stop early."""
+        state, part = self.state, self._part
+        epochs = self.config.training.epochs - state.epoch - 1
+        return max(0, part.before + part.batches - state.position + epochs * len(self.sampler))
 
     @property
     def epoch(self) -> float:
@@ -236,7 +268,8 @@ class Trainer:
         first = (self.state.epoch, self.state.position) == (training.autoencoder_epochs, 0)
         if first and training.reset_decoder and training.autoencoder_epochs:
             self.learner.reset_decoder()
-        batches = self.sampler.batches(self.state.epoch, self.state.position)
+        state = self.state
+        batches = self.sampler.batches(state.epoch, state.position, state.earlier)
         if self.device.type == "cuda":  # a CPU would only take time from itself
             batches = ahead(batch.pin() for batch in batches)
         interruption.check()
@@ -257,10 +290,14 @@ class Trainer:
             interruption.check()
         with interruption.breakable():
             reading = read(self.model, self.corpus["valid"], self.config.seed)
-        self.state.epoch += 1
-        self.state.position = 0
+        steps = state.position
+        state.epoch += 1
+        state.position, state.earlier = 0, ()
+        self._part = self.sampler.part(state.epoch)
         self._meter = Meter()
-        validation = self._noted(self._validation(reading))  # before the save, which is to know it
+        validation = self._noted(
+            self._validation(reading, steps)
+        )  # before the save, which is to know it
         yield from self._save(keeper)
         yield validation
 
@@ -302,7 +339,6 @@ class Trainer:
         )
 
     def _progress(self) -> Step:
-        steps = len(self.sampler) * self.config.training.epochs - self.state.step
         meter = self._meter
         loss, distortion, rate, bound = meter.means()
         return Step(
@@ -313,11 +349,16 @@ class Trainer:
             rate=rate,
             mi_bound=bound if self.term is not None else None,
             tokens_per_second=meter.tokens_per_second,
-            seconds_left=steps * meter.seconds_per_step,
+            seconds_left=self.steps_left * meter.seconds_per_step,
         )
 
-    def _validation(self, reading: Reading) -> Validation:
-        """Returns what a pass over the validation split tells, and follows it."""
+    def _validation(self, reading: Reading, steps: int) -> Validation:
+        """Returns what a pass over the validation split tells, and follows it.
+
+        Arguments:
+            reading: The pass.
+            steps: The steps of the epoch that it follows.
+        """
         found = held_out_figures(self.model, reading, self.config.objective)
         if not (math.isfinite(found.elbo) and math.isfinite(found.loss)):
             raise validation_divergence(self.state.epoch, found, self.config)
@@ -329,7 +370,7 @@ class Trainer:
         rate_used = self.optimizers["model"].param_groups[0]["initial_lr"] * self._factor
         best = settled and (self.state.best is None or -found.loss > self.state.best)
         self._follow(-found.loss, settled, best)
-        extra = self.state.encoder_steps / len(self.sampler)
+        extra = self.state.encoder_steps / steps
         if self._lagging:
             self.state.lagging = found.mi >= self.state.lagging_mi
             self.state.lagging_mi = found.mi

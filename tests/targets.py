@@ -324,7 +324,8 @@ class Workshop:
             with redirect_stderr(io.StringIO()):
                 _, trainer = resumed(path, lambda config: config)
             state = trainer.state
-            batch = next(trainer.sampler.batches(state.epoch, state.position), None)
+            place = (state.epoch, state.position, state.earlier)
+            batch = next(trainer.sampler.batches(*place), None)
             # how long a step takes is for a configuration to say
             if batch is not None and trainer.config.critic.steps <= 3:
                 for _ in range(2):

@@ -90,6 +90,46 @@ def test_resuming_at_any_position_gives_the_same_tail(position: int) -> None:
     assert tokens(sampler, 2, position) == whole[position:]
 
 
+@given(
+    lengths, st.lists(st.tuples(sizes, st.integers(0, 60)), max_size=4), sizes, st.integers(1, 5)
+)
+def test_each_sentence_comes_once_whichever_batch_sizes_an_epoch_has(
+    chosen: list[int], turns: list[tuple[int, int]], last: int, window: int
+) -> None:
+    store, epoch = store_of(chosen), 3
+    seen: list[NDArray[np.int64]] = []
+    earlier: list[tuple[int, int]] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("mivae_cli.data.batches.WINDOW", window)  # of which a corpus has many
+        for size, count in [*turns, (last, len(chosen))]:
+            sampler = BatchSampler(store, size, 0)
+            part, position = sampler.part(epoch, earlier), len(seen)
+            left = sum(map(len, seen))
+            assert part.done(position) == pytest.approx(left / len(chosen))
+            batches = list(sampler.order(epoch, position, earlier))
+            assert (part.before, part.batches) == (position, len(batches))
+            assert all(len(batch) <= size + 1 for batch in batches)
+            assert sum(len(batch) < size for batch in batches) <= 1
+            for done in {0, count // 2, min(count, len(batches))}:
+                tail = list(sampler.order(epoch, position + done, earlier))
+                assert [batch.tolist() for batch in tail] == [
+                    batch.tolist() for batch in batches[done:]
+                ]
+            seen += batches[:count]
+            if batches[:count]:
+                earlier.append((size, len(batches[:count])))
+    assert sorted(np.concatenate(seen).tolist()) == list(range(len(chosen)))
+    assert min(map(len, seen)) > 1 or len(chosen) == 1
+
+
+def test_an_epoch_that_cannot_have_had_such_batches_is_refused() -> None:
+    sampler = BatchSampler(uneven(100), 8, 0)
+    assert sampler.part(0, [(50, 2)]).batches == 0
+    for earlier in ([(50, 3)], [(8, 5), (2, 60)], [(65_536, 2)]):
+        with pytest.raises(ValueError, match="batches"):
+            sampler.part(0, earlier)
+
+
 def test_only_the_window_of_a_batch_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
     permuted = Permutation.__call__

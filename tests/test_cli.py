@@ -5,6 +5,7 @@ import gzip
 import json
 import os
 import resource
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,7 +23,9 @@ from small import write_scenes
 
 from mivae_cli.cli import app
 from mivae_cli.cli.console import plain
+from mivae_cli.data.batches import Batch
 from mivae_cli.run import RunDirectory
+from mivae_cli.trainer import Trainer
 
 COMMANDS = [
     "train", "sweep", "eval", "compare", "estimate-mi", "sample", "interpolate", "analogy",
@@ -229,12 +232,45 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
     refused = mivae("train", "--resume", "--out", tmp_path / "run", "--seed", "5")
     assert refused.code == 2
     assert "(seed 0, now 5)" in refused.err
+    assert "--resume" in refused.err
     same = ["--seed", "0", "--latent", "4", "--iw-samples", "2", "--json", "--epochs", "3"]
-    ran = mivae("train", text, "--resume", "--out", tmp_path / "run", *same)
+    changed = ["--batch-size", "24"]
+    ran = mivae("train", text, "--resume", "--out", tmp_path / "run", *same, *changed)
     assert ran.code == 0
     assert "resuming" in ran.err
-    assert "training.epochs 10000, now 3" in ran.err
+    assert "training.batch_size 32, now 24; training.epochs 10000, now 3" in ran.err
     assert json.loads(ran.out)["iw_samples"] == 2
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes")]
+)
+def test_training_that_runs_out_of_memory_is_resumed_as_the_error_says(
+    error: Exception, mivae: Mivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, place = write_scenes(tmp_path / "scenes.txt"), tmp_path / "a run"
+    small = [*TINY, "--set", "training.save_minutes=1e-9"]
+    steps = 0
+    step = Trainer.step
+
+    def failing(self: Trainer, batch: Batch) -> object:
+        nonlocal steps
+        steps += 1
+        if steps == 8 or len(batch) > 33:
+            raise error
+        return step(self, batch)
+
+    monkeypatch.setattr(Trainer, "step", failing)
+    ran = mivae("train", text, "--out", place, *small)
+    assert ran.code == 1
+    advice = f"mivae train --resume --out '{place}' --batch-size 16"
+    assert advice in ran.err
+    ran = mivae(*shlex.split(advice)[1:])
+    assert ran.code == 0
+    assert "after epoch 0 and 7 batches" in ran.err
+    ran = mivae("train", text, "--out", tmp_path / "other", *TINY, "--batch-size", "100")
+    assert ran.code == 1
+    assert "--batch-size 50" in ran.err
 
 
 def test_presets_and_configurations_are_shown_and_checked(

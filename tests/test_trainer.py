@@ -1,8 +1,10 @@
 """The loop: it learns, resumes exactly, notices collapse and divergence, and stops."""
 
+import contextlib
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,13 +12,20 @@ from safetensors.torch import load_file
 from small import networks, small_config, train_to_end, write_scenes
 from stops import AfterSteps, assert_same_end, train_with_stops, weights_of
 
+from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
+from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import prepare_corpus
-from mivae_cli.errors import DivergedError
+from mivae_cli.errors import ConfigError, DivergedError
 from mivae_cli.interruption import Interrupted
+from mivae_cli.objectives import Terms
 from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
+from mivae_cli.storage.documents import sealed
 from mivae_cli.trainer import Step, Trainer, Validation
+from mivae_cli.verification import verify
+
+LATER = ("batch_size", "earlier")  # what checkpoints did not say of a state at first
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +68,114 @@ def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
         **resumed.state.model_dump(exclude={"seconds"}),
         "step": records[-1].step,
     }
+
+
+def with_batches_of(config: RunConfig, size: int) -> RunConfig:
+    training = config.training.model_copy(update={"batch_size": size})
+    return config.model_copy(update={"training": training})
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[list[int]]]:
+    """The sentences of every batch that a trainer has made a step on, by epoch."""
+    batches: dict[int, list[list[int]]] = {}
+    step = Trainer.step
+
+    def noted(self: Trainer, batch: Batch) -> tuple[Terms, float]:
+        assert batch.indices is not None
+        batches.setdefault(self.state.epoch, []).append(batch.indices.tolist())
+        return step(self, batch)
+
+    monkeypatch.setattr(Trainer, "step", noted)
+    return batches
+
+
+@pytest.mark.parametrize(
+    ("sizes", "looks"),
+    [
+        ((32, 16), (5,)),  # within the first epoch
+        ((16, 48), (5,)),
+        ((32, 7), (12,)),  # after its last step, before the validation
+        ((32, 64), (14,)),  # at its end
+        ((32, 16, 8), (3, 4)),  # twice within an epoch
+        ((16, 64, 16), (9, 2)),
+        ((32, 16, 8, 16), (3, 0, 4)),  # without a step between
+        ((32, 360), (1,)),  # all that is left in one batch
+    ],
+)
+def test_another_batch_size_at_any_step_neither_loses_nor_repeats_a_sentence(
+    text: Path,
+    tmp_path: Path,
+    sizes: tuple[int, ...],
+    looks: tuple[int, ...],
+    seen: dict[int, list[list[int]]],
+) -> None:
+    config = small_config(text, training={"epochs": 2})
+    corpus = prepare_corpus(config.data)
+    run = create_run(tmp_path / "run", with_batches_of(config, sizes[0]), corpus)
+    for size, count in zip(sizes, (*looks, 1000), strict=True):
+        trainer = Trainer(with_batches_of(config, size), corpus)
+        trainer.resume(run)
+        run.update_config(trainer.config)
+        left = trainer.steps_left + trainer.state.step
+        with contextlib.suppress(Interrupted):
+            list(trainer.fit(run, AfterSteps(count)))
+    for epoch in (0, 1):
+        sentences = [place for batch in seen[epoch] for place in batch]
+        assert sorted(sentences) == list(range(len(corpus["train"])))
+    assert max(map(len, seen[1])) <= sizes[-1] + 1
+    assert trainer.state.step == left == sum(map(len, seen.values()))
+    assert trainer.state.earlier == ()
+    assert verify(run).sound
+
+
+def test_after_another_batch_size_a_run_resumes_bit_for_bit(text: Path, tmp_path: Path) -> None:
+    config = small_config(text, training={"epochs": 2, "save_minutes": 1e-9})
+    corpus = prepare_corpus(config.data)
+    ended = []
+    for name, stops in (("whole", (5,)), ("stopped", (5, 1, 7, 5))):
+        run = create_run(tmp_path / name, config, corpus)
+        for turn, count in enumerate(stops):
+            trainer = Trainer(with_batches_of(config, 12 if turn else 32), corpus)
+            trainer.resume(run)
+            with pytest.raises(Interrupted):
+                list(trainer.fit(run, AfterSteps(count)))
+            torch.manual_seed(count)
+        trainer = Trainer(with_batches_of(config, 12), corpus)
+        trainer.resume(run)
+        list(trainer.fit(run))
+        ended.append(run)
+    assert_same_end(ended[1], ended[0])
+
+
+@pytest.mark.parametrize("looks", [5, 14])
+def test_a_checkpoint_that_does_not_tell_its_batch_size_resumes_with_the_same(
+    text: Path, tmp_path: Path, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As earlier versions saved them; within an epoch nothing says what they counted."""
+    config = small_config(text, training={"epochs": 2})
+    whole, corpus, _ = train_to_end(config, tmp_path / "whole")
+    run = create_run(tmp_path / "run", config, corpus)
+
+    def former(kind: Any, body: dict[str, Any]) -> bytes:  # noqa: ANN401
+        state = {key: value for key, value in body["state"].items() if key not in LATER}
+        return sealed(kind, {"state": state})
+
+    monkeypatch.setattr("mivae_cli.checkpoint.sealed", former)
+    with pytest.raises(Interrupted):
+        list(Trainer(config, corpus).fit(run, AfterSteps(looks)))
+    monkeypatch.undo()
+    other = Trainer(with_batches_of(config, 8), corpus)
+    if looks == 5:
+        with pytest.raises(ConfigError, match=r"training\.batch_size"):
+            other.resume(run)
+    else:
+        other.resume(run)
+        assert other.steps_left == len(other.sampler)
+    trainer = Trainer(config, corpus)
+    trainer.resume(run)
+    list(trainer.fit(run))
+    assert_same_end(run, whole)
 
 
 @pytest.mark.parametrize("preset", preset_names())

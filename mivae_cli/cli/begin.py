@@ -97,7 +97,7 @@ def resumed(
     try:
         check_resumable(begun, config)
     except ConfigError as error:
-        raise ConfigError(f"'{run.path}' cannot go on so: {error}") from error
+        raise ConfigError(f"'{run.path}' cannot be resumed: {error}") from error
     tune_cpu()
     if any(run.checkpoints.folders()):
         run.check_network(config)

@@ -11,6 +11,7 @@ __all__ = [
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TextColumn
 
 from ..collapse import COLLAPSED, remedies
-from ..errors import MivaeError
+from ..errors import MivaeError, lacks_memory
 from ..evaluation import Evaluation, evaluate_run
 from ..evaluation_records import samples_of
 from ..full import Plan, measure
@@ -35,6 +36,7 @@ from .stages import stages
 from .tables import evaluation_table, validation_line
 
 LINES = 5  # that a warning names; metrics.jsonl has all
+SMALLEST_BATCH = 2  # a sentence alone has no other to be told from
 
 
 def run_training(run: RunDirectory, trainer: Trainer, as_json: bool) -> None:
@@ -46,6 +48,15 @@ def run_training(run: RunDirectory, trainer: Trainer, as_json: bool) -> None:
         resume = f"mivae train --resume --out {run.path}"
         say_how_to_go_on(trainer, resume, f"mivae eval {run.path}")
         raise
+    except (MemoryError, RuntimeError) as error:
+        size = trainer.config.training.batch_size // 2
+        if trainer.finished or size < SMALLEST_BATCH or not lacks_memory(error):
+            raise
+        raise MivaeError(
+            f"not enough memory for batches of {trainer.config.training.batch_size:,} sentences. "
+            "Resume with smaller batches: mivae train --resume --out "
+            f"{shlex.quote(str(run.path))} --batch-size {size}"
+        ) from error
     table = store_evaluation(run, record)
     if as_json:
         print_json(table, indent=2)
@@ -133,7 +144,7 @@ def store_evaluation(run: RunDirectory, record: Evaluation) -> dict[str, Any]:
 
 def _show(trainer: Trainer, run: RunDirectory, interruption: Interruption) -> None:
     epochs = trainer.config.training.epochs
-    total = len(trainer.sampler) * epochs
+    total = trainer.state.step + trainer.steps_left
     columns = BarColumn(bar_width=10), TextColumn("{task.description}")
     warned, units = False, ""
     # on a pipe or in a log file, lines that overwrite themselves are noise

@@ -59,7 +59,8 @@ def train(
     ] = None,
     epochs: Epochs = None,
     batch_size: Annotated[
-        int | None, typer.Option(min=2, max=MOST_BATCH, help="Sentences a step.")
+        int | None,
+        typer.Option(min=2, max=MOST_BATCH, help="Sentences per step; --resume may change it."),
     ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, max=MOST_SEED, help="Seeds every random draw.")
