@@ -4,51 +4,25 @@ A row is one run, or several that differ in their seeds alone, as mean and stand
 a sample, n - 1) over them. All figures in nats a sentence unless their heading says otherwise.
 """
 
-__all__ = ["COLUMNS", "Column", "Comparison", "Row", "compare"]
+__all__ = ["Comparison", "Row", "compare", "select"]
 
-import re
 import statistics
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
-from .budget import shared_budget_warnings
-from .collapse import COLLAPSED
+from .comparability import comparability_warnings
 from .config import EvaluationConfig, RunConfig
-from .mistakes import known_keys, listed
+from .errors import ConfigError
+from .figure_columns import COLUMNS, Column, best_places, further_columns
+from .folding import folded_name
+from .mistakes import known_keys, suggestion
 from .outcomes import Figure, Outcome, Standing
 from .resolve import flattened
 from .sweeping import shortened
 
-
-@dataclass(frozen=True)
-class Column:
-    """A figure's key, heading and digits, and which end of its scale is the better one."""
-
-    key: str
-    heading: str
-    digits: int = 2
-    better: Literal["low", "high"] | None = None
-    limit: Literal["ceiling", "of"] | None = None  # which limit its figures have
-
-
-# Neither rate, distortion nor information is good by itself, so none has a best; nor has the ELBO,
-# which charges the whole rate: its best is the run that collapsed.
-COLUMNS = (
-    Column("ppl_iw", "IW-PPL", better="low"),
-    Column("nll", "-ELBO"),
-    Column("distortion", "D"),
-    Column("rate", "KL"),
-    Column("mi_known_posterior", "MI", limit="ceiling"),
-    Column("mi_dual", "MI lower", limit="ceiling"),
-    Column("mi_leave_one_out", "MI upper"),
-    Column("mi_batch32", "MI@32", limit="ceiling"),
-    Column("active_units", "active", 0, limit="of"),
-    Column("units_above", "> 0.1 nats", 0, limit="of"),
-    Column("effective_units", "effective", 1, limit="of"),
-    Column("parameters", "weights", 0),
-    Column("minutes", "min", 1),
-)
+TELLING = 3  # settings that a name has beside it
 
 
 @dataclass(frozen=True)
@@ -73,6 +47,7 @@ class Comparison:
     columns: tuple[Column, ...]
     warnings: tuple[str, ...] = ()
     best: Mapping[str, frozenset[int]] = field(default_factory=dict)  # rows, by a column's key
+    selected: bool = False  # whether somebody asked for these columns
 
 
 def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
@@ -95,15 +70,16 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         groups.setdefault(alike if whole else number, []).append((outcome, chosen))
     rows = tuple(row for group in groups.values() for row in _rows(group))
     known = [*known_keys()]
-    columns = (*COLUMNS, *_further(rows))
+    settings = {key: shortened(key, known) for key in varying}
+    columns = (*COLUMNS, *further_columns(key for row in rows for key in row.figures))
     comparison = Comparison(
         rows=tuple(
             replace(row, figures={column.key: row.figures.get(column.key) for column in columns})
-            for row in rows
+            for row in _told_apart(rows, settings)
         ),
-        settings={key: shortened(key, known) for key in varying},
+        settings=settings,
         columns=columns,
-        warnings=tuple(_warnings(outcomes)),
+        warnings=tuple(comparability_warnings(outcomes)),
     )
     return replace(comparison, best=_best(comparison, outcomes))
 
@@ -127,6 +103,39 @@ def _alike_sampled(outcomes: Sequence[Outcome]) -> list[Outcome]:
         if common and places is latent:
             break
     return chosen
+
+
+def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
+    """Returns a comparison with some of its columns, figures in the order of their keys.
+
+    Arguments:
+        comparison: The comparison.
+        keys: Keys of figures and of settings that differ, in full or shortened; `settings` is
+            all of these.
+
+    Raises:
+        ConfigError: There is no such column.
+    """
+    figures = {column.key: column for column in comparison.columns}
+    shorts = {short: key for key, short in comparison.settings.items()}
+    settings: dict[str, str] = {}
+    columns: dict[str, Column] = {}
+    for key in keys:
+        if key in figures:
+            columns[key] = figures[key]
+        elif key == "settings":
+            settings |= comparison.settings
+        elif (full := shorts.get(key, key)) in comparison.settings:
+            settings[full] = comparison.settings[full]
+        elif key in known_keys():
+            raise ConfigError(f"--columns {key}: this setting is the same in all runs")
+        else:
+            known = [*figures, "settings", *comparison.settings, *shorts]
+            raise ConfigError(
+                f"--columns {key[:80]}: there is no such column{suggestion(key, known)}; "
+                "'--columns list' shows those that there are"
+            )
+    return replace(comparison, settings=settings, columns=tuple(columns.values()), selected=True)
 
 
 def _settings(config: RunConfig | None) -> dict[str, Any] | None:
@@ -155,7 +164,7 @@ def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
     first = members[0]
     found = [outcome.figures for outcome in members]
     return Row(
-        name=_common_name([outcome.name for outcome in members]),
+        name=folded_name([outcome.name for outcome in members], _preset(members)),
         paths=tuple(outcome.path for outcome in members),
         standing=first.standing,
         problem=first.problem,
@@ -165,14 +174,32 @@ def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
     )
 
 
-def _common_name(names: Sequence[str]) -> str:
-    """Returns the name of a row: its run's, or what is left of several without their seeds."""
-    if len(names) == 1:
-        return names[0]
-    left = {re.sub(r"(^|,)seed=\d+", "", name).rstrip("/") for name in names}
-    if len(left) == 1 and (name := left.pop()):
-        return name
-    return f"{names[0]} and {len(names) - 1} more"
+def _preset(members: Sequence[Outcome]) -> str:
+    """Returns what the configurations of some runs are called, if they are called the same."""
+    names = {"" if outcome.config is None else outcome.config.name for outcome in members}
+    return names.pop() if len(names) == 1 else ""
+
+
+def _told_apart(rows: Sequence[Row], settings: Mapping[str, str]) -> tuple[Row, ...]:
+    """Returns rows of which no two have the same name: their settings are added, or their runs."""
+    named: dict[str, list[Row]] = {}
+    for row in rows:
+        named.setdefault(row.name, []).append(row)
+    told = []
+    for row in rows:
+        others = [other for other in named[row.name] if other is not row]
+        differing = [
+            f"{short}={row.settings.get(key)}"
+            for key, short in settings.items()
+            if any(other.settings.get(key) != row.settings.get(key) for other in others)
+        ]
+        name = f"{row.name} ({', '.join(differing[:TELLING])})" if differing else row.name
+        told.append(replace(row, name=name))
+    count = Counter(row.name for row in told)
+    return tuple(
+        replace(row, name=f"{row.name} ({row.paths[0]})") if count[row.name] > 1 else row
+        for row in told
+    )
 
 
 def _mean(figures: Sequence[Figure | None]) -> Figure | None:
@@ -185,88 +212,12 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
     values = [figure.value for figure in found]
     too_high = any(figure.too_high for figure in found)
     sd = statistics.stdev(values)
-    return replace(found[0], value=statistics.fmean(values), sd=sd, too_high=too_high)
-
-
-def _further(rows: Sequence[Row]) -> list[Column]:
-    """Returns the columns that some evaluation in full asks for."""
-    known = {column.key for column in COLUMNS}
-    keys = dict.fromkeys(key for row in rows for key in row.figures if key not in known)
-    return [Column(key, _heading(key), better=_better(key)) for key in keys]
-
-
-def _heading(key: str) -> str:
-    words = key.removeprefix("full.").replace("_", " ").replace(".", " ")
-    words = words.removeprefix("generation ").replace("perplexity", "PPL").replace("ppl", "PPL")
-    return words.replace("bleu", "BLEU")
-
-
-def _better(key: str) -> Literal["low", "high"] | None:
-    """Returns which end is the better one, where the field agrees on it."""
-    name = key.lower()
-    if name.endswith("real"):  # of text that people wrote, for comparison
-        return None
-    if "bleu" in name and "self" not in name:
-        return "high"
-    return "low" if "reverse" in name and ("ppl" in name or "perplexity" in name) else None
-
-
-def _warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yields what keeps the figures of some runs from being compared."""
-    read = [outcome for outcome in outcomes if outcome.measured]
-    if len(tests := _sets(read, lambda outcome: outcome.tested)) > 1:
-        yield (
-            f"not all were tested on the same sentences and tokens ({_told(tests, _size)}): figures "
-            "of different test sets do not compare, and none is marked as the best"
-        )
-    latent = [outcome for outcome in read if outcome.samples is not None]
-    if len(counts := _sets(latent, lambda outcome: outcome.samples)) > 1:
-        told = _told(counts, lambda outcome: f"{outcome.samples} samples")
-        yield (
-            f"IW-PPL was taken with different numbers of samples ({told}), which do not compare: "
-            "more give a lower figure"
-        )
-    collapsed = [
-        outcome.name
-        for outcome in latent
-        if (mi := outcome.figures["mi_known_posterior"]) is not None and mi.value < COLLAPSED
-    ]
-    if collapsed:
-        yield (
-            f"the posterior has collapsed, I(x; z) is below {COLLAPSED:g} nats: {listed(collapsed)}"
-        )
-    yield from shared_budget_warnings(
-        {outcome.name: outcome.config for outcome in read if outcome.config is not None}
-    )
-
-
-def _sets(
-    outcomes: Sequence[Outcome], key: Callable[[Outcome], object]
-) -> dict[object, list[Outcome]]:
-    sets: dict[object, list[Outcome]] = {}
-    for outcome in outcomes:
-        sets.setdefault(key(outcome), []).append(outcome)
-    return sets
-
-
-def _told(sets: Mapping[object, Sequence[Outcome]], say: Callable[[Outcome], str]) -> str:
-    """Returns of some sets what they have in common, each with a run to look at."""
-    several = [
-        f"{say(members[0])}: {members[0].name}"
-        + (f" and {len(members) - 1} more" if len(members) > 1 else "")
-        for members in sets.values()
-    ]
-    more = f"; and {len(several) - 3} others" if len(several) > 3 else ""
-    return "; ".join(several[:3]) + more
-
-
-def _size(outcome: Outcome) -> str:
-    record = outcome.evaluation or {}
-    return f"{record.get('sentences')} sentences, {record.get('tokens')} tokens"
+    mean = statistics.fmean(values)
+    return replace(found[0], value=mean, sd=sd, low=None, high=None, too_high=too_high)
 
 
 def _best(comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, frozenset[int]]:
-    """Returns the best rows of each column that has a best; as far as its digits tell."""
+    """Returns the best rows of each column that has a best; of other tests, none is."""
     read = [outcome for outcome in outcomes if outcome.measured]
     if len({outcome.tested for outcome in read}) > 1:
         return {}
@@ -275,13 +226,8 @@ def _best(comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, froz
     for column in comparison.columns:
         if column.better is None or (column.key == "ppl_iw" and len(samples) > 1):
             continue
-        figures = ((place, row.figures[column.key]) for place, row in enumerate(comparison.rows))
-        shown = {
-            place: round(figure.value, column.digits)
-            for place, figure in figures
-            if figure is not None
-        }
-        if len(shown) > 1:
-            end = (min if column.better == "low" else max)(shown.values())
-            best[column.key] = frozenset(place for place in shown if shown[place] == end)
+        found = [row.figures[column.key] for row in comparison.rows]
+        figures = {place: figure for place, figure in enumerate(found) if figure is not None}
+        if places := best_places(figures, column):
+            best[column.key] = places
     return best

@@ -26,9 +26,16 @@ class Figure:
 
     value: float
     sd: float | None = None
+    low: float | None = None  # of its own 95 % interval, where it is of one run
+    high: float | None = None
     ceiling: float | None = None  # the most that an estimate of information can show
     of: int | None = None  # of how many, for a count
     too_high: bool = False  # likely, for lack of product pairs
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the length of its own interval."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     @property
     def at_ceiling(self) -> bool:
@@ -115,6 +122,9 @@ def _figure(value: object, ceiling: object = None) -> Figure | None:
 
 def _estimate(record: Mapping[str, Any]) -> Figure | None:
     figure = _figure(record.get("value"), record.get("ceiling"))
+    low, high = record.get("ci_low"), record.get("ci_high")
+    if figure is not None and _is_number(low) and _is_number(high):
+        figure = replace(figure, low=float(low), high=float(high))
     unseen, count = record.get("unseen"), record.get("n")
     if figure is None or not (_is_number(unseen) and _is_number(count) and count >= 1):
         return figure

@@ -48,7 +48,7 @@ def inside(brief: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.chdir(folder)
     plan = replace(PROFILES["default"], steps=5)  # what a critic finds is beside the point
     monkeypatch.setitem(PROFILES, "default", plan)
-    monkeypatch.setattr("mivae_cli.comparison.COLLAPSED", -1.0)  # as these tiny models all have
+    monkeypatch.setattr("mivae_cli.comparability.COLLAPSED", -1.0)  # as these tiny models all have
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -382,12 +382,18 @@ def test_forms_are_printed_and_read_back(mivae: Mivae, undisturbed: Path) -> Non
     rows = list(csv.DictReader(io.StringIO(mivae("compare", undisturbed, "--csv").out)))
     assert [row["objective.mi_weight"] for row in rows] == ["0.0", "1.0"]
     assert [row["seeds"] for row in rows] == ["0 1", "0 1"]
-    assert mivae("compare", undisturbed, "--markdown").out.startswith(
-        "| run | seed | mi\\_weight |"
-    )
+    assert mivae("compare", undisturbed, "--markdown").out.startswith("| run | n | mi\\_weight |")
     assert "\\toprule" in mivae("compare", undisturbed, "--latex").out
     bare = mivae("compare", undisturbed, "--markdown", "--no-settings")
-    assert bare.out.startswith("| run | seed | IW-PPL |")
+    assert bare.out.startswith("| run | n | IW-PPL |")
+    listed = mivae("compare", undisturbed, "--columns", "list").out
+    assert {"ppl_iw", "effective_units", "objective.mi_weight"} <= set(listed.split())
+    chosen = mivae("compare", undisturbed, "--markdown", "--columns", "rate, ppl_iw,mi_weight")
+    assert chosen.out.startswith("| run | n | mi\\_weight | KL | IW-PPL |\n")
+    wrong = mivae("compare", undisturbed, "--columns", "rat")
+    assert wrong.code == 2
+    assert "'rate'" in wrong.err
+    assert mivae("compare", undisturbed, "--no-settings", "--columns", "rate").code == 2
     both = mivae("compare", undisturbed, "--latex", "--json")
     assert both.code == 2
     assert "--json does not go with --latex" in both.err
@@ -409,7 +415,7 @@ def test_a_narrow_terminal_gets_several_tables_and_every_column(
         "effective",
         "min",
     ]
-    for columns, tables in (("80", 3), ("200", 1)):
+    for columns, tables in (("80", 4), ("200", 1)):
         monkeypatch.setenv("COLUMNS", columns)
         lines = mivae("compare", undisturbed).out.splitlines()
         assert max(map(len, lines)) <= int(columns)

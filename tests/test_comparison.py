@@ -11,56 +11,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from evaluated import HOSTILE, record, run, weight
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.comparison import COLUMNS, Comparison, compare
-from mivae_cli.config import RunConfig
+from mivae_cli.comparison import Comparison, compare, select
+from mivae_cli.errors import ConfigError
+from mivae_cli.figure_columns import COLUMNS
 from mivae_cli.outcomes import Outcome, Standing
 from mivae_cli.report.comparisons import (
     csv_text,
-    latex_text,
     markdown_text,
     records,
     sheet,
 )
-
-
-def record(**changes: object) -> dict[str, Any]:
-    """Returns an evaluation record of 1,000 sentences."""
-    mi = {
-        "known_posterior": {"value": 4.5, "ci_low": 4, "ci_high": 5, "n": 1000,
-                            "ceiling": math.log(1000)},
-        "leave_one_out": {"value": 4.75, "ci_low": 4, "ci_high": 5, "n": 1000, "ceiling": None},
-        "batch32": {"value": 3.45, "ci_low": 3, "ci_high": 4, "n": 32, "ceiling": math.log(32)},
-        "dual": {"value": 4.25, "ci_low": 4, "ci_high": 5, "log_xi": 0.0, "n": 1000, "unseen": 0},
-    }  # fmt: skip
-    plain = {"ppl_iw": 18.0, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "iw_samples": 100,
-             "active_units": 8, "latent_units": 32, "sentences": 1000, "tokens": 9000}  # fmt: skip
-    return {**plain, "mi": mi, **changes}
-
-
-def run(
-    name: str,
-    table: dict[str, Any] | None = None,
-    evaluation: dict[str, Any] | None = None,
-    **changes: object,
-) -> Outcome:
-    """Returns an evaluated run with some settings and figures."""
-    return Outcome(
-        name=name,
-        path=f"runs/{name}",
-        standing="evaluated",
-        config=RunConfig.model_validate(table or {}),
-        evaluation=evaluation or record(**changes),
-        minutes=12.5,
-        parameters=1_000_000,
-        tested="these",
-    )
-
-
-def weight(value: float, seed: int = 0) -> dict[str, Any]:
-    return {"objective": {"mi_weight": value}, "seed": seed}
 
 
 def figures(comparison: Comparison, place: int = 0) -> dict[str, Any]:
@@ -106,14 +70,75 @@ def test_seeds_become_a_row_with_mean_and_deviation() -> None:
     folded = figures(compared)
     assert folded["ppl_iw"]["value"] == pytest.approx(18.5)
     assert folded["ppl_iw"]["sd"] == pytest.approx(math.sqrt((1.5**2 + 0.5**2 + 2**2) / 2))
-    assert folded["mi_known_posterior"] == {
-        "value": 4.5, "sd": 0.0, "ceiling": math.log(1000), "of": None, "too_high": False,
-    }  # fmt: skip
+    known = folded["mi_known_posterior"]
+    assert (known["value"], known["sd"], known["ceiling"]) == (4.5, 0.0, math.log(1000))
+    assert known["low"] is None  # the interval of one run is not that of their mean
+    assert figures(compared, 1)["mi_known_posterior"]["low"] == 4.0
     assert figures(compared, 1)["ppl_iw"]["sd"] is None
-    assert "18.50 ± 1.80" in markdown_text(compared)
-    assert "1.0 ± 1.0/32" in markdown_text(compared)
+    text = markdown_text(compared)
+    assert "| 18.5 ± 1.8 |" in text
+    assert "| 1.0 ± 1.0 |" in text
+    assert "| active /32 |" in text
+    assert "± 0" not in text  # of what is the same for all seeds
     apart = compare(seeds, fold=False)
     assert [row.seeds for row in apart.rows] == [(0,), (1,), (2,)]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["s0/lm", "s1/lm", "s2/lm"], "lm"),
+        (["seed=0", "seed=1"], "mine"),
+        (["mine,seed=0", "mine,seed=1"], "mine"),
+        (["out/mi_weight=0.5,seed=0", "out/mi_weight=0.5,seed=1"], "out/mi_weight=0.5"),
+        (["text-mine-1", "text-mine-2", "text-mine-10"], "text-mine"),
+        (["lm_0", "lm_1"], "lm"),
+        (["mine1", "mine2"], "mine"),
+        (["a/deep/x", "b/x"], "mine"),
+        (["0", "1"], "mine"),
+        (["x", "y"], "mine"),
+    ],
+)
+def test_a_row_of_several_seeds_is_called_what_its_runs_have_in_common(
+    names: list[str], expected: str
+) -> None:
+    table = {"name": "mine"}
+    runs = [run(name, {**table, "seed": seed}) for seed, name in enumerate(names)]
+    [row] = compare(runs).rows
+    assert row.name == expected
+    named = [run(name, {"name": f"n{name}", "seed": seed}) for seed, name in enumerate("xy")]
+    assert compare(named).rows[0].name == "x and 1 more"
+
+
+def test_no_two_rows_have_the_same_name() -> None:
+    runs = [run(f"{w}{seed}/m", weight(w, seed)) for w in (1, 2) for seed in (0, 1)]
+    runs += [run(f"3{seed}/m", weight(3, seed), iw_samples=7) for seed in (0, 1)]
+    names = [row.name for row in compare(runs).rows]
+    assert len(set(names)) == 3
+    assert names[0] == "m (mi_weight=1.0)"
+    alike = [run(f"{letter}{seed}/m", {"seed": seed}, iw_samples=ord(letter))
+             for letter in "ab" for seed in (0, 1)]  # fmt: skip
+    assert len({row.name for row in compare(alike).rows}) == 2
+
+
+def test_columns_are_selected_by_key_in_every_form() -> None:
+    compared = compare([run("a", weight(0)), run("b", {**weight(1), "training": {"epochs": 3}})])
+    some = select(compared, ["nll", "epochs", "ppl_iw"])
+    assert sheet(some).headings == ("run", "epochs", "-ELBO", "IW-PPL")
+    assert [list(row["figures"]) for row in records(some)] == [["nll", "ppl_iw"]] * 2
+    assert [list(row["settings"]) for row in records(some)] == [["training.epochs"]] * 2
+    assert next(csv.reader(io.StringIO(csv_text(some))))[4:] == [
+        "training.epochs", "nll", "nll_sd", "ppl_iw", "ppl_iw_sd",
+    ]  # fmt: skip
+    assert "-ELBO" in markdown_text(some)
+    assert "IW-PPL" not in markdown_text(select(compared, ["nll"]))
+    everything = select(compared, ["settings", "mi_dual"])
+    assert sheet(everything).headings == ("run", "mi_weight", "epochs", "MI lower")
+    for key, words in (
+        ("pll_iw", "ppl_iw"), ("objective.beta", "the same in all runs"), ("", "list"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=words):
+            select(compared, [key])
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
@@ -201,6 +226,31 @@ def test_the_best_is_bold_where_there_is_a_best_and_as_far_as_digits_tell() -> N
     assert not any(cell.bold for cell in sheet(compare(runs[:1])).rows[0])
 
 
+@pytest.mark.parametrize(
+    ("ppls", "bold"),
+    [
+        ({"a": [17.0, 17.2, 17.4], "b": [17.1, 17.3, 17.6]}, set()),  # their intervals overlap
+        ({"a": [17.0, 17.2, 17.4], "b": [19.1, 19.3, 19.6]}, {"a"}),
+        ({"a": [17.0, 17.2, 17.4], "b": [17.3]}, set()),  # b's seeds would vary as much
+        ({"a": [17.0, 17.2, 17.4], "b": [16.0]}, {"b"}),
+        ({"a": [17.0], "b": [17.0], "c": [17.1]}, {"a", "b"}),
+        ({"a": [17.0], "b": [17.0]}, set()),  # all are the best
+        ({"a": [17.0, 17.2], "b": [17.0, 17.2], "c": [18.1, 18.0]}, {"a", "b"}),
+        ({"a": [17.0, 17.2], "b": [17.0, 17.204], "c": [18.1, 18.0]}, {"a", "b"}),
+        ({"a": [17.0, 17.2], "b": [17.05, 17.2], "c": [18.1, 18.0]}, set()),
+    ],
+)
+def test_only_a_real_difference_is_bold(ppls: dict[str, list[float]], bold: set[str]) -> None:
+    runs = [
+        run(f"s{seed}/{name}", weight(place, seed), ppl_iw=ppl)
+        for place, (name, found) in enumerate(ppls.items())
+        for seed, ppl in enumerate(found)
+    ]
+    made = sheet(compare(runs))
+    place = made.headings.index("IW-PPL")
+    assert {row[0].text[-1] for row in made.rows if row[place].bold} == bold
+
+
 def test_a_figure_at_its_ceiling_is_marked() -> None:
     high = record()
     high["mi"]["known_posterior"]["value"] = 6.85
@@ -209,7 +259,13 @@ def test_a_figure_at_its_ceiling_is_marked() -> None:
     assert [row[place].text for row in made.rows] == ["6.85†", "4.50"]
     assert made.rows[1][made.headings.index("MI@32")].text == "3.45†"
     assert any("ceiling" in note for note in made.notes)
-    assert made.rows[0][made.headings.index("active")].text == "8/32"
+    assert made.rows[0][made.headings.index("active /32")].text == "8"
+
+
+def test_what_counts_are_of_has_a_column_where_it_differs() -> None:
+    made = sheet(compare([run("a", weight(0)), run("b", weight(1), latent_units=16)]))
+    assert [row[made.headings.index("Z")].text for row in made.rows] == ["32", "16"]
+    assert [row[made.headings.index("active")].text for row in made.rows] == ["8", "8"]
 
 
 def test_a_lower_bound_with_too_few_pairs_is_marked_and_over_seeds_as_well() -> None:
@@ -223,7 +279,6 @@ def test_a_lower_bound_with_too_few_pairs_is_marked_and_over_seeds_as_well() -> 
     folded = compare([run("c", weight(0, seed=1)), doubted])
     made = sheet(folded)
     assert made.rows[0][made.headings.index("MI lower")].text.endswith("‡")
-    assert "$^\\ddagger$" in latex_text(folded)
 
 
 @pytest.mark.parametrize(
@@ -243,10 +298,6 @@ def test_what_does_not_compare_is_told_and_nothing_of_it_is_the_best(
     assert "**" not in markdown_text(compared)
     lm = run("lm", {"model": {"latent_size": 0}}, iw_samples=1, latent_units=0, mi=None)
     assert compare([run("a"), lm]).warnings == ()
-
-
-HOSTILE = ["=1+1", "+1", "-x", "@SUM(A1)", " =cmd()", "\t=1", "a,b", 'say "x"', "a|b", "x_{1}$%&#",
-           "\\input{x}", "two\nlines", "~^<>", "[b](c)", "\uff1d1"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -283,25 +334,6 @@ def test_markdown_has_as_many_cells_in_every_row(name: str) -> None:
     assert {len(cells(line)) for line in lines} == {len(sheet(compared).headings)}
     assert re.sub(r"\\(.)", r"\1", cells(lines[2])[0]) == " ".join(name.split())
     assert "**17.00**" in cells(lines[3])
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-def test_latex_has_as_many_cells_in_every_row_and_escapes(name: str) -> None:
-    compared = compare([run(name, weight(0)), run("b", weight(1), ppl_iw=17.0)])
-    text = latex_text(compared)
-    body = text[text.index("\\toprule") : text.index("\\bottomrule")]
-    rows = [line for line in body.splitlines() if line.endswith("\\\\")]
-    assert len(rows) == 3
-    width = len(sheet(compared).headings)
-    assert {len(re.split(r"(?<!\\)&", row)) for row in rows} == {width}
-    preamble = re.search(r"\\begin\{tabular\}\{([lr]+)\}", text)
-    assert preamble is not None
-    assert len(preamble[1]) == width
-    first = re.split(r"(?<!\\)&", rows[1])[0]
-    commands = r"\\(textbackslash|textasciitilde|textasciicircum|textless|textgreater|textbar|textquotedbl)\{\}"
-    bare = re.sub(r"\\[&%$#_{}]", "", re.sub(commands, "", first))
-    assert not set(bare) & set("\\&%$#_{}~^")
-    assert "\\textbf{17.00}" in rows[2]
 
 
 def test_json_has_the_same_keys_in_every_record_and_every_digit() -> None:

@@ -13,7 +13,17 @@ import mivae_cli
 ROOT = Path(mivae_cli.__file__).parent
 # A module imports from tiers above its own line only; a package is free within itself.
 TIERS = (
-    {"__init__", "errors", "names", "interruption", "doubts", "full_record", "units"},
+    {
+        "__init__",
+        "errors",
+        "names",
+        "interruption",
+        "doubts",
+        "full_record",
+        "units",
+        "rounding",
+        "folding",
+    },
     {"limits"},
     {"frozen"},
     {"schedules", "rates", "storage", "numbers", "evaluation_records"},
@@ -23,8 +33,8 @@ TIERS = (
     {"toml", "budget", "collapse"},
     {"resolve", "data", "metrics", "quality", "devices", "optimizers", "checkpoints"},
     {"models", "outcomes", "sweeping"},
-    {"estimators", "comparison"},
-    {"reading", "decoding", "recording", "weights"},
+    {"estimators", "comparability", "figure_columns"},
+    {"reading", "comparison", "decoding", "recording", "weights"},
     {"learner"},
     {"information", "checkpoint", "validation"},
     {"run", "progress"},
@@ -37,6 +47,10 @@ TIERS = (
     {"__main__"},
 )
 TORCH_FREE = {
+    "comparability",
+    "figure_columns",
+    "folding",
+    "rounding",
     "collapse",
     "budget",
     "doubts",

@@ -22,6 +22,14 @@ def compare(
         bool,
         typer.Option("--no-settings", help="No columns of settings: where names say enough."),
     ] = False,
+    columns: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY,...",
+            help="Show these columns only: figures, settings that differ, or 'settings' for all "
+            "of these; 'list' prints the keys.",
+        ),
+    ] = None,
     as_json: AsJSON = False,
     as_csv: AsCSV = False,
     as_markdown: AsMarkdown = False,
@@ -37,28 +45,39 @@ def compare(
 ) -> None:
     """Show runs side by side: the settings that differ, perplexity, information.
 
-    Runs that differ in the seed alone become one row, mean ± standard deviation.
+    Runs that differ in the seed alone become one row, mean ± standard deviation. The best is bold
+    where it differs from the others by more than these.
 
     Example: [bold]mivae compare runs/mine runs/vae --markdown[/]
     """
     from dataclasses import replace
 
     from .. import comparison
+    from ..errors import ConfigError
     from ..report.canvas import check_picture
     from ..report.rate_distortion import draw_plane, plane
     from ..standing import find_runs, outcome
     from .begin import RUNS
-    from .comparing import chosen_format, show_comparison
+    from .comparing import chosen_format, list_columns, show_comparison
     from .console import note
 
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     found = find_runs(runs or [RUNS])
     outcomes = [outcome(path, name) for name, path in found.items()]
     title = "evaluated on their test splits"
+    if columns is not None and no_settings:
+        raise ConfigError("--no-settings does not go with --columns")
     if plot is not None:
         check_picture(plot)  # before the table, which would scroll the error away
     compared = comparison.compare(outcomes, not no_fold)
-    show_comparison(replace(compared, settings={}) if no_settings else compared, form, title)
+    if columns == "list":
+        list_columns(compared)
+        return
+    if columns is not None:
+        compared = comparison.select(compared, [key.strip() for key in columns.split(",")])
+    if no_settings:
+        compared = replace(compared, settings={})
+    show_comparison(compared, form, title)
     if plot is not None:
         draw_plane(plane(compared), plot)
         note(f"drew {plot}")

@@ -1,6 +1,6 @@
 """Shows a comparison, as a table of the terminal or as text for elsewhere."""
 
-__all__ = ["Format", "chosen_format", "show_comparison"]
+__all__ = ["Format", "chosen_format", "list_columns", "show_comparison"]
 
 from typing import Literal
 
@@ -10,8 +10,9 @@ from rich.text import Text
 
 from ..comparison import Comparison
 from ..errors import ConfigError
-from ..report.comparisons import Sheet, csv_text, latex_text, markdown_text, records, sheet
-from .console import note, plain, print_json, print_text, stdout
+from ..report.comparisons import Sheet, csv_text, markdown_text, records, sheet
+from ..report.latex import latex_text
+from .console import note, plain, print_json, print_line, print_text, stdout
 from .tables import comparison_table
 
 Format = Literal["table", "json", "csv", "markdown", "latex"]
@@ -34,6 +35,15 @@ def chosen_format(as_json: bool, as_csv: bool, as_markdown: bool, as_latex: bool
     if len(forms) > 1:
         raise ConfigError(f"--{forms[0]} does not go with --{forms[1]}")
     return forms[0] if forms else "table"
+
+
+def list_columns(comparison: Comparison) -> None:
+    """Prints the keys of a comparison's columns, each with its head."""
+    heads = {column.key: column.heading for column in comparison.columns}
+    heads |= {key: "setting" for key in comparison.settings}
+    width = max(map(len, heads))
+    for key, head in heads.items():
+        print_line(f"{key:<{width}}  {head}")
 
 
 def show_comparison(comparison: Comparison, form: Format, title: str) -> None:

@@ -1,20 +1,33 @@
-"""Comparisons as text: for a spreadsheet, a page and a paper.
+"""Comparisons as text: for a spreadsheet, a page and a terminal; for a paper, see `latex`.
 
 A sheet is a comparison as people read it: digits cut, the best in bold, columns that say nothing
 left out. JSON and CSV have everything, as precise as it is.
 """
 
-__all__ = ["Cell", "Sheet", "csv_text", "latex_text", "markdown_text", "records", "sheet"]
+__all__ = [
+    "AT_CEILING",
+    "MISSING",
+    "TOO_HIGH",
+    "Cell",
+    "Sheet",
+    "csv_text",
+    "markdown_text",
+    "records",
+    "setting_text",
+    "sheet",
+]
 
 import csv
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..comparison import Column, Comparison, Row
+from ..comparison import Comparison, Row
+from ..figure_columns import Column, shown
 from ..outcomes import WORDS, Figure
+from ..rounding import Rounded, grouped
 
 MISSING = "-"
 AT_CEILING = "†"
@@ -26,27 +39,28 @@ NOTES = {
 SEEDS = 4  # that a cell names before it counts them
 FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # how a spreadsheet knows one, wide forms too
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|&~])")
-LATEX = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
-    "±": r"$\pm$",
-    AT_CEILING: r"$^\dagger$",
-    TOO_HIGH: r"$^\ddagger$",
-    **{char: f"\\{char}" for char in "&%$#_{}"},
-}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell."""
+    """What stands in a cell: words, or a number and what is said of it."""
 
-    text: str
+    words: str = ""
+    number: Rounded | None = None
+    mark: str = ""
     bold: bool = False
+
+    @property
+    def text(self) -> str:
+        """The cell as a terminal or a page has it."""
+        if self.number is None:
+            return self.words
+        value, sd, power = grouped(self.number.value), grouped(self.number.uncertainty), ""
+        text = f"{value} ± {sd}" if sd else value
+        if self.number.power:
+            power = f"e{self.number.power}"
+            text = f"({text})" if sd else text
+        return f"{text}{power}{self.mark}"
 
 
 @dataclass(frozen=True)
@@ -76,24 +90,22 @@ def sheet(comparison: Comparison) -> Sheet:
     ]
     if any(row.standing != "evaluated" for row in rows):
         columns.append(("state", False, [Cell(_standing(row)) for row in rows]))
-    if len({row.seeds for row in rows}) > 1 or any(len(row.seeds) > 1 for row in rows):
+    if any(len(row.seeds) > 1 for row in rows):
+        columns.append(("n", True, [_count(len(row.seeds)) for row in rows]))
+    elif len({row.seeds for row in rows}) > 1:
         columns.append(("seed", False, [Cell(_seeds(row.seeds)) for row in rows]))
     for key, heading in comparison.settings.items():
-        columns.append((heading, False, [Cell(_setting(row.settings.get(key))) for row in rows]))
-    for column in comparison.columns:
-        if _is_told(column, rows):
-            best = comparison.best.get(column.key, frozenset())
-            cells = [
-                Cell(_figure(column, row.figures[column.key]), place in best)
-                for place, row in enumerate(rows)
-            ]
-            columns.append((column.heading, True, cells))
-    told = {cell.text for _, _, cells in columns for cell in cells}
-    notes = [
-        f"{mark} {note}" for mark, note in NOTES.items() if any(mark in text for text in told)
-    ]
-    if any(len(row.seeds) > 1 for row in rows):
-        notes.append("± standard deviation over seeds")
+        columns.append(
+            (heading, False, [Cell(setting_text(row.settings.get(key))) for row in rows])
+        )
+    columns += _figure_columns(comparison)
+    told = {cell.mark for _, _, cells in columns for cell in cells}
+    notes = [f"{mark} {note}" for mark, note in NOTES.items() if mark in told]
+    spread = any(cell.number and cell.number.uncertainty for _, _, row in columns for cell in row)
+    if spread:
+        notes.append("± standard deviation over n seeds")
+    if any(cell.bold for _, _, cells in columns for cell in cells) and not spread:
+        notes.append("bold: the best of single runs; how much seeds differ is not known")
     return Sheet(
         headings=tuple(heading for heading, _, _ in columns),
         numeric=tuple(numeric for _, numeric, _ in columns),
@@ -111,10 +123,11 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
             "standing": row.standing,
             "problem": row.problem or None,
             "seeds": list(row.seeds),
-            "settings": dict(row.settings),
+            "settings": {key: row.settings.get(key) for key in comparison.settings},
             "figures": {
-                key: None if figure is None else asdict(figure)
-                for key, figure in row.figures.items()
+                column.key: None if figure is None else asdict(figure)
+                for column in comparison.columns
+                for figure in [row.figures[column.key]]
             },
         }
         for row in comparison.rows
@@ -159,26 +172,26 @@ def markdown_text(comparison: Comparison) -> str:
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + notes
 
 
-def latex_text(comparison: Comparison) -> str:
-    """Returns a comparison as a tabular of LaTeX's package booktabs, the best in bold."""
-    made = sheet(comparison)
-    rows = [
-        [f"\\textbf{{{_latex(c.text)}}}" if c.bold else _latex(c.text) for c in row]
-        for row in made.rows
-    ]
-    span = f"\\multicolumn{{{len(made.headings)}}}{{l}}"
-    lines = [
-        "% needs \\usepackage{booktabs}",
-        f"\\begin{{tabular}}{{{''.join('r' if n else 'l' for n in made.numeric)}}}",
-        "\\toprule",
-        _latex_row(_latex(heading) for heading in made.headings),
-        "\\midrule",
-        *map(_latex_row, rows),
-        "\\bottomrule",
-        *(_latex_row([f"{span}{{\\footnotesize {_latex(note)}}}"]) for note in made.notes),
-        "\\end{tabular}",
-    ]
-    return "\n".join(lines) + "\n"
+def _figure_columns(comparison: Comparison) -> list[tuple[str, bool, list[Cell]]]:
+    """Returns the columns of figures; what counts are of stands in their heads.
+
+    Where that differs from row to row, a column `Z` before them has it.
+    """
+    columns, sized = [], False
+    for column in comparison.columns:
+        if not (comparison.selected or _is_told(column, comparison.rows)):
+            continue
+        figures = [row.figures[column.key] for row in comparison.rows]
+        sizes = {figure.of for figure in figures if figure is not None} - {None}
+        heading = f"{column.heading} /{sizes.copy().pop()}" if len(sizes) == 1 else column.heading
+        if len(sizes) > 1 and not sized:
+            sized = True
+            units = [MISSING if f is None or f.of is None else str(f.of) for f in figures]
+            columns.append(("Z", True, [Cell(text) for text in units]))
+        best = comparison.best.get(column.key, frozenset())
+        cells = [_cell(column, figure, place in best) for place, figure in enumerate(figures)]
+        columns.append((heading, True, cells))
+    return columns
 
 
 def _is_told(column: Column, rows: Sequence[Row]) -> bool:
@@ -203,7 +216,8 @@ def _seeds(seeds: Sequence[int]) -> str:
     return ", ".join(map(str, seeds)) or MISSING
 
 
-def _setting(value: object) -> str:
+def setting_text(value: object) -> str:
+    """Returns a setting's value as a cell has it."""
     match value:
         case None:
             return MISSING
@@ -214,16 +228,15 @@ def _setting(value: object) -> str:
     return str(value) or "''"
 
 
-def _figure(column: Column, figure: Figure | None) -> str:
+def _count(number: int) -> Cell:
+    return Cell(number=Rounded(str(number), "")) if number else Cell(MISSING)
+
+
+def _cell(column: Column, figure: Figure | None, bold: bool) -> Cell:
     if figure is None:
-        return MISSING
-    digits, margin = column.digits, ""
-    if figure.sd is not None:
-        digits = digits or 1  # a mean of counts is no count
-        margin = f" ± {figure.sd:,.{digits}f}"
-    of = "" if figure.of is None else f"/{figure.of}"
+        return Cell(MISSING)
     mark = AT_CEILING if figure.at_ceiling else TOO_HIGH if figure.too_high else ""
-    return f"{figure.value:z,.{digits}f}{margin}{of}{mark}"
+    return Cell(number=shown(figure, column), mark=mark, bold=bold)
 
 
 def _neutral(value: object) -> object:
@@ -235,11 +248,3 @@ def _neutral(value: object) -> object:
 
 def _markdown(text: str) -> str:
     return MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-
-
-def _latex(text: str) -> str:
-    return "".join(LATEX.get(char, char) for char in " ".join(text.split()))
-
-
-def _latex_row(cells: Iterable[str]) -> str:
-    return f"{' & '.join(cells)} \\\\"

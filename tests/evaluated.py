@@ -1,0 +1,47 @@
+"""Evaluated runs that were never trained, with records that are known to the digit."""
+
+import math
+from typing import Any
+
+from mivae_cli.config import RunConfig
+from mivae_cli.outcomes import Outcome
+
+HOSTILE = ["=1+1", "+1", "-x", "@SUM(A1)", " =cmd()", "\t=1", "a,b", 'say "x"', "a|b", "x_{1}$%&#",
+           "\\input{x}", "two\nlines", "~^<>", "[b](c)", "\uff1d1"]  # fmt: skip
+
+
+def record(**changes: object) -> dict[str, Any]:
+    """Returns an evaluation record of 1,000 sentences."""
+    mi = {
+        "known_posterior": {"value": 4.5, "ci_low": 4, "ci_high": 5, "n": 1000,
+                            "ceiling": math.log(1000)},
+        "leave_one_out": {"value": 4.75, "ci_low": 4, "ci_high": 5, "n": 1000, "ceiling": None},
+        "batch32": {"value": 3.45, "ci_low": 3, "ci_high": 4, "n": 32, "ceiling": math.log(32)},
+        "dual": {"value": 4.25, "ci_low": 4, "ci_high": 5, "log_xi": 0.0, "n": 1000, "unseen": 0},
+    }  # fmt: skip
+    plain = {"ppl_iw": 18.0, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "iw_samples": 100,
+             "active_units": 8, "latent_units": 32, "sentences": 1000, "tokens": 9000}  # fmt: skip
+    return {**plain, "mi": mi, **changes}
+
+
+def run(
+    name: str,
+    table: dict[str, Any] | None = None,
+    evaluation: dict[str, Any] | None = None,
+    **changes: object,
+) -> Outcome:
+    """Returns an evaluated run with some settings and figures."""
+    return Outcome(
+        name=name,
+        path=f"runs/{name}",
+        standing="evaluated",
+        config=RunConfig.model_validate(table or {}),
+        evaluation=evaluation or record(**changes),
+        minutes=12.5,
+        parameters=1_000_000,
+        tested="these",
+    )
+
+
+def weight(value: float, seed: int = 0) -> dict[str, Any]:
+    return {"objective": {"mi_weight": value}, "seed": seed}
