@@ -14,12 +14,13 @@ __all__ = [
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .config import EvaluationConfig
+from .contradictions import contradictions
 from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer
@@ -88,11 +89,12 @@ class Evaluation:
     sentences: int
     tokens: int  # predicted ones: each sentence's end counts
     mi: MutualInformation | None  # none for a language model
-    kl_aggregated_prior: float
+    kl_aggregated_prior: float  # the rate less the known posterior's mutual information
     seed: int
     text: TextFigures | None = None  # unless a tokenizer tells what the tokens stand for
     checkpoint: CheckpointName | None = None  # where the model is a run's
     full: Full | None = None  # of an evaluation in full
+    warnings: list[str] = field(default_factory=list)  # figures that contradict each other
 
 
 def evaluate_run(
@@ -139,6 +141,8 @@ def evaluate(
 ) -> Evaluation:
     """Returns the evaluation record of a model on held-out sentences.
 
+    The record does not depend on the order of the sentences.
+
     Arguments:
         model: The model.
         store: The sentences to report on.
@@ -153,29 +157,34 @@ def evaluate(
     """
     check_range("the number of importance samples", iw_samples, 1, MOST_IW_SAMPLES)
     check_range("the seed", seed, 0, MOST_SEED)
+    store = store.canonical()
     reading = read(model, store, seed)
     unit_rates = reading.posterior.unit_rates().tolist()
     sentences, tokens = len(store), len(store.tokens) + len(store)
     distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
     nll = iw_nll = distortion + rate
-    mi, kl_aggregated_prior = None, 0.0
+    mi, kl_aggregated_prior, warnings = None, 0.0, list[str]()
+    active = active_units(reading.posterior.scaled_means())
     if model.latent_size:  # otherwise nothing is integrated out: the likelihood is exact
         iw_nll = -float(importance_weighted(model, store, iw_samples, seed, watch).mean())
         if watch is not None:
             watch(Stage("measuring mutual information", 0, 1))
         found = measure(model, store, reading, fitting, seed)
         mi, kl_aggregated_prior = found.mi, found.kl_aggregated_prior
+    ppl_elbo, ppl_iw = (perplexity(value, sentences, tokens) for value in (nll, iw_nll))
+    if mi is not None:
+        warnings = contradictions(mi, rate, active, (ppl_elbo, ppl_iw), iw_samples)
     return Evaluation(
         elbo=-nll,
         nll=nll,
         iw_nll=iw_nll,
         iw_samples=iw_samples,
-        ppl_elbo=perplexity(nll, sentences, tokens),
-        ppl_iw=perplexity(iw_nll, sentences, tokens),
+        ppl_elbo=ppl_elbo,
+        ppl_iw=ppl_iw,
         distortion=distortion,
         rate=rate,
         rates=reading.posterior.rates().mean(dim=0).tolist(),
-        active_units=active_units(reading.posterior.scaled_means()),
+        active_units=active,
         units_above=units_above(unit_rates),
         effective_units=effective_units(unit_rates),
         latent_units=model.latent_size,
@@ -185,6 +194,7 @@ def evaluate(
         kl_aggregated_prior=kl_aggregated_prior,
         seed=seed,
         text=None if tokenizer is None else _text_figures(store, tokenizer, nll, iw_nll),
+        warnings=warnings,
     )
 
 

@@ -103,7 +103,7 @@ def measure(
         DivergedError: A language model's training left the finite numbers.
         StorageError: There is no room for a language model.
     """
-    plan = plan or Plan()
+    plan, store = plan or Plan(), store.canonical()
     train, valid, tokenizer = corpus["train"], corpus["valid"], corpus.tokenizer
     count = plan.samples or min(len(train), MOST_SAMPLES)
     means = torch.empty(len(store), 0)

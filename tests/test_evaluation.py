@@ -3,7 +3,11 @@
 import io
 import json
 import math
+import re
+import statistics
 from dataclasses import asdict, replace
+from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +16,10 @@ from small import SMALL, small_config, train_to_end, write_scenes
 
 from mivae_cli import information
 from mivae_cli.cli.tables import evaluation_table
+from mivae_cli.contradictions import contradictions
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.store import Corpus, TokenStore
-from mivae_cli.evaluation import evaluate, importance_weighted
+from mivae_cli.evaluation import Evaluation, evaluate, importance_weighted
 from mivae_cli.models.sphere import log_mean_exp_cosine, resultant_length
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.network import ModelConfig
@@ -260,3 +265,153 @@ def test_a_single_sentence_is_no_error(trained: tuple[VAE, Corpus]) -> None:
     assert record.mi.leave_one_out is None
     assert record.mi.dual is None
     assert record.mi.known_posterior.value == pytest.approx(0.0, abs=1e-9)
+
+
+def shuffled(store: TokenStore, seed: int) -> TokenStore:
+    order = torch.randperm(len(store), generator=torch.Generator().manual_seed(seed)).tolist()
+    return TokenStore.from_ids(store.sentence(index) for index in order)
+
+
+def test_the_order_of_the_sentences_changes_no_digit(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    test, fitting = corpus["test"], (corpus["train"], corpus["valid"])
+    twice = [*range(len(test)), 0, 0, 3]  # with copies
+    store = TokenStore.from_ids(test.sentence(index) for index in twice)
+    first = evaluate(model, store, fitting, 3, tokenizer=corpus.tokenizer)
+    for seed in (1, 2):
+        assert (
+            evaluate(model, shuffled(store, seed), fitting, 3, tokenizer=corpus.tokenizer) == first
+        )
+    report = information.report(model, store, fitting, draws=2)
+    again = information.report(model, shuffled(store, 3), fitting, draws=2)
+    for before, after in zip(report.estimates, again.estimates, strict=True):
+        assert replace(before, seconds=None) == replace(after, seconds=None)
+
+
+def test_no_order_matters_on_the_sphere_either(store: TokenStore) -> None:
+    model = uniform_model(kind="von-mises-fisher", concentration=20.0)
+    assert evaluate(model, shuffled(store, 1), iw_samples=2) == evaluate(
+        model, store, iw_samples=2
+    )
+
+
+def test_the_canonical_order_is_one_of_the_same_sentences(store: TokenStore) -> None:
+    doubled = TokenStore.from_ids(store.sentence(index % 50) for index in range(100))
+    canonical = doubled.canonical()
+    rows = sorted(map(canonical.sentence, range(100)))
+    assert rows == sorted(map(doubled.sentence, range(100)))
+    again = shuffled(doubled, 5).canonical()
+    assert again.tokens.tolist() == canonical.tokens.tolist()
+    assert again.offsets.tolist() == canonical.offsets.tolist()
+    # neither by length nor by copies: the jackknife deals neighbours to different groups
+    lengths = canonical.lengths
+    assert (lengths[1:] < lengths[:-1]).sum() > 20
+    assert sum(a == b for a, b in pairwise(map(canonical.sentence, range(100)))) < 10
+
+
+def test_another_seed_moves_the_known_posterior_by_less_than_a_tenth_of_its_interval(
+    trained: tuple[VAE, Corpus],
+) -> None:
+    model, corpus = trained
+    found = [evaluate(model, corpus["test"], iw_samples=1, seed=seed).mi for seed in range(6)]
+    for name in ("known_posterior", "leave_one_out"):
+        figures = [getattr(each, name) for each in found]
+        width = figures[0].ci_high - figures[0].ci_low
+        assert statistics.stdev(figure.value for figure in figures) < width / 10
+
+
+def shown(record: Evaluation) -> str:
+    out = Console(file=io.StringIO(), width=200)
+    out.print(evaluation_table(record, "run"))
+    assert isinstance(out.file, io.StringIO)
+    return out.file.getvalue()
+
+
+def test_the_rate_divides_exactly_in_json_and_as_shown(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    record = evaluate(model, corpus["test"], iw_samples=1)
+    assert record.mi is not None
+    assert record.rate - record.mi.known_posterior.value == record.kl_aggregated_prior
+    for rate in (record.rate, 5.644, 0.0049):
+        value = 0.4 * rate + 0.0012
+        known = replace(record.mi.known_posterior, value=value)
+        changed = replace(record, rate=rate, mi=replace(record.mi, known_posterior=known))
+        figures = dict(
+            re.findall(r"^ *(\S.*?) {2,}(-?[\d.]+) ", shown(changed), flags=re.MULTILINE)
+        )
+        rest = float(figures["KL (rate)"]) - float(figures["MI (known posterior)"])
+        assert float(figures["KL(q(z)‖p(z))"]) == pytest.approx(rest, abs=1e-9)
+
+
+class TestContradictions:
+    @pytest.fixture
+    def record(self, trained: tuple[VAE, Corpus]) -> Evaluation:
+        model, corpus = trained
+        fitting = corpus["train"], corpus["valid"]
+        record = evaluate(model, corpus["test"], fitting, iw_samples=20)
+        return replace(record, rate=20.0, warnings=[])  # so few sentences put the upper bound high
+
+    @staticmethod
+    def told(record: Evaluation, **changes: Any) -> list[str]:  # noqa: ANN401
+        assert record.mi is not None
+        figures = {
+            "mi": record.mi,
+            "rate": record.rate,
+            "active_units": record.active_units,
+            "perplexities": (record.ppl_elbo, record.ppl_iw),
+            "iw_samples": 20,
+        }
+        return contradictions(**{**figures, **changes})
+
+    def test_figures_that_agree_have_none(self, record: Evaluation) -> None:
+        assert self.told(record) == []
+        assert "note:" not in shown(record)
+
+    @pytest.mark.parametrize(
+        ("name", "value", "words"),
+        [
+            ("dual", 50.0, ["MI lower bound (50.00)", "MI upper bound", "KL (rate)"]),
+            ("known_posterior", 50.0, ["MI (known posterior) (50.00)", "KL (rate)"]),
+            ("leave_one_out", 50.0, ["MI upper bound (50.00)", "KL (rate)"]),
+            ("leave_one_out", math.inf, ["not finite"]),
+        ],
+    )
+    def test_estimates_beyond_what_bounds_them(
+        self, record: Evaluation, name: str, value: float, words: list[str]
+    ) -> None:
+        assert record.mi is not None
+        figure = replace(
+            getattr(record.mi, name), value=value, ci_low=value - 1, ci_high=value + 1
+        )
+        found = self.told(record, mi=replace(record.mi, **{name: figure}))
+        for word in words:
+            assert any(word in line for line in found)
+        changed = replace(record, warnings=found)
+        assert shown(changed).count("note: ") == len(found)
+
+    def test_intervals_that_reach_over_are_none(self, record: Evaluation) -> None:
+        assert record.mi is not None
+        wide = replace(record.mi.known_posterior, value=50.0, ci_low=0.0, ci_high=100.0)
+        assert self.told(record, mi=replace(record.mi, known_posterior=wide)) == []
+
+    def test_information_without_an_active_unit(self, record: Evaluation) -> None:
+        assert any("No unit is active" in line for line in self.told(record, active_units=0))
+
+    def test_importance_weighting_that_makes_it_worse(self, record: Evaluation) -> None:
+        assert any("--iw-samples" in line for line in self.told(record, perplexities=(20.0, 21.0)))
+
+    def test_a_sharp_posterior_on_the_sphere_is_told_of_and_has_active_units(
+        self, store: TokenStore
+    ) -> None:
+        model = uniform_model(kind="von-mises-fisher", concentration=100_000)
+        torch.nn.init.normal_(model.head.linear.weight, std=0.02)
+        torch.nn.init.ones_(model.head.linear.bias)  # all directions are nearly the same
+        record = evaluate(model, store, iw_samples=1)
+        assert record.mi is not None
+        assert record.mi.known_posterior.value > 1
+        assert record.active_units > 0
+        assert record.effective_units > 0
+        upper = record.mi.leave_one_out
+        assert upper is not None
+        flagged = any("MI upper bound" in line for line in record.warnings)
+        assert flagged == (upper.value > record.rate + 0.1)

@@ -218,6 +218,46 @@ class TestSeveralDraws:
         assert found.high - found.value == pytest.approx(2.0096 * error, rel=0.3)
 
 
+class TestControlVariate:
+    """It changes no expectation, and leaves less noise."""
+
+    def test_it_keeps_the_mean_and_takes_most_of_the_noise(self) -> None:
+        posterior = GaussianChannel(6, 0.7).posteriors(100)
+        values = []
+        for _ in range(64):
+            found = aggregated_posterior(posterior, posterior.rsample(count=2))
+            bounds = found.empirical, found.leave_one_out
+            values.append([[float(b(c)[0]) for c in (False, True)] for b in bounds])  # type: ignore[index]
+        plain, controlled = torch.tensor(values).unbind(dim=-1)  # (64, 2)
+        assert (controlled.std(dim=0) < 0.7 * plain.std(dim=0)).all()
+        difference = controlled - plain
+        assert (difference.mean(dim=0).abs() < 4 * difference.std(dim=0) / 8).all()
+
+    def test_it_does_nothing_at_a_ceiling(self) -> None:
+        means = 100.0 * torch.arange(64.0)[:, None]
+        posterior = DiagonalGaussian(means, torch.zeros_like(means))
+        densities = aggregated_posterior(posterior, posterior.rsample(count=2))
+        assert densities.empirical(True) == pytest.approx(densities.empirical(), abs=1e-6)
+        assert densities.empirical(True).value == pytest.approx(math.log(64))
+
+    def test_its_interval_covers_the_information_of_a_gaussian_channel(self) -> None:
+        channel = GaussianChannel(1, 2.0)
+        covered, trials = 0, 100
+        for _ in range(trials):
+            posterior = channel.posteriors(100)
+            densities = aggregated_posterior(posterior, posterior.rsample(count=4))
+            found = densities.empirical(controlled=True)
+            covered += found.low <= channel.mutual_information <= found.high
+        assert 85 <= covered <= 100
+
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_few_sentences_are_no_error(self, count: int) -> None:
+        posterior = DiagonalGaussian(torch.randn(count, 3), torch.zeros(count, 3))
+        densities = aggregated_posterior(posterior, posterior.rsample(count=3))
+        assert math.isfinite(densities.empirical(True).value)
+        assert (densities.leave_one_out(True) is None) == (count == 1)
+
+
 def test_batches_stop_at_the_log_of_their_size() -> None:
     means = 100.0 * torch.arange(70.0)[:, None]
     posterior = DiagonalGaussian(means, torch.zeros_like(means))

@@ -41,6 +41,7 @@ TIERS = (
     {"saving", "creation", "divergence", "standing", "newest"},
     {"trainer", "generation", "vectors"},
     {"fixed_lm"},
+    {"contradictions"},
     {"full", "evaluation"},
     {"report", "profiling", "verification", "nearest"},
     {"cli"},

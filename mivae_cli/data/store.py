@@ -20,10 +20,11 @@ import os
 import shutil
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field, replace
-from itertools import chain
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import get_args
 
@@ -88,6 +89,24 @@ class TokenStore:
         drawn = np.sort(drawn)
         store = TokenStore.from_ids(self.sentence(int(index)) for index in drawn)
         return store if self.lines is None else replace(store, lines=self.lines[drawn])
+
+    def canonical(self) -> "TokenStore":
+        """Returns the sentences in an order that depends on them alone, not on their lines.
+
+        Whatever is drawn for, or dealt to, sentences in this order is the same for any order of a
+        file's lines. They are sorted by a hash of their ids and of the number of equal ones before,
+        so that neighbours have nothing in common: groups of a jackknife stay random samples.
+        """
+        seen: Counter[bytes] = Counter()
+        keys = []
+        for start, end in pairwise(self.offsets.tolist()):
+            ids = self.tokens[start:end].astype("<u4").tobytes()
+            copy = seen[ids].to_bytes(8, "little")
+            seen[ids] += 1
+            keys.append(hashlib.blake2b(ids, digest_size=16, key=copy).digest())
+        order = sorted(range(len(self)), key=keys.__getitem__)
+        store = TokenStore.from_ids(self.sentence(index) for index in order)
+        return store if self.lines is None else replace(store, lines=self.lines[order])
 
     @classmethod
     def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":

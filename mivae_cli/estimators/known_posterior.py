@@ -17,6 +17,15 @@ each :math:`x_i` enters the mixture under every z, so terms of a plain mean woul
 independent. Several draws of z for each x make the Monte-Carlo part smaller, not that of the
 sentences.
 
+A control variate takes away most of the Monte-Carlo part that draws leave. The sampled rate of a
+sentence differs from its closed form by what is 0 on average,
+
+.. math:: b_j = \log q(z_j \mid x_j) - \log p(z_j) - \mathrm{KL}(q(z \mid x_j) \,\|\, p(z)),
+
+so that subtracting :math:`c \, b_j` from each term changes no expectation, and the least variance is
+left with :math:`c = \mathrm{Cov}(\mathrm{term}, b) / \mathrm{Var}(b)`. With codes that fill the prior c
+is near 1, at a ceiling it is 0, where the terms do not vary at all.
+
 Shapes: N sentences, S draws of z for each, Z latent units.
 
 References:
@@ -62,6 +71,8 @@ class AggregatedPosterior:
     mixture: Tensor  # log 1/N sum_i q(z_j | x_i), with shape (N,)
     others: Tensor  # log 1/(N - 1) sum_{i != j} q(z_j | x_i); -inf where N = 1, with shape (N,)
     prior: Tensor  # log p(z_j), with shape (N,)
+    control: Tensor  # b_j, with shape (N,)
+    slopes: tuple[float, float]  # c of the empirical and of the leave-one-out terms
     pairs: Tally  # of the score matrix
 
     def __len__(self) -> int:
@@ -87,20 +98,32 @@ class AggregatedPosterior:
         """Terms of KL(q(z) || p(z)): rate less empirical value, exactly, with shape (N,)."""
         return self.mixture - self.prior
 
-    def empirical(self) -> Interval:
-        """Returns the empirical value with its jackknife interval; a point where N = 1."""
-        return self._interval(infonce, self.empirical_terms)
+    def empirical(self, controlled: bool = False) -> Interval:
+        """Returns the empirical value with its jackknife interval; a point where N = 1.
 
-    def leave_one_out(self) -> Interval | None:
-        """Returns the leave-one-out value with its jackknife interval; none where N = 1."""
+        Arguments:
+            controlled: Whether to use the control variate.
+        """
+        slope = self.slopes[0] if controlled else 0.0
+        return self._interval(infonce, self.empirical_terms, slope)
+
+    def leave_one_out(self, controlled: bool = False) -> Interval | None:
+        """Returns the leave-one-out value with its jackknife interval; none where N = 1.
+
+        Arguments:
+            controlled: Whether to use the control variate.
+        """
         if len(self) == 1:
             return None
-        return self._interval(_leave_one_out, self.leave_one_out_terms)
+        slope = self.slopes[1] if controlled else 0.0
+        return self._interval(_leave_one_out, self.leave_one_out_terms, slope)
 
-    def _interval(self, bound: Bound, terms: Tensor) -> Interval:
+    def _interval(self, bound: Bound, terms: Tensor, slope: float) -> Interval:
         if len(self) < 3:  # without one of two sentences, no pair is left: its term is taken out
+            terms = terms - slope * self.control
             return jackknife(float(terms.mean()), terms.flip(0).tolist())
-        return interval_without_groups(self.pairs, bound)
+        noise = slope * self.control.repeat(self.pairs.draws)
+        return interval_without_groups(self.pairs, bound, noise)
 
 
 def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior:
@@ -115,13 +138,18 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
     posterior, z = posterior.double(), z.double()
     count = len(posterior)
     own = posterior.log_prob(z).reshape(-1, count)  # (S, N)
+    prior = posterior.prior.log_prob(z).reshape(-1, count)
+    control = own - prior - posterior.rates().sum(dim=-1)
     pairs = replace(tally(_log_prob, *posterior.pair_vectors(z)), joint=own.flatten())
     total = pairs.partial.logsumexp(dim=0).view_as(own)  # log sum over i != j
+    mixture = torch.logaddexp(total, own)
     return AggregatedPosterior(
         own=own.mean(dim=0),
-        mixture=torch.logaddexp(total, own).mean(dim=0) - math.log(count),
+        mixture=mixture.mean(dim=0) - math.log(count),
         others=total.mean(dim=0) - math.log(max(1, count - 1)),
-        prior=posterior.prior.log_prob(z).reshape(-1, count).mean(dim=0),
+        prior=prior.mean(dim=0),
+        control=control.mean(dim=0),
+        slopes=(_slope(own - mixture, control), _slope(own - total, control)),
         pairs=pairs,
     )
 
@@ -164,6 +192,12 @@ def pairwise_log_prob(posterior: Posterior, z: Tensor) -> Tensor:
 def _log_prob(of_x: Tensor, of_z: Tensor) -> Tensor:
     """Returns all pairs' log q(z | x), from (..., M, K) and (..., B, K): (..., M, B)."""
     return of_x @ of_z.mT
+
+
+def _slope(terms: Tensor, control: Tensor) -> float:
+    """Returns the c that leaves the least variance; 0 if there is nothing to tell it by."""
+    slope = ((terms - terms.mean()) * control).mean() / control.square().mean()
+    return float(slope.clamp(0, 1)) if slope.isfinite() else 0.0
 
 
 def _leave_one_out(scores: Scores) -> Tensor:

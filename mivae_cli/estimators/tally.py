@@ -124,15 +124,22 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None
     return Tally(joint.flatten(), partial, groups.repeat(draws), highest, counted, draws)
 
 
-def interval_without_groups(found: Tally, bound: Bound) -> Interval:
+def interval_without_groups(found: Tally, bound: Bound, noise: Tensor | None = None) -> Interval:
     """Returns a bound on all pairs of a split with its jackknife 95 % interval.
 
     Arguments:
         found: The pairs, of N >= 3 samples.
         bound: The bound, its dual variable and all else chosen on other data.
+        noise: What is known to be 0 on average and to be in the bound, with shape (S N,): its mean
+            is subtracted.
     """
-    values = [float(bound(found.without(group))) for group in range(len(found.partial))]
-    return jackknife(float(bound(found.scores)), values, found.groups.bincount().tolist())
+    noise = torch.zeros_like(found.joint) if noise is None else noise
+    values = [
+        float(bound(found.without(group)) - noise[found.groups != group].mean())
+        for group in range(len(found.partial))
+    ]
+    value = float(bound(found.scores) - noise.mean())
+    return jackknife(value, values, found.groups.bincount().tolist())
 
 
 def jackknife(

@@ -223,8 +223,8 @@ class VonMisesFisher:
         return {"mean": self.mean, "concentration": self.mean.new_tensor(self.concentration)}
 
     def double(self) -> "VonMisesFisher":
-        """Returns the same distributions in double precision."""
-        return VonMisesFisher(self.mean.double(), self.concentration)
+        """Returns the same distributions in double precision, directions of unit length too."""
+        return VonMisesFisher(normalize(self.mean.double(), dim=-1), self.concentration)
 
     def cpu(self) -> "VonMisesFisher":
         """Returns the same distributions in the processor's memory."""

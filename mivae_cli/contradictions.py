@@ -1,0 +1,70 @@
+"""Figures of one evaluation that cannot all be right, or that say less than they seem to.
+
+By theory, lower bound ≤ I(x; z) ≤ upper bound, and I(x; z) ≤ rate. Estimates from few sentences may
+break this. All in nats per sentence.
+"""
+
+__all__ = ["contradictions"]
+
+import math
+
+from .information import MutualInformation
+
+INFORMATIVE = 0.1  # nats: less than this may be noise
+
+
+def contradictions(
+    mi: MutualInformation,
+    rate: float,
+    active_units: int,
+    perplexities: tuple[float, float],
+    iw_samples: int,
+) -> list[str]:
+    """Returns a sentence for each contradiction among the figures, and none if they agree.
+
+    Arguments:
+        mi: The estimates of I(x; z).
+        rate: The rate in closed form.
+        active_units: The number of active units.
+        perplexities: From the ELBO and from importance weighting.
+        iw_samples: Samples of the importance-weighted bound.
+    """
+    dual, upper, known = mi.dual, mi.leave_one_out, mi.known_posterior
+    found = []
+    values = [rate, known.value, *perplexities]
+    values += [] if upper is None else [upper.value]
+    values += [] if dual is None else [dual.value]
+    if not all(map(math.isfinite, values)):
+        found.append("Some figures are not finite: the model's outputs are beyond all bounds.")
+    if dual is not None and upper is not None and dual.ci_low > upper.ci_high:
+        found.append(
+            f"The MI lower bound ({dual.value:.2f}) is above the MI upper bound ({upper.value:.2f}): "
+            "the critic had too few pairs to learn from. Quote the known posterior's MI."
+        )
+    for name, low, value in [
+        ("MI (known posterior)", known.ci_low, known.value),
+        *([("MI lower bound", dual.ci_low, dual.value)] if dual is not None else []),
+    ]:
+        if low > rate + 1e-6 * (1 + abs(rate)):  # rounding
+            found.append(
+                f"{name} ({value:.2f}) is above the KL (rate) ({rate:.2f}), which no mutual "
+                "information exceeds: evaluate on more sentences."
+            )
+    if upper is not None and (upper.ci_low > rate or upper.value > rate + INFORMATIVE):
+        found.append(
+            f"The MI upper bound ({upper.value:.2f}) is above the KL (rate) ({rate:.2f}) and says "
+            "nothing: the posteriors hardly overlap. The rate is the better upper bound."
+        )
+    informative = max(known.ci_low, -math.inf if dual is None else dual.ci_low)
+    if active_units == 0 and informative > INFORMATIVE:
+        found.append(
+            f"No unit is active, but the MI is at least {informative:.2f}: the means vary too "
+            "little for the threshold of active units."
+        )
+    elbo, weighted = perplexities
+    if weighted > elbo * (1 + 1e-6):
+        found.append(
+            f"The perplexity (IW) is above the perplexity (ELBO), which {iw_samples} importance "
+            "samples can leave to chance: raise --iw-samples."
+        )
+    return found
