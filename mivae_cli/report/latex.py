@@ -86,7 +86,9 @@ def latex_text(comparison: Comparison) -> str:
         remarks.append("% Compile with LuaLaTeX or XeLaTeX, for letters that pdfLaTeX may lack")
     lines = [
         *remarks,
-        f"\\begin{{tabular}}{{@{{}}{' '.join(_column_types(made))}@{{}}}}",
+        "\\begin{tabular}{@{}",
+        *(f"  {kind}" for kind in _column_types(made)),
+        "@{}}",
         "\\toprule",
         _row(heads),
         "\\midrule",
@@ -96,7 +98,7 @@ def latex_text(comparison: Comparison) -> str:
     ]
     if made.notes:
         notes = " \\\\\n".join(map(_note, made.notes))
-        lines.append(f"\\par\\smallskip\n{{\\footnotesize\n{notes}\\par}}")
+        lines.append(f"\\par\\smallskip\n{{\\noindent\\footnotesize\n{notes}\\par}}")
     return "\n".join(lines) + "\n"
 
 
@@ -135,7 +137,7 @@ def _number_type(cells: Sequence[Cell]) -> str:
     uncertainties = [number.uncertainty.replace(".", "").lstrip("0") for number in numbers]
     if any(uncertainties):
         form += f"({max(map(len, uncertainties))})"
-        options.append("separate-uncertainty")
+        options += ["separate-uncertainty", "table-align-uncertainty=false"]
     if marks := [cell.mark for cell in cells if cell.mark]:
         options.append(f"table-space-text-post={{{MARKS[marks[0]]}}}")
     return f"S[{', '.join([f'table-format={form}', *options])}]"
