@@ -7,7 +7,7 @@ A checkpoint is complete or not there (what is in one: see `checkpoint`). `best`
 files: they are found from the manifests, so there is no pointer that could be lost.
 """
 
-__all__ = ["CHECKPOINTS", "NAME", "Checkpoint", "Checkpoints"]
+__all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "NAME", "Checkpoint", "Checkpoints"]
 
 import os
 import re
@@ -27,6 +27,7 @@ CHECKPOINTS = "checkpoints"
 T = TypeVar("T")
 ATTEMPTS = 5  # to read a checkpoint that a training run keeps replacing
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
+CHECKPOINT_FILE = re.compile(r"(model|critic|training)\.safetensors|(state|manifest)\.json")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import platform
 import re
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,32 +15,29 @@ from typing import Any
 
 import torch
 
-from .checkpoints import CHECKPOINTS, NAME
+from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME
 from .config import RunConfig
+from .data.cache import CORPUS_FILE
+from .data.store import MANIFEST as CORPUS_MANIFEST
 from .data.store import Corpus
 from .errors import CheckpointError, ConfigError
 from .run import RunDirectory
-from .storage.documents import read_sealed, write_sealed
-from .storage.files import DRAFT, discard, reason, sync_file, sync_folder, write_durably
-from .storage.lock import LOCK, locked
+from .storage.documents import claimed_kind, read_sealed, write_sealed
+from .storage.files import reason, write_durably
+from .storage.lock import LOCK, is_lock, locked
 from .storage.manifest import MANIFEST, entry_of, vouch_for
+from .storage.own import drafted, holds_only, remove_folder
 
-OWN_FILES = (
-    MANIFEST,
-    "config.json",
-    "environment.json",
-    "tokenizer.json",
-    "metrics.jsonl",
-    "metrics.damaged.jsonl",
-    "eval.damaged.json",
-    "eval.json",
-    LOCK,
+RUN_FILE = re.compile(
+    r"(manifest|config|environment|tokenizer|eval(\.damaged(-\d+)?)?|lock)\.json|"
+    r"metrics(\.damaged(-\d+)?)?\.jsonl"
 )
-INSIDE = {  # a run's own folders, and what lies in them
-    CHECKPOINTS: NAME,
-    "data": re.compile(
-        r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|(tokenizer|corpus)\.json"
-    ),
+MARKERS = {  # documents that only a run has, and their kinds
+    MANIFEST: "run",
+    "config.json": "config",
+    "environment.json": "environment",
+    "eval.json": "evaluation",
+    f"data/{CORPUS_MANIFEST}": "corpus",
 }
 
 
@@ -51,17 +49,22 @@ def create_run(
     Raises:
         ConfigError: It is not empty and may not be overwritten, cannot be written, or another
             process is writing it.
+        CheckpointError: Its lock is a link.
     """
     if corpus.folder.resolve().is_relative_to(path.resolve()):
         raise ConfigError(f"'{path}' cannot be replaced: the corpus to train on lies in it")
     try:
         path.mkdir(parents=True, exist_ok=True)
-        if any(entry.name != LOCK for entry in path.iterdir()):
-            _check_clearing(path, overwrite)  # before a lock is put among what is not ours
+        _check_clearing(path, overwrite)  # before a lock is put among what is not ours
         with locked(path):
             _check_clearing(path, overwrite)  # somebody may have begun one meanwhile
             _clear(path)
-            run = _begin(path, config, corpus)
+            try:
+                run = _begin(path, config, corpus)
+            except BaseException:
+                with suppress(OSError):
+                    _clear(path)
+                raise
     except OSError as error:
         raise ConfigError(f"cannot write the run to '{path}': {reason(error)}") from error
     return run
@@ -70,9 +73,6 @@ def create_run(
 def _begin(path: Path, config: RunConfig, corpus: Corpus) -> RunDirectory:
     run = RunDirectory(path)
     corpus.copy_to(path / "data")
-    for file in (path / "data").iterdir():
-        sync_file(file)
-    sync_folder(path / "data")
     identity = uuid.uuid4().hex
     body = {"run": identity, "config": config.model_dump(mode="json")}
     write_sealed(path / "config.json", "config", body)
@@ -82,7 +82,8 @@ def _begin(path: Path, config: RunConfig, corpus: Corpus) -> RunDirectory:
     write_durably(run.journal, b"")
     files = {name: entry_of(path / name) for name in ("environment.json", "tokenizer.json")}
     vouch_for(path, "run", files, {"id": identity, "corpus": corpus.checksum, "evaluated": False})
-    assert run.id == identity  # read now: another run may take its place before it is used
+    if run.id != identity:  # read now: another run may take its place before it is used
+        raise ConfigError(f"'{path}' has just been replaced by another run: choose another --out")
     return run
 
 
@@ -93,7 +94,15 @@ def _check_clearing(path: Path, overwrite: bool) -> None:
             f"'{path}' holds files that are no part of a run ({strangers[0]}, ...): "
             "choose another place with --out"
         )
-    names = {entry.name for entry in path.iterdir() if not entry.name.startswith(DRAFT)}
+    files = [entry for entry in path.rglob("*") if not entry.is_dir()]
+    if not files:
+        return
+    if not _is_marked(path):
+        raise ConfigError(
+            f"'{path}' holds files that mivae did not write ({files[0].relative_to(path)}, ...): "
+            "choose another place with --out"
+        )
+    names = {entry.name for entry in path.iterdir() if not drafted(entry.name)}
     if overwrite or not names - {LOCK}:
         return
     if MANIFEST in names or CHECKPOINTS in names:
@@ -112,15 +121,32 @@ def _check_clearing(path: Path, overwrite: bool) -> None:
         ) from error
 
 
+def _is_marked(path: Path) -> bool:
+    """Tells whether something in a folder shows that it is a run, or the beginning of one.
+
+    Other programs also call their files `config.json` and `tokenizer.json`.
+    """
+    if any(claimed_kind(path / name) == kind for name, kind in MARKERS.items()):
+        return True
+    manifests = (path / CHECKPOINTS).glob(f"*/{MANIFEST}")
+    return is_lock(path / LOCK) or any(claimed_kind(each) == "checkpoint" for each in manifests)
+
+
 def _strangers(path: Path) -> Iterator[str]:
     """Yields the names of what no run has put there."""
     for entry in path.iterdir():
-        known = INSIDE.get(entry.name)
-        if known is not None and entry.is_dir() and not entry.is_symlink():
-            for inner in entry.iterdir():
-                if not known.fullmatch(inner.name) and not inner.name.startswith(DRAFT):
-                    yield f"{entry.name}/{inner.name}"
-        elif entry.name not in OWN_FILES and not entry.name.startswith(DRAFT):
+        if entry.name == "data":
+            own = holds_only(entry, CORPUS_FILE)
+        elif entry.name == CHECKPOINTS:
+            own = not entry.is_symlink() and entry.is_dir()
+            for inner in entry.iterdir() if own else ():
+                name = drafted(inner.name) or inner.name
+                if not NAME.fullmatch(name) or not holds_only(inner, CHECKPOINT_FILE):
+                    yield f"{CHECKPOINTS}/{inner.name}"
+        else:
+            plain = entry.name == LOCK or (entry.is_file() and not entry.is_symlink())
+            own = plain and bool(RUN_FILE.fullmatch(drafted(entry.name) or entry.name))
+        if not own:
             yield entry.name
 
 
@@ -128,8 +154,14 @@ def _clear(path: Path) -> None:
     """Removes a run, its manifest first: what is left of it then is no run."""
     (path / MANIFEST).unlink(missing_ok=True)
     for entry in list(path.iterdir()):
-        if entry.name != LOCK:
-            discard(entry)
+        if entry.name == "data":
+            remove_folder(entry, CORPUS_FILE)
+        elif entry.name == CHECKPOINTS:
+            for inner in list(entry.iterdir()):
+                remove_folder(inner, CHECKPOINT_FILE)
+            entry.rmdir()
+        elif entry.name != LOCK:
+            entry.unlink()
 
 
 def _environment(corpus: Corpus) -> dict[str, Any]:

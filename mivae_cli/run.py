@@ -37,12 +37,14 @@ from .evaluation_records import EvaluationRecords, checkpoint_of
 from .mistakes import explain
 from .models.vae import VAE, build_model
 from .storage.documents import json_value, read_sealed, write_sealed
-from .storage.files import discard, reason, writable
-from .storage.lock import locked
+from .storage.files import reason, writable
+from .storage.lock import LOCK, locked
 from .storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
+from .storage.own import foreign, set_aside
 from .weights import check, load_weights
 
 MOST_NAMES = 1000  # of a folder that may hold a run of a similar name
+WRITTEN = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)  # after the beginning
 FACTS = {"id": str, "corpus": str, "evaluated": bool}  # that a run's manifest states
 
 
@@ -163,14 +165,34 @@ class RunDirectory:
         Raises:
             ConfigError: Another process holds it, another run has taken this one's place, or the
                 directory cannot be written.
+            CheckpointError: Something that is written is a link, so that something else would
+                be written.
         """
         mine = self.id
+        self._check_no_links()
         with locked(self.path):
             if Manifest.read(self.path, "run").body.get("id") != mine:
                 raise ConfigError(
                     f"'{self.path}' is another run by now: somebody has replaced it (--overwrite)"
                 )
             yield
+
+    def _check_no_links(self) -> None:
+        """Raises CheckpointError if what is written leads out of the run's directory.
+
+        The files in data/ are never written. Runs that older versions made share them, as hard
+        links, with the cache.
+        """
+        for name in WRITTEN:
+            if problem := foreign(self.path / name):
+                raise CheckpointError(problem)
+        folders = [self.path / "data", self.checkpoints.folder]
+        for folder in [*folders, *self.checkpoints.folders()]:
+            if folder.is_symlink():
+                raise CheckpointError(
+                    f"'{folder}' is a symbolic link, and mivae writes nothing through one: "
+                    "replace it by the folder itself"
+                )
 
     def check_network(self, config: RunConfig) -> None:
         """Holds the newest checkpoint's weights against the network of a configuration.
@@ -240,11 +262,8 @@ class RunDirectory:
         Raises:
             ConfigError: The directory cannot be written.
         """
-        aside = self.path / "metrics.damaged.jsonl"
-        with writable(aside):
-            if os.path.lexists(self.journal):
-                discard(aside)
-                os.replace(self.journal, aside)
+        with writable(self.journal):
+            set_aside(self.journal)
 
     def update_config(self, config: RunConfig) -> None:
         """Writes what a resumed run has changed.
@@ -275,10 +294,7 @@ class RunDirectory:
                 earlier = self.evaluations
             except CheckpointError:
                 earlier = EvaluationRecords()
-                if os.path.lexists(path):
-                    aside = self.path / "eval.damaged.json"
-                    discard(aside)
-                    os.replace(path, aside)
+                set_aside(path)
             found = earlier.with_record(json_value(record))
             write_sealed(path, "evaluation", {"run": self.id, **found.body()})
             facts = {name: self.manifest.body[name] for name in FACTS}

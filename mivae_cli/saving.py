@@ -2,6 +2,7 @@
 
 __all__ = ["Keeper", "check_space", "tidy", "write_checkpoint"]
 
+import errno
 import os
 import shutil
 import time
@@ -9,19 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from .checkpoint import Snapshot
-from .checkpoints import CHECKPOINTS, Checkpoint
+from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME, Checkpoint
 from .errors import CheckpointError, ConfigError
 from .run import RunDirectory
-from .storage.files import (
-    DRAFT,
-    discard,
-    reason,
-    remove_tree,
-    sync_file,
-    sync_folder,
-    write_synced,
-)
+from .storage.files import reason, sync_file, sync_folder, write_synced
 from .storage.manifest import entry_of, vouch_for
+from .storage.own import draft_of, drafted, holds_only, remove_folder, remove_tree
 
 RETRY = 60.0  # seconds until a save that failed is tried again
 
@@ -74,11 +68,18 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
         OSError: It could not be written; those before are as they were.
     """
     folder = run.path / CHECKPOINTS
-    if not folder.exists():
+    if not os.path.lexists(folder):
         folder.mkdir()
         sync_folder(run.path)
-    _discard_drafts(folder)
-    draft, place = folder / (DRAFT + snapshot.name), folder / snapshot.name
+    if folder.is_symlink():
+        raise NotADirectoryError(errno.ENOTDIR, f"'{folder}' is a symbolic link: remove it")
+    _remove_drafts(folder)
+    place = folder / snapshot.name
+    draft = draft_of(place)
+    if os.path.lexists(place) and not holds_only(place, CHECKPOINT_FILE):
+        raise FileExistsError(
+            errno.EEXIST, f"'{place}' is in the way and mivae did not write it: move it elsewhere"
+        )
     draft.mkdir()
     try:
         if run.journal.exists():
@@ -95,10 +96,11 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
         files = {name: entry_of(data) for name, data in snapshot.files.items()}
         vouch_for(draft, "checkpoint", files, body)
         if os.path.lexists(place):  # a damaged one, or of the very same state
-            remove_tree(place)
+            remove_tree(place, CHECKPOINT_FILE)
         draft.rename(place)
     except OSError:
-        shutil.rmtree(draft, ignore_errors=True)  # on a full disk, room for the next attempt
+        with suppress(OSError):  # on a full disk, room for the next attempt
+            remove_folder(draft, CHECKPOINT_FILE)
         raise
     sync_folder(folder)
     _rotate(run, snapshot, keep)
@@ -112,7 +114,7 @@ def tidy(run: RunDirectory, latest: Checkpoint, keep: int) -> None:
         latest: Its newest checkpoint.
         keep: How many are kept beside the best and this one.
     """
-    _discard_drafts(run.path / CHECKPOINTS)
+    _remove_drafts(run.path / CHECKPOINTS)
     _rotate(run, latest, keep)
 
 
@@ -136,10 +138,11 @@ def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
         )
 
 
-def _discard_drafts(folder: Path) -> None:
-    for leftover in folder.glob(f"{DRAFT}*"):
-        with suppress(OSError):
-            discard(leftover)
+def _remove_drafts(folder: Path) -> None:
+    for leftover in folder.iterdir():
+        if NAME.fullmatch(drafted(leftover.name) or ""):
+            with suppress(OSError):
+                remove_folder(leftover, CHECKPOINT_FILE)
 
 
 def _rotate(run: RunDirectory, latest: Snapshot | Checkpoint, keep: int) -> None:
@@ -156,10 +159,11 @@ def _rotate(run: RunDirectory, latest: Snapshot | Checkpoint, keep: int) -> None
     earlier = [found.name for found in complete if (found.step, found.epoch) < now]
     others = [name for name in earlier if name != latest.best]
     kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
-    with suppress(OSError, CheckpointError):  # the new one is whole all the same; next time again
+    with suppress(CheckpointError):
         for folder in run.checkpoints.folders():
             if folder.name not in kept:
-                remove_tree(folder)
+                with suppress(OSError):  # the new one is whole all the same; next time again
+                    remove_tree(folder, CHECKPOINT_FILE)
 
 
 def _mebibytes(size: int) -> str:

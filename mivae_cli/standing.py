@@ -16,9 +16,10 @@ from .evaluation_records import EvaluationRecords, checkpoint_of
 from .models.vae import build_model
 from .outcomes import Outcome, Standing
 from .run import RunDirectory
-from .storage.files import DRAFT, reason
+from .storage.files import reason
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
+from .storage.own import drafted
 
 
 def outcome(path: Path, name: str) -> Outcome:
@@ -74,7 +75,7 @@ def _runs(folder: Path) -> Iterator[Path]:
     except OSError as error:
         raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False) and not entry.name.startswith(DRAFT):
+        if entry.is_dir(follow_symlinks=False) and not drafted(entry.name):
             yield from _runs(folder / entry.name)
 
 

@@ -15,10 +15,10 @@ from .checkpoints import Checkpoint
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
 from .run import RunDirectory
-from .storage.files import DRAFT
 from .storage.journal import check_beginning
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
+from .storage.own import drafted
 from .trainer import Trainer
 
 
@@ -146,7 +146,7 @@ def _load(checkpoint: Checkpoint, trainer: Trainer | MivaeError) -> None:
 def _remarks(run: RunDirectory) -> Iterator[Finding]:
     if (holder := held_by(run.path)) is not None:
         yield Finding("lock.json", remark=f"{holder} is writing the run")
-    for path in sorted(run.path.rglob(f"{DRAFT}*")):
+    for path in sorted(found for found in run.path.rglob("*") if drafted(found.name)):
         yield Finding(str(path.relative_to(run.path)), remark="left by a save that was cut short")
 
 

@@ -17,7 +17,6 @@ from mivae_cli.decoding import Decoding
 from mivae_cli.errors import CheckpointError
 from mivae_cli.generation import generated, prior_samples
 from mivae_cli.run import RunDirectory
-from mivae_cli.storage.files import discard
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import verify
 
@@ -131,7 +130,7 @@ def check(sound: Sound, file: str, damage: Damage) -> None:
                 assert file in trouble[0]
     finally:
         for aside in sound.path.glob("metrics.damaged.jsonl"):
-            discard(aside)
+            shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
         if path.is_dir():
             path.rmdir()
         path.write_bytes(content)

@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-import shutil
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -14,16 +14,24 @@ from disk import full, largest_file
 
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.storage.files import (
-    discard,
+    copy_durably,
     open_plain,
     parse_json,
     plain_bytes,
-    remove_tree,
     sync_file,
     whole,
     writable,
     write_durably,
     write_synced,
+)
+from mivae_cli.storage.own import (
+    draft_of,
+    drafted,
+    foreign,
+    holds_only,
+    open_own,
+    remove_folder,
+    remove_tree,
 )
 
 no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
@@ -51,7 +59,8 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
     def watched_fsync(descriptor: int) -> None:
         fsync(descriptor)
         what = Path(os.readlink(f"/proc/self/fd/{descriptor}"))
-        calls.append(("fsync", what.name, what.read_bytes() if what.is_file() else b""))
+        name = drafted(what.name) or what.name
+        calls.append(("fsync", name, what.read_bytes() if what.is_file() else b""))
 
     def watched_replace(source: Path, target: Path) -> None:
         replace(source, target)
@@ -61,7 +70,7 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
     monkeypatch.setattr(os, "replace", watched_replace)
     write_durably(path, b"data")
     assert calls == [
-        ("fsync", ".draft-x.json", b"data"),
+        ("fsync", "x.json", b"data"),
         ("replace", "x.json", b""),
         ("fsync", tmp_path.name, b""),
     ]
@@ -103,7 +112,7 @@ def test_a_process_that_dies_before_the_name_leaves_what_was_there(tmp_path: Pat
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert path.read_bytes() == b"old"
-    assert names(tmp_path) == [".draft-x.json", "x.json"]
+    assert [drafted(name) for name in names(tmp_path)] == ["x.json", None]
     write_durably(path, b"newer")
     assert path.read_bytes() == b"newer"
     assert names(tmp_path) == ["x.json"]
@@ -132,21 +141,25 @@ IN_THE_WAY: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.mark.parametrize("name", [".draft-x.json", ".draft-0123456789ab-x.json"])
 @pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
-def test_what_lies_where_a_draft_goes_is_removed_and_not_written_through(
-    tmp_path: Path, put: Callable[[Path], None]
+def test_no_draft_is_written_through_or_over_what_is_there(
+    tmp_path: Path, name: str, put: Callable[[Path], None]
 ) -> None:
     """A run from somewhere else may hold a link there, to a file that is dear to its user."""
     treasure, folder = tmp_path / "treasure", tmp_path / "run"
     treasure.write_bytes(b"gold")
     folder.mkdir()
-    put(folder / ".draft-x.json")
+    put(folder / name)
+    regular = (folder / name).is_file() and not (folder / name).is_symlink()
     write_durably(folder / "x.json", b"new")
+    with whole(folder / "x.npz") as draft:
+        draft.write_bytes(b"vectors")
     assert treasure.read_bytes() == b"gold"
     assert names(tmp_path) == ["run", "treasure"]
-    assert names(folder) == ["x.json"]
+    left = [] if drafted(name) and regular else [name]  # a draft that was never finished
+    assert names(folder) == [*left, "x.json", "x.npz"]
     assert (folder / "x.json").read_bytes() == b"new"
-    assert not (folder / "x.json").is_symlink()
 
 
 @pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
@@ -268,71 +281,112 @@ def test_json_is_read_and_what_is_none_is_refused_by_name() -> None:
     assert json.loads("NaN") != json.loads("NaN")  # which is what it is refused for
 
 
-def test_a_folder_is_removed_with_all_that_it_holds(tmp_path: Path) -> None:
-    full_folder(tmp_path / "run")
-    remove_tree(tmp_path / "run")
-    assert names(tmp_path) == []
+MINE = re.compile(r"(a|b)\.json")
 
 
-def test_the_name_goes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def mine(folder: Path) -> None:
+    folder.mkdir()
+    for name in ("a.json", "b.json", draft_of(folder / "a.json").name):
+        (folder / name).touch()
+
+
+def test_a_folder_of_own_files_is_removed_and_its_name_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Else a reader would find a folder that is half there."""
-    full_folder(tmp_path / "run")
     seen = []
-    rmtree = shutil.rmtree
+    unlink = os.unlink
 
     def watched(path: Path) -> None:
         seen.append(names(tmp_path))
-        rmtree(path)
+        unlink(path)
 
-    monkeypatch.setattr(shutil, "rmtree", watched)
-    remove_tree(tmp_path / "run")
-    [[draft]] = seen
-    assert draft.startswith(".draft-")
+    mine(tmp_path / "run")
+    monkeypatch.setattr(os, "unlink", watched)
+    remove_tree(tmp_path / "run", MINE)
+    assert len(seen) == 3
+    assert all(drafted(draft) == "run" for [draft] in seen)
+    assert names(tmp_path) == []
 
 
 def test_a_name_goes_also_where_nothing_can_be_deleted_time_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(shutil, "rmtree", full)
+        patched.setattr(os, "unlink", full)
         for _ in range(3):
-            full_folder(tmp_path / "run")
-            remove_tree(tmp_path / "run")
+            mine(tmp_path / "run")
+            remove_tree(tmp_path / "run", MINE)
             assert not (tmp_path / "run").exists()
-    assert len(names(tmp_path)) == 3
-    assert all(name.startswith(".draft-") for name in names(tmp_path))
-    full_folder(tmp_path / "run")
-    remove_tree(tmp_path / "run")
-    assert not (tmp_path / "run").exists()
+    assert [drafted(name) for name in names(tmp_path)] == ["run"] * 3
 
 
+@pytest.mark.parametrize("remove", [remove_tree, remove_folder])
 @pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
-@pytest.mark.parametrize("remove", [remove_tree, discard])
-def test_what_is_no_folder_is_removed_too_and_never_what_it_points_at(
-    tmp_path: Path, put: Callable[[Path], None], remove: Callable[[Path], None]
+@pytest.mark.parametrize("inside", ["a", "a.json", "c.json", ".draft-c.json", None])
+def test_what_mivae_did_not_write_is_never_removed(
+    tmp_path: Path,
+    inside: str | None,
+    put: Callable[[Path], None],
+    remove: Callable[[Path, re.Pattern[str]], None],
 ) -> None:
-    treasure, folder = tmp_path / "treasure", tmp_path / "run"
+    treasure, folder = tmp_path / "treasure", tmp_path / "x"
     treasure.write_bytes(b"gold")
-    folder.mkdir()
-    put(folder / "x")
-    remove(folder / "x")
-    assert names(folder) == []
+    if inside is None:  # not even a folder
+        (tmp_path / "y").mkdir()
+        folder = tmp_path / "y" / "x"
+        put(folder)
+    else:
+        mine(folder)
+        (folder / inside).unlink(missing_ok=True)
+        put(folder / inside)
+        if holds_only(folder, MINE):
+            return  # a file of its name
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OSError, match="mivae did not write"):
+        remove(folder, MINE)
+    assert sorted(tmp_path.rglob("*")) == before
     assert treasure.read_bytes() == b"gold"
 
 
-def test_a_link_to_a_folder_is_removed_and_the_folder_stays(tmp_path: Path) -> None:
-    full_folder(tmp_path / "treasure")
-    for remove in (remove_tree, discard):
-        (tmp_path / "x").symlink_to(tmp_path / "treasure")
-        remove(tmp_path / "x")
-        assert names(tmp_path) == ["treasure"]
-        assert (tmp_path / "treasure" / "inner" / "file").exists()
+def test_a_link_to_a_folder_of_own_files_is_not_one(tmp_path: Path) -> None:
+    mine(tmp_path / "run")
+    (tmp_path / "x").symlink_to(tmp_path / "run")
+    assert holds_only(tmp_path / "run", MINE)
+    assert not holds_only(tmp_path / "x", MINE)
+    for remove in (remove_tree, remove_folder):
+        with pytest.raises(OSError, match="mivae did not write"):
+            remove(tmp_path / "x", MINE)
+    assert len(names(tmp_path / "run")) == 3
 
 
-def test_nothing_is_easily_discarded(tmp_path: Path) -> None:
-    discard(tmp_path / "nothing")
-    with pytest.raises(FileNotFoundError):
-        remove_tree(tmp_path / "nothing")
+@pytest.mark.parametrize("name", IN_THE_WAY)
+def test_no_file_is_opened_to_write_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
+    treasure, folder = tmp_path / "treasure", tmp_path / "run"
+    treasure.write_bytes(b"gold")
+    folder.mkdir()
+    IN_THE_WAY[name](folder / "x")
+    if name == "file":
+        assert foreign(folder / "x") == ""
+        os.close(open_own(folder / "x"))
+        return
+    with pytest.raises(CheckpointError) as caught:
+        open_own(folder / "x")
+    assert f"'{folder / 'x'}'" in str(caught.value)
+    assert treasure.read_bytes() == b"gold"
+    assert not (folder / "nowhere").exists()
+
+
+def test_a_copy_is_its_own(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(range(256)) * 9000)
+    copy_durably(tmp_path / "x", tmp_path / "y")
+    (tmp_path / "x").write_bytes(b"changed")
+    assert (tmp_path / "y").read_bytes() == bytes(range(256)) * 9000
+    with pytest.raises(FileExistsError):
+        copy_durably(tmp_path / "x", tmp_path / "y")
+    (tmp_path / "link").symlink_to("x")
+    with pytest.raises(CheckpointError):
+        copy_durably(tmp_path / "link", tmp_path / "z")
 
 
 def test_what_cannot_be_written_is_an_error_that_a_user_can_mend(tmp_path: Path) -> None:
@@ -364,3 +418,25 @@ def test_an_output_goes_where_a_link_points(tmp_path: Path) -> None:
         draft.write_bytes(b"x")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_bytes() == b"x"
+
+
+@pytest.mark.parametrize(
+    "put", [os.mkfifo, full_folder, lambda path: path.symlink_to(path.name)],
+    ids=["pipe", "folder", "link to itself"],
+)  # fmt: skip
+def test_an_output_replaces_files_only(tmp_path: Path, put: Callable[[Path], None]) -> None:
+    put(tmp_path / "x.npz")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(ConfigError, match="not a regular file"), whole(tmp_path / "x.npz"):
+        pytest.fail("there is nothing to write")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_umask_decides_who_may_read_an_output(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        with whole(tmp_path / "x") as draft:
+            draft.write_bytes(b"x")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o640

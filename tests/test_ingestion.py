@@ -15,6 +15,7 @@ from mivae_cli.data.ingestion import (
     SplitSummary,
     assigned,
     chunks,
+    content_hash,
     fitted,
     mapped_split,
     split_writer,
@@ -64,7 +65,8 @@ def test_each_sentence_goes_where_its_hash_says(tmp_path: Path) -> None:
     path.write_text("\n".join(texts), encoding="utf-8")
     config = DataConfig(valid_share=shares[0], test_share=shares[1])
     found: dict[Split, list[tuple[int, str]]] = {"train": [], "valid": [], "test": []}
-    for split, chunk in assigned({"train": path}, config, ["train", "valid"]):
+    hashes: dict[Split, str] = {"train": content_hash(path)}
+    for split, chunk in assigned({"train": path}, config, ["train", "valid"], hashes):
         found[split] += zip(chunk.lines.tolist(), chunk.sentences, strict=True)
     assert found == {
         split: [

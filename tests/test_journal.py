@@ -111,8 +111,9 @@ def test_half_a_line_that_could_not_be_cut_off_is_cut_off_later(
 ) -> None:
     journal = Journal(path)
     journal.append({"step": 1})
+    truncations = iter([os.ftruncate, full])  # before the line is written, and after
     with monkeypatch.context() as patched, largest_file(20):
-        patched.setattr(os, "truncate", full)
+        patched.setattr(os, "ftruncate", lambda *given: next(truncations)(*given))
         journal.append({"step": 2})
     assert path.read_text().splitlines() == ['{"step": 1}', '{"step":']
     holds(path, journal.entry)
@@ -217,3 +218,21 @@ def test_a_beginning_of_nothing_always_fits_and_of_megabytes_too(path: Path) -> 
     resumed.append({"step": 2})
     assert path.read_bytes() == data + b'{"step": 2}\n'
     assert resumed.entry == entry_of(path)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_a_link_that_takes_a_journals_place_meanwhile_is_not_written_through(
+    path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    journal = Journal(path)
+    journal.append({"step": 1})
+    path.unlink()
+    precious = path.with_name("precious")
+    precious.write_text("years of work\n")
+    link(precious, path)
+    journal.append({"step": 2})
+    assert precious.read_text() == "years of work\n"
+    path.unlink()
+    path.write_text('{"step": 1}\n')
+    journal.append({"step": 3})
+    assert lines(path) == [{"step": 1}, {"step": 2}, {"step": 3}]

@@ -21,7 +21,7 @@ from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
-from mivae_cli.errors import ConfigError
+from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.lock import LOCK, QUIET, held_by, locked
 from mivae_cli.trainer import Trainer
@@ -302,11 +302,20 @@ def test_a_folder_that_is_removed_meanwhile_hides_no_other_error(tmp_path: Path)
         fail()
 
 
+def hard_link(path: Path) -> None:
+    treasure = path.parent / "precious"
+    if not treasure.exists():
+        treasure = path.parent.parent / "precious"  # in a run it would be a stranger
+        treasure.write_text("gold")
+    os.link(treasure, path)
+
+
 ODD: dict[str, tuple[Callable[[Path], object], str]] = {
-    "a folder": (Path.mkdir, "directory"),
-    "a link": (lambda path: path.symlink_to(path.parent / "precious"), "symbolic links"),
-    "a dangling link": (lambda path: path.symlink_to("nowhere"), "symbolic links"),
-    "a pipe": (os.mkfifo, "is no file: remove it"),
+    "a folder": (Path.mkdir, "regular file"),
+    "a link": (lambda path: path.symlink_to(path.parent / "precious"), "symbolic link"),
+    "a dangling link": (lambda path: path.symlink_to("nowhere"), "symbolic link"),
+    "a pipe": (os.mkfifo, "regular file"),
+    "a hard link": (hard_link, "hard link"),
 }
 odd_places = pytest.mark.parametrize(("put", "match"), ODD.values(), ids=ODD)
 
@@ -317,7 +326,8 @@ def test_odd_things_in_place_of_a_lock_are_refused_and_left(
 ) -> None:
     (tmp_path / "precious").write_text("gold")
     put(tmp_path / LOCK)
-    refused(tmp_path, match)
+    with pytest.raises(CheckpointError, match=match), locked(tmp_path):
+        pytest.fail("it was taken")
     assert held_by(tmp_path) is None
     assert os.path.lexists(tmp_path / LOCK)
     assert (tmp_path / "precious").read_text() == "gold"
@@ -416,7 +426,7 @@ def test_odd_things_in_place_of_a_runs_lock_are_errors_that_name_it(
 ) -> None:
     put(run.path / LOCK)
     before = content(run.path)
-    with pytest.raises(ConfigError, match=match) as caught:
+    with pytest.raises(CheckpointError, match=match) as caught:
         write(run)
     assert f"'{run.path / LOCK}'" in str(caught.value)
     assert content(run.path) == before

@@ -1,9 +1,10 @@
 """The run directory: self-contained, refused where damaged, careful with what it replaces."""
 
 import os
+import re
 import resource
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,13 @@ from stops import AfterSteps
 
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
-from mivae_cli.errors import CheckpointError, ConfigError
+from mivae_cli.errors import CheckpointError, ConfigError, StorageError
 from mivae_cli.interruption import Interrupted
 from mivae_cli.run import RunDirectory
-from mivae_cli.storage.documents import FORMAT, read_sealed, write_sealed
+from mivae_cli.storage.documents import FORMAT, Kind, read_sealed, write_sealed
 from mivae_cli.storage.journal import check_beginning
-from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
+from mivae_cli.storage.manifest import Entry, Manifest, entry_of, vouch_for
+from mivae_cli.storage.own import draft_of
 from mivae_cli.trainer import SaveFailed, Trainer
 
 
@@ -317,6 +319,13 @@ def test_a_folder_with_other_files_is_never_replaced(
         ["checkpoints/model.pt"],
         ["checkpoints/epoch-1.ckpt", "config.json"],
         ["data/train.tokens", "data/notes.md", "manifest.json"],
+        ["config.json", "tokenizer.json", "checkpoints/epoch-0001/model.safetensors"],
+        ["data/train.tokens"],
+        ["checkpoints/epoch-0001/notes.txt"],
+        ["metrics.jsonl"],
+        ["lock.json"],
+        [".draft-vectors.npz"],
+        ["environment.json", "manifest.json", "eval.json"],
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
@@ -329,7 +338,7 @@ def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
     for name in names:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text("years of work")
-    with pytest.raises(ConfigError, match="no part of a run"):
+    with pytest.raises(ConfigError, match=r"no part of a run|did not write"):
         create_run(place, run.config, corpus, overwrite)
     assert all((place / name).read_text() == "years of work" for name in names)
     assert sum(path.is_file() for path in place.rglob("*")) == len(names)
@@ -338,23 +347,25 @@ def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
 @pytest.mark.parametrize(
     "names",
     [
-        ["config.json"],
-        ["config.json", "tokenizer.json"],  # as other programs name the files of a model
-        ["metrics.jsonl"],
-        ["eval.json", "data/train.tokens"],
+        ["eval.json", "metrics.jsonl"],
+        ["environment.json", "tokenizer.json"],
+        ["metrics.jsonl", "data/corpus.json"],
+        ["tokenizer.json", "checkpoints/epoch-0001/manifest.json"],
+        ["manifest.json"],
     ],
 )
-def test_files_that_a_run_need_not_have_left_are_replaced_only_when_asked(
+def test_what_is_left_of_a_run_is_replaced_only_when_asked(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, names: list[str]
 ) -> None:
     run, corpus = trained
+    run.write_evaluation({"rate": 1.0})
     place = tmp_path / "project"
     for name in names:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / name).write_text("{}")
+        shutil.copyfile(run.path / name, place / name)
     with pytest.raises(ConfigError, match="--overwrite"):
         create_run(place, run.config, corpus)
-    assert all((place / name).read_text() == "{}" for name in names)
+    assert all((place / name).exists() for name in names)
     create_run(place, run.config, corpus, overwrite=True)
     assert RunDirectory.open(place).config == run.config
 
@@ -404,11 +415,42 @@ def test_what_saves_cut_short_have_left_is_replaced_with_the_run(
 ) -> None:
     run, corpus = trained
     config = run.config
-    (run.path / ".draft-folder" / "inside").mkdir(parents=True)
-    (run.path / "checkpoints" / ".draft-epoch-0002").mkdir()
-    (run.path / ".draft-eval.json").symlink_to("nowhere")
+    draft = draft_of(run.path / "checkpoints" / "epoch-0002")
+    draft.mkdir()
+    (draft / "model.safetensors").touch()
+    draft_of(run.path / "eval.json").touch()
     create_run(run.path, config, corpus, overwrite=True)
     assert not any(path.name.startswith(".draft") for path in run.path.rglob("*"))
+
+
+STRANGERS: dict[str, Callable[[Path], object]] = {
+    "a folder like a draft": lambda run: (run / ".draft-folder").mkdir(),
+    "a file like a draft": lambda run: (run / ".draft-eval.json").touch(),
+    "a link in place of a draft": lambda run: draft_of(run / "eval.json").symlink_to("nowhere"),
+    "a file in a draft": lambda run: put_inside(draft_of(run / "checkpoints" / "epoch-0002")),
+    "a file in a checkpoint": lambda run: put_inside(run / "checkpoints" / "epoch-0007"),
+    "a file in data": lambda run: put_inside(run / "data"),
+    "a folder in place of a file": lambda run: put_inside(run / "eval.json"),
+    "a link to a checkpoint": lambda run: (run / "checkpoints" / "epoch-0007").symlink_to(".."),
+}
+
+
+def put_inside(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "thesis.txt").write_text("years of work")
+
+
+@pytest.mark.parametrize("put", STRANGERS.values(), ids=STRANGERS)
+def test_what_a_user_has_put_into_a_run_is_never_removed(
+    trained: tuple[RunDirectory, Corpus], put: Callable[[Path], object]
+) -> None:
+    run, corpus = trained
+    config = run.config
+    put(run.path)
+    before = {path for path in run.path.rglob("*") if not path.match("*/lock.json")}
+    with pytest.raises(ConfigError, match="no part of a run"):
+        create_run(run.path, config, corpus, overwrite=True)
+    assert set(run.path.rglob("*")) == before
 
 
 def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
@@ -441,14 +483,12 @@ def test_a_sealed_manifest_of_nonsense_is_refused(
             attempt(RunDirectory.open(run.path))
 
 
-@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
-def test_what_is_in_place_of_the_journal_is_set_aside(
-    trained: tuple[RunDirectory, Corpus], put: Callable[[Path], object]
+def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
+    trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
-    for _ in range(2):  # the second time there is one already
-        run.journal.unlink(missing_ok=True)
-        put(run.journal)
+    for number in range(2):
+        run.journal.write_text(f"damaged {number}")
         config = run.config.model_copy(
             update={"training": run.config.training.model_copy(update={"epochs": 2})}
         )
@@ -458,25 +498,124 @@ def test_what_is_in_place_of_the_journal_is_set_aside(
         assert not os.path.lexists(run.journal)
     list(trainer.fit(run))
     assert len(run.journal.read_text().splitlines()) == 3
-    assert not os.path.lexists(run.path / "nowhere")
+    aside = sorted(path.read_text() for path in run.path.glob("metrics.damaged*.jsonl"))
+    assert aside == ["damaged 0", "damaged 1"]
 
 
-def test_a_checkpoint_takes_the_place_of_whatever_lies_there(
+IN_A_RUN = [
+    "metrics.jsonl", "lock.json", "config.json", "eval.json", "manifest.json",
+    "checkpoints", "checkpoints/epoch-0001", "data",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IN_A_RUN)
+@pytest.mark.parametrize("hard", [False, True], ids=["symbolic", "hard"])
+def test_nothing_is_written_through_a_link(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path, name: str, hard: bool
+) -> None:
+    run, corpus = trained
+    path, config = run.path / name, run.config
+    trainer = Trainer(config, corpus)
+    if name in ("eval.json", "lock.json"):
+        path.write_text("years of work")
+    elsewhere = tmp_path / "elsewhere"
+    if path.is_dir():
+        shutil.copytree(path, elsewhere)
+        shutil.rmtree(path)
+        path.symlink_to(elsewhere)
+    elif hard:
+        os.link(path, elsewhere)
+    else:
+        path.rename(elsewhere)
+        path.symlink_to(elsewhere)
+
+    def content() -> dict[Path, bytes]:
+        files = [elsewhere, *elsewhere.rglob("*")]
+        return {file: file.read_bytes() for file in files if file.is_file()}
+
+    before = content()
+    writers: list[Callable[[], object]] = [
+        lambda: trainer.resume(run),
+        lambda: list(trainer.fit(run)),
+        lambda: run.update_config(config),
+        lambda: run.write_evaluation({"rate": 1.0}),
+    ]
+    for write in writers:
+        with pytest.raises(CheckpointError, match=re.escape(f"'{path}'")) as caught:
+            write()
+        assert caught.value.exit_code == 4
+    assert content() == before
+
+
+def test_data_that_an_older_version_linked_with_the_cache_may_be_read(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, _ = trained
+    for path in (run.path / "data").iterdir():
+        os.link(path, tmp_path / path.name)
+    trainer = Trainer(run.config, run.corpus)
+    assert trainer.resume(run) == []
+
+
+def test_a_run_is_written_through_a_link_to_the_whole_of_it(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = trained
+    (tmp_path / "link").symlink_to(run.path)
+    assert Trainer(run.config, corpus).resume(RunDirectory.open(tmp_path / "link")) == []
+
+
+def test_a_save_removes_its_own_leftovers_only(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
     folder = run.path / "checkpoints"
-    (folder / ".draft-epoch-0002").symlink_to(folder)
-    (folder / ".draft-dropped").touch()
-    (folder / "epoch-0002").symlink_to("nowhere")
+    draft = draft_of(folder / "epoch-0002")
+    draft.mkdir()
+    (draft / "state.json").touch()
+    put_inside(folder / ".draft-epoch-0002")
+    put_inside(folder / "epoch-0000")
+    (folder / "epoch-0002").mkdir()
     config = run.config.model_copy(
         update={"training": run.config.training.model_copy(update={"epochs": 2})}
     )
     trainer = Trainer(config, corpus)
     trainer.resume(run)
     assert not any(isinstance(record, SaveFailed) for record in trainer.fit(run))
-    assert sorted(path.name for path in folder.iterdir()) == ["epoch-0001", "epoch-0002"]
+    names = [".draft-epoch-0002", "epoch-0000", "epoch-0001", "epoch-0002"]
+    assert sorted(path.name for path in folder.iterdir()) == names
     assert run.checkpoints.newest()[0].name == "epoch-0002"
+
+
+def test_a_save_does_not_replace_what_it_has_not_written(
+    trained: tuple[RunDirectory, Corpus],
+) -> None:
+    run, corpus = trained
+    config = run.config.model_copy(
+        update={"training": run.config.training.model_copy(update={"epochs": 2})}
+    )
+    trainer = Trainer(config, corpus)
+    trainer.resume(run)
+    put_inside(run.path / "checkpoints" / "epoch-0002")
+    with pytest.raises(StorageError, match="epoch-0002"):
+        list(trainer.fit(run))
+    assert (run.path / "checkpoints" / "epoch-0002" / "thesis.txt").exists()
+
+
+def test_a_run_that_is_replaced_as_it_begins_is_given_up(
+    trained: tuple[RunDirectory, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check once was an assertion, which python -O leaves out."""
+    run, corpus = trained
+
+    def vouched_by_another(
+        folder: Path, kind: Kind, files: Mapping[str, Entry], body: dict[str, object]
+    ) -> None:
+        vouch_for(folder, kind, files, body | {"id": "0" * 32})
+
+    monkeypatch.setattr("mivae_cli.creation.vouch_for", vouched_by_another)
+    with pytest.raises(ConfigError, match="another run"):
+        create_run(tmp_path / "new", run.config, corpus)
 
 
 def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(

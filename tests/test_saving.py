@@ -26,6 +26,7 @@ from mivae_cli.run import RunDirectory
 from mivae_cli.saving import RETRY, Keeper, check_space
 from mivae_cli.storage.files import write_synced
 from mivae_cli.storage.manifest import entry_of
+from mivae_cli.storage.own import draft_of
 from mivae_cli.trainer import SaveFailed, Trainer, Validation
 
 EMPTY = entry_of(b"")
@@ -347,7 +348,7 @@ def test_what_a_kill_in_the_very_last_save_left_to_remove_goes_with_the_resume(
         patched.setattr(saving, "_rotate", killed)
         with pytest.raises(Killed):
             list(Trainer(config, corpus).fit(run))
-    (run.checkpoints.folder / ".draft-dropped-0-epoch-0000").mkdir()
+    draft_of(run.checkpoints.folder / "epoch-0000").mkdir()
     left = {path.name for path in whole.checkpoints.folder.iterdir()}
     assert {path.name for path in run.checkpoints.folder.iterdir()} > left
     trainer = Trainer(config, corpus)

@@ -358,7 +358,6 @@ class TestDamage:
     def replace(self, path: Path, content: bytes) -> None:
         """Replaces a file, which is refused; then has the manifest vouch for it, as a stranger."""
         manifest = read_sealed(path.parent / "corpus.json", "corpus")
-        path.unlink()  # a link into the cache, which must stay whole
         path.write_bytes(content)
         if path.name != "corpus.json":
             with pytest.raises(CheckpointError, match=f"{path.name}' is damaged"):
@@ -482,23 +481,30 @@ class TestCopies:
         assert [texts(copy, split) for split in SPLITS] == expected
         assert (copy.summaries, copy.sources) == (corpus.summaries, corpus.sources)
 
-    def test_a_copy_replaces_what_stood_there(self, path: Path, tmp_path: Path) -> None:
-        prepare_corpus(config_of(path, SENTENCES[:200])).copy_to(tmp_path / "data")
+    def test_a_copy_is_not_made_over_something(self, path: Path, tmp_path: Path) -> None:
         corpus = prepare_corpus(config_of(path, SENTENCES))
-        corpus.copy_to(tmp_path / "data")
-        assert texts(open_corpus(tmp_path / "data"), "train") == texts(corpus, "train")
+        (tmp_path / "data").mkdir()
+        with pytest.raises(FileExistsError):
+            corpus.copy_to(tmp_path / "data")
+        assert list((tmp_path / "data").iterdir()) == []
 
-    def test_without_links_the_bytes_are_copied(
-        self, path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    def test_damage_to_a_copy_or_the_original_stays_there(
+        self, path: Path, tmp_path: Path
     ) -> None:
-        def refuse(*_: object) -> None:
-            raise OSError("another file system")
-
-        monkeypatch.setattr("os.link", refuse)
-        corpus = prepare_corpus(config_of(path, SENTENCES))
-        corpus.copy_to(tmp_path / "data")
-        assert (tmp_path / "data" / "train.tokens").stat().st_nlink == 1
-        assert texts(open_corpus(tmp_path / "data"), "test") == texts(corpus, "test")
+        corpus = prepare_corpus(config_of(path, SENTENCES), tmp_path / "cache")
+        folders = [corpus.folder, tmp_path / "one", tmp_path / "two"]
+        for folder in folders[1:]:
+            corpus.copy_to(folder)
+        sound = texts(corpus, "train")
+        for damaged in folders:
+            with (damaged / "train.tokens").open("r+b") as file:
+                content = file.read()
+                file.seek(0)
+                file.write(b"\xff" * 8)
+            for folder in folders:
+                if folder != damaged:
+                    assert texts(open_corpus(folder), "train") == sound
+            (damaged / "train.tokens").write_bytes(content)
 
 
 class TestWidth:

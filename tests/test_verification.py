@@ -21,6 +21,7 @@ from mivae_cli.errors import CheckpointError
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.documents import Kind, read_sealed, write_sealed
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
+from mivae_cli.storage.own import draft_of
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import Finding, verify
 
@@ -310,13 +311,14 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
 
 
 def test_drafts_that_were_left_are_remarked_upon(run: RunDirectory) -> None:
-    (run.path / "checkpoints" / ".draft-epoch-0004").mkdir()
-    (run.path / ".draft-eval.json").write_text("{")
+    drafts = [draft_of(run.path / "checkpoints/epoch-0004"), draft_of(run.path / "eval.json")]
+    drafts[0].mkdir()
+    drafts[1].write_text("{")
     result = verify(run)
     assert result.sound
     assert {finding for finding in result.findings if finding.remark} == {
-        Finding(what, remark="left by a save that was cut short")
-        for what in (".draft-eval.json", "checkpoints/.draft-epoch-0004")
+        Finding(str(draft.relative_to(run.path)), remark="left by a save that was cut short")
+        for draft in drafts
     }
 
 

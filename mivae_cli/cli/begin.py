@@ -32,6 +32,8 @@ def prepare(config: RunConfig) -> Corpus:
     tune_cpu()
     started = time.monotonic()
     corpus = prepare_corpus(config.data)
+    for warning in corpus.warnings:
+        note(f"warning: {warning}")
     piped = config.data.train == "-"
     files = {} if piped else locate_splits(config.data)
     for split, rows in corpus.rows.items():

@@ -68,13 +68,16 @@ class Batch:
 
 
 def collate(store: TokenStore, indices: NDArray[np.int64]) -> Batch:
-    """Gathers the sentences of the given indices, with shape (B,)."""
-    starts = store.offsets[indices]
-    lengths = store.offsets[indices + 1] - starts
+    """Gathers the sentences of the given indices, with shape (B,).
+
+    Raises:
+        CheckpointError: The files that they are mapped from have been damaged meanwhile.
+    """
+    starts, lengths = store.spans(indices)
     steps = np.arange(lengths.max(initial=1))
     inside = steps < lengths[:, None]  # (B, T)
     places = np.where(inside, starts[:, None] + steps, 0)
-    tokens = np.where(inside, store.tokens[places], BOUNDARY).astype(np.int64)
+    tokens = np.where(inside, store.checked(store.tokens[places]), BOUNDARY).astype(np.int64)
     return Batch(torch.from_numpy(tokens), torch.from_numpy(lengths.astype(np.int64)), indices)
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from ..config import DataConfig
 from ..errors import DataError
 from .formats import EXTENSIONS, check_settings, format_of
+from .lines import Digest
 from .records import RowCounts, TextRecords
 
 Split = Literal["train", "valid", "test"]
@@ -54,10 +55,20 @@ def read_sentences(
 
 
 def numbered_sentences(
-    path: Path, config: DataConfig, counts: RowCounts | None = None
+    path: Path,
+    config: DataConfig,
+    counts: RowCounts | None = None,
+    digest: Digest | None = None,
 ) -> Iterator[tuple[int, str]]:
-    """Yields what `read_sentences` does, each sentence after its number."""
-    return ((record.line, record.text) for record in TextRecords(path, config, counts))
+    """Yields what `read_sentences` does, each sentence after its number.
+
+    Arguments:
+        path: The file.
+        config: How it is read.
+        counts: Counts what is read and what is skipped, if given.
+        digest: Receives the bytes of the file, as of `lines.opened`.
+    """
+    return ((record.line, record.text) for record in TextRecords(path, config, counts, digest))
 
 
 def locate_splits(config: DataConfig) -> dict[Split, Path]:

@@ -8,14 +8,17 @@ __all__ = [
     "Chunk",
     "Ids",
     "Lines",
+    "SourceChanged",
     "SplitSummary",
     "assigned",
     "chunks",
+    "content_hash",
     "fitted",
     "mapped_split",
     "split_writer",
 ]
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -30,6 +33,7 @@ from ..config import DataConfig
 from ..errors import DataError
 from .arrays import map_npy
 from .corpus import Split, numbered_sentences, shares
+from .lines import Digest
 from .records import RowCounts
 from .tokenizer import UNKNOWN
 
@@ -67,10 +71,35 @@ class SplitSummary:
         return self.unknown / max(1, self.tokens)
 
 
+class SourceChanged(DataError):
+    """A text file no longer holds the bytes that it held when preparation began."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        super().__init__(
+            f"'{path}' changes while it is being read: wait until nothing writes it, or train on "
+            "a copy of it"
+        )
+
+
+def content_hash(path: Path) -> str:
+    """Returns the hash of a text file's bytes.
+
+    Raises:
+        DataError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return _short(hashlib.file_digest(file, "blake2b"))
+    except OSError as error:
+        raise DataError(f"cannot read '{path}': {error.strerror}") from error
+
+
 def assigned(
     files: dict[Split, Path],
     config: DataConfig,
     wanted: Sequence[Split],
+    hashes: Mapping[Split, str],
     counts: Mapping[Split, RowCounts] | None = None,
 ) -> Iterator[tuple[Split, Chunk]]:
     """Yields the sentences of the files of the wanted splits, in order, with their split.
@@ -79,14 +108,21 @@ def assigned(
         files: The file of each split that has one of its own.
         config: How they are read, and how much of the training file is held out.
         wanted: Whose files are read.
+        hashes: The `content_hash` of each file.
         counts: Count the rows of each file, if given.
+
+    Raises:
+        DataError: A file cannot be read.
+        SourceChanged: The bytes read from a file are not those that its hash is of. This is known
+            at the end of the file only: what has been yielded then is not to be kept.
     """
     valid_share = 0.0 if "valid" in files else config.valid_share
     test_share = 0.0 if "test" in files else config.test_share
     for name in wanted:
         if name not in files:
             continue  # its sentences are among those of the training file
-        for chunk in chunks(numbered_sentences(files[name], config, (counts or {}).get(name))):
+        digest, counted = hashlib.blake2b(), (counts or {}).get(name)
+        for chunk in chunks(numbered_sentences(files[name], config, counted, digest)):
             if name != "train":
                 yield name, chunk
                 continue
@@ -95,6 +131,8 @@ def assigned(
             yield "test", chunk.where(in_test)
             yield "valid", chunk.where(held_out & ~in_test)
             yield "train", chunk.where(~held_out)
+        if _short(digest) != hashes[name]:
+            raise SourceChanged(files[name])
 
 
 def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
@@ -199,6 +237,10 @@ def mapped_split(
     if ids.max(initial=0) >= vocab_size:
         raise ValueError(f"'{path.name}' holds ids that the vocabulary lacks")
     return ids, offsets, lines
+
+
+def _short(digest: Digest) -> str:
+    return digest.hexdigest()[:32]
 
 
 def _chunk(sentences: list[str], numbers: list[int]) -> Chunk:

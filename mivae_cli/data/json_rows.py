@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 from ..errors import DataError
 from .arrays import listing, reason
-from .lines import UTF8_BOM, lines_of, opened, whole_text
+from .lines import UTF8_BOM, Digest, lines_of, opened, whole_text
 
 MOST_ARRAY = 2**27  # bytes of a file that is one array: all of it is held at once
 SPACE = re.compile(r"[ \t\r\n]*")
@@ -19,17 +19,18 @@ Row = tuple[int, str, str, Any]
 WORDS = {bool: "true or false", int: "a number", float: "a number", list: "an array"}
 
 
-def json_rows(path: Path, field: str) -> Iterator[Row]:
+def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[Row]:
     """Yields the values of a file: line, text, what is wrong with it if anything is, value.
 
     Arguments:
         path: The file.
         field: The field that holds the text, if a value is an object; see `_text_in`.
+        digest: Receives the bytes of the file, as of `lines.opened`.
 
     Raises:
         DataError: The file cannot be read, is not text, or is no JSON array where it begins so.
     """
-    with opened(path) as file:
+    with opened(path, digest) as file:
         if _is_array(file):
             yield from _array_rows(file, path, field)
             return

@@ -7,6 +7,7 @@ ends with a line feed, a carriage return, or both.
 
 __all__ = [
     "PICKLES",
+    "Digest",
     "lines_of",
     "opened",
     "pickle_error",
@@ -17,15 +18,20 @@ __all__ = [
 
 import csv
 import gzip
+import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..errors import DataError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 MOST_LINE = 2**24  # bytes of a line, and characters of a table's row, its line ends among them
+BUFFER = 2**17  # bytes
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # how protocols 2 to 5 begin
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
@@ -40,9 +46,37 @@ OTHERS = {  # how files begin that are not text, and what they are
 }
 
 
+class Digest(Protocol):
+    """A hash that bytes are added to, such as those of `hashlib`."""
+
+    def update(self, data: bytes | memoryview, /) -> None:
+        """Adds bytes."""
+
+    def hexdigest(self) -> str:
+        """Returns the hash of all bytes so far."""
+
+
+class _HashedFile(io.FileIO):
+    """A file opened for reading that adds all bytes read from it to a digest."""
+
+    def __init__(self, path: Path, digest: Digest) -> None:
+        super().__init__(path, "rb")
+        self._digest = digest
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int | None:
+        count = super().readinto(buffer)
+        self._digest.update(memoryview(buffer)[: count or 0])
+        return count
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def opened(path: Path, digest: Digest | None = None) -> Iterator[BinaryIO]:
     """Opens a file of text for reading bytes, unpacked where it is compressed.
+
+    Arguments:
+        path: The file.
+        digest: Receives the bytes of the file as they are read, still compressed; all of them
+            when it has been read to its end.
 
     Raises:
         DataError: The file cannot be read, here or inside the context, or is a pickle.
@@ -51,22 +85,31 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     if (path.with_suffix("") if packed else path).suffix.lower() in PICKLES:
         raise pickle_error(path)
     try:
-        with gzip.open(path, "rb") if packed else path.open("rb") as file:
-            yield file  # type: ignore[misc]  # a GzipFile is a BinaryIO in all but name
+        raw = io.FileIO(path, "rb") if digest is None else _HashedFile(path, digest)
+        with io.BufferedReader(raw, BUFFER) as file:
+            if packed:
+                with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
+                    yield unpacked  # type: ignore[misc]  # a BinaryIO in all but name
+            else:
+                yield file
     except (OSError, EOFError, zlib.error) as error:
         # a truncated .gz ends in EOFError, a damaged one in BadGzipFile (an OSError) or zlib's
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise DataError(f"cannot read '{path}': {reason}") from error
 
 
-def read_lines(path: Path) -> Iterator[str]:
+def read_lines(path: Path, digest: Digest | None = None) -> Iterator[str]:
     """Yields the lines of a UTF-8 file, unpacked where it is compressed.
+
+    Arguments:
+        path: The file.
+        digest: As of `opened`.
 
     Raises:
         DataError: The file cannot be read, is a pickle or an archive, is not UTF-8, or has a
             line that is too long: the line is named.
     """
-    with opened(path) as file:
+    with opened(path, digest) as file:
         yield from lines_of(file, path)
 
 
@@ -106,7 +149,11 @@ def whole_text(file: BinaryIO, path: Path, most: int) -> str:
 
 
 def read_rows(
-    path: Path, delimiter: str, quoted: bool = True, advice: str = ""
+    path: Path,
+    delimiter: str,
+    quoted: bool = True,
+    advice: str = "",
+    digest: Digest | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields the rows of a table that are not blank, each with the number of its last line.
 
@@ -115,6 +162,7 @@ def read_rows(
         delimiter: What separates cells.
         quoted: Whether quotes enclose cells; else they are characters as any other.
         advice: What an error adds.
+        digest: As of `opened`.
 
     Raises:
         DataError: As of `read_lines`, or the file is not a table: the line is named.
@@ -123,7 +171,7 @@ def read_rows(
 
     def measured() -> Iterator[str]:
         nonlocal length, start
-        for number, line in enumerate(read_lines(path), start=1):
+        for number, line in enumerate(read_lines(path, digest), start=1):
             start = start if length else number
             length += len(line)
             if length > MOST_LINE:

@@ -17,7 +17,7 @@ from ..config import DataConfig
 from ..errors import DataError
 from .formats import format_of
 from .json_rows import is_json_object, json_rows
-from .lines import read_lines
+from .lines import Digest, read_lines
 from .tables import Table
 
 Row = tuple[int, str, str, Any]  # line, text, what is wrong with it if anything is, the row itself
@@ -62,14 +62,21 @@ class TextRecords:
         path: The file.
         config: How it is read.
         counts: Counts the rows that are read; by default a new one, which starts from zero.
+        digest: Receives the bytes of the file, as of `lines.opened`.
 
     Raises:
         DataError: While it is read: the file is missing, is not UTF-8 text, lacks the column, or
             has a row without a text. The line is named.
     """
 
-    def __init__(self, path: Path, config: DataConfig, counts: RowCounts | None = None) -> None:
-        self.path, self.config = path, config
+    def __init__(
+        self,
+        path: Path,
+        config: DataConfig,
+        counts: RowCounts | None = None,
+        digest: Digest | None = None,
+    ) -> None:
+        self.path, self.config, self._digest = path, config, digest
         self.counts = RowCounts() if counts is None else counts
         self.header: list[str] = []
         """The names of a table's columns, known once the first row is read."""
@@ -91,7 +98,7 @@ class TextRecords:
         form = format_of(self.path, self.config.format)
         match form:
             case "json":
-                return json_rows(self.path, self.config.field)
+                return json_rows(self.path, self.config.field, self._digest)
             case "csv" | "tsv":
                 return self._table_rows(by_tabs=form == "tsv")
             case _:
@@ -99,7 +106,7 @@ class TextRecords:
 
     def _lines(self) -> Iterator[Row]:
         sniffing = self.config.format == "auto"
-        for number, line in enumerate(read_lines(self.path), start=1):
+        for number, line in enumerate(read_lines(self.path, self._digest), start=1):
             if sniffing and not line.isspace():
                 sniffing = False
                 if is_json_object(line):
@@ -110,7 +117,7 @@ class TextRecords:
             yield number, line, "", None
 
     def _table_rows(self, by_tabs: bool) -> Iterator[Row]:
-        table = Table(self.path, self.config, by_tabs)
+        table = Table(self.path, self.config, by_tabs, self._digest)
         self.header = table.names
         before = 0
         for row in table:

@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import DataConfig
 from ..errors import DataError
 from .arrays import listing
-from .lines import read_rows
+from .lines import Digest, read_rows
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}  # and how --delimiter spells them
 LOOKED_AT = 20  # first rows of a table without a header, to see what separates its cells
@@ -24,12 +24,15 @@ class Table:
         config: How it is read.
         by_tabs: Whether cells are separated by tabs and quotes are characters as any other,
             unless the configuration says something else.
+        digest: Receives the bytes of the file, as of `lines.opened`.
 
     Raises:
         DataError: The file cannot be read, or has no such column.
     """
 
-    def __init__(self, path: Path, config: DataConfig, by_tabs: bool) -> None:
+    def __init__(
+        self, path: Path, config: DataConfig, by_tabs: bool, digest: Digest | None = None
+    ) -> None:
         self.path = path
         self.delimiter = {"auto": "\t" if by_tabs else ",", "tab": "\t"}.get(
             config.delimiter, config.delimiter
@@ -37,7 +40,7 @@ class Table:
         self.quoted = config.quoting == "minimal" or (config.quoting == "auto" and not by_tabs)
         self._assumed = config.delimiter == "auto", config.quoting == "auto"
         advice = "; to read quotes as text, add --quoting none" if self.quoted else ""
-        self._rows = read_rows(path, self.delimiter, self.quoted, advice)
+        self._rows = read_rows(path, self.delimiter, self.quoted, advice, digest)
         first = list(islice(self._rows, 1 if config.header else LOOKED_AT))
         if not first:
             raise DataError(f"'{path}' is an empty table: there is no column '{config.column}'")

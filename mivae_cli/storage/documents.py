@@ -7,7 +7,7 @@ canonical text only, byte for byte, so that not even a space can differ. A docum
 format is brought up to the present one as it is read; one of a newer format is refused.
 """
 
-__all__ = ["FORMAT", "json_value", "read_sealed", "sealed", "write_sealed"]
+__all__ = ["FORMAT", "claimed_kind", "json_value", "read_sealed", "sealed", "write_sealed"]
 
 import hashlib
 import json
@@ -98,6 +98,21 @@ def read_sealed(path: Path, kind: Kind) -> Body:
     for former in range(found, FORMAT):
         body = UPGRADES.get((kind, former), dict)(body)
     return body
+
+
+def claimed_kind(path: Path) -> str | None:
+    """Returns the kind of document that a file says it is, damaged or not; None of other files.
+
+    A file that says so was made by mivae, whatever has happened to it since.
+    """
+    try:
+        document = parse_json(plain_bytes(path, MOST), path)
+    except CheckpointError:
+        return None
+    if not isinstance(document, dict) or not {"mivae", "checksum"} <= document.keys():
+        return None
+    kind = document.get("kind")
+    return kind if isinstance(kind, str) else None
 
 
 def _shown(value: object) -> str:

@@ -5,15 +5,13 @@ last. What is read must be a plain file: a link, a directory or a pipe in its pl
 """
 
 __all__ = [
-    "DRAFT",
     "PLAIN_NAME",
-    "discard",
+    "copy_durably",
     "last_written",
     "open_plain",
     "parse_json",
     "plain_bytes",
     "reason",
-    "remove_tree",
     "sync_file",
     "sync_folder",
     "whole",
@@ -22,6 +20,8 @@ __all__ = [
     "write_synced",
 ]
 
+import errno
+import fcntl
 import json
 import os
 import re
@@ -34,8 +34,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import CheckpointError, ConfigError
+from .own import draft_of, remove_drafts
 
-DRAFT = ".draft-"  # how the names of files and folders begin that are not whole yet
+FICLONE = 0x40049409  # has two files share their blocks until one is written
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -57,11 +58,14 @@ def whole(path: Path) -> Iterator[Path]:
     """Gives a draft to write, which then takes a file's name, or goes where that fails.
 
     Raises:
-        ConfigError: It cannot be written.
+        ConfigError: It cannot be written, or something other than a regular file has that name.
     """
-    path = path.resolve()  # a link stays one
-    draft = path.with_name(DRAFT + path.name)
+    path = Path(os.path.realpath(path))  # a link stays one
     with writable(path):
+        if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
+            raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
+        draft = draft_of(path)
+        draft.open("xb").close()
         try:
             yield draft
             sync_file(draft)
@@ -71,9 +75,12 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Puts a whole file in the place of what is there; a crash leaves the one or the other."""
-    draft = path.with_name(DRAFT + path.name)
-    discard(draft)
+    """Puts a whole file in the place of the one that is there; a crash leaves either of them.
+
+    The caller is the only one who writes it; drafts that earlier ones have left are removed.
+    """
+    remove_drafts(path)
+    draft = draft_of(path)
     try:
         write_synced(draft, data)
         os.replace(draft, path)
@@ -92,6 +99,24 @@ def write_synced(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def copy_durably(source: Path, target: Path) -> None:
+    """Copies a file to where there is none yet, and waits until the disk has it.
+
+    Where the file system can, the two share their blocks until one of them is written.
+
+    Raises:
+        CheckpointError: The source is not a plain file or cannot be opened.
+        OSError: It cannot be copied.
+    """
+    with open_plain(source) as original, target.open("xb") as copy:
+        try:
+            fcntl.ioctl(copy, FICLONE, original.fileno())
+        except OSError:
+            shutil.copyfileobj(original, copy, 2**20)
+        copy.flush()
+        os.fsync(copy.fileno())
+
+
 def sync_file(path: Path) -> None:
     """Waits until the disk has a file that somebody else has written."""
     with path.open("rb") as file:
@@ -105,27 +130,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def remove_tree(folder: Path) -> None:
-    """Removes a folder that readers may be looking for: first its name, then what it holds.
-
-    What cannot be deleted stays under the name of a draft.
-    """
-    number = 0
-    while os.path.lexists(dropped := folder.with_name(f"{DRAFT}dropped-{number}-{folder.name}")):
-        number += 1  # an earlier one that could not be deleted
-    os.rename(folder, dropped)
-    with suppress(OSError):
-        discard(dropped)
-
-
-def discard(path: Path) -> None:
-    """Removes whatever is there: a file, a folder with all that it holds, or a link itself."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def last_written(folder: Path) -> float:

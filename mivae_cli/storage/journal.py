@@ -19,6 +19,7 @@ from typing import Any, Self
 from ..errors import CheckpointError
 from .files import open_plain, reason
 from .manifest import Entry
+from .own import open_own
 
 
 class Journal:
@@ -52,20 +53,26 @@ class Journal:
         self.flush()
 
     def flush(self) -> None:
-        """Writes the lines that wait, if the disk takes them."""
+        """Writes the lines that wait, if the disk takes them and the file is the run's alone."""
         if not self._waiting:
             return
         try:
-            with self.path.open("r+b" if self.path.exists() else "xb") as file:
-                if os.fstat(file.fileno()).st_size < self.size:  # somebody has emptied it
-                    self.size, self._digest = 0, hashlib.sha256()
-                file.truncate(self.size)  # what half a line a full disk has left
-                file.seek(self.size)
-                file.write(self._waiting)
+            descriptor = open_own(self.path)
+        except (OSError, CheckpointError):  # a link, for one, is never written through
+            return
+        try:
+            if os.fstat(descriptor).st_size < self.size:  # somebody has emptied it
+                self.size, self._digest = 0, hashlib.sha256()
+            os.ftruncate(descriptor, self.size)  # what half a line a full disk has left
+            done = 0
+            while done < len(self._waiting):
+                done += os.pwrite(descriptor, self._waiting[done:], self.size + done)
         except OSError:
             with suppress(OSError):
-                os.truncate(self.path, self.size)
+                os.ftruncate(descriptor, self.size)
             return
+        finally:
+            os.close(descriptor)
         self._digest.update(self._waiting)
         self.size += len(self._waiting)
         self._waiting = b""

@@ -7,13 +7,12 @@ holder on another machine, or on such a file system, therefore counts as alive f
 after anything in the folder was last written.
 """
 
-__all__ = ["LOCK", "held_by", "locked"]
+__all__ = ["LOCK", "held_by", "is_lock", "locked"]
 
 import fcntl
 import json
 import os
 import socket
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,7 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError
-from .files import last_written, parse_json, writable
+from .files import last_written, parse_json, plain_bytes, writable
+from .own import open_own
 
 LOCK = "lock.json"
 MOST = 4096  # bytes that name a holder
@@ -48,6 +48,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         ConfigError: Another process holds it, who, the message says; or the folder cannot be
             written.
+        CheckpointError: In its place is a link, or no regular file.
     """
     path = folder / LOCK
     with writable(path):
@@ -81,19 +82,26 @@ def held_by(folder: Path) -> str | None:
     return None
 
 
+def is_lock(path: Path) -> bool:
+    """Tells whether a file is a lock that names its holder, or is empty as a new one is."""
+    try:
+        data = plain_bytes(path, MOST)
+        return not data or _named(data) is not None
+    except CheckpointError:
+        return False
+
+
 def _acquired(path: Path) -> int:
     """Returns a descriptor that holds the lock.
 
     Raises:
         ConfigError: Another process holds it, or may.
+        CheckpointError: To write it would change something else.
         OSError: The file cannot be made or opened.
     """
     while True:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o644)
+        descriptor = open_own(path)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError(f"'{path}' is no file: remove it")
             holder = _holder(descriptor)
             certain = holder is None or holder.host == _me().host or _is_local(path.parent)
             try:
@@ -145,10 +153,13 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _holder(descriptor: int) -> Holder | None:
     """Returns whom a lock file names; nobody where it is empty or damaged."""
     try:
-        record = parse_json(os.pread(descriptor, MOST, 0), Path(LOCK))
+        return _named(os.pread(descriptor, MOST, 0))
     except (OSError, CheckpointError):
         return None
-    match record:
+
+
+def _named(data: bytes) -> Holder | None:
+    match parse_json(data, Path(LOCK)):
         case {"pid": int(pid), "host": str(host)}:
             return Holder(pid, host)
         case _:

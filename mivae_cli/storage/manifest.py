@@ -51,7 +51,7 @@ class Manifest:
             CheckpointError: It is missing or damaged, or names what lies outside the folder.
         """
         path = folder / name
-        if folder.is_symlink():
+        if kind != "run" and folder.is_symlink():  # a run itself may be reached through one
             raise CheckpointError(f"'{folder}' is a link: a run holds its folders itself")
         if folder.exists() and not folder.is_dir():
             raise CheckpointError(f"'{folder}' is damaged: it is no folder")

@@ -1,0 +1,144 @@
+"""The sentences of a split as one flat array of token ids with offsets.
+
+The arrays may be mapped from files that others can write at any time, so what is read from them is
+checked as it is read. Shapes: N sentences, B of a batch.
+"""
+
+__all__ = ["TokenStore", "longest_sentence"]
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import CheckpointError
+from .ingestion import Ids, Lines
+from .permutation import Permutation
+
+BLOCK = 2**20  # offsets looked at together
+
+
+@dataclass(frozen=True)
+class TokenStore:
+    """The sentences of a split: ids end to end, with shape (tokens,), and N + 1 offsets."""
+
+    tokens: Ids
+    offsets: NDArray[np.int64]
+    lines: Lines | None = None  # where each sentence stands in its file; unknown of bare ids
+    path: Path | None = None  # of the tokens, where they are mapped from a file
+    vocab_size: int = 2**32  # what every id is below
+    longest: int = 2**62  # tokens that no sentence has more of
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens of each sentence, boundaries not counted, with shape (N,)."""
+        return np.diff(self.offsets)
+
+    def sentence(self, index: int) -> list[int]:
+        """Returns the ids of one sentence.
+
+        Raises:
+            CheckpointError: The file that they are mapped from has been damaged meanwhile.
+        """
+        start, end = int(self.offsets[index]), int(self.offsets[index + 1])
+        if self.path is not None and not 0 <= start < end <= len(self.tokens):
+            raise self._damaged(self.path.with_suffix(".offsets.npy"))
+        ids: list[int] = self.checked(self.tokens[start:end]).tolist()
+        return ids
+
+    def spans(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Returns where sentences begin among the tokens, and their lengths, both with shape (B,).
+
+        Raises:
+            CheckpointError: The file of the offsets has been damaged since it was opened.
+        """
+        starts = self.offsets[indices]
+        lengths = self.offsets[indices + 1] - starts
+        if self.path is None or not len(indices):
+            return starts, lengths
+        if (
+            starts.min() < 0
+            or (starts + lengths).max() > len(self.tokens)
+            or not 0 < lengths.min() <= lengths.max() <= self.longest
+        ):
+            raise self._damaged(self.path.with_suffix(".offsets.npy"))
+        return starts, lengths
+
+    def checked(self, ids: Ids) -> Ids:
+        """Returns ids of this store that are all in the vocabulary.
+
+        A batch's ids are checked when they are read: a file that is mapped can be written by
+        others at any time, and an id beyond the vocabulary would fail deep in the network.
+
+        Raises:
+            CheckpointError: The file of the tokens has been damaged since it was opened.
+        """
+        if self.path is not None and ids.max(initial=0) >= self.vocab_size:
+            raise self._damaged(self.path)
+        return ids
+
+    def _damaged(self, path: Path) -> CheckpointError:
+        run = path.parent.parent if path.parent.name == "data" else None
+        advice = "it is prepared again when you train" if run is None else f"mivae verify {run}"
+        return CheckpointError(f"'{path}' has been damaged since it was opened: {advice}")
+
+    def sample(self, count: int, seed: int) -> "TokenStore":
+        """Returns so many sentences drawn without replacement, or all where there are no more."""
+        if len(self) <= count:
+            return self
+        drawn = Permutation(len(self), np.random.SeedSequence(seed))(np.arange(count))
+        drawn = np.sort(drawn)
+        store = TokenStore.from_ids(self.sentence(int(index)) for index in drawn)
+        return store if self.lines is None else replace(store, lines=self.lines[drawn])
+
+    def canonical(self) -> "TokenStore":
+        """Returns the sentences in an order that depends on them alone, not on their lines.
+
+        Whatever is drawn for, or dealt to, sentences in this order is the same for any order of a
+        file's lines. They are sorted by a hash of their ids and of the number of equal ones before,
+        so that neighbours have nothing in common: groups of a jackknife stay random samples.
+        """
+        seen: Counter[bytes] = Counter()
+        keys = []
+        for start, end in pairwise(self.offsets.tolist()):
+            ids = self.tokens[start:end].astype("<u4").tobytes()
+            copy = seen[ids].to_bytes(8, "little")
+            seen[ids] += 1
+            keys.append(hashlib.blake2b(ids, digest_size=16, key=copy).digest())
+        order = sorted(range(len(self)), key=keys.__getitem__)
+        store = TokenStore.from_ids(self.sentence(index) for index in order)
+        return store if self.lines is None else replace(store, lines=self.lines[order])
+
+    @classmethod
+    def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":
+        """Keeps sentences in memory."""
+        rows = [np.zeros(0, np.uint32), *(np.array(ids, np.uint32) for ids in sentences)]
+        return cls(np.concatenate(rows), np.cumsum([len(row) for row in rows], dtype=np.int64))
+
+    @classmethod
+    def from_parts(cls, parts: Iterable[tuple[Ids, NDArray[np.int64], Lines]]) -> "TokenStore":
+        """Keeps in memory what comes as ids end to end, and each sentence's length and line."""
+        tokens: list[Ids] = [np.zeros(0, np.uint32)]
+        lengths = [np.zeros(1, np.int64)]
+        lines = [np.zeros(0, np.uint32)]
+        for ids, counts, numbers in parts:
+            tokens.append(ids)
+            lengths.append(counts)
+            lines.append(numbers)
+        offsets = np.cumsum(np.concatenate(lengths))
+        return cls(np.concatenate(tokens), offsets, np.concatenate(lines))
+
+
+def longest_sentence(offsets: NDArray[np.int64]) -> int:
+    """Returns the most tokens of a sentence, from N + 1 offsets, without copying all of them."""
+    starts = range(0, len(offsets) - 1, BLOCK)
+    blocks = (np.diff(offsets[start : start + BLOCK + 1]) for start in starts)
+    return max((int(block.max()) for block in blocks), default=0)
