@@ -118,21 +118,32 @@ def tidy(run: RunDirectory, latest: Checkpoint, keep: int) -> None:
     _rotate(run, latest, keep)
 
 
-def check_space(run: RunDirectory, snapshot: int, keep: int) -> None:
-    """Raises ConfigError unless the checkpoints that a run will keep fit on its disk.
+def check_space(run: RunDirectory, snapshot: int, keep: int, corpus: int = 0) -> None:
+    """Raises ConfigError unless what a run will keep fits on its disk.
+
+    What the run that is there now takes counts as room.
 
     Arguments:
-        run: The run.
+        run: The run, which need not be there yet.
         snapshot: The size of one checkpoint in bytes.
         keep: How many are kept beside the best and the last; one more is written meanwhile.
+        corpus: The size of the prepared corpus in bytes, if it is still to be copied.
     """
-    folder = run.path / CHECKPOINTS
-    there = sum(path.stat().st_size for path in folder.glob("*/*") if path.is_file())
-    needed = snapshot * (keep + 3) - there
-    free = shutil.disk_usage(run.path).free
+    patterns = (f"{CHECKPOINTS}/*/*", "data/*") if corpus else (f"{CHECKPOINTS}/*/*",)
+    folders = [run.path] if os.path.isdir(run.path) else []
+    found = [path for folder in folders for each in patterns for path in folder.glob(each)]
+    statuses = [path.stat() for path in found if path.is_file()]
+    # a file with another name elsewhere, as in runs of older versions, leaves no room
+    there = sum(status.st_size for status in statuses if status.st_nlink == 1)
+    needed = snapshot * (keep + 3) + corpus - there
+    place = run.path.absolute()
+    while not os.path.exists(place):
+        place = place.parent
+    free = shutil.disk_usage(place).free
     if needed > free:
+        what = "the prepared text and checkpoints" if corpus else "checkpoints"
         raise ConfigError(
-            f"the disk of '{run.path}' has {_mebibytes(free)} free, and checkpoints will need "
+            f"the disk of '{run.path}' has {_mebibytes(free)} free, and {what} will need "
             f"{_mebibytes(needed)}: free some, choose another place with --out, or keep fewer "
             "with --set training.keep=0"
         )

@@ -58,6 +58,11 @@ class Trainer:
         self._started = time.monotonic()
         self._factor = 1.0  # of the learning rates
 
+    def read_from(self, corpus: Corpus) -> None:
+        """Reads sentences from another copy of the same corpus from now on."""
+        self.corpus = corpus
+        self.sampler = BatchSampler(corpus["train"], self.sampler.batch_size, self.config.seed)
+
     @property
     def parameters(self) -> int:
         """The number of the model's weights."""

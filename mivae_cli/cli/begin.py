@@ -2,7 +2,6 @@
 
 __all__ = ["RUNS", "begin", "fresh_place", "prepare", "resumed"]
 
-import os
 import re
 import time
 from collections.abc import Callable
@@ -70,9 +69,11 @@ def begin(
     """Makes the directory of a new run and its trainer."""
     trainer = Trainer(config, corpus)  # first, so that a device that is not there leaves no run
     place = out or fresh_place(config, "{corpus}-{name}")
-    if overwrite and os.path.isdir(place):  # before the run there is gone; what it takes is room
-        check_space(RunDirectory(place), trainer.checkpoint_bytes, config.training.keep)
+    # before a run that is there is gone; what it takes is room
+    size, keep = trainer.checkpoint_bytes, config.training.keep
+    check_space(RunDirectory(place), size, keep, corpus.disk_bytes)
     run = create_run(place, config, corpus, overwrite)
+    trainer.read_from(run.corpus)  # its own copy: what happens to the cache does not concern it
     return run, trainer
 
 

@@ -40,6 +40,7 @@ def _estimate(config: RunConfig, trainer: Trainer) -> list[tuple[str, str]]:
     total = len(trainer.sampler) * config.training.epochs
     kept = config.training.keep + 2  # the best and the last beside them
     disk = kept * trainer.checkpoint_bytes / 2**20
+    text = trainer.corpus.disk_bytes / 2**20
     return [
         ("weights", f"{trainer.parameters:,}"),
         ("device", str(trainer.device)),
@@ -49,7 +50,7 @@ def _estimate(config: RunConfig, trainer: Trainer) -> list[tuple[str, str]]:
             f"about {minutes(seconds * total)} of training, at {seconds * 1e3:.0f} ms a step",
         ),
         ("memory", f"{_peak_mebibytes():,.0f} MiB at the peak of these steps"),
-        ("disk", f"about {disk:,.0f} MiB for {kept} checkpoints"),
+        ("disk", f"about {disk:,.0f} MiB for {kept} checkpoints, {text:,.1f} MiB for the text"),
     ]
 
 
