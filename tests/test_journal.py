@@ -206,7 +206,7 @@ def test_a_beginning_that_does_not_fit_is_refused_and_left_as_it_is(
 def test_a_beginning_longer_than_memory_is_refused(path: Path) -> None:
     path.write_bytes(b"{}\n")
     with pytest.raises(CheckpointError, match="does not begin"):
-        Journal.resume(path, Entry(size=2**62, sha256="0" * 64))
+        Journal.resume(path, Entry(size=2**53, sha256="0" * 64))
 
 
 def test_a_beginning_of_nothing_always_fits_and_of_megabytes_too(path: Path) -> None:
@@ -236,3 +236,11 @@ def test_a_link_that_takes_a_journals_place_meanwhile_is_not_written_through(
     path.write_text('{"step": 1}\n')
     journal.append({"step": 3})
     assert lines(path) == [{"step": 1}, {"step": 2}, {"step": 3}]
+
+
+@pytest.mark.parametrize("size", [10**9, 10**12])
+def test_a_journal_that_is_a_hole_is_refused_before_it_is_read(path: Path, size: int) -> None:
+    path.write_bytes(b'{"step": 1}\n')
+    os.truncate(path, size)
+    with pytest.raises(CheckpointError, match="sparse"):
+        check_beginning(path, Entry(size=size, sha256="0" * 64))

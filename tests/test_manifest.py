@@ -176,8 +176,53 @@ def test_entries_of_nonsense_are_refused_though_they_are_sealed(
 def test_a_size_beyond_all_files_is_one_that_no_file_has(tmp_path: Path, size: int) -> None:
     folder = write(tmp_path / "c")
     write_entries(folder, {"w": {**GOOD, "size": size}})
-    with pytest.raises(CheckpointError, match="it has 12 bytes instead of"):
+    with pytest.raises(CheckpointError, match=r"manifest\.json' is damaged"):
         path_of(folder)
+
+
+def refuse_unread(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has a file with a hole be vouched for, and asserts that nobody reads it."""
+    os.truncate(path, size)
+    folder = path.parent
+    write_entries(folder, {path.name: {**GOOD, "size": size}})
+
+    def read(*_: object) -> object:
+        pytest.fail("it was hashed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("hashlib.file_digest", read)
+        with pytest.raises(CheckpointError, match=f"'{path}' is damaged"):
+            path_of(folder, path.name)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "state.json", "train.tokens", "x.npy"])
+@pytest.mark.parametrize("size", [2**27, 10**12, 2**43])
+@pytest.mark.parametrize("start", [0, 2**20])
+def test_a_file_that_is_almost_all_hole_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int, start: int
+) -> None:
+    path = write(tmp_path / "c") / name
+    path.write_bytes(os.urandom(start))
+    refuse_unread(path, size, monkeypatch)
+
+
+@pytest.mark.parametrize(("name", "size"), [("a.json", 2**26 + 1), ("w", 2**30 + 1)])
+def test_a_file_larger_than_any_of_its_kind_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
+) -> None:
+    monkeypatch.setattr("mivae_cli.storage.files.DENSEST", 10**9)
+    path = write(tmp_path / "c") / name
+    path.write_bytes(DATA)
+    refuse_unread(path, size, monkeypatch)
+
+
+def test_a_file_with_holes_that_is_small_or_mostly_there_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "c") / "w"
+    for size in (2**20, 2**26, 2**26 + 2**12):
+        path.write_bytes(os.urandom(2**21))
+        os.truncate(path, size)
+        vouch_for(path.parent, "checkpoint", {"w": entry_of(path)}, {})
+        assert path_of(path.parent).stat().st_size == size
 
 
 def test_files_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:

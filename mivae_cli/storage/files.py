@@ -6,6 +6,7 @@ last. What is read must be a plain file: a link, a directory or a pipe in its pl
 
 __all__ = [
     "PLAIN_NAME",
+    "check_dense",
     "copy_durably",
     "last_written",
     "open_plain",
@@ -37,6 +38,8 @@ from ..errors import CheckpointError, ConfigError
 from .own import draft_of, remove_drafts
 
 FICLONE = 0x40049409  # has two files share their blocks until one is written
+SMALL = 2**26  # bytes that are read in no time, whatever they are
+DENSEST = 64  # times that a file may be larger than what it takes on the disk, if it has holes
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -166,6 +169,28 @@ def open_plain(path: Path) -> BufferedReader:
         os.close(descriptor)
         raise CheckpointError(f"'{path}' is damaged: it is no file")
     return os.fdopen(descriptor, "rb")
+
+
+def check_dense(file: BufferedReader, path: Path) -> None:
+    """Raises CheckpointError if an open file is almost all hole.
+
+    A file of a terabyte can take no room on a disk, or in an archive, and hours to read. A file
+    system that compresses its files makes no holes of data.
+    """
+    status = os.fstat(file.fileno())
+    on_disk = 512 * status.st_blocks
+    if status.st_size <= max(SMALL, DENSEST * on_disk):
+        return
+    try:
+        hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+    except OSError:  # a file system that does not tell
+        return
+    if hole < status.st_size:
+        raise CheckpointError(
+            f"'{path}' is damaged: of the {status.st_size:,} bytes that it claims, {on_disk:,} are "
+            "on the disk (a sparse file)"
+        )
 
 
 def plain_bytes(path: Path, most: int) -> bytes:

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from ..errors import CheckpointError
-from .files import open_plain, reason
+from .files import check_dense, open_plain, reason
 from .manifest import Entry
 from .own import open_own
+
+MOST_JOURNAL = 2**36  # bytes
 
 
 class Journal:
@@ -101,6 +103,9 @@ def _chunks(path: Path, size: int) -> Iterator[bytes]:
     """Yields how a file begins, or all of it where it is shorter."""
     with open_plain(path) as file:
         try:
+            check_dense(file, path)
+            if size > MOST_JOURNAL:
+                raise CheckpointError(f"'{path}' is damaged: its checkpoint claims {size:,} bytes")
             while size and (chunk := file.read(min(size, 2**20))):
                 yield chunk
                 size -= len(chunk)

@@ -17,10 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import CheckpointError
 from .documents import Kind, read_sealed, write_sealed
-from .files import PLAIN_NAME, open_plain
+from .files import PLAIN_NAME, check_dense, open_plain
 
 MANIFEST = "manifest.json"
 MOST_FILES = 1000
+MOST_BYTES = {".json": 2**26, ".safetensors": 2**38, ".npy": 2**42, ".tokens": 2**42}
+MOST_OTHER = 2**30
 
 
 class Entry(BaseModel):
@@ -28,7 +30,7 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    size: int = Field(ge=0)
+    size: int = Field(ge=0, le=2**53)
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -80,10 +82,16 @@ class Manifest:
         with open_plain(path) as file:
             try:
                 size = os.fstat(file.fileno()).st_size
+                if size > (most := MOST_BYTES.get(path.suffix, MOST_OTHER)):
+                    raise CheckpointError(
+                        f"'{path}' is damaged: it has {size:,} bytes, and no such file has more "
+                        f"than {most:,}"
+                    )
                 if size != expected.size:
                     raise CheckpointError(
                         f"'{path}' is damaged: it has {size:,} bytes instead of {expected.size:,}"
                     )
+                check_dense(file, path)
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
                 raise CheckpointError(f"cannot read '{path}': {error.strerror}") from error
