@@ -1,6 +1,6 @@
 """The errors that end a diverged training, and what to change before the next attempt."""
 
-__all__ = ["divergence", "validation_divergence"]
+__all__ = ["advised", "divergence", "validation_divergence"]
 
 import math
 
@@ -48,6 +48,14 @@ def validation_divergence(epoch: int, found: HeldOut, config: RunConfig) -> Dive
         f"training diverged: on the validation split after epoch {epoch}, {' and '.join(bad)}; try "
         + _advice("the loss", config)
     )
+
+
+def advised(error: DivergedError, config: RunConfig) -> DivergedError:
+    """Returns the error of a single batch, or of weights that are not finite, with advice."""
+    said, subject = str(error), "the loss"
+    if isinstance(error, BadBatch):
+        said, subject = f"training diverged: on a batch, {error.reason}", error.subject
+    return DivergedError(f"{said}; try {_advice(subject, config)}")
 
 
 def _some(numbers: tuple[int, ...]) -> str:

@@ -18,7 +18,7 @@ from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus
 from .devices import check_memory, release_memory, resolve_device
-from .divergence import divergence, validation_divergence
+from .divergence import advised, divergence, validation_divergence
 from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
 from .interruption import Interrupted, Interruption
 from .learner import Learner
@@ -313,7 +313,10 @@ class Trainer:
         self.state.window = self._meter.window()
         self._journal.flush()
         entry = self._journal.entry
-        taken = snapshot(self.state, self.model, self.term, self.optimizers, entry)
+        try:
+            taken = snapshot(self.state, self.model, self.term, self.optimizers, entry)
+        except DivergedError as error:
+            raise advised(error, self.config) from error
         saved = keeper.save(taken)
         release_memory()
         if saved:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from program import Mivae
 from safetensors.torch import load_file
 from small import small_config, write_scenes
 from torch import Tensor, nn
@@ -517,6 +518,29 @@ def test_what_is_far_from_usual_is_named_first_with_its_usual_value(
     skipped, config = Skipped(7, 0.5, "", (3,), (1,)), RunConfig.model_validate(section)
     error = divergence(skipped, BadBatch("the critic's loss", "nan"), config)
     assert f"; try --set {option} (" in str(error)
+
+
+@pytest.mark.parametrize("option", ["--dry-run", "--profile"])
+def test_a_rehearsal_that_diverges_gives_the_same_advice(
+    mivae: Mivae, text: Path, option: str
+) -> None:
+    rate = "training.optimizer.learning_rate"
+    ran = mivae("train", text, "--latent", "2", "--set", f"{rate}=1e30", option)
+    assert ran.code == 5
+    assert f"{rate}=0.001" in ran.err
+
+
+def test_weights_that_cannot_be_saved_give_the_same_advice(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise DivergedError("'x' holds NaN")
+
+    monkeypatch.setattr("mivae_cli.trainer.snapshot", refused)
+    trainer = trainer_of(text)
+    _, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))
+    assert "'x' holds NaN" in str(error)
+    assert "training.optimizer.learning_rate=0.0003" in str(error)
 
 
 def test_what_is_near_its_usual_value_is_divided_by_three_in_the_usual_order() -> None:

@@ -10,6 +10,8 @@ import torch
 
 from ..config import RunConfig
 from ..data.store import Corpus
+from ..divergence import advised
+from ..errors import BadBatch
 from ..profiling import profile
 from ..trainer import Trainer
 from .console import print_json, stdout
@@ -20,10 +22,13 @@ from .tables import dry_run_table, timing_table
 def rehearse(config: RunConfig, corpus: Corpus, profiled: bool, as_json: bool) -> None:
     """Makes some steps and shows their timing, or else what the whole run would cost."""
     trainer = Trainer(config, corpus)
-    if not profiled:
-        stdout.print(dry_run_table(_estimate(config, trainer), "dry run"))
-        return
-    timing = profile(trainer)
+    try:
+        if not profiled:
+            stdout.print(dry_run_table(_estimate(config, trainer), "dry run"))
+            return
+        timing = profile(trainer)
+    except BadBatch as bad:
+        raise advised(bad, config) from bad
     if as_json:
         print_json({"seconds": timing.seconds, "tokens_per_second": timing.tokens_per_second})
     else:
