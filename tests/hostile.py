@@ -14,6 +14,7 @@ __all__ = [
     "mutated_npy",
     "npy_bytes",
     "npz_bytes",
+    "rows_bytes",
     "safetensors_bytes",
     "sealed_bytes",
     "table_bytes",
@@ -26,7 +27,7 @@ import io
 import json
 import struct
 import zipfile
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from mutations import NUMBERS, STRINGS, Choices, mutated_bytes, mutated_json, mutated_text
@@ -176,6 +177,48 @@ def corpus_bytes(choices: Choices, ending: str, packed: bool) -> bytes:
         if choices.one_in(3):
             content = mutated_bytes(choices, content)
     return content
+
+
+CELLS = (*("one", "two words", "a\tb", "a,b", "a;b", "x|y", " ", "", "\"said\"", "it's", "é 猫"),
+         *('"open', 'close"', 'in"side', '""', "line\nline", "cr\rcr", "a\u2028b", "1", "text"))  # fmt: skip
+
+
+def rows_bytes(choices: Choices, ending: str) -> bytes:
+    """Returns rows of cells as the csv module or a careless hand writes them, or as JSON."""
+    width = 1 + choices.below(3)
+    rows = [[choices.pick(CELLS) for _ in range(width)] for _ in range(choices.below(8))]
+    for row in rows:
+        if choices.one_in(8):
+            row.append(choices.pick(CELLS))
+        if choices.one_in(8):
+            row.pop()
+    end = choices.pick(("\n", "\n", "\r\n", "\r"))
+    header = choices.pick((["text"], ["id", "text"], ["text", "b", "b"], [" text ", ""], []))
+    if ending.startswith(".js"):
+        values = [
+            choices.pick((cell, {"text": cell}, {"a": {"b": cell}}, {"text": None}, None, 3, {}))
+            for row in rows
+            for cell in row[:1]
+        ]
+        if choices.one_in(3):
+            text = json.dumps(values, indent=choices.pick((None, 1)))
+        else:
+            text = end.join(json.dumps(value, ensure_ascii=choices.one_in(2)) for value in values)
+    elif choices.one_in(2):
+        delimiter = choices.pick((",", "\t", ";", "|"))
+        text = end.join(delimiter.join(row) for row in [header, *rows])
+    else:
+        with io.StringIO(newline="") as file:
+            quoting: Literal[0, 1] = csv.QUOTE_ALL if choices.one_in(2) else csv.QUOTE_MINIMAL
+            delimiter = "," if ending.startswith(".csv") else choices.pick(("\t", ";", ","))
+            writer = csv.writer(file, delimiter=delimiter, lineterminator=end, quoting=quoting)
+            writer.writerows([header, *rows] if header else rows)
+            text = file.getvalue()
+    text += choices.pick((end, "", end + end))
+    if choices.one_in(4):
+        text = mutated_text(choices, text)
+    content = text.encode("utf-8-sig" if choices.one_in(8) else "utf-8", "replace")
+    return mutated_bytes(choices, content) if choices.one_in(8) else content
 
 
 def sealed_bytes(document: Any) -> bytes:  # noqa: ANN401

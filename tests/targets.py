@@ -6,14 +6,18 @@ time and memory. `Workshop` has the targets, `TARGETS` names them.
 
 __all__ = ["TARGETS", "Hang", "Workshop", "allowed", "check_memory", "memory", "seconds"]
 
+import csv
+import gzip
 import io
 import json
+import re
 import resource
 import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, suppress
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar, get_args
@@ -29,6 +33,7 @@ from hostile import (
     mutated_npy,
     npy_bytes,
     npz_bytes,
+    rows_bytes,
     safetensors_bytes,
     sealed_bytes,
     table_bytes,
@@ -42,7 +47,9 @@ from mivae_cli.config import DataConfig, RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.corpus import Split, read_sentences
+from mivae_cli.data.formats import format_of
 from mivae_cli.data.pairs import check_pairs, read_pairs
+from mivae_cli.data.records import TextRecords
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.decoding import Decoding
@@ -62,6 +69,7 @@ TARGETS = (
     "config",
     "overrides",
     "corpus",
+    "tables",
     "documents",
     "weights",
     "arrays",
@@ -193,6 +201,40 @@ class Workshop:
             if not tokenizer.by_word and len(ids) < data.max_tokens:
                 assert tokenizer.decode(ids) == sentence
         return corpus
+
+    def _tables(self, choices: Choices) -> object:
+        """Holds the counts of what was read against rows that are counted another way."""
+        ending = choices.pick((".csv", ".tsv", ".jsonl", ".json", ".txt", ".csv.gz", ""))
+        data = DataConfig.model_validate(
+            {
+                "format": choices.pick(("auto", "auto", "auto", "text", "json", "csv", "tsv")),
+                "delimiter": choices.pick(("auto", "auto", ",", ";", "tab", "|", "e")),
+                "quoting": choices.pick(("auto", "minimal", "none")),
+                "header": not choices.one_in(3),
+                "column": choices.pick(("text", "1", "2", "b")),
+                "field": choices.pick(("text", "text", "a.b")),
+                "bad_rows": choices.pick(("skip", "skip", "skip", "stop")),
+            }
+        )
+        path = self.folder / f"table{ending}"
+        content = rows_bytes(choices, ending)
+        path.write_bytes(gzip.compress(content, 1, mtime=0) if ending == ".csv.gz" else content)
+        reader = TextRecords(path, data)
+        found = allowed(lambda: list(reader))
+        if found is None:
+            return None
+        counts = reader.counts
+        assert len(found) == counts.rows - counts.empty - counts.malformed
+        assert counts.rows == rows_in(
+            content.decode("utf-8-sig"), format_of(path, data.format), data
+        )
+        assert not (counts.malformed and data.bad_rows == "stop")
+        for number, record in enumerate(found):
+            assert record.text == record.text.strip() != ""
+            assert record.row > number
+        assert all(one.row < other.row for one, other in pairwise(found))
+        assert all(one.line <= other.line for one, other in pairwise(found))
+        return reader if found else None
 
     def _documents(self, choices: Choices) -> object:
         run = choices.pick(self.runs)
@@ -402,6 +444,24 @@ class Workshop:
             if path in self.sound:
                 path.write_bytes(self.sound[path])
         self._touched.clear()
+
+
+def rows_in(text: str, form: str, data: DataConfig) -> int:
+    """Returns how many rows a file has, with no reader of mivae."""
+    lines = re.split("\r\n|\r|\n", text)
+    match form:
+        case "text":
+            return len(lines) - (not lines[-1])
+        case "json" if text.lstrip().startswith("["):
+            return len(json.loads(text))
+        case "json":
+            return sum(1 for line in lines if line.strip())
+    tabs = form == "tsv"
+    delimiter = {"auto": "\t" if tabs else ",", "tab": "\t"}.get(data.delimiter, data.delimiter)
+    if data.quoting == "none" or (data.quoting == "auto" and tabs):
+        return sum(1 for line in lines if line) - data.header
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return sum(1 for row in rows if row) - data.header
 
 
 def allowed(attempt: Callable[[], T]) -> T | None:

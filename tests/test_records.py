@@ -272,6 +272,10 @@ class TestLines:
         assert [(record.row, record.line) for record in found] == [(1, 1), (4, 4)]
         assert counts == RowCounts(rows=4, empty=2)
 
+    def test_a_byte_order_mark_is_no_line(self, tmp_path: Path) -> None:
+        assert read(tmp_path / "a.txt", "\ufeff")[1] == RowCounts()
+        assert read(tmp_path / "a.txt", "\ufeff\n")[1] == RowCounts(rows=1, empty=1)
+
     @pytest.mark.parametrize("bound", [5, 6, 7, 100])
     def test_a_line_ends_as_it_likes(
         self, bound: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

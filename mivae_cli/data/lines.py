@@ -118,6 +118,8 @@ def lines_of(file: BinaryIO, path: Path) -> Iterator[str]:
     for number, line in enumerate(_split(file), start=1):
         if number == 1:
             line = _checked_start(path, line)
+            if not line:  # a byte order mark and nothing else
+                return
         if len(line) > MOST_LINE:
             raise DataError(
                 f"'{path}', line {number}, is longer than {MOST_LINE:,} bytes: is this a "
