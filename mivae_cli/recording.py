@@ -12,9 +12,11 @@ batch, the weights of the objective, the learning rates, the queue's end, the ra
 Shapes: B sentences, T tokens.
 """
 
-__all__ = ["Record", "Recorder", "Stepper", "graphs"]
+__all__ = ["Record", "Recorder", "Stepper", "graphs", "no_collection"]
 
+import gc
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -166,7 +168,7 @@ def graphs() -> Record:
     def record(work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
+        with torch.cuda.stream(stream), no_collection():
             # other threads may go on meanwhile, such as the one that makes the next batches
             graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
@@ -177,6 +179,22 @@ def graphs() -> Record:
         return graph.replay
 
     return record
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Context manager that keeps Python's garbage collector from running.
+
+    The collector may find the graphs of an earlier training, and to free a graph while another
+    one is captured makes the capture fail.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _copy(to: list[Tensor], source: list[Tensor]) -> None:

@@ -1,5 +1,6 @@
 """A CUDA device computes what a CPU does; skipped where there is none."""
 
+import gc
 import json
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from mivae_cli.evaluation import importance_weighted
 from mivae_cli.models.vae import VAE
 from mivae_cli.progress import Validation
 from mivae_cli.reading import read
+from mivae_cli.recording import graphs
 from mivae_cli.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
@@ -80,10 +82,10 @@ def test_a_language_model_learns_the_same(text: Path, tmp_path: Path) -> None:
 
 
 def test_steps_are_launched_anew_where_they_are_not_to_be_replayed(text: Path) -> None:
-    for graphs in (True, False):
-        config = configured(text, "cuda", graphs=graphs)
+    for replayed in (True, False):
+        config = configured(text, "cuda", graphs=replayed)
         trainer = Trainer(config, prepare_corpus(config.data))
-        assert (trainer.learner.recorder is not None) == graphs
+        assert (trainer.learner.recorder is not None) == replayed
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
@@ -180,6 +182,32 @@ def test_replays_draw_anew_and_a_bad_one_moves_nothing(text: Path) -> None:
         torch.testing.assert_close(new, old, rtol=0, atol=0, equal_nan=True)
     weight.copy_(good)
     assert trainer.step(batch)[1] == pytest.approx(losses[-1], abs=3)
+
+
+def test_a_step_is_captured_while_graphs_of_an_earlier_training_are_garbage() -> None:
+    numbers = torch.ones(4, device=CUDA)
+
+    def double() -> None:
+        numbers.mul_(2)
+
+    earlier: list[object] = [graphs()(double)]
+    earlier.append(earlier)  # only the collector can free it
+    held = [earlier]
+    del earlier
+
+    def work() -> None:
+        held.clear()
+        _ = [[] for _ in range(1000)]  # enough for the collector to run
+        numbers.add_(1)
+
+    thresholds = gc.get_threshold()
+    try:
+        gc.set_threshold(1)
+        replay = graphs()(work)
+    finally:
+        gc.set_threshold(*thresholds)
+    replay()
+    torch.testing.assert_close(numbers, torch.full_like(numbers, 2.0))
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """Replayed steps are the steps themselves; a bad one leaves everything as it was."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from torch import Tensor
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import BadBatch
-from mivae_cli.recording import Record, Recorder
+from mivae_cli.recording import Record, Recorder, no_collection
 from mivae_cli.trainer import Trainer
 
 MANY = 24  # steps: a few epochs' worth, of shapes that come again
@@ -146,3 +148,27 @@ def test_a_bad_replay_moves_nothing(text: Path, where: str) -> None:
         torch.testing.assert_close(value, before[key], rtol=0, atol=0, equal_nan=True)
     weight.copy_(good)
     assert train(recorded, 5)  # and training goes on
+
+
+class Cycle:
+    """Garbage that only the collector can free, as the graphs of an earlier training are."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def test_no_garbage_is_freed_while_a_step_is_captured() -> None:
+    thresholds = gc.get_threshold()
+    try:
+        gc.set_threshold(1)  # collects at about every object that is made
+        with no_collection():
+            garbage = weakref.ref(Cycle())
+            _ = [[] for _ in range(1000)]
+            assert garbage() is not None
+        _ = [[] for _ in range(1000)]
+        assert garbage() is None
+        with pytest.raises(RuntimeError), no_collection():
+            raise RuntimeError
+        assert gc.isenabled()
+    finally:
+        gc.set_threshold(*thresholds)
