@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from pydantic import ValidationError as InvalidError
 from torch import Tensor
 
+from .checkpoints import MOST_STEPS
 from .config import TrainingConfig
 from .errors import CheckpointError, ConfigError
 from .estimators.terms import Term
@@ -34,7 +35,8 @@ MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Single = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]  # what single precision holds
-Count = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, le=MOST_STEPS)]
+MOST_RESUMED = MOST_STEPS // 2  # which training can go on from: an epoch has at most 2^31 steps
 BatchSize = Annotated[int, Field(ge=2, le=MOST_BATCH)]
 Turns = Annotated[int, Field(ge=0, le=2_000_000)]  # the limits of a configuration are half of it
 Optimizers = Mapping[str, torch.optim.Optimizer]
@@ -176,12 +178,16 @@ def load_state(manifest: Manifest) -> TrainingState:
     """
     path = manifest.path("state.json")
     try:
-        return TrainingState.model_validate(read_sealed(path, "state")["state"])
+        state = TrainingState.model_validate(read_sealed(path, "state")["state"])
     except InvalidError as error:
         what = ".".join(map(str, error.errors()[0]["loc"]))
         raise CheckpointError(f"'{path}' is damaged: '{what}' is no such number") from error
     except LookupError as error:
         raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
+    for name, number in (("step", state.step), ("epoch", state.epoch)):
+        if manifest.body.get(name) != number:
+            raise CheckpointError(f"'{path}' is damaged: the manifest has another '{name}'")
+    return state
 
 
 def load_training(
@@ -199,9 +205,10 @@ def load_training(
     if term is not None:
         path = manifest.path("critic.safetensors")
         load_weights(term, path)
-        if not 0 <= int(term.pushed) <= 2**53:
+        if not 0 <= int(term.pushed) <= MOST_RESUMED:
             raise CheckpointError(f"'{path}' is damaged: 'pushed' is no count")
     state = load_state(manifest)
+    _check_room(state, manifest)
     tensors = read_tensors(manifest.path("training.safetensors"))
     try:
         for name, optimizer in optimizers.items():
@@ -212,6 +219,23 @@ def load_training(
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
     return state
+
+
+def _check_room(state: TrainingState, manifest: Manifest) -> None:
+    """Refuses counts that training could raise beyond what a state may hold."""
+    counts = {
+        "step": state.step,
+        "position": state.position,
+        "encoder_steps": state.encoder_steps,
+        "window.steps": state.window.steps,
+        "window.tokens": state.window.tokens,
+    }
+    for name, count in counts.items():
+        if count > MOST_RESUMED:
+            path = manifest.folder / "state.json"
+            raise CheckpointError(
+                f"'{path}' is damaged: '{name}' is {count:,}, more than any training comes to"
+            )
 
 
 def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]) -> None:

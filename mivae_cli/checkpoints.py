@@ -7,14 +7,14 @@ A checkpoint is complete or not there (what is in one: see `checkpoint`). `best`
 files: they are found from the manifests, so there is no pointer that could be lost.
 """
 
-__all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "NAME", "Checkpoint", "Checkpoints"]
+__all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "MOST_STEPS", "NAME", "Checkpoint", "Checkpoints"]
 
 import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from pydantic import ValidationError
 
@@ -25,6 +25,7 @@ from .storage.manifest import MANIFEST, Entry, Manifest
 
 CHECKPOINTS = "checkpoints"
 T = TypeVar("T")
+MOST_STEPS = 2**53  # that a float counts exactly
 ATTEMPTS = 5  # to read a checkpoint that a training run keeps replacing
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
 CHECKPOINT_FILE = re.compile(r"(model|critic|training)\.safetensors|(state|manifest)\.json")
@@ -93,8 +94,9 @@ class Checkpoints:
         best, step, epoch = body.get("best"), body.get("step"), body.get("epoch")
         if not (best is None or (isinstance(best, str) and NAME.fullmatch(best))):
             raise CheckpointError(f"'{path}' is damaged: its best is no checkpoint")
-        if not (isinstance(step, int) and isinstance(epoch, int)):
-            raise CheckpointError(f"'{path}' is damaged: it has no step")
+        if not _is_count(step) or not _is_count(epoch):
+            name = "epoch" if _is_count(step) else "step"
+            raise CheckpointError(f"'{path}' is damaged: its '{name}' is no count")
         try:
             journal = Entry.model_validate(body.get("journal"))
         except ValidationError as error:
@@ -204,3 +206,7 @@ class Checkpoints:
         if held_by(self.run) is not None:
             why = "it is still training, and has not saved its first"
         return CheckpointError(f"'{self.run}' has no checkpoint: {why}")
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value <= MOST_STEPS

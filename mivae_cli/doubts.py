@@ -21,7 +21,7 @@ def missing_pairs(unseen: float, count: int) -> list[str]:
             matters, `estimators.tally.Tally.unseen` tells.
         count: The number N of joint pairs.
     """
-    excess = -math.log1p(-min(unseen, 1 - 0.5 / count))
+    excess = -math.log1p(-min(unseen, 1 - 0.5 / count, math.nextafter(1, 0)))
     if excess <= UNSEEN:
         return []
     # where no product pair comes near any joint pair, nothing tells how much

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .record_checks import check_record
+
 Record = Mapping[str, Any]
 LARGEST = 8 * 2**20  # bytes: half of what a document may have
 
@@ -35,6 +37,8 @@ class EvaluationRecords:
         for found in (records, full):
             if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
                 raise ValueError("no list of records")
+        for record in (*(records or ()), *full):
+            check_record(record)
         return cls(tuple(records or ()), tuple(full))
 
     def body(self) -> dict[str, Any]:

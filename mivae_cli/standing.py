@@ -21,6 +21,8 @@ from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
 from .storage.own import drafted
 
+DEEPEST = 20  # folders within folders that runs are looked for in
+
 
 def outcome(path: Path, name: str) -> Outcome:
     """Returns what the run in a folder says of itself; damage is part of it.
@@ -37,7 +39,8 @@ def find_runs(places: Sequence[Path]) -> dict[str, Path]:
     """Returns runs and all runs under folders, by the shortest names that tell them apart.
 
     Raises:
-        CheckpointError: Somewhere there is none, or what is named is a checkpoint of one.
+        CheckpointError: Somewhere there is none within twenty folders, or what is named is a
+            checkpoint of one.
     """
     found = {path.resolve(): path for place in places for path in _runs_in(place)}
     common = os.path.commonpath([path.parent for path in found]) if found else ""
@@ -66,17 +69,24 @@ def _runs_in(place: Path) -> list[Path]:
     return found
 
 
-def _runs(folder: Path) -> Iterator[Path]:
-    if (folder / MANIFEST).exists() or (folder / CHECKPOINTS).is_dir():
-        yield folder
-        return
-    try:
-        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-    except OSError as error:
-        raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
-    for entry in entries:
-        if entry.is_dir(follow_symlinks=False) and not drafted(entry.name):
-            yield from _runs(folder / entry.name)
+def _runs(place: Path) -> Iterator[Path]:
+    """Yields the runs under a folder, in the order of their names, down to a limit."""
+    left = [(place, 0)]
+    while left:
+        folder, depth = left.pop()
+        try:
+            if (folder / MANIFEST).exists() or (folder / CHECKPOINTS).is_dir():
+                yield folder
+                continue
+            with os.scandir(folder) as entries:
+                names = sorted(
+                    (entry.name for entry in entries if entry.is_dir(follow_symlinks=False)),
+                    reverse=True,
+                )
+        except OSError as error:
+            raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
+        if depth < DEEPEST:
+            left += [(folder / name, depth + 1) for name in names if not drafted(name)]
 
 
 def _outcome(run: RunDirectory, name: str) -> Outcome:

@@ -42,4 +42,5 @@ def effective_units(rates: Sequence[float], threshold: float = RATE_THRESHOLD) -
     total = sum(positive)
     if not total > threshold or math.isinf(total):
         return 0.0
-    return math.exp(-sum(rate / total * math.log(rate / total) for rate in positive))
+    shares = [rate / total for rate in positive]
+    return math.exp(-sum(share * math.log(share) for share in shares if share > 0))

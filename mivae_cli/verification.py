@@ -146,7 +146,10 @@ def _load(checkpoint: Checkpoint, trainer: Trainer | MivaeError) -> None:
 def _remarks(run: RunDirectory) -> Iterator[Finding]:
     if (holder := held_by(run.path)) is not None:
         yield Finding("lock.json", remark=f"{holder} is writing the run")
-    for path in sorted(found for found in run.path.rglob("*") if drafted(found.name)):
+    # where saves leave drafts: in the run, its data and its checkpoints
+    places = [run.path, run.path / "data", run.checkpoints.folder, *run.checkpoints.folders()]
+    inside = (path for place in places for path in place.glob("*"))
+    for path in sorted(path for path in inside if drafted(path.name)):
         yield Finding(str(path.relative_to(run.path)), remark="left by a save that was cut short")
 
 
