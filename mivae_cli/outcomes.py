@@ -6,7 +6,6 @@ unless a heading says otherwise.
 
 __all__ = ["WORDS", "Figure", "Outcome", "Standing"]
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
@@ -17,6 +16,8 @@ from .evaluation_records import EvaluationRecords, samples_of
 from .units import effective_units, units_above
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
+LARGEST = 1e100  # of a figure; what is larger is damage, and none
+MOST_PAIRS = 1e9
 WORDS = {"trained": "not evaluated"}  # where the name alone says too little
 
 
@@ -126,7 +127,9 @@ def _estimate(record: Mapping[str, Any]) -> Figure | None:
     if figure is not None and _is_number(low) and _is_number(high):
         figure = replace(figure, low=float(low), high=float(high))
     unseen, count = record.get("unseen"), record.get("n")
-    if figure is None or not (_is_number(unseen) and _is_number(count) and count >= 1):
+    if figure is None or not (_is_number(unseen) and _is_number(count)):
+        return figure
+    if not (0 <= unseen <= 1 and 1 <= count <= MOST_PAIRS):
         return figure
     return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
 
@@ -155,7 +158,4 @@ def _unit_figures(record: Mapping[str, Any]) -> dict[str, Figure | None]:
 def _is_number(value: object) -> TypeGuard[float]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    try:
-        return math.isfinite(value)
-    except OverflowError:  # a whole number that no float can hold
-        return False
+    return abs(value) <= LARGEST  # which no NaN is

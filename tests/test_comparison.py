@@ -14,6 +14,7 @@ import pytest
 from evaluated import HOSTILE, record, run, weight
 from hypothesis import given
 from hypothesis import strategies as st
+from mutations import NUMBERS
 
 from mivae_cli.comparison import Comparison, compare, select
 from mivae_cli.errors import ConfigError
@@ -25,6 +26,7 @@ from mivae_cli.report.comparisons import (
     records,
     sheet,
 )
+from mivae_cli.report.latex import latex_text
 
 
 def figures(comparison: Comparison, place: int = 0) -> dict[str, Any]:
@@ -193,6 +195,21 @@ def test_records_of_other_shapes_are_read_as_far_as_they_go() -> None:
     assert figures(compared, 1)["active_units"] is None
     assert figures(compared, 1)["rate"] is None
     assert figures(compared, 1)["ppl_iw"]["value"] == 18.0
+
+
+@given(st.lists(st.sampled_from([*NUMBERS, math.nan, math.inf]), min_size=14, max_size=14))
+def test_figures_of_any_size_are_shown_or_left_out(numbers: list[float]) -> None:
+    outcomes = []
+    for seed, values in enumerate((numbers[:7], numbers[7:])):
+        ppl, nll, active, value, low, high, unseen = values
+        changed = record(ppl_iw=ppl, nll=nll, active_units=active)
+        changed["mi"]["dual"] |= {"value": value, "ci_low": low, "ci_high": high, "n": unseen}
+        changed["mi"]["dual"]["unseen"] = unseen
+        outcomes.append(replace(run(f"s{seed}/a", {"seed": seed}), evaluation=changed))
+    for fold in (True, False):
+        compared = compare(outcomes, fold)
+        for form in (sheet, records, csv_text, markdown_text, latex_text):
+            assert form(compared)
 
 
 def test_an_evaluation_in_full_adds_its_figures() -> None:
