@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from ..errors import ConfigError, DataError, MivaeError
+from .unpacking import check_unpacked
 
 NUMBERS = "biuf"  # kinds of dtypes: bool, signed, unsigned, floating
 OTHERS = {
@@ -135,7 +136,7 @@ def damage_named(path: Path) -> Iterator[None]:
     """Turns whatever the bytes of a file provoke into an error that names the file."""
     try:
         yield
-    except MivaeError:
+    except (MivaeError, MemoryError):
         raise
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror or reason(error)}") from error
@@ -184,8 +185,10 @@ def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], N
                 raise zipfile.BadZipFile(f"'{name}' claims more bytes than the file has")
             if members[name].compress_type not in PACKINGS:
                 raise zipfile.BadZipFile(f"'{name}' is packed as numpy packs nothing")
+            size, title = members[name].file_size, f"'{name}' in '{path}'"
+            check_unpacked(title, size, members[name].compress_size)
             with archive.open(members[name]) as member:
-                return _parse_npy(member, members[name].file_size, f"'{name}' in '{path}'")
+                return _parse_npy(member, size, title)
 
         first, second = _choose(path, list(members), x, z)
         return read(first), read(second)
@@ -198,6 +201,8 @@ def _read_safetensors(
         first, second = _choose(path, list(file.keys()), x, z)
 
         def read(name: str) -> NDArray[Any]:
+            size = 8 * math.prod(file.get_slice(name).get_shape())  # in double precision
+            check_unpacked(f"'{name}' in '{path}'", size, size)
             if not file.get_slice(name).get_dtype().startswith(NUMPY_LACKS):
                 array: NDArray[Any] = file.get_tensor(name)
                 return array
@@ -217,6 +222,8 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
         )
     check_numbers(dtype, name)
     wanted, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if 0 <= wanted <= there:
+        check_unpacked(name, wanted, wanted)
     content = stream.read(wanted) if 0 <= wanted <= there else b""
     if len(content) != wanted:
         raise DataError(

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ..errors import ConfigError, DataError
 from .arrays import damage_named, listing
 from .lines import read_rows
+from .unpacking import check_unpacked
 
 Matrix = NDArray[np.float64]
 
@@ -91,6 +92,7 @@ def read_parquet(
     with damage_named(path), parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
         sides = _choose(path, names, True, x_columns, z_columns)
+        _check_footer(path, file.metadata, {names[index] for side in sides for index in side})
         table = file.read(columns=[names[index] for side in sides for index in side])
         x, z = (
             np.column_stack(
@@ -104,6 +106,22 @@ def read_parquet(
             for side in sides
         )
     return x, z
+
+
+def _check_footer(path: Path, metadata: Any, chosen: set[str]) -> None:  # noqa: ANN401
+    """Refuses chosen columns that would be far larger than their file; only the footer is read.
+
+    A column of a million equal numbers takes some bytes, also before compression, so values are
+    counted too.
+    """
+    unpacked = 0
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        for column in map(group.column, range(group.num_columns)):
+            # also of the lists of a column 'x', which is called x.list.element
+            if any(f"{column.path_in_schema}.".startswith(f"{name}.") for name in chosen):
+                unpacked += max(column.total_uncompressed_size, 8 * column.num_values)
+    unpacked = max(unpacked, 8 * metadata.num_rows * len(chosen))
+    check_unpacked(f"'{path}'", unpacked, path.stat().st_size)
 
 
 def _numbers(pyarrow: Any, column: Any, name: str) -> Matrix:  # noqa: ANN401  # untyped package

@@ -17,7 +17,6 @@ __all__ = [
 ]
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..errors import DataError
+from .unpacking import unpacked_file
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -88,8 +88,8 @@ def opened(path: Path, digest: Digest | None = None) -> Iterator[BinaryIO]:
         raw = io.FileIO(path, "rb") if digest is None else _HashedFile(path, digest)
         with io.BufferedReader(raw, BUFFER) as file:
             if packed:
-                with gzip.GzipFile(fileobj=file, mode="rb") as unpacked:
-                    yield unpacked  # type: ignore[misc]  # a BinaryIO in all but name
+                with unpacked_file(file, f"'{path}'") as unpacked:
+                    yield unpacked
             else:
                 yield file
     except (OSError, EOFError, zlib.error) as error:
