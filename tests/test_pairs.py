@@ -426,7 +426,7 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(
         (b'x,w,z\n"1","a\nb",2\n1,c,NA\n', "line 4, column 'z': 'NA'"),
         (b"x,z\n1,2\n3\n", "line 3, has 1 cells, and the first line has 2"),
         (b"x,z\n1,2,3\n", "line 2, has 3 cells"),
-        (b'x,z\n1,"2\n3,4\n', "line 3, is not a table"),
+        (b'x,z\n1,"2\n3,4\n', "line 2, is not a table"),
         (b"x,z\n1,\xff\n", "is not UTF-8: line 2"),
         (b"x,z\n1,\0\n", "line 2 holds a zero byte"),
         (b"", "is empty"),
