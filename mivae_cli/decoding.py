@@ -14,8 +14,9 @@ from torch.nn.functional import pad
 
 from .data.tokenizer import BOUNDARY, UNKNOWN
 from .errors import ConfigError
-from .limits import MOST_BEAM, check_range
+from .limits import LEAST_PENALTY, MOST_BEAM, MOST_NGRAM, MOST_PENALTY, check_range
 from .models.vae import VAE
+from .repetition import ban_repeated_ngrams, penalize_written
 
 AT_ONCE = 256  # sentences decoded side by side
 MOST_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
@@ -25,6 +26,10 @@ FEW = 256  # words: most often enough for top-p, and much quicker to find than t
 @dataclass(frozen=True)
 class Decoding:
     """How words are chosen: drawn at a temperature, greedily, or by beam search.
+
+    The repetition penalty and the ban on repeated n-grams apply to all three, before the
+    temperature, top-k and top-p. A sentence may always end, except before its first word: where
+    every word is banned, it does.
 
     Raises:
         ConfigError: A setting is out of its range.
@@ -36,6 +41,8 @@ class Decoding:
     beam: int = 0  # hypotheses; 0: no beam search, 1: greedy
     max_tokens: int = 100
     unknown: bool = False  # whether the unknown word may be said, as in the model's own p(x | z)
+    no_repeat_ngram: int = 0  # n: no n tokens in a row come twice in a sentence; 0: they may
+    repetition_penalty: float = 1.0  # above 1: tokens already written are less likely
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
@@ -47,6 +54,8 @@ class Decoding:
             raise ConfigError("top-p must be above 0 and at most 1")
         if self.max_tokens < 1:
             raise ConfigError("a sentence must be allowed one token at least")
+        check_range("no-repeat-ngram", self.no_repeat_ngram, 0, MOST_NGRAM)
+        check_range("repetition-penalty", self.repetition_penalty, LEAST_PENALTY, MOST_PENALTY)
 
 
 @torch.inference_mode()
@@ -85,7 +94,9 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
     previous = tokens[:, 0]
     for place in range(decoding.max_tokens):
         logits, state = model.decoder.step(previous, state)
-        previous = _drawn(_allowed(logits, decoding, first=place == 0), decoding, generator)
+        written = tokens[going, :place]
+        logits = _allowed(_penalized(logits, written, decoding), written, decoding)
+        previous = _drawn(logits, decoding, generator)
         tokens[going, place] = previous
         rows = (previous != BOUNDARY).nonzero()[:, 0]
         if len(rows) < len(going):
@@ -111,7 +122,9 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     finished = torch.zeros(len(z), width, dtype=torch.bool, device=z.device)
     for length in range(1, decoding.max_tokens + 1):
         logits, state = model.decoder.step(words[..., -1].flatten(), state)
-        log_probs = _allowed(logits.log_softmax(dim=-1), decoding, first=length == 1)
+        written = words[..., 1:].flatten(0, 1)
+        log_probs = _penalized(logits, written, decoding).log_softmax(dim=-1)
+        log_probs = _allowed(log_probs, written, decoding)
         best, said = log_probs.topk(min(width, log_probs.shape[1]), dim=1)
         best, said = (each.view(len(going), width, -1) for each in (best, said))
         # a finished hypothesis goes on with further boundaries, at no cost
@@ -133,11 +146,23 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     return tokens
 
 
-def _allowed(scores: Tensor, decoding: Decoding, first: bool) -> Tensor:
+def _penalized(logits: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
+    if decoding.repetition_penalty == 1:
+        return logits
+    return penalize_written(logits, written, decoding.repetition_penalty)
+
+
+def _allowed(scores: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
+    """Gives what may not come next a score of -inf.
+
+    A sentence that goes on has not written the boundary, so its end is never a repeated n-gram.
+    """
     if not decoding.unknown:
         scores[:, UNKNOWN] = -math.inf
-    if first:
+    if not written.shape[1]:
         scores[:, BOUNDARY] = -math.inf
+    if decoding.no_repeat_ngram:
+        scores = ban_repeated_ngrams(scores, written, decoding.no_repeat_ngram)
     return scores
 
 

@@ -4,6 +4,7 @@ Each is far above what anybody needs, and far below what no machine could comput
 """
 
 __all__ = [
+    "LEAST_PENALTY",
     "LEAST_TEMPERATURE",
     "MOST_BATCH",
     "MOST_BEAM",
@@ -12,7 +13,9 @@ __all__ = [
     "MOST_IW_SAMPLES",
     "MOST_KSG_NEIGHBOURS",
     "MOST_LATENT",
+    "MOST_NGRAM",
     "MOST_PAIRS",
+    "MOST_PENALTY",
     "MOST_PERMUTATIONS",
     "MOST_SCALE",
     "MOST_SEED",
@@ -42,6 +45,8 @@ MOST_LATENT = 65_536  # units
 MOST_WEIGHT = 1e6  # of a term of the objective
 MOST_VOCABULARY = 10_000_000  # entries
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.001, 1000.0
+MOST_NGRAM = 1000  # tokens in a row that do not come twice
+LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0  # of tokens already written
 
 
 def check_range(name: str, value: float, least: float, most: float) -> None:

@@ -210,6 +210,33 @@ def test_a_profile_says_where_the_time_goes_and_writes_nothing(mivae: Mivae, ins
     assert sorted(inside.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["sample", "--n", "5"],
+        ["reconstruct", "--limit", "5"],
+        ["interpolate"],
+        ["analogy", *"abc"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_sentences_without_repetition(command: list[str], mivae: Mivae, inside: Path) -> None:
+    def sentences(*options: str) -> list[list[str]]:
+        ran = mivae(*command, "--json", *options)
+        assert ran.code == 0
+        rows = [json.loads(line) for line in ran.out.splitlines()]
+        return [row.get("reconstruction", row["text"]).split() for row in rows]
+
+    free = sentences()
+    once = sentences("--no-repeat-ngram", "1")
+    assert all(len(words) == len(set(words)) for words in once)
+    assert sentences("--repetition-penalty", "100") != free
+    assert sentences("--no-repeat-ngram", "0", "--repetition-penalty", "1") == free
+    drawn = [sentences("--temperature", "1.5", "--seed", seed) for seed in "112"]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert drawn[0] != free
+
+
 def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=400)
     arguments = ["train", text, "--out", tmp_path / "run", *TINY, "--epochs", "10000"]
@@ -357,6 +384,8 @@ RUN_BAD: list[tuple[list[str], int, str]] = [
     (["sample", "--top-p", "0"], 2, "top-p"),
     (["sample", "--beam", "99999999999999999999"], 2, "beam"),
     (["sample", "--greedy", "--beam", "3"], 2, "--greedy"),
+    (["interpolate", "--temperature", "1", "--beam", "3"], 2, "--temperature"),
+    (["reconstruct", "a", "--temperature", "1", "--beam", "2"], 2, "--beam"),
     (["reconstruct", "a", "--data", "scenes.txt"], 2, "not both"),
     (["encode", "scenes.txt", "-o", "vectors.pkl"], 2, "vectors.pkl"),
     (["encode", "scenes.txt", "-o", "nowhere/vectors.npz"], 2, "nowhere/vectors.npz"),

@@ -35,6 +35,12 @@ from mivae_cli.network import ModelConfig
 
 WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
 LATENT = 2
+RULES: list[dict[str, Any]] = [
+    {},
+    {"no_repeat_ngram": 1},
+    {"no_repeat_ngram": 2, "repetition_penalty": 1.3},
+    {"repetition_penalty": 4.0},
+]
 every_kind = pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
 
 
@@ -68,12 +74,41 @@ def constant_model(probabilities: dict[int, float]) -> VAE:
 
 
 @torch.no_grad()
-def next_log_probs(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
+def next_logits(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
     """What may follow a prefix, read in one go and not by the step that generation takes."""
     words = model.decoder.embedding(torch.tensor([[BOUNDARY, *prefix]]))
     states = model.decoder._states(words, z[None])
-    log_probs: Tensor = model.decoder.output(states[0, -1]).log_softmax(dim=-1)
-    return log_probs
+    logits: Tensor = model.decoder.output(states[0, -1])
+    return logits
+
+
+def next_log_probs(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
+    return next_logits(model, z, prefix).log_softmax(dim=-1)
+
+
+def allowed(
+    model: VAE, z: Tensor, prefix: tuple[int, ...], decoding: Decoding
+) -> dict[int, float]:
+    """The log-probabilities of what may follow a prefix, rule by rule in plain Python."""
+    logits = next_logits(model, z, prefix)
+    for word in set(prefix):
+        if logits[word] > 0:
+            logits[word] /= decoding.repetition_penalty
+        else:
+            logits[word] *= decoding.repetition_penalty
+    return {
+        word: value
+        for word, value in enumerate(logits.log_softmax(dim=-1).tolist())
+        if word != UNKNOWN
+        and (prefix or word != BOUNDARY)
+        and not repeated((*prefix, word), decoding.no_repeat_ngram)
+    }
+
+
+def repeated(ids: Sequence[int], n: int) -> bool:
+    """Whether the last n-gram has come before."""
+    ngrams = [tuple(ids[start : start + n]) for start in range(len(ids) - n + 1)] if n else []
+    return ngrams[-1:] != [] and ngrams[-1] in ngrams[:-1]
 
 
 @torch.no_grad()
@@ -84,19 +119,18 @@ def likelihoods(model: VAE, z: Tensor, sentences: Sequence[tuple[int, ...]]) -> 
     return model.log_likelihood(batch, z.expand(len(sentences), -1))
 
 
-def plain_beam(model: VAE, z: Tensor, width: int, longest: int) -> tuple[int, ...]:
+def plain_beam(model: VAE, z: Tensor, decoding: Decoding) -> tuple[int, ...]:
     """The best hypothesis of a beam search, each step's all sorted in plain Python."""
     beam: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for _ in range(longest):
+    for _ in range(decoding.max_tokens):
         grown = []
         for score, words in beam:
             if words[-1:] == (BOUNDARY,):
                 grown.append((score, words))
                 continue
-            for word, log_prob in enumerate(next_log_probs(model, z, words).tolist()):
-                if word != UNKNOWN and (words or word != BOUNDARY):
-                    grown.append((score + log_prob, (*words, word)))
-        beam = sorted(grown, reverse=True)[:width]
+            for word, log_prob in allowed(model, z, words, decoding).items():
+                grown.append((score + log_prob, (*words, word)))
+        beam = sorted(grown, reverse=True)[: decoding.beam]
     best = beam[0][1]
     return best[:-1] if best[-1] == BOUNDARY else best
 
@@ -116,18 +150,20 @@ def rows_of_steps(model: VAE, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 class TestGreedy:
     @every_kind
-    def test_it_takes_the_likeliest_word_step_by_step(self, kind: str) -> None:
+    @pytest.mark.parametrize("rules", RULES)
+    def test_it_takes_the_likeliest_word_step_by_step(
+        self, kind: str, rules: dict[str, Any]
+    ) -> None:
         model, latents = tiny_model(kind=kind), torch.randn(8, LATENT)
-        found = decode(model, latents, Decoding(beam=1, max_tokens=9))
+        decoding = Decoding(beam=1, max_tokens=9, **rules)
+        found = decode(model, latents, decoding)
         assert len({tuple(ids) for ids in found}) > 1  # z is not ignored
+        assert rules == {} or found != decode(model, latents, Decoding(beam=1, max_tokens=9))
         for z, ids in zip(latents, found, strict=True):
             prefix: tuple[int, ...] = ()
             while len(prefix) < 9:
-                log_probs = next_log_probs(model, z, prefix)
-                log_probs[UNKNOWN] = -math.inf
-                if not prefix:
-                    log_probs[BOUNDARY] = -math.inf
-                word = int(log_probs.argmax())
+                log_probs = allowed(model, z, prefix, decoding)
+                word = max(log_probs, key=lambda word: log_probs[word])
                 if word == BOUNDARY:
                     break
                 prefix += (word,)
@@ -151,12 +187,18 @@ class TestGreedy:
 
     @pytest.mark.parametrize("beam", [1, 3])
     @pytest.mark.parametrize("at_once", [1, 4, 256])
+    @pytest.mark.parametrize("rules", RULES)
     @every_kind
     def test_the_company_of_other_sentences_does_not_change_one(
-        self, beam: int, at_once: int, kind: str, monkeypatch: pytest.MonkeyPatch
+        self,
+        beam: int,
+        at_once: int,
+        rules: dict[str, Any],
+        kind: str,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         model, latents = tiny_model(30, 2.0, kind), torch.randn(9, LATENT)
-        decoding = Decoding(beam=beam, max_tokens=12)
+        decoding = Decoding(beam=beam, max_tokens=12, **rules)
         alone = [decode(model, z[None], decoding)[0] for z in latents]
         monkeypatch.setattr("mivae_cli.decoding.AT_ONCE", at_once)
         assert decode(model, latents, decoding) == alone
@@ -221,12 +263,16 @@ class TestBeam:
         assert (best > greedy + 1e-2).any()
 
     @pytest.mark.parametrize("width", [1, 2, 3, 7])
-    def test_a_narrow_beam_keeps_what_plain_code_keeps(self, width: int) -> None:
+    @pytest.mark.parametrize("rules", RULES)
+    def test_a_narrow_beam_keeps_what_plain_code_keeps(
+        self, width: int, rules: dict[str, Any]
+    ) -> None:
         torch.manual_seed(1)
         model, latents = tiny_model(9, ending=1.0), torch.randn(12, LATENT)
-        found = decode(model, latents, Decoding(beam=width, max_tokens=7))
-        assert [tuple(ids) for ids in found] == [plain_beam(model, z, width, 7) for z in latents]
-        assert len({len(ids) for ids in found}) > 1
+        decoding = Decoding(beam=width, max_tokens=7, **rules)
+        found = decode(model, latents, decoding)
+        assert [tuple(ids) for ids in found] == [plain_beam(model, z, decoding) for z in latents]
+        assert rules or len({len(ids) for ids in found}) > 1
 
     def test_a_wide_beam_takes_sentences_in_smaller_parts_to_the_same_end(
         self, monkeypatch: pytest.MonkeyPatch
@@ -255,21 +301,17 @@ class TestBeam:
         assert torch.equal(torch.get_rng_state(), drawn)
 
 
-def shaped(log_probs: Tensor, first: bool, decoding: Decoding) -> dict[int, float]:
+def shaped(log_probs: dict[int, float], decoding: Decoding) -> dict[int, float]:
     """The distribution that a setting asks for, word by word in plain Python."""
-    allowed = {
-        word: math.exp(value / decoding.temperature)
-        for word, value in enumerate(log_probs.tolist())
-        if word != UNKNOWN and not (first and word == BOUNDARY)
-    }
-    order = sorted(allowed, key=lambda word: -allowed[word])[: decoding.top_k or None]
-    total = sum(allowed[word] for word in order)
+    weights = {word: math.exp(value / decoding.temperature) for word, value in log_probs.items()}
+    order = sorted(weights, key=lambda word: -weights[word])[: decoding.top_k or None]
+    total = sum(weights[word] for word in order)
     kept: list[int] = []
     for word in order:
         kept.append(word)
-        if sum(allowed[other] for other in kept) >= decoding.top_p * total:
+        if sum(weights[other] for other in kept) >= decoding.top_p * total:
             break
-    return {word: allowed[word] / sum(allowed[other] for other in kept) for word in kept}
+    return {word: weights[word] / sum(weights[other] for other in kept) for word in kept}
 
 
 def all_sentences(
@@ -279,7 +321,7 @@ def all_sentences(
     if len(prefix) == decoding.max_tokens:
         return {prefix: 1.0}
     found: dict[tuple[int, ...], float] = {}
-    nexts = shaped(next_log_probs(model, z, prefix), not prefix, decoding)
+    nexts = shaped(allowed(model, z, prefix, decoding), decoding)
     for word, probability in nexts.items():
         if word == BOUNDARY:
             found[prefix] = probability
@@ -306,6 +348,10 @@ class TestSampling:
             Decoding(max_tokens=3, top_k=2),
             Decoding(max_tokens=3, top_p=0.8),
             Decoding(max_tokens=3, temperature=2.0, top_k=3, top_p=0.7),
+            Decoding(max_tokens=4, no_repeat_ngram=1),
+            Decoding(max_tokens=4, no_repeat_ngram=2, top_k=2),
+            Decoding(max_tokens=3, repetition_penalty=3.0),
+            Decoding(max_tokens=4, repetition_penalty=1.5, no_repeat_ngram=1, temperature=1.5),
         ],
     )
     def test_frequencies_are_those_of_the_model(self, decoding: Decoding) -> None:
@@ -381,7 +427,7 @@ class TestSampling:
             model.decoder.output.bias.copy_(logits)
         one = replace(decoding, max_tokens=1)
         found = Counter(ids[0] for ids in decode_at_once(model, count, one, monkeypatch))
-        expected = shaped(logits.log_softmax(dim=0), True, decoding)
+        expected = shaped(allowed(model, torch.zeros(LATENT), (), one), decoding)
         assert found.keys() <= expected.keys()
         # an interval of length p holds p n points of the grid, give or take one
         assert all(abs(found[word] - count * p) < 1.01 for word, p in expected.items())
@@ -413,7 +459,54 @@ class TestSampling:
         assert first == again != other
 
 
-DECODINGS = [Decoding(max_tokens=7), *(Decoding(beam=width, max_tokens=7) for width in (1, 4))]
+class TestRepetition:
+    @pytest.mark.parametrize("n", [1, 2, 3])
+    @pytest.mark.parametrize("how", [{"beam": 1}, {"beam": 4}, {}, {"temperature": 0.5}])
+    def test_no_ngram_comes_twice(self, n: int, how: dict[str, Any]) -> None:
+        model, latents = tiny_model(7, ending=-3.0), torch.randn(60, LATENT)
+
+        def repeats(decoding: Decoding) -> int:
+            drawn = decode(model, latents, decoding, torch.Generator().manual_seed(0))
+            ends = [ids[:end] for ids in drawn for end in range(len(ids) + 1)]
+            return sum(repeated(ids, n) for ids in ends)
+
+        free = Decoding(max_tokens=20, **how)
+        assert repeats(free) > 20
+        assert repeats(replace(free, no_repeat_ngram=n)) == 0
+
+    @pytest.mark.parametrize("how", [{"beam": 1}, {"beam": 3}, {}, {"top_k": 1}, {"top_p": 0.1}])
+    def test_where_every_word_is_banned_a_sentence_ends(self, how: dict[str, Any]) -> None:
+        model = constant_model({BOUNDARY: 1e-9, UNKNOWN: 0.1, 2: 0.5, 3: 0.3, 4: 0.1})
+        decoding = Decoding(max_tokens=30, no_repeat_ngram=1, **how)
+        drawn = decode(model, torch.randn(50, LATENT), decoding)
+        assert all(sorted(ids) == [2, 3, 4] for ids in drawn)
+        if how in ({"beam": 1}, {"top_k": 1}):
+            assert drawn == [[2, 3, 4]] * 50
+
+    def test_a_penalty_makes_what_is_written_less_likely_but_bans_nothing(self) -> None:
+        model = constant_model({BOUNDARY: 0.1, UNKNOWN: 0.1, 2: 0.6, 3: 0.2})
+        z = torch.zeros(1, LATENT)
+        # log 0.6 = -0.51 and log 0.2 = -1.61: with 4, 0.6 falls below 0.2, and later 0.2 further
+        found = decode(model, z, Decoding(beam=1, max_tokens=3, repetition_penalty=2.0))
+        assert found == [[2, 2, 2]]
+        found = decode(model, z, Decoding(beam=1, max_tokens=3, repetition_penalty=4.0))
+        assert found == [[2, 3, 2]]
+
+    @pytest.mark.parametrize("how", [{}, {"beam": 3}, {"top_k": 3, "temperature": 0.7}])
+    def test_settings_that_ask_for_nothing_change_no_word(self, how: dict[str, Any]) -> None:
+        model, latents = tiny_model(9), torch.randn(40, LATENT)
+
+        def written(**rules: Any) -> list[list[int]]:  # noqa: ANN401
+            decoding = Decoding(max_tokens=9, **how, **rules)
+            return decode(model, latents, decoding, torch.Generator().manual_seed(0))
+
+        assert written(no_repeat_ngram=10) == written(repetition_penalty=1.0) == written()
+
+
+DECODINGS = [
+    Decoding(max_tokens=7),
+    *(Decoding(beam=width, max_tokens=7) for width in (1, 4)),
+]
 
 
 @pytest.mark.parametrize("decoding", DECODINGS)
@@ -475,6 +568,11 @@ def test_no_latents_give_no_sentences(decoding: Decoding) -> None:
         {"top_p": 0.0},
         {"top_p": 1.01},
         {"top_p": math.nan},
+        {"no_repeat_ngram": -1},
+        {"no_repeat_ngram": 10**6},
+        {"repetition_penalty": 0.0},
+        {"repetition_penalty": math.nan},
+        {"repetition_penalty": math.inf},
         {"max_tokens": 0},
     ],
 )

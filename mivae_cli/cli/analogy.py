@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..limits import LEAST_TEMPERATURE, MOST_SCALE, MOST_SENTENCES, MOST_TEMPERATURE
-from .options import AsJSON, Beam, Device, Run, Seed
+from .options import AsJSON, Beam, Device, NoRepeatNgram, RepetitionPenalty, Run, Seed
 
 
 def analogy(
@@ -38,6 +38,8 @@ def analogy(
         ),
     ] = None,
     beam: Beam = 1,
+    no_repeat_ngram: NoRepeatNgram = 0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,
@@ -46,10 +48,10 @@ def analogy(
 
     Example: [bold]mivae analogy "a man runs ." "two men run ." "a dog sleeps ."[/]
     """
-    from ..decoding import Decoding
     from ..errors import ConfigError
     from ..generation import analogous, encode_texts, generated
     from .console import print_json, print_line
+    from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts, note_unknown_words
 
     found, texts = locate_with_texts(arguments, run_option)
@@ -58,11 +60,10 @@ def analogy(
     drawn = n > 1 or temperature is not None
     if drawn and beam > 1:
         raise ConfigError("--beam gives the likeliest sentence only: leave out --n, --temperature")
+    if drawn and temperature is None:
+        temperature = 0.8
     most = found.config.data.max_tokens
-    if drawn:
-        decoding = Decoding(0.8 if temperature is None else temperature, max_tokens=most)
-    else:
-        decoding = Decoding(beam=beam, max_tokens=most)
+    decoding = likeliest_or_drawn(temperature, beam, most, no_repeat_ngram, repetition_penalty)
     model = load_latent_model(found, device)
     posterior = encode_texts(model, found.tokenizer, texts, found.config.data)
     a, b, c = posterior.mean

@@ -5,7 +5,17 @@ from typing import Annotated, Literal
 import typer
 
 from ..limits import MOST_STEPS
-from .options import AsJSON, Beam, Device, Run, RunAndTexts, Seed
+from .options import (
+    AsJSON,
+    Beam,
+    Device,
+    NoRepeatNgram,
+    RepetitionPenalty,
+    Run,
+    RunAndTexts,
+    Seed,
+    WordTemperature,
+)
 
 
 def interpolate(
@@ -18,6 +28,9 @@ def interpolate(
         Literal["slerp", "linear"], typer.Option(help="Along an arc or a line.")
     ] = "slerp",
     beam: Beam = 1,
+    temperature: WordTemperature = None,
+    no_repeat_ngram: NoRepeatNgram = 0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,
@@ -26,13 +39,16 @@ def interpolate(
 
     Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
     """
-    from ..decoding import Decoding
     from ..errors import ConfigError
     from ..generation import encode_texts, generated, interpolation, sentence_pair
     from .console import note, print_json, print_line
+    from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts
 
     found, texts = locate_with_texts(arguments, run_option)
+    decoding = likeliest_or_drawn(
+        temperature, beam, found.config.data.max_tokens, no_repeat_ngram, repetition_penalty
+    )
     if len(texts) not in (0, 2):
         raise ConfigError(f"interpolate takes two sentences or none, not {len(texts)}")
     if not texts:
@@ -42,7 +58,6 @@ def interpolate(
         note(f"between: {text}")
     start, end = encode_texts(model, found.tokenizer, texts, found.config.data).mean
     z = model.prior.projected(interpolation(start, end, steps, path))
-    decoding = Decoding(beam=beam, max_tokens=found.config.data.max_tokens)
     for place, text in enumerate(generated(model, found.tokenizer, z, decoding, seed)):
         t = place / (steps - 1)
         if as_json:

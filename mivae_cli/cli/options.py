@@ -11,12 +11,15 @@ __all__ = [
     "Epochs",
     "IWSamples",
     "NoFold",
+    "NoRepeatNgram",
+    "RepetitionPenalty",
     "Run",
     "RunAndTexts",
     "RunArgument",
     "Seed",
     "Sets",
     "Temperature",
+    "WordTemperature",
 ]
 
 from pathlib import Path
@@ -25,10 +28,13 @@ from typing import Annotated
 import typer
 
 from ..limits import (
+    LEAST_PENALTY,
     LEAST_TEMPERATURE,
     MOST_BEAM,
     MOST_COUNT,
     MOST_IW_SAMPLES,
+    MOST_NGRAM,
+    MOST_PENALTY,
     MOST_SEED,
     MOST_TEMPERATURE,
 )
@@ -94,6 +100,34 @@ Temperature = typer.Option(
     max=MOST_TEMPERATURE,
     help="Below 1: likelier words; above: bolder ones.",
 )
+WordTemperature = Annotated[
+    float | None,
+    typer.Option(
+        "--temperature",
+        min=LEAST_TEMPERATURE,
+        max=MOST_TEMPERATURE,
+        help="Draw words at this temperature instead of writing the likeliest sentence.",
+        show_default=False,
+    ),
+]
+NoRepeatNgram = Annotated[
+    int,
+    typer.Option(
+        "--no-repeat-ngram",
+        min=0,
+        max=MOST_NGRAM,
+        help="Write no N tokens in a row twice in a sentence; 0: no limit.",
+    ),
+]
+RepetitionPenalty = Annotated[
+    float,
+    typer.Option(
+        "--repetition-penalty",
+        min=LEAST_PENALTY,
+        max=MOST_PENALTY,
+        help="Above 1: tokens already written in the sentence are less likely.",
+    ),
+]
 Device = Annotated[
     str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", show_default=True)
 ]

@@ -6,7 +6,18 @@ from typing import Annotated
 import typer
 
 from ..limits import MOST_SENTENCES
-from .options import AsJSON, Beam, Data, Device, Run, RunAndTexts
+from .options import (
+    AsJSON,
+    Beam,
+    Data,
+    Device,
+    NoRepeatNgram,
+    RepetitionPenalty,
+    Run,
+    RunAndTexts,
+    Seed,
+    WordTemperature,
+)
 from .text_options import (
     BadRowsOption,
     Column,
@@ -36,6 +47,10 @@ def reconstruct(
         ),
     ] = 10,
     beam: Beam = 1,
+    temperature: WordTemperature = None,
+    no_repeat_ngram: NoRepeatNgram = 0,
+    repetition_penalty: RepetitionPenalty = 1.0,
+    seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,
 ) -> None:
@@ -49,10 +64,10 @@ def reconstruct(
     from ..data.corpus import read_sentences
     from ..data.formats import text_file
     from ..data.records import RowCounts
-    from ..decoding import Decoding
     from ..errors import ConfigError
     from ..generation import encode_texts, generated
     from .console import print_json, print_line
+    from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts
     from .texts import note_rows, reading_options, text_settings
 
@@ -79,10 +94,12 @@ def reconstruct(
     elif not texts:
         test = found.corpus["test"]
         texts = [tokenizer.decode(test.sentence(place)) for place in range(min(limit, len(test)))]
+    decoding = likeliest_or_drawn(
+        temperature, beam, settings.max_tokens, no_repeat_ngram, repetition_penalty
+    )
     model = load_latent_model(found, device)
     means = encode_texts(model, tokenizer, texts, settings).mean
-    decoding = Decoding(beam=beam, max_tokens=settings.max_tokens)
-    for text, again in zip(texts, generated(model, tokenizer, means, decoding), strict=True):
+    for text, again in zip(texts, generated(model, tokenizer, means, decoding, seed), strict=True):
         if as_json:
             print_json({"text": text, "reconstruction": again, "exact": text == again})
         else:

@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from ..limits import MOST_BEAM, MOST_SENTENCES, MOST_VOCABULARY
-from .options import AsJSON, Device, Run, RunArgument, Seed, Temperature
+from .options import (
+    AsJSON,
+    Device,
+    NoRepeatNgram,
+    RepetitionPenalty,
+    Run,
+    RunArgument,
+    Seed,
+    Temperature,
+)
 
 
 def sample(
@@ -27,6 +36,8 @@ def sample(
     beam: Annotated[
         int, typer.Option(min=0, max=MOST_BEAM, help="Beam search with so many hypotheses.")
     ] = 0,
+    no_repeat_ngram: NoRepeatNgram = 0,
+    repetition_penalty: RepetitionPenalty = 1.0,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,
@@ -45,7 +56,13 @@ def sample(
         raise ConfigError("--greedy and --beam exclude each other")
     found = locate(run, run_option)
     decoding = Decoding(
-        temperature, top_k, top_p, 1 if greedy else beam, found.config.data.max_tokens
+        temperature,
+        top_k,
+        top_p,
+        1 if greedy else beam,
+        found.config.data.max_tokens,
+        no_repeat_ngram=no_repeat_ngram,
+        repetition_penalty=repetition_penalty,
     )
     model = load_model(found, device)
     z = prior_samples(n, model.prior, seed)
