@@ -137,7 +137,10 @@ class TestTraining:
         assert (code, "line 201" in err) == (3, True)
         code, err = self.rehearse(mivae, tmp_path / "a.csv", "--bad-rows", "skip")
         assert code == 0
-        assert "201 rows, 1 skipped because their text is empty, 1 skipped because they" in err
+        assert (
+            "201 rows, 1 skipped because their text is empty, 1 skipped because they are malformed"
+            in err
+        )
 
     def test_copies_are_not_called_short(self, mivae: Mivae, tmp_path: Path) -> None:
         (tmp_path / "a.txt").write_text("the same line .\n" * 500)
@@ -184,3 +187,13 @@ class TestTraining:
         assert rows["train"]["rows"] == 200
         ran = mivae("eval", run, "--data", tmp_path / "a.csv", "--iw-samples", "1", "--json")
         assert json.loads(ran.out)["sentences"] == 200
+
+
+def test_a_sweep_takes_the_options_for_tables(mivae: Mivae, tmp_path: Path) -> None:
+    options = ["--delimiter", ";", "--no-header", "--column", "2", "--bad-rows", "skip"]
+    ran = mivae("sweep", "a.csv", "--out", tmp_path / "out", "--dry-run", "--json", *options)
+    assert ran.code == 0
+    [command] = json.loads(ran.out)[0]["commands"]
+    text = " ".join(command)
+    assert "--no-header" in command
+    assert all(part in text for part in ("--delimiter ;", "--column 2", "--bad-rows skip"))

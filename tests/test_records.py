@@ -104,6 +104,10 @@ class TestDelimiters:
         with pytest.raises(DataError, match="--delimiter ','"):
             read(tmp_path / "a.tsv", self.content.replace(";", ","))
 
+    def test_a_line_for_spreadsheets_is_an_error(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"line 1, is 'sep=;'"):
+            read(tmp_path / "a.csv", f"sep=;\n{self.content}")
+
     def test_also_where_there_is_no_header(self, tmp_path: Path) -> None:
         rows = self.content.partition("\n")[2]
         with pytest.raises(DataError, match="--delimiter ';'"):
@@ -149,6 +153,31 @@ class TestQuotes:
             read(tmp_path / "a.csv", content)
         assert len(texts(tmp_path / "a.csv", content, quoting="none")) == 4
 
+    @pytest.mark.parametrize("columns", [["id", "text"], ["text", "id"], ["a", "text", "b"]])
+    def test_a_quote_that_another_row_closes_is_an_error(
+        self, columns: list[str], tmp_path: Path
+    ) -> None:
+        place = columns.index("text")
+        rows = []
+        for number, line in enumerate(LINES):
+            cells = [str(number)] * len(columns)
+            cells[place] = {8: f'"{line}', 28: f'{line}"'}.get(number, line)
+            rows.append(",".join(cells))
+        content = "\n".join([",".join(columns), *rows])
+        if place == 1:  # else the quote is closed inside a cell, which is no table at all
+            with pytest.raises(DataError, match=r"lines 10 to 30, .*--quoting none"):
+                read(tmp_path / "a.csv", content)
+            assert read(tmp_path / "a.csv", content, quoting="minimal")[1].spanning == 1
+        assert texts(tmp_path / "a.csv", content, quoting="none")[7:9] == [
+            LINES[7],
+            f'"{LINES[8]}',
+        ]
+
+    def test_a_cell_of_a_few_lines_is_no_error(self, tmp_path: Path) -> None:
+        cell = "roses are red,\nviolets are blue,\nsugar, sweet\n\nand so are you"
+        [record], _ = read(tmp_path / "a.csv", f'id,text\n1,"{cell}"\n')
+        assert record.text == " ".join(cell.splitlines())
+
     def test_a_cell_of_several_lines_is_counted(self, tmp_path: Path) -> None:
         found, counts = read(tmp_path / "a.csv", 'id,text\n1,"one\nline"\n\n\n2,two\n"3\n",three')
         assert [(record.row, record.line, record.text) for record in found] == [
@@ -192,6 +221,12 @@ class TestJSON:
     def test_a_damaged_array_names_its_line(self, content: str, line: int, tmp_path: Path) -> None:
         for bad_rows in ("stop", "skip"):
             with pytest.raises(DataError, match=rf"a\.json', line {line}, "):
+                read(tmp_path / "a.json", content, bad_rows=bad_rows)
+
+    def test_an_object_of_several_lines_is_an_error(self, tmp_path: Path) -> None:
+        content = json.dumps({"data": self.objects}, indent=1)
+        for bad_rows in ("stop", "skip"):
+            with pytest.raises(DataError, match=r"a\.json', line 1, .*jq"):
                 read(tmp_path / "a.json", content, bad_rows=bad_rows)
 
     def test_an_empty_array_holds_nothing(self, tmp_path: Path) -> None:
@@ -257,6 +292,16 @@ class TestFormats:
         with pytest.raises(DataError, match=r"\.txt, .*\.jsonl, .*\.csv"):
             format_of(Path(name))
         assert format_of(Path(name), "csv") == "csv"
+
+    @pytest.mark.parametrize("content", ['["one", "two"]', '[\n"one"\n]', '\n [{"text": "one"}]'])
+    def test_an_array_is_not_taken_for_text(self, content: str, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match="--format json"):
+            read(tmp_path / "a.txt", content)
+        assert texts(tmp_path / "a.txt", content, format="json")[0] == "one"
+
+    @pytest.mark.parametrize("line", ["[1] a note", "{a} set", "[laughs]", "{ one"])
+    def test_brackets_are_text(self, line: str, tmp_path: Path) -> None:
+        assert texts(tmp_path / "a.txt", f"{line}\ntwo\n") == [line, "two"]
 
     def test_json_lines_are_not_taken_for_text(self, tmp_path: Path) -> None:
         content = '\n{"text": "one"}\nplain\n'

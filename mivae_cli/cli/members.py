@@ -80,7 +80,12 @@ def list_all(
         measures: How they are evaluated.
         as_json: Whether to print a record a run instead.
     """
-    shared = [part for name, value in given.items() if value is not None for part in (name, value)]
+    shared: list[object] = []
+    for name, value in given.items():
+        if isinstance(value, bool):  # a switch
+            shared.append(name if value else name.replace("--", "--no-", 1))
+        elif value is not None:
+            shared += [name, value]
     rows = []
     for plan in planned:
         try:

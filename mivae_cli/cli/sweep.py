@@ -6,6 +6,15 @@ from typing import Annotated
 import typer
 
 from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
+from .text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def sweep(
@@ -47,6 +56,13 @@ def sweep(
             "are there, the sweep goes on.",
         ),
     ] = None,
+    text_format: Format = None,
+    field: Field = None,
+    column: Column = None,
+    delimiter: Delimiter = None,
+    quoting: QuotingOption = None,
+    header: Header = None,
+    bad_rows: BadRowsOption = None,
     epochs: Epochs = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: IWSamples = None,
@@ -87,6 +103,7 @@ def sweep(
     from .comparing import chosen_format, show_comparison
     from .console import note, warn
     from .members import Measures, Planned, list_all, prepare_all, run_all
+    from .texts import reading_options
 
     if lm is not None and not full:
         raise ConfigError("--lm goes with --full")
@@ -94,11 +111,21 @@ def sweep(
         require_sacrebleu()  # before what takes hours
     measures = Measures(full, lm)
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
+    reading = reading_options(
+        format=text_format,
+        field=field,
+        column=column,
+        delimiter=delimiter,
+        quoting=quoting,
+        header=header,
+        bad_rows=bad_rows,
+    )
     options = {
         "data.train": corpus,
         "training.epochs": epochs,
         "device": device,
         "evaluation.iw_samples": iw_samples,
+        **reading,
     }
     members = expand(preset, set_, seeds)
     configs = configurations(members, config, options)
@@ -119,6 +146,13 @@ def sweep(
             "--epochs": epochs,
             "--device": device,
             "--iw-samples": iw_samples,
+            "--format": text_format,
+            "--field": field,
+            "--column": column,
+            "--delimiter": delimiter,
+            "--quoting": quoting,
+            "--header": header,
+            "--bad-rows": bad_rows,
         }
         list_all(planned, corpus, given, measures, as_json)
         return

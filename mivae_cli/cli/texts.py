@@ -48,7 +48,7 @@ def note_rows(source: str | Path, counts: RowCounts) -> None:
     if counts.empty:
         remarks.append(f"{counts.empty:,} skipped because their text is empty")
     if counts.malformed:
-        remarks.append(f"{counts.malformed:,} skipped because they are malformed")
+        remarks.append(f"{counts.malformed:,} skipped because they are malformed or lack a text")
     if counts.spanning:
-        remarks.append(f"{counts.spanning:,} of several lines")
+        remarks.append(f"{counts.spanning:,} with a quoted cell of several lines")
     note(f"{name}: {', '.join(remarks)}")

@@ -1,6 +1,6 @@
 """JSON values of a file: one a line, or the items of one array, whatever its extension is."""
 
-__all__ = ["is_json_object", "json_rows"]
+__all__ = ["json_rows", "looks_like_json"]
 
 import json
 import re
@@ -37,6 +37,11 @@ def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[
         for number, line in enumerate(lines_of(file, path), start=1):
             if line.isspace():
                 continue
+            if line.strip() == "{":
+                raise DataError(
+                    f"'{path}', line {number}, begins a JSON object of several lines: write one "
+                    "value a line or one array, e.g. with: jq -c '.data[]' FILE.json > FILE.jsonl"
+                )
             try:
                 value = json.loads(line)
             except (ValueError, RecursionError) as error:  # too long a number is a ValueError
@@ -45,12 +50,14 @@ def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[
             yield (number, *_text_in(value, field), value)
 
 
-def is_json_object(line: str) -> bool:
-    """Tells whether a line is a JSON object."""
-    if not line.lstrip().startswith("{"):
+def looks_like_json(line: str) -> bool:
+    """Tells whether the first line of a text is a JSON object or array, or opens one."""
+    if not line.lstrip().startswith(("{", "[")):
         return False
+    if line.strip() in ("{", "["):
+        return True
     try:
-        return isinstance(json.loads(line), dict)
+        return isinstance(json.loads(line), dict | list)
     except (ValueError, RecursionError):
         return False
 

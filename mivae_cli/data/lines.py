@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_LINE = 2**24  # bytes of a line, and characters of a table's row, its line ends among them
 BUFFER = 2**17  # bytes
+BLOCK = 2**16  # bytes read at a time
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # how protocols 2 to 5 begin
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
@@ -218,8 +219,9 @@ def pickle_error(path: Path) -> DataError:
 def _split(file: BinaryIO) -> Iterator[bytes]:
     """Yields lines with their ends; of one that is longer than `MOST_LINE`, a part and no more."""
     rest = b""
-    while piece := file.readline(MOST_LINE + 1 - len(rest)):
-        lines = (rest + piece).splitlines(keepends=True)
+    # reads grow with what is still without an end, so that a long line is not copied too often
+    while block := file.read(min(max(BLOCK, len(rest)), MOST_LINE + 1 - len(rest))):
+        lines = (rest + block).splitlines(keepends=True)
         # a carriage return at the end may be the first half of a line's end
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         yield from lines

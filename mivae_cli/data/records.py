@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..config import DataConfig
 from ..errors import DataError
 from .formats import format_of
-from .json_rows import is_json_object, json_rows
+from .json_rows import json_rows, looks_like_json
 from .lines import Digest, read_lines
 from .tables import Table
 
@@ -109,9 +109,9 @@ class TextRecords:
         for number, line in enumerate(read_lines(self.path, self._digest), start=1):
             if sniffing and not line.isspace():
                 sniffing = False
-                if is_json_object(line):
+                if looks_like_json(line):
                     raise DataError(
-                        f"'{self.path}' looks like JSON lines: add --format json, or --format text "
+                        f"'{self.path}' looks like JSON: add --format json, or --format text "
                         "to read every line as a sentence"
                     )
             yield number, line, "", None
@@ -125,5 +125,6 @@ class TextRecords:
             # blank lines between rows are seldom, so that most cells are never looked through
             if line - before > 1 and any("\n" in cell or "\r" in cell for cell in cells):
                 self.counts.spanning += 1
+                table.check_quotes_closed(line, cells)
             before = line
             yield row

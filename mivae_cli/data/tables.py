@@ -13,6 +13,7 @@ from .lines import Digest, read_rows
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}  # and how --delimiter spells them
 LOOKED_AT = 20  # first rows of a table without a header, to see what separates its cells
+SWALLOWED = 3  # lines inside a cell: as many may look like rows by chance, and seldom do
 Row = tuple[int, str, str, list[str]]
 
 
@@ -86,6 +87,11 @@ class Table:
         # a number is one only where no column has a number for a name
         if not any(map(_number, names)) and 1 <= number <= len(names):
             return number - 1
+        if names[0].startswith("sep="):
+            raise DataError(
+                f"'{self.path}', line {self._first_line}, is '{names[0][:10]}', which only "
+                "spreadsheet programs read: delete this line and name the character with --delimiter"
+            )
         raise DataError(
             f"'{self.path}' has no column '{column}' (its first row, line {self._first_line}, is "
             f"{listing(map(repr, names))}): name a column with --column"
@@ -122,6 +128,25 @@ class Table:
                     f"'{self.path}' looks separated by {DELIMITERS[delimiter]}: add --delimiter "
                     f"{DELIMITERS[delimiter]}, or --delimiter "
                     f"{DELIMITERS.get(self.delimiter, self.delimiter)} if it is not"
+                )
+
+    def check_quotes_closed(self, line: int, cells: list[str]) -> None:
+        """Raises DataError where a cell of several lines looks as if it had swallowed rows.
+
+        A quote that is opened in one row and closed in another makes a cell of all rows between,
+        and no rule of the format is broken. Each of them then has as many delimiters as a row.
+        """
+        if not self._assumed[1] or len(self.names) < 2:
+            return
+        for cell in cells:
+            inside = cell.splitlines()[1:-1]
+            if len(inside) >= SWALLOWED and all(
+                part.count(self.delimiter) == len(self.names) - 1 for part in inside
+            ):
+                raise DataError(
+                    f"'{self.path}', lines {line - len(inside) - 1} to {line}, has a quoted cell "
+                    "whose lines look like rows: is a quote never closed? Correct it, or add "
+                    "--quoting none to read quotes as text, or --quoting minimal if it is meant so"
                 )
 
     def _check_quotes(self, line: int, text: str) -> None:
