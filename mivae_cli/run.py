@@ -76,7 +76,7 @@ class RunDirectory:
         if not exists:
             near = nearest_run(path)
             raise CheckpointError(
-                f"there is no run '{path}'" + (f"; did you mean '{near}'?" if near else "")
+                f"there is no run '{path}'" + (f" (did you mean '{near}'?)" if near else "")
             )
         if not path.is_dir():
             raise CheckpointError(

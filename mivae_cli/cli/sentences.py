@@ -40,10 +40,10 @@ def _problem(text: str) -> str:
     if path.exists():
         return f"'{text}' is a file, not a run (to read sentences from a file, see --help)"
     if (Path("runs") / text / MANIFEST).exists() and os.sep not in text:
-        return f"there is no run '{text}'; did you mean '{Path('runs') / text}'?"
+        return f"there is no run '{text}' (did you mean '{Path('runs') / text}'?)"
     if _looks_like_path(text):
         near = nearest_run(path)
-        return f"there is no run '{text}'" + (f"; did you mean '{near}'?" if near else "")
+        return f"there is no run '{text}'" + (f" (did you mean '{near}'?)" if near else "")
     return ""
 
 
