@@ -225,7 +225,7 @@ def replace_checkpoint(folder: Path, name: str) -> None:
     place = folder.with_name(name)
     shutil.copytree(folder, place)
     body = read_sealed(place / MANIFEST, "checkpoint")
-    body |= {"best": name, "step": body["step"] + 1}
+    body |= {"best": name}
     del body["checksum"]
     write_sealed(place / MANIFEST, "checkpoint", body)
     shutil.rmtree(folder)
