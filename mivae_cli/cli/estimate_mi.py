@@ -91,7 +91,7 @@ def estimate_mi(
         typer.Option(
             min=1,
             max=MOST_DRAWS,
-            help="Samples of z per sentence of a run; by default 16, fewer from 3,750 sentences on.",
+            help="Samples of z per sentence of a run; by default 32, fewer from 3,125 sentences on.",
             show_default=False,
         ),
     ] = None,
