@@ -101,11 +101,9 @@ def test_other_bodies_are_refused(body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("odd", [None, [], {}, "text", 10**400, True, -1.5, {"name": []}])
 def test_values_of_other_types_do_no_harm(odd: object) -> None:
-    found = EvaluationRecords.of(
-        {
-            "evaluations": [{**record(), key: odd} for key in record()] + [record()],
-            "full": [{"checkpoint": odd, "full": odd}, {"full": {"protocol": odd}}, {}],
-        }
+    found = EvaluationRecords(
+        (*({**record(), key: odd} for key in record()), record()),
+        ({"checkpoint": odd, "full": odd}, {"full": {"protocol": odd}}, {}),
     )
     for name in ("epoch-0003", None):
         found.about(name).best(100, 0)
