@@ -95,7 +95,7 @@ def neighbours(
             where = "the run's training split"
             sentences = stored_texts(found.corpus["train"], tokenizer)
         else:
-            where = f"'{among}'"
+            where = "standard input" if str(among) == "-" else f"'{among}'"
             sentences = read_sentences(path, config, rows)
         note(f"among the sentences of {where}")
         blocks = encoded_blocks(model, tokenizer, sentences, config)
