@@ -125,10 +125,9 @@ def measure(
 def draws_of(sentences: int) -> int:
     """Returns how many draws of z each sentence gets.
 
-    The work grows with their number times the square of the sentences' number. With 32 of each, the
-    standard error that they leave is below a tenth of the interval's width.
-    From 3,125 sentences on there are fewer, so that 10,000 sentences take less than a minute of one
-    processor.
+    The work grows with their number times the square of the number of sentences. With 32 draws each,
+    the standard error that they leave is below a tenth of the interval's width. From 3,125 sentences
+    on there are fewer, so that evaluating many sentences stays affordable.
     """
     return min(MOST_OF_EACH, max(LEAST_OF_EACH, DRAWS // sentences))
 
