@@ -186,7 +186,7 @@ def test_the_best_is_the_objectives_best_not_the_elbos(text: Path, tmp_path: Pat
     _, _, records = train_to_end(config, tmp_path / "run")
     validations = [record for record in records if isinstance(record, Validation)]
     best = [record for record in validations if record.best][-1]
-    settled = validations[math.ceil(config.objective.settled) - 1 :]
+    settled = validations[max(0, math.ceil(config.objective.settled) - 1) :]
     assert best.distortion == min(record.distortion for record in settled)
     assert best.elbo < max(record.elbo for record in settled)  # an autoencoder's rate is its own
     for record in validations:
