@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .comparability import comparability_warnings
-from .config import EvaluationConfig, RunConfig
+from .config import TEXTS, EvaluationConfig, RunConfig
 from .errors import ConfigError
 from .figure_columns import COLUMNS, Column, best_places, further_columns
 from .folding import folded_name
@@ -57,7 +57,7 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         outcomes: The runs.
         fold: Whether those that differ in the seed alone become one row.
     """
-    outcomes = _alike_sampled(outcomes)
+    outcomes = _alike_sampled(_with_one_path(outcomes))
     tables = [_settings(outcome.config) for outcome in outcomes]
     read = [table for table in tables if table is not None]
     keys = sorted({key for table in read for key in table})
@@ -82,6 +82,20 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         warnings=tuple(comparability_warnings(outcomes)),
     )
     return replace(comparison, best=_best(comparison, outcomes))
+
+
+def _with_one_path(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Returns the runs, those on the same text with the paths of the first: it makes no other run."""
+    first: dict[str, RunConfig] = {}
+    found = []
+    for outcome in outcomes:
+        if (config := outcome.config) is not None and outcome.corpus:
+            data = first.setdefault(outcome.corpus, config).data
+            paths = {key: getattr(data, key) for key in TEXTS}
+            data = config.data.model_copy(update=paths)
+            outcome = replace(outcome, config=config.model_copy(update={"data": data}))
+        found.append(outcome)
+    return found
 
 
 def _alike_sampled(outcomes: Sequence[Outcome]) -> list[Outcome]:

@@ -5,6 +5,7 @@ it, and a run's configuration can be read on any machine.
 """
 
 __all__ = [
+    "TEXTS",
     "AdamConfig",
     "BPETokenizerConfig",
     "CriticConfig",
@@ -42,6 +43,7 @@ def _delimiter(text: str) -> str:
     return text
 
 
+TEXTS = ("train", "valid", "test")  # the data settings that are paths
 # What no machine could hold is refused here, before anything is made of it.
 CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
 Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]

@@ -58,6 +58,7 @@ class Outcome:
     minutes: float | None = None
     parameters: int | None = None
     tested: str | None = None  # tells test splits apart, as tokens
+    corpus: str = ""  # tells texts and data settings apart; empty where that is not known
 
     @property
     def measured(self) -> bool:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from .config import RunConfig
+from .config import TEXTS, RunConfig
 from .errors import ConfigError
 from .frozen import NONE
 from .mistakes import cut, explain, suggestion
@@ -35,7 +35,6 @@ DEEPEST = 10  # parts of a key; the longest that exists has four
 PLAIN = "vae"  # the preset that all other methods change
 RECURRENT = ("lstm", "gru")  # kinds of networks whose settings are the same
 OF_METHODS = ("pooling", "word_dropout")  # what a method says of a network of any kind
-TEXTS = ("train", "valid", "test")  # the data settings that are paths
 CHANGEABLE = {
     "name",
     "device",
@@ -72,7 +71,7 @@ def read_config(
 
     Arguments:
         presets: Names of presets, merged from left to right.
-        file: A TOML file of the same form. Its relative paths are relative to its own folder.
+        file: A TOML file of the same form. Paths in it are taken from its own folder and made absolute.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
         base: What all of these are laid over; by default the defaults, and below a method the
@@ -254,12 +253,15 @@ def _preset(name: str) -> Table:
 
 
 def _located(table: Table, folder: Path) -> Table:
-    """Returns what a file in a folder sets, its paths to text taken from there."""
+    """Returns what a file in a folder sets, its paths to text taken from there.
+
+    They are absolute, so that they mean the same wherever the program is run.
+    """
     data = table.get("data")
     if not isinstance(data, dict):
         return table
     paths = {
-        key: str(folder / data[key])
+        key: str(folder.resolve() / data[key])
         for key in TEXTS
         if isinstance(data.get(key), str) and data[key] not in ("", "-")
     }

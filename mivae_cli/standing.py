@@ -1,17 +1,22 @@
 """How far a run on disk has come: trained to its end or not, evaluated or not, damaged or not."""
 
-__all__ = ["find_runs", "outcome", "sources"]
+__all__ = ["find_runs", "outcome", "sources", "with_own_paths"]
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
 
 from .checkpoint import TrainingState, load_state
 from .checkpoints import CHECKPOINTS, NAME, Checkpoint
+from .config import TEXTS, RunConfig
+from .data.corpus import locate_splits
+from .data.ingestion import content_hash
+from .data.preparation import corpus_key
 from .data.store import MANIFEST as CORPUS_MANIFEST
-from .errors import CheckpointError
+from .errors import CheckpointError, MivaeError
 from .evaluation_records import EvaluationRecords, checkpoint_of
 from .models.vae import build_model
 from .outcomes import Outcome, Standing
@@ -57,6 +62,29 @@ def sources(run: RunDirectory) -> set[str]:
     if not isinstance(found, dict):
         raise CheckpointError(f"'{run.path / 'data' / CORPUS_MANIFEST}' is damaged: no sources")
     return set(map(str, found.values()))
+
+
+def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
+    """Returns a configuration with the paths of a run, if those in it lead to the same text.
+
+    A file may have another path from another working directory, or have been moved. What counts
+    is what it holds. Where it holds something else, the configuration is returned as it is.
+
+    Raises:
+        CheckpointError: The run's corpus is damaged.
+    """
+    begun = run.config.data
+    if all(getattr(config.data, key) == getattr(begun, key) for key in TEXTS):
+        return config
+    key = _corpus(run).body.get("key")
+    named = begun.model_copy(update={key: getattr(config.data, key) for key in TEXTS})
+    with suppress(MivaeError):  # there is no such file
+        files = locate_splits(named)
+        hashes = {split: content_hash(path) for split, path in files.items()}
+        if corpus_key(hashes, files, begun) == key:
+            paths = {key: getattr(begun, key) for key in TEXTS}
+            return config.model_copy(update={"data": config.data.model_copy(update=paths)})
+    return config
 
 
 def _runs_in(place: Path) -> list[Path]:
@@ -131,6 +159,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
         minutes=None if state is None else state.seconds / 60,
         parameters=sum(weight.numel() for weight in weights),
         tested=str((*tested, vocabulary)),
+        corpus=str(corpus.body.get("key") or ""),
     )
 
 

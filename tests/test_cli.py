@@ -262,7 +262,12 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
     assert "--resume" in refused.err
     same = ["--seed", "0", "--latent", "4", "--iw-samples", "2", "--json", "--epochs", "3"]
     changed = ["--batch-size", "24"]
-    ran = mivae("train", text, "--resume", "--out", tmp_path / "run", *same, *changed)
+    other = write_scenes(tmp_path / "other.txt", count=400, seed=1)
+    refused = mivae("train", other, "--resume", "--out", tmp_path / "run", *same, *changed)
+    assert refused.code == 2
+    assert "data.train" in refused.err
+    moved = text.rename(tmp_path / "moved.txt")  # which makes it no other text
+    ran = mivae("train", moved, "--resume", "--out", tmp_path / "run", *same, *changed)
     assert ran.code == 0
     assert "resuming" in ran.err
     assert "training.batch_size 32, now 24; training.epochs 10000, now 3" in ran.err

@@ -168,6 +168,18 @@ def test_what_differs_in_more_than_the_seed_is_not_folded(other: Outcome) -> Non
     assert len(compare([run("a", {"seed": 0}), other]).rows) == 2
 
 
+@pytest.mark.parametrize(("corpora", "rows"), [(("a", "a"), 1), (("a", "b"), 2), (("", ""), 2)])
+def test_another_path_to_the_same_text_is_no_setting(corpora: tuple[str, str], rows: int) -> None:
+    paths = [{"train": "a.txt"}, {"train": "/b/a.txt", "valid": "v.txt"}]
+    runs = [
+        replace(run(f"r{seed}", {"seed": seed, "data": data}), corpus=corpus)
+        for seed, (data, corpus) in enumerate(zip(paths, corpora, strict=True))
+    ]
+    compared = compare(runs)
+    assert len(compared.rows) == rows
+    assert bool(compared.settings) == (rows == 2)
+
+
 @pytest.mark.parametrize("standing", ["trained", "running", "interrupted", "failed", "damaged"])
 def test_a_run_without_figures_is_a_row_that_says_so(standing: Standing) -> None:
     bare = Outcome("broken", "runs/broken", standing, "what is wrong")

@@ -293,6 +293,49 @@ class TestFolders:
         with pytest.raises(DataError, match=r"train\.txt"):
             locate_splits(DataConfig(train=str(tmp_path)))
 
+    @pytest.mark.parametrize(
+        "names",
+        [
+            ("train.txt", "train.csv"),
+            ("train.txt", "train.txt.gz"),
+            ("train.tsv", "valid.txt", "valid.jsonl"),
+            ("train.txt", "valid.txt", "dev.txt"),
+            ("train.txt", "test.txt", "test.TXT"),
+        ],
+    )
+    def test_two_files_for_a_split_are_an_error(
+        self, names: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        for name in names:
+            (tmp_path / name).touch()
+        with pytest.raises(DataError) as error:
+            locate_splits(DataConfig(train=str(tmp_path)))
+        assert all(f"'{name}'" in str(error.value) for name in names[-2:])
+
+    def test_a_named_file_decides_between_two_of_the_folder(self, tmp_path: Path) -> None:
+        for name in ("train.txt", "valid.txt", "dev.txt"):
+            (tmp_path / name).touch()
+        config = DataConfig(train=str(tmp_path), valid=str(tmp_path / "dev.txt"))
+        assert locate_splits(config)["valid"] == tmp_path / "dev.txt"
+
+    @pytest.mark.parametrize("name", ["test.parquet", "valid.zip", "dev.txt.bz2", "train.pdf"])
+    def test_a_split_that_cannot_be_read_is_an_error(self, name: str, tmp_path: Path) -> None:
+        for each in (name, "train.txt")[: 1 if "train" in name else 2]:
+            (tmp_path / each).touch()
+        with pytest.raises(DataError, match=name):
+            locate_splits(DataConfig(train=str(tmp_path)))
+
+    def test_files_beside_the_splits_are_none(self, tmp_path: Path) -> None:
+        for name in (
+            "train.txt",
+            "train.txt.md5",
+            "train.labels.txt",
+            "training.txt",
+            "valid.log",
+        ):
+            (tmp_path / name).touch()
+        assert locate_splits(DataConfig(train=str(tmp_path))) == {"train": tmp_path / "train.txt"}
+
     def test_a_file_that_is_named_wins_over_the_folder(self, tmp_path: Path) -> None:
         for name in ("train.txt", "valid.txt", "other.txt"):
             (tmp_path / name).touch()

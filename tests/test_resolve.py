@@ -534,7 +534,7 @@ class TestPathsToText:
         text = '[data]\ntrain = "corpus.txt"\nvalid = "../valid.txt"\ntest = "/data/test.txt"\n'
         file = written(tmp_path / "below" / "a.toml", text)
         data = read_config(file=file).data
-        assert data.train == str(tmp_path / "below" / "corpus.txt")
+        assert data.train == str(tmp_path.resolve() / "below" / "corpus.txt")
         assert Path(data.valid).resolve() == tmp_path.resolve() / "valid.txt"
         assert data.test == "/data/test.txt"
 
@@ -549,12 +549,16 @@ class TestPathsToText:
         data = read_config((), file, options, ["data.valid=valid.txt"]).data
         assert (data.train, data.valid) == ("corpus.txt", "valid.txt")
 
-    def test_a_file_beside_the_working_directory_gives_the_name_alone(
+    def test_they_are_the_same_from_every_working_directory(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        (tmp_path / "below").mkdir()
+        written(tmp_path / "a.toml", '[data]\ntrain = "corpus.txt"\n')
         monkeypatch.chdir(tmp_path)
-        written(Path("a.toml"), '[data]\ntrain = "corpus.txt"\n')
-        assert read_config(file=Path("a.toml")).data.train == "corpus.txt"
+        here = read_config(file=Path("a.toml"))
+        monkeypatch.chdir("below")
+        assert read_config(file=Path("../a.toml")) == here
+        assert here.data.train == str(tmp_path.resolve() / "corpus.txt")
 
     @pytest.mark.parametrize("data", ["data = 3", "[data]\ntrain = 3", "[data]\ntrain = [1]"])
     def test_what_is_no_text_is_an_error(self, data: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ..newest import newest_interrupted
 from ..resolve import check_resumable, differences
 from ..run import RunDirectory
 from ..saving import check_space
+from ..standing import with_own_paths
 from ..trainer import Trainer
 from .console import note
 from .texts import note_rows
@@ -96,7 +97,7 @@ def resumed(
     else:
         run = RunDirectory.open(out)
     begun = run.config
-    config = settings(begun)
+    config = with_own_paths(run, settings(begun))
     try:
         check_resumable(begun, config)
     except ConfigError as error:

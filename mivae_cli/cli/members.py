@@ -18,7 +18,7 @@ from ..interruption import Interrupted, Interruption
 from ..outcomes import WORDS, Outcome
 from ..resolve import differences
 from ..run import RunDirectory
-from ..standing import outcome, sources
+from ..standing import outcome, sources, with_own_paths
 from ..storage.manifest import MANIFEST
 from ..sweeping import Member
 from .begin import begin, prepare, resumed
@@ -119,7 +119,7 @@ def progress_of(plan: Planned, measures: Measures) -> str:
     """
     if not _is_begun(plan):
         return "new"
-    _check_same(plan, RunDirectory.open(plan.place).config)
+    _check_same(plan, RunDirectory.open(plan.place))
     found = outcome(plan.place, plan.member.name)
     wanted = plan.config.evaluation
     record = found.evaluations.exactly(wanted.iw_samples, wanted.seed)
@@ -203,9 +203,9 @@ def _is_begun(plan: Planned) -> bool:
     return (plan.place / MANIFEST).exists()
 
 
-def _check_same(plan: Planned, begun: RunConfig) -> None:
+def _check_same(plan: Planned, run: RunDirectory) -> None:
     """Raises ConfigError where a run was begun with other settings than those asked for."""
-    changed = differences(begun, plan.config)
+    changed = differences(run.config, with_own_paths(run, plan.config))
     for key in [key for key in changed if key == "device" or key.startswith("evaluation.")]:
         del changed[key]  # where it is computed and how it is evaluated may differ
     if changed:

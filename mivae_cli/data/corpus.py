@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from ..config import DataConfig
 from ..errors import DataError
-from .formats import EXTENSIONS, check_settings, format_of
+from .arrays import listing
+from .formats import EXTENSIONS, UNREADABLE, check_settings, format_of
 from .lines import Digest
 from .records import RowCounts, TextRecords
 
@@ -111,8 +112,9 @@ def _located(config: DataConfig) -> dict[Split, Path]:
     source = Path(config.train)
     files: dict[Split, Path] = {}
     if source.is_dir():
+        named = {"valid": config.valid, "test": config.test}
         for split, names in SPLIT_NAMES.items():
-            if found := _find(source, names):
+            if not named.get(split) and (found := _find(source, split, names)):
                 files[split] = found
         if "train" not in files:
             wanted = ", ".join(f"train{extension}" for extension in EXTENSIONS)
@@ -129,10 +131,27 @@ def _located(config: DataConfig) -> dict[Split, Path]:
     return files
 
 
-def _find(folder: Path, names: tuple[str, ...]) -> Path | None:
-    for name in names:
-        for extension in EXTENSIONS:
-            for path in (folder / f"{name}{extension}", folder / f"{name}{extension}.gz"):
-                if path.is_file():
-                    return path
-    return None
+def _find(folder: Path, split: Split, names: tuple[str, ...]) -> Path | None:
+    """Returns the file of a split in a folder, if there is one.
+
+    Raises:
+        DataError: There are several, or only one that cannot be read: none is passed over.
+    """
+    found, unreadable = [], []
+    for path in sorted(folder.iterdir()):
+        name, _, rest = path.name.partition(".")
+        ending = f".{rest.lower()}"
+        if name not in names or not path.is_file():
+            continue
+        if ending.removesuffix(".gz") in EXTENSIONS:
+            found.append(path)
+        elif ending.endswith(UNREADABLE):
+            unreadable.append(path)
+    if len(found) > 1:
+        option = "its path" if split == "train" else f"--{split}"
+        raise DataError(
+            f"the folder '{folder}' has {len(found)} files for the {split} split "
+            f"({listing(repr(path.name) for path in found)}): keep one of them in the folder, or "
+            f"name the one to read with {option}"
+        )
+    return (found or unreadable or [None])[0]

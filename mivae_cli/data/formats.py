@@ -1,6 +1,13 @@
 """What a text file is, by its name; standard input is kept in a file first."""
 
-__all__ = ["EXTENSIONS", "check_settings", "format_of", "spooled_stdin", "text_file"]
+__all__ = [
+    "EXTENSIONS",
+    "UNREADABLE",
+    "check_settings",
+    "format_of",
+    "spooled_stdin",
+    "text_file",
+]
 
 import sys
 import tempfile
@@ -27,6 +34,7 @@ STDIN_BLOCK = 2**20  # bytes read at a time
 PACKED = (".zip", ".bz2", ".xz", ".zst", ".7z", ".rar", ".tar", ".tgz", ".lz4")
 DOCUMENTS = (".pdf", ".doc", ".docx", ".odt", ".rtf", ".epub", ".html", ".htm")
 TABLES = (".parquet", ".arrow", ".feather", ".xls", ".xlsx", ".ods", ".db", ".sqlite")
+UNREADABLE = (*PACKED, *DOCUMENTS, *TABLES)
 
 
 def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
