@@ -53,11 +53,38 @@ def test_every_command_reads_standard_input(
     ran = mivae(name, *rest, "-", "--run", run)
     assert ran.code == 0
     assert "standard input: 4 rows, 1 skipped" in ran.err
+    typed("\n")
+    ran = mivae(name, *rest, "-", "--run", run)
+    assert ran.code == 3
+    assert "standard input holds no" in ran.err
     typed("one\ntwo\0three\n")
     ran = mivae(name, *rest, "-", "--run", run)
     assert ran.code == 3
     assert "standard input" in ran.err
     assert "line 2" in ran.err
+
+
+def test_reconstruct_reads_no_more_sentences_than_asked(
+    mivae: Mivae, typed: Callable[[str], None], run: Path
+) -> None:
+    for limit, count in (("2", 2), ("9", 3)):
+        typed("\n".join(SENTENCES))
+        ran = mivae("reconstruct", "-", "--run", run, "--limit", limit)
+        assert len(ran.out.splitlines()) == 2 * count
+
+
+@pytest.mark.parametrize("command", [COMMANDS[0], *COMMANDS[2:]], ids=" ".join)
+def test_sentences_that_are_cut_are_counted(
+    mivae: Mivae, typed: Callable[[str], None], run: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    name, *rest = command
+    for text, told in ((SENTENCES[0], False), (" ".join(SENTENCES * 50), True)):
+        typed("\n".join([*SENTENCES, text]))
+        ran = mivae(name, *rest, "-", "--run", run)
+        assert ran.code == 0
+        assert ("standard input: 1 cut to 100 tokens" in ran.err) == told
 
 
 @pytest.mark.parametrize(

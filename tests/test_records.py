@@ -135,6 +135,26 @@ class TestQuotes:
         assert len(found) == counts.rows == len(LINES)
         assert [found[place].text for place in (8, 28, 30)] == ['"opened', 'closed"', '"said"']
 
+    @pytest.mark.parametrize("quoting", ["auto", "none", "minimal"])
+    def test_those_that_a_tsv_keeps_are_counted(self, quoting: str, tmp_path: Path) -> None:
+        content = 'id\ttext\n1\t"a cat"\n2\t"a dog"\n3\ttwo dogs\n'
+        found, counts = read(tmp_path / "a.tsv", content, quoting=quoting)
+        assert (found[0].text == "a cat") == (quoting == "minimal")
+        assert counts.quoted == (2 if quoting == "auto" else 0)
+
+    @pytest.mark.parametrize(
+        ("name", "content", "option"),
+        [
+            ("a.tsv", '"id"\t"text"\n"1"\t"a cat"\n', "--quoting minimal"),
+            ("a.csv", "id,;text;a\n1;a cat;b,\n", "--delimiter ';'"),
+        ],
+    )
+    def test_a_header_that_reads_wrongly_tells_the_option(
+        self, name: str, content: str, option: str, tmp_path: Path
+    ) -> None:
+        with pytest.raises(DataError, match=option):
+            read(tmp_path / name, content)
+
     def test_quotes_as_csv_writes_them_must_be_chosen_in_a_tsv(self, tmp_path: Path) -> None:
         content = 'id\ttext\n1\t"she said ""hi"""\n2\ttwo\n'
         with pytest.raises(DataError, match=r"line 2.*--quoting minimal"):

@@ -59,7 +59,7 @@ def encode(
     from ..vectors import TextRows, check_aligned, check_place, write_vectors
     from .console import note
     from .runs import load_latent_model, locate_with_file
-    from .texts import note_rows, reading_options, text_settings
+    from .texts import named, note_cut, note_rows, reading_options, text_settings
 
     check_place(out)
     found, files = locate_with_file(arguments, run_option)
@@ -81,10 +81,12 @@ def encode(
         records = list(reader)
     note_rows(source, reader.counts)
     if not records:
-        raise DataError(f"'{source}' holds no sentences")
+        raise DataError(f"{named(source, quoted=True)} holds no sentences")
     check_aligned(out, reader.counts)
     model = load_latent_model(found, device)
     texts = [record.text for record in records]
+    note_cut(source, found.tokenizer, texts, settings)
     posterior = encode_texts(model, found.tokenizer, texts, settings)
     write_vectors(out, posterior, TextRows.of(records, reader.header))
-    note(f"wrote {len(texts):,} rows of {model.latent_size} units to {out}")
+    rows = "1 row" if len(texts) == 1 else f"{len(texts):,} rows"
+    note(f"wrote {rows} of {model.latent_size} units to {out}")

@@ -18,7 +18,6 @@ __all__ = [
     "RunArgument",
     "Seed",
     "Sets",
-    "Temperature",
     "WordTemperature",
 ]
 
@@ -94,12 +93,6 @@ IWSamples = Annotated[
 Beam = Annotated[
     int, typer.Option("--beam", min=1, max=MOST_BEAM, help="Beam width; 1 is greedy.")
 ]
-Temperature = typer.Option(
-    "--temperature",
-    min=LEAST_TEMPERATURE,
-    max=MOST_TEMPERATURE,
-    help="Below 1: likelier words; above: bolder ones.",
-)
 WordTemperature = Annotated[
     float | None,
     typer.Option(

@@ -28,6 +28,8 @@ from .text_options import (
     QuotingOption,
 )
 
+DEFAULT = 10  # sentences of the test split
+
 
 def reconstruct(
     arguments: RunAndTexts = None,
@@ -41,11 +43,14 @@ def reconstruct(
     header: Header = None,
     bad_rows: BadRowsOption = None,
     limit: Annotated[
-        int,
+        int | None,
         typer.Option(
-            min=1, max=MOST_SENTENCES, help="At most so many sentences of the test split."
+            min=1,
+            max=MOST_SENTENCES,
+            help="At most so many sentences of a file; of the test split, 10 by default.",
+            show_default=False,
         ),
-    ] = 10,
+    ] = None,
     beam: Beam = 1,
     temperature: WordTemperature = None,
     no_repeat_ngram: NoRepeatNgram = 0,
@@ -61,15 +66,17 @@ def reconstruct(
 
     Example: [bold]mivae reconstruct "a man rides a horse ."[/]
     """
+    from itertools import islice
+
     from ..data.corpus import read_sentences
     from ..data.formats import text_file
     from ..data.records import RowCounts
-    from ..errors import ConfigError
+    from ..errors import ConfigError, DataError
     from ..generation import encode_texts, generated
     from .console import print_json, print_line
     from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts
-    from .texts import note_rows, reading_options, text_settings
+    from .texts import named, note_cut, note_rows, reading_options, text_settings
 
     found, texts = locate_with_texts(arguments, run_option)
     if texts == ["-"]:
@@ -89,11 +96,17 @@ def reconstruct(
     if data is not None:
         rows = RowCounts()
         with text_file(data) as path:
-            texts = list(read_sentences(path, settings, rows))
+            texts = list(islice(read_sentences(path, settings, rows), limit))
         note_rows(data, rows)
+        if not texts:
+            raise DataError(f"{named(data, quoted=True)} holds no sentences")
+        note_cut(data, tokenizer, texts, settings)
     elif not texts:
         test = found.corpus["test"]
-        texts = [tokenizer.decode(test.sentence(place)) for place in range(min(limit, len(test)))]
+        texts = [
+            tokenizer.decode(test.sentence(place))
+            for place in range(min(limit or DEFAULT, len(test)))
+        ]
     decoding = likeliest_or_drawn(
         temperature, beam, settings.max_tokens, no_repeat_ngram, repetition_penalty
     )

@@ -21,7 +21,7 @@ from ..config import RunConfig
 from ..data.arrays import listing
 from ..data.formats import text_file
 from ..data.records import RowCounts
-from ..data.store import TokenStore, encode_file
+from ..data.store import SplitSummary, TokenStore, encode_file
 from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, ConfigError
@@ -31,7 +31,7 @@ from ..run import RunDirectory
 from ..storage.manifest import MANIFEST
 from .console import note
 from .sentences import check_sentences
-from .texts import note_rows, text_settings
+from .texts import named, note_rows, text_settings
 
 VOCABULARY = "tokenizer.json"
 
@@ -93,10 +93,16 @@ def open_split(
     settings = text_settings(run.config, options or {}, data)
     if data is None:
         return run.corpus["test"]
-    rows = RowCounts()
+    rows, summary = RowCounts(), SplitSummary()
     with text_file(data) as path:
-        store = encode_file(path, run.tokenizer, settings, rows)
+        store = encode_file(path, run.tokenizer, settings, rows, summary)
     note_rows(data, rows)
+    if summary.truncated:
+        note(f"{named(data)}: {summary.truncated:,} cut to {settings.max_tokens} tokens")
+    if summary.skipped:
+        note(
+            f"{named(data)}: {summary.skipped:,} longer than {settings.max_tokens} tokens left out"
+        )
     return store
 
 

@@ -4,7 +4,13 @@ from typing import Annotated
 
 import typer
 
-from ..limits import MOST_BEAM, MOST_SENTENCES, MOST_VOCABULARY
+from ..limits import (
+    LEAST_TEMPERATURE,
+    MOST_BEAM,
+    MOST_SENTENCES,
+    MOST_TEMPERATURE,
+    MOST_VOCABULARY,
+)
 from .options import (
     AsJSON,
     Device,
@@ -13,7 +19,6 @@ from .options import (
     Run,
     RunArgument,
     Seed,
-    Temperature,
 )
 
 
@@ -23,7 +28,15 @@ def sample(
     n: Annotated[
         int, typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="How many sentences.")
     ] = 10,
-    temperature: Annotated[float, Temperature] = 0.8,
+    temperature: Annotated[
+        float | None,
+        typer.Option(
+            min=LEAST_TEMPERATURE,
+            max=MOST_TEMPERATURE,
+            help="Below 1: likelier words; above: bolder ones; by default 0.8.",
+            show_default=False,
+        ),
+    ] = None,
     top_k: Annotated[
         int, typer.Option(min=0, max=MOST_VOCABULARY, help="Keep the k likeliest words; 0: all.")
     ] = 0,
@@ -54,9 +67,15 @@ def sample(
 
     if greedy and beam:
         raise ConfigError("--greedy and --beam exclude each other")
+    drawing = {"--temperature": temperature is not None, "--top-k": top_k, "--top-p": top_p < 1}
+    if ignored := [option for option, given in drawing.items() if given and (greedy or beam)]:
+        raise ConfigError(
+            f"{'--greedy' if greedy else '--beam'} writes the likeliest words, {ignored[0]} draws "
+            "them: leave out one of them"
+        )
     found = locate(run, run_option)
     decoding = Decoding(
-        temperature,
+        0.8 if temperature is None else temperature,
         top_k,
         top_p,
         1 if greedy else beam,

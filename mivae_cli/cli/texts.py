@@ -1,13 +1,14 @@
 """Text that commands read: how it is read, and what is said of rows that gave no sentence."""
 
-__all__ = ["note_rows", "reading_options", "text_settings"]
+__all__ = ["named", "note_cut", "note_rows", "reading_options", "text_settings"]
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..config import DataConfig, RunConfig
 from ..data.formats import check_settings, format_of
 from ..data.records import RowCounts
+from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError
 from ..resolve import read_config
 from .console import note
@@ -41,9 +42,15 @@ def text_settings(
     return settings
 
 
+def named(source: str | Path, quoted: bool = False) -> str:
+    """Returns what to call a text; a file's name may be in quotes."""
+    name = f"'{source}'" if quoted else str(source)
+    return "standard input" if str(source) == "-" else name
+
+
 def note_rows(source: str | Path, counts: RowCounts) -> None:
     """Says how many rows were read from a file, and how many of them were skipped."""
-    name = "standard input" if str(source) == "-" else str(source)
+    name = named(source)
     remarks = [f"{counts.rows:,} rows" if counts.rows != 1 else "1 row"]
     if counts.empty:
         remarks.append(f"{counts.empty:,} skipped because their text is empty")
@@ -51,4 +58,17 @@ def note_rows(source: str | Path, counts: RowCounts) -> None:
         remarks.append(f"{counts.malformed:,} skipped because they are malformed or lack a text")
     if counts.spanning:
         remarks.append(f"{counts.spanning:,} with a quoted cell of several lines")
+    if counts.quoted:
+        remarks.append(
+            f"{counts.quoted:,} whose text keeps the quotes around it (to remove them, add "
+            "--quoting minimal; if they belong to the text, --quoting none)"
+        )
     note(f"{name}: {', '.join(remarks)}")
+
+
+def note_cut(
+    source: str | Path, tokenizer: Tokenizer, texts: Sequence[str], config: DataConfig
+) -> None:
+    """Says how many sentences are longer than a model reads; of these it reads the beginning."""
+    if count := int((tokenizer.encode_flat(texts)[1] > config.max_tokens).sum()):
+        note(f"{named(source)}: {count:,} cut to {config.max_tokens} tokens")

@@ -154,4 +154,5 @@ def _find(folder: Path, split: Split, names: tuple[str, ...]) -> Path | None:
             f"({listing(repr(path.name) for path in found)}): keep one of them in the folder, or "
             f"name the one to read with {option}"
         )
-    return (found or unreadable or [None])[0]
+    found = found or unreadable
+    return found[0] if found else None

@@ -48,6 +48,8 @@ class RowCounts:
     """Rows that are skipped because `data.bad_rows` says so."""
     spanning: int = 0
     """Rows of a table that span several lines, because a quoted cell does."""
+    quoted: int = 0
+    """Rows of a table whose text keeps the quotes around it, because nobody said what they are."""
 
     @property
     def sentences(self) -> int:
@@ -127,4 +129,5 @@ class TextRecords:
                 self.counts.spanning += 1
                 table.check_quotes_closed(line, cells)
             before = line
+            self.counts.quoted += table.in_quotes(row[1])
             yield row

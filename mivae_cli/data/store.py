@@ -219,7 +219,11 @@ def _mapped(manifest: Manifest, split: Split, vocab_size: int) -> TokenStore:
 
 
 def encode_file(
-    path: Path, tokenizer: Tokenizer, config: DataConfig, rows: RowCounts | None = None
+    path: Path,
+    tokenizer: Tokenizer,
+    config: DataConfig,
+    rows: RowCounts | None = None,
+    summary: SplitSummary | None = None,
 ) -> TokenStore:
     """Reads a file with an existing vocabulary, into memory.
 
@@ -228,17 +232,19 @@ def encode_file(
         tokenizer: The vocabulary.
         config: How the file is read.
         rows: Counts the rows of the file, if given.
+        summary: Counts the sentences that are cut or left out, if given.
 
     Raises:
         DataError: The file holds no sentence, or hardly a word that the vocabulary knows.
     """
-    summary = SplitSummary()
+    summary = SplitSummary() if summary is None else summary
     store = TokenStore.from_parts(
         fitted(*tokenizer.encode_flat(chunk.sentences), chunk.lines, config, summary)
         for chunk in chunks(numbered_sentences(path, config, rows))
     )
     if not len(store):
-        raise DataError(f"'{path}' holds no sentences")
+        only = f" of at most {config.max_tokens} tokens" if summary.skipped else ""
+        raise DataError(f"'{path}' holds no sentences{only}")
     if summary.unknown_share > 0.5:
         raise DataError(
             f"{summary.unknown_share:.0%} of the words of '{path}' are not in the run's "

@@ -40,6 +40,7 @@ class Table:
         )
         self.quoted = config.quoting == "minimal" or (config.quoting == "auto" and not by_tabs)
         self._assumed = config.delimiter == "auto", config.quoting == "auto"
+        self._quotes_kept = not self.quoted and self._assumed[1]
         advice = "; to read quotes as text, add --quoting none" if self.quoted else ""
         self._rows = read_rows(path, self.delimiter, self.quoted, advice, digest)
         first = list(islice(self._rows, 1 if config.header else LOOKED_AT))
@@ -61,7 +62,7 @@ class Table:
 
         A row of blank cells has an empty text, however many they are.
         """
-        width, column, literal = len(self.names), self.column, not self.quoted and self._assumed[1]
+        width, column, literal = len(self.names), self.column, self._quotes_kept
         for line, cells in self._rows:
             if len(cells) == width:
                 text = cells[column]
@@ -72,6 +73,10 @@ class Table:
                 yield line, "", self._wrong_length(cells), cells
             else:
                 yield line, "", "", cells
+
+    def in_quotes(self, text: str) -> bool:
+        """Tells whether a text has quotes around it that nobody asked to keep."""
+        return self._quotes_kept and len(text) > 1 and text[0] == text[-1] == '"'
 
     def _named(self, column: str) -> int:
         names = self.names
@@ -95,7 +100,7 @@ class Table:
         raise DataError(
             f"'{self.path}' has no column '{column}' (its first row, line {self._first_line}, is "
             f"{listing(map(repr, names))}): name a column with --column"
-            f"{self._other_delimiter()}; if the first row is not a header, add --no-header"
+            f"{self._other_delimiter(column)}; if the first row is not a header, add --no-header"
         )
 
     def _numbered(self, column: str) -> int:
@@ -109,11 +114,15 @@ class Table:
             f"from 1 to {count}; choose one with --column"
         )
 
-    def _other_delimiter(self) -> str:
-        """Returns a hint where the first row looks separated by something else."""
-        if len(self.names) == 1 and self._assumed[0]:
+    def _other_delimiter(self, column: str) -> str:
+        """Returns a hint where the first row looks quoted, or separated by something else."""
+        if self._quotes_kept and f'"{column}"' in self.names:
+            return ", or say that quotes enclose cells: --quoting minimal"
+        if self._assumed[0]:
             for delimiter, name in DELIMITERS.items():
-                if delimiter in self.names[0]:
+                parts = self.delimiter.join(self.names).split(delimiter)
+                alone = len(self.names) == 1 and len(parts) > 1
+                if alone or (delimiter != self.delimiter and column in map(str.strip, parts)):
                     return f", or say what separates cells: --delimiter {name}"
         return ""
 
