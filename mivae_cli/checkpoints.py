@@ -71,7 +71,11 @@ class Checkpoints:
             CheckpointError: There is something else in their place, or it cannot be read.
         """
         folder = self.folder
-        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        if folder.is_symlink():
+            raise CheckpointError(
+                f"'{folder}' is a symbolic link: replace it by the folder that it leads to"
+            )
+        if folder.exists() and not folder.is_dir():
             raise CheckpointError(f"'{folder}' is damaged: it is no folder")
         try:
             paths = sorted(folder.iterdir()) if folder.exists() else []

@@ -52,7 +52,16 @@ def create_run(
         CheckpointError: Its lock is a link.
     """
     if corpus.folder.resolve().is_relative_to(path.resolve()):
-        raise ConfigError(f"'{path}' cannot be replaced: the corpus to train on lies in it")
+        raise ConfigError(
+            f"'{path}' cannot be replaced: the prepared text to train on lies in it; choose another "
+            "place with --out, or another cache in the environment variable MIVAE_CACHE"
+        )
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError as error:  # safetensors would write weights there and not read them
+        raise ConfigError(
+            f"the name '{path}' is not UTF-8: choose another place with --out"
+        ) from error
     try:
         path.mkdir(parents=True, exist_ok=True)
         _check_clearing(path, overwrite)  # before a lock is put among what is not ours
@@ -66,7 +75,9 @@ def create_run(
                     _clear(path)
                 raise
     except OSError as error:
-        raise ConfigError(f"cannot write the run to '{path}': {reason(error)}") from error
+        occupied = os.path.lexists(path) and not path.is_dir()
+        why = "it is no folder; choose another place with --out" if occupied else reason(error)
+        raise ConfigError(f"cannot write the run to '{path}': {why}") from error
     return run
 
 

@@ -31,7 +31,9 @@ def read_toml(path: Path) -> Table:
             if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
                 raise ValueError(f"line {number} has more than {MOST_DOTS} dots")
         return _parsed(text)
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read '{path}': {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"cannot read '{path}': {cut(str(error), 200)}") from error
 
 

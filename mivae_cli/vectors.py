@@ -24,6 +24,7 @@ from safetensors.numpy import save_file
 from .data.records import Record, RowCounts
 from .errors import ConfigError
 from .models.latent import Posterior
+from .storage.documents import check_output
 from .storage.files import whole
 
 TABLES = (".csv", ".parquet")
@@ -50,12 +51,18 @@ class TextRows(NamedTuple):
         )
 
 
-def check_place(path: Path) -> None:
-    """Raises ConfigError where vectors cannot be written to a file of that name."""
+def check_place(path: Path, sources: Sequence[Path] = ()) -> None:
+    """Raises ConfigError where vectors cannot be written to a file of that name.
+
+    Arguments:
+        path: The file.
+        sources: The texts that the vectors are of, which are not to be replaced by them.
+    """
     if path.suffix not in VECTOR_FORMATS:
         raise ConfigError(f"cannot write '{path}': name it {', '.join(VECTOR_FORMATS)}")
     if path.suffix == ".parquet":
         _pyarrow(path)
+    check_output(path, sources)
 
 
 def check_aligned(path: Path, counts: RowCounts) -> None:

@@ -17,7 +17,7 @@ from mivae_cli.data.cache import MARKER, new_draft, publish, remove_abandoned, r
 from mivae_cli.data.ingestion import assigned
 from mivae_cli.data.store import SPLITS, Corpus, prepare_corpus
 from mivae_cli.data.tokenizer import train_tokenizer
-from mivae_cli.errors import DataError
+from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.storage.documents import read_sealed, write_sealed
 
 KEY = "0123456789abcdef" * 2
@@ -444,6 +444,30 @@ def test_what_is_there_is_not_published_over(place: Path) -> None:
         assert not publish(draft, place / KEY)
         assert publish(draft, place / f"{KEY}-2")
     assert sorted(path.name for path in place.iterdir()) == [KEY, f"{KEY}-2"]
+
+
+@pytest.mark.parametrize("name", ["file", "link"])
+def test_a_cache_that_is_no_folder_is_said_to_be_none(place: Path, text: Path, name: str) -> None:
+    if name == "file":
+        place.write_text("something else")
+    else:
+        place.symlink_to("nowhere")
+    with pytest.raises(ConfigError, match="no folder"):
+        prepare_corpus(config_of(text), place)
+
+
+def test_a_home_directory_is_looked_up_or_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIVAE_CACHE", "~/prepared")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert prepare_corpus(config_of(text)).folder.parent == tmp_path / "home" / "prepared"
+    monkeypatch.delenv("MIVAE_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where nobody has a home
+    with pytest.raises(ConfigError, match="MIVAE_CACHE"):
+        prepare_corpus(config_of(text))
 
 
 @pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o775), (0o022, 0o755), (0o077, 0o700)])

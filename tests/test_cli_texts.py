@@ -150,6 +150,40 @@ def test_a_table_keeps_its_other_columns(
     assert {"mean_1", "mean_4", "scale_4"} <= rows[0].keys()
 
 
+@pytest.mark.parametrize("name", ["text.csv", "link.csv"])
+def test_vectors_do_not_replace_the_text_that_they_are_of(
+    mivae: Mivae, run: Path, tmp_path: Path, name: str
+) -> None:
+    text, link = tmp_path / "text.csv", tmp_path / "link.csv"
+    text.write_text(TABLE)
+    link.symlink_to(text)
+    ran = mivae("encode", run, text, *READ, "-o", tmp_path / name)
+    assert (ran.code, name in ran.err) == (2, True)
+    assert text.read_text() == TABLE
+
+
+@pytest.mark.parametrize("name", ["checkpoints/{}/model.safetensors", "data/v.npz", "link.npz"])
+def test_results_do_not_go_among_the_files_of_a_run(
+    mivae: Mivae, run: Path, tmp_path: Path, name: str
+) -> None:
+    [checkpoint] = (run / "checkpoints").iterdir()
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    place = run / name.format(checkpoint.name)
+    if name == "link.npz":
+        place = tmp_path / name
+        place.symlink_to(checkpoint / "model.safetensors")
+    (tmp_path / "a.txt").write_text("".join(f"{sentence}\n" for sentence in SENTENCES))
+    ran = mivae("encode", run, tmp_path / "a.txt", "-o", place)
+    assert (ran.code, checkpoint.name in ran.err or "data" in ran.err) == (2, True)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("resume", [(), ("--resume",)])
+def test_a_run_is_no_text_to_train_on(mivae: Mivae, run: Path, resume: tuple[str, ...]) -> None:
+    ran = mivae("train", run, *resume)
+    assert (ran.code, f"--resume --out {run}" in ran.err) == (2, True)
+
+
 class TestTraining:
     def rehearse(self, mivae: Mivae, *arguments: str | Path) -> tuple[int, str]:
         sizes = ("--set", "model.encoder.hidden_size=8", "--set", "model.decoder.hidden_size=8")

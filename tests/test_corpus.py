@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -25,6 +26,7 @@ from mivae_cli.data.corpus import (
     split_of,
 )
 from mivae_cli.data.formats import spooled_stdin
+from mivae_cli.data.ingestion import content_hash
 from mivae_cli.errors import DataError
 
 CONFIG = DataConfig()
@@ -406,6 +408,25 @@ class TestSplitOf:
         if split_of(sentence, valid, test) == "test":
             assert split_of(sentence, valid, test + more) == "test"
             assert split_of(sentence, 0.0, test) == "test"
+
+
+@pytest.mark.parametrize(("name", "word"), [("-", "standard input"), ("folder", "folder"),
+                                            ("pipe", "pipe"), ("/dev/null", "device"),
+                                            ("missing", "no file")])  # fmt: skip
+def test_what_is_in_the_place_of_a_text_is_said(name: str, word: str, tmp_path: Path) -> None:
+    (tmp_path / "train.txt").write_text("one\ntwo\n")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    held_out = name if name == "-" else str(tmp_path / name)
+    with pytest.raises(DataError, match=f"{re.escape(held_out)}.*{word}|{word}.*-"):
+        locate_splits(DataConfig(train=str(tmp_path / "train.txt"), valid=held_out))
+
+
+def test_a_text_that_is_all_hole_is_not_hashed(tmp_path: Path) -> None:
+    with (tmp_path / "train.txt").open("wb") as file:
+        file.truncate(2**40)
+    with pytest.raises(DataError, match="sparse"):
+        content_hash(tmp_path / "train.txt")
 
 
 def test_standard_input_is_kept_byte_for_byte_and_then_removed(

@@ -11,6 +11,7 @@ from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.checkpoints import Checkpoint, Checkpoints
+from mivae_cli.cli.begin import fresh_place
 from mivae_cli.cli.runs import load_pinned
 from mivae_cli.cli.sentences import check_sentences
 from mivae_cli.errors import CheckpointError, ConfigError
@@ -312,3 +313,14 @@ class TestRotation:
         with pytest.raises(CheckpointError, match="damaged"):
             RunDirectory(path).checkpoints.steady(read)
         assert len(calls) == 1
+
+
+def test_a_link_that_leads_nowhere_is_no_free_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = small_config(tmp_path / "text.txt")
+    taken = fresh_place(config, "text")
+    taken.parent.mkdir()
+    taken.symlink_to("nowhere")
+    assert fresh_place(config, "text") != taken

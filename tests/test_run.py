@@ -457,7 +457,7 @@ def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
-    with pytest.raises(ConfigError, match="the corpus to train on lies in it"):
+    with pytest.raises(ConfigError, match="lies in it"):
         create_run(run.path, run.config, run.corpus, overwrite=True)
     assert run.load_model().latent_size == 4
 
@@ -785,3 +785,23 @@ def resumed_anew(path: Path) -> Trainer:
 
 def peak_mebibytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+
+
+def test_no_run_is_made_where_its_weights_could_not_be_read(
+    sound: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = sound
+    place = tmp_path / os.fsdecode(b"run-\xff")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        create_run(place, run.config, corpus)
+    assert not place.exists()
+
+
+def test_a_file_in_the_place_of_a_run_is_no_folder(
+    sound: tuple[RunDirectory, Corpus], tmp_path: Path
+) -> None:
+    run, corpus = sound
+    (tmp_path / "text.txt").write_text("a sentence\n")
+    with pytest.raises(ConfigError, match="no folder"):
+        create_run(tmp_path / "text.txt", run.config, corpus)
+    assert (tmp_path / "text.txt").read_text() == "a sentence\n"

@@ -2,6 +2,7 @@
 
 __all__ = ["RUNS", "begin", "fresh_place", "prepare", "resumed"]
 
+import os
 import re
 import time
 from collections.abc import Callable
@@ -128,6 +129,6 @@ def fresh_place(config: RunConfig, form: str) -> Path:
     corpus = "stdin" if source == "-" else Path(source).name.partition(".")[0]
     stem = re.sub(r"[^\w.+-]+", "-", form.format(corpus=corpus, name=config.name))
     number = 1
-    while (path := RUNS / f"{stem}-{number}").exists():
+    while os.path.lexists(path := RUNS / f"{stem}-{number}"):
         number += 1
     return path

@@ -61,11 +61,12 @@ def encode(
     from .runs import load_latent_model, locate_with_file
     from .texts import named, note_cut, note_rows, reading_options, text_settings
 
-    check_place(out)
+    check_place(out)  # before a run is looked for
     found, files = locate_with_file(arguments, run_option)
     if len(files) != 1:
         raise ConfigError(f"encode takes one file of sentences, not {len(files)}")
     [source] = files
+    check_place(out, [Path(source)])
     options = reading_options(
         format=text_format,
         field=field,

@@ -1,5 +1,6 @@
 """The 'sweep' command."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -134,6 +135,8 @@ def sweep(
     place = out or fresh_place(configs[0], "sweep-{corpus}")
     if (place / MANIFEST).exists():
         raise ConfigError(f"'{place}' is a run itself: a sweep takes a folder of runs")
+    if os.path.lexists(place) and not place.is_dir():
+        raise ConfigError(f"'{place}' is no folder: name another place for the runs with --out")
     planned = [
         Planned(member, settings, place / member.name)
         for member, settings in zip(members, configs, strict=True)

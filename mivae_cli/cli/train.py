@@ -90,12 +90,19 @@ def train(
     from ..config import RunConfig
     from ..errors import ConfigError
     from ..resolve import read_config
+    from ..storage.documents import claimed_kind
+    from ..storage.manifest import MANIFEST
     from .begin import begin, prepare, resumed
     from .console import warn
     from .progress import run_training
     from .rehearsal import rehearse
     from .texts import reading_options
 
+    if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
+        raise ConfigError(
+            f"'{corpus}' is a run, not a text: to go on with its training, type mivae train "
+            f"--resume --out {corpus}"
+        )
     options = {
         "data.train": corpus,
         "data.valid": valid,

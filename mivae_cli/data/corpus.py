@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from ..config import DataConfig
 from ..errors import DataError
 from .arrays import listing
-from .formats import EXTENSIONS, UNREADABLE, check_settings, format_of
+from .formats import EXTENSIONS, UNREADABLE, check_file, check_settings, format_of
 from .lines import Digest
 from .records import RowCounts, TextRecords
 
@@ -126,8 +126,7 @@ def _located(config: DataConfig) -> dict[Split, Path]:
     if config.test:
         files["test"] = Path(config.test)
     for path in files.values():
-        if not path.is_file():
-            raise DataError(f"there is no file '{path}'")
+        check_file(path)
     return files
 
 

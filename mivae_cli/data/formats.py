@@ -3,6 +3,7 @@
 __all__ = [
     "EXTENSIONS",
     "UNREADABLE",
+    "check_file",
     "check_settings",
     "format_of",
     "spooled_stdin",
@@ -87,6 +88,25 @@ def check_settings(given: Collection[str], forms: Collection[TextFormat], name: 
                 f"'{name}' is read as {', '.join(sorted(forms))}, but data.{chosen[0]} is a setting "
                 f"for {kind}: leave it out, or say how the file is to be read with --format"
             )
+
+
+def check_file(path: Path) -> None:
+    """Raises DataError unless a corpus can be read from a path: it is read more than once."""
+    if path.is_file():
+        return
+    if str(path) == "-":
+        raise DataError(
+            "only the training text can come from standard input (mivae train -): save the other "
+            "texts to files"
+        )
+    if path.is_dir():
+        raise DataError(f"'{path}' is a folder: name a file of text")
+    if path.exists():
+        raise DataError(
+            f"'{path}' is a pipe or a device, which cannot be read twice: save the text to a file, "
+            "or send it to standard input (mivae train -)"
+        )
+    raise DataError(f"there is no file '{path}'")
 
 
 @contextmanager

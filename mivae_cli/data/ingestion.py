@@ -30,7 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config import DataConfig
-from ..errors import DataError
+from ..errors import CheckpointError, DataError
+from ..storage.files import check_dense
 from .arrays import map_npy
 from .corpus import Split, numbered_sentences, shares
 from .lines import Digest
@@ -86,11 +87,14 @@ def content_hash(path: Path) -> str:
     """Returns the hash of a text file's bytes.
 
     Raises:
-        DataError: It cannot be read.
+        DataError: It cannot be read, or is almost all hole: to hash a terabyte takes hours.
     """
     try:
         with path.open("rb") as file:
+            check_dense(file, path)
             return _short(hashlib.file_digest(file, "blake2b"))
+    except CheckpointError as error:
+        raise DataError(str(error)) from error
     except OSError as error:
         raise DataError(f"cannot read '{path}': {error.strerror}") from error
 

@@ -136,8 +136,10 @@ def _prepared(config: DataConfig, files: dict[Split, Path], cache: Path) -> Corp
                 if (found := _found([entry], key, hashes, [])) is not None:
                     return found  # another process was faster with the same corpus
     except OSError as error:
+        occupied = os.path.lexists(cache) and not cache.is_dir()
+        why = "it is no folder" if occupied else error.strerror
         raise ConfigError(
-            f"cannot write prepared corpora to '{cache}': {error.strerror}; name another place "
+            f"cannot write prepared corpora to '{cache}': {why}; name another place "
             "in the environment variable MIVAE_CACHE"
         ) from error
     raise ConfigError(
@@ -255,6 +257,11 @@ def encode_file(
 
 def _default_cache() -> Path:
     if named := os.environ.get("MIVAE_CACHE"):
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        return Path(os.path.expanduser(named))  # a shell expands no ~ within quotes
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if base.startswith("~"):  # an account of a container, say, that has no home
+        raise ConfigError(
+            "the home directory is not known: name a folder for prepared corpora in the "
+            "environment variable MIVAE_CACHE"
+        )
     return Path(base) / "mivae"

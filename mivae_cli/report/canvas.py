@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
+from ..storage.documents import check_output
 from ..storage.files import whole
 
 if TYPE_CHECKING:  # an extra: absent where no picture is drawn
@@ -21,9 +22,13 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_picture(path: Path) -> None:
-    """Raises ConfigError where a picture cannot be drawn: its suffix is another, or no matplotlib."""
+    """Raises ConfigError where a picture cannot be drawn.
+
+    Its suffix is another, it would lie inside a checkpoint, or matplotlib is missing.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"cannot draw '{path}': name it .png, .svg or .pdf")
+    check_output(path)
     try:
         import matplotlib  # noqa: F401  # only whether it is there
     except ImportError as error:

@@ -7,17 +7,26 @@ canonical text only, byte for byte, so that not even a space can differ. A docum
 format is brought up to the present one as it is read; one of a newer format is refused.
 """
 
-__all__ = ["FORMAT", "claimed_kind", "json_value", "read_sealed", "sealed", "write_sealed"]
+__all__ = [
+    "FORMAT",
+    "check_output",
+    "claimed_kind",
+    "json_value",
+    "read_sealed",
+    "sealed",
+    "write_sealed",
+]
 
 import hashlib
 import json
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from .. import __version__
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from .files import parse_json, plain_bytes, write_durably
 
 FORMAT = 2  # of the run directory and every file in it
@@ -113,6 +122,31 @@ def claimed_kind(path: Path) -> str | None:
         return None
     kind = document.get("kind")
     return kind if isinstance(kind, str) else None
+
+
+def check_output(path: Path, sources: Iterable[Path] = ()) -> None:
+    """Refuses a place for a file of results where it would take something that is needed.
+
+    Arguments:
+        path: The place.
+        sources: What the results are made from.
+
+    Raises:
+        ConfigError: It is one of the sources, or lies among the files of a checkpoint or of a
+            prepared corpus, also where a link leads there.
+    """
+    if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
+        raise ConfigError(
+            f"cannot write '{path}': it is the text to read, which would be lost; choose another "
+            "name"
+        )
+    folder = Path(os.path.realpath(path)).parent
+    for name, kind in (("manifest.json", "checkpoint"), ("corpus.json", "corpus")):
+        if claimed_kind(folder / name) == kind:
+            raise ConfigError(
+                f"cannot write '{path}': the folder '{folder}' holds a {kind} and nothing else; "
+                "choose another folder"
+            )
 
 
 def _shown(value: object) -> str:
