@@ -177,6 +177,13 @@ class RunDirectory:
                 )
             yield
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another run is in this one's place by now, so that it must not be written."""
+        with suppress(CheckpointError):
+            return Manifest.read(self.path, "run").body.get("id") != self.id
+        return False
+
     def _check_no_links(self) -> None:
         """Raises CheckpointError if what is written leads out of the run's directory.
 

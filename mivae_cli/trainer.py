@@ -54,6 +54,7 @@ class Trainer:
         self._part = self.sampler.part(self.state.epoch)
         self._kept = self.state.name  # the checkpoint on disk of this very state; none is needed
         self._journal: Journal | None = None
+        self._run: RunDirectory | None = None
         self._meter = Meter()
         self._started = time.monotonic()
         self._factor = 1.0  # of the learning rates
@@ -150,7 +151,8 @@ class Trainer:
         Raises:
             DivergedError: Too many batches in a row had no finite numbers, or the validation.
             Interrupted: A signal asked to stop.
-            StorageError: At the end, the last checkpoint is not on disk.
+            StorageError: At the end, the last checkpoint is not on disk; or another run has been
+                begun in the place of this one.
             ConfigError: There is no room for checkpoints, the run cannot be written, or another
                 process writes it.
         """
@@ -159,6 +161,7 @@ class Trainer:
         with run.writing():
             check_space(run, self.checkpoint_bytes, training.keep)
             keeper = Keeper(run, training.keep, training.save_minutes)
+            self._run = run
             self._journal = self._journal or Journal(run.journal)
             try:
                 while not self.finished:
@@ -309,6 +312,7 @@ class Trainer:
     def _save(self, keeper: Keeper) -> Iterator[Record]:
         """Saves the present state; where that fails, a record says so and training goes on."""
         assert self._journal is not None
+        self._check_place()
         self._count_seconds()
         self.state.window = self._meter.window()
         self._journal.flush()
@@ -329,9 +333,18 @@ class Trainer:
         self.state.seconds += now - self._started
         self._started = now
 
+    def _check_place(self) -> None:
+        """Raises StorageError where what is written would go into another run."""
+        if self._run is not None and self._run.is_replaced:
+            raise StorageError(
+                f"'{self._run.path}' is another run by now: this one was deleted while it trained; "
+                "to train it again, choose another place with --out"
+            )
+
     def _noted(self, record: Record) -> Record:
         """Puts a record into the journal."""
         assert self._journal is not None
+        self._check_place()
         self._journal.append({"kind": type(record).__name__.lower(), **asdict(record)})
         return record
 

@@ -453,3 +453,19 @@ def test_a_run_is_not_replaced_by_one_that_has_no_room(
     assert RunDirectory.open(run.path).checkpoints.newest()[0].epoch == config.training.epochs
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there))
     assert begin(config, corpus, run.path, overwrite=True)[0].id != run.id
+
+
+@pytest.mark.parametrize("moment", [Validation, None])
+def test_nothing_is_written_into_a_run_that_has_taken_the_place_of_this_one(
+    tmp_path: Path, config: RunConfig, whole: RunDirectory, moment: type | None
+) -> None:
+    corpus = prepare_corpus(config.data)
+    run = create_run(tmp_path / "run", config, corpus)
+    records = Trainer(config, corpus).fit(run)
+    next(record for record in records if moment is None or isinstance(record, moment))
+    shutil.rmtree(run.path)
+    shutil.copytree(whole.path, run.path)
+    before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+    with pytest.raises(StorageError, match="another run by now"):
+        list(records)
+    assert {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()} == before
