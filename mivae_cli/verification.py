@@ -128,13 +128,11 @@ def _checkpoint_findings(
         return
     files = checkpoint.manifest
     found = [_tried(f"{place}/{name}", partial(files.path, name)) for name in files.files]
-    if not os.path.lexists(folder):  # while a run goes on, older ones make room for newer ones
-        return
-    yield from found
+    last = Finding(f"{place}/{MANIFEST}")
     if not any(finding.problem for finding in found) and trainer is not None:
-        yield _tried(f"{place}/{MANIFEST}", lambda: _load(checkpoint, trainer))
-    else:
-        yield Finding(f"{place}/{MANIFEST}")
+        last = _tried(last.what, lambda: _load(checkpoint, trainer))
+    if os.path.lexists(folder):  # while a run goes on, older ones make room for newer ones
+        yield from (*found, last)
 
 
 def _load(checkpoint: Checkpoint, trainer: Trainer | MivaeError) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 from test_lock import held_elsewhere
 
+from mivae_cli.checkpoint import load_training
 from mivae_cli.checkpoints import Checkpoints
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
@@ -283,6 +285,20 @@ def test_a_run_that_is_being_written_is_remarked_upon_and_sound(run: RunDirector
     result = verify(run)  # its holder was killed and has left the lock behind
     assert result.sound
     assert not any(finding.remark for finding in result.findings)
+
+
+def test_a_checkpoint_that_makes_room_while_it_is_loaded_is_not_missed(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(manifest: Manifest, *rest: Any) -> object:  # noqa: ANN401  # passed on
+        if manifest.folder.name == FIRST:
+            shutil.rmtree(manifest.folder)
+        return load_training(manifest, *rest)
+
+    monkeypatch.setattr("mivae_cli.verification.load_training", late)
+    result = verify(run)
+    assert result.sound
+    assert not any(FIRST in finding.what for finding in result.findings)
 
 
 def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
