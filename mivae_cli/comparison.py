@@ -146,7 +146,7 @@ def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
         else:
             known = [*figures, "settings", *comparison.settings, *shorts]
             raise ConfigError(
-                f"--columns {key[:80]}: there is no such column{suggestion(key, known)}; "
+                f"--columns: there is no column '{key[:80]}'{suggestion(key, known)}; "
                 "'--columns list' shows those that there are"
             )
     return replace(comparison, settings=settings, columns=tuple(columns.values()), selected=True)

@@ -9,6 +9,7 @@ __all__ = ["contradictions"]
 import math
 
 from .information import MutualInformation
+from .rounding import two_decimals
 
 INFORMATIVE = 0.1  # nats: less than this may be noise
 
@@ -35,7 +36,10 @@ def contradictions(
     values += [] if upper is None else [upper.value]
     values += [] if dual is None else [dual.value]
     if not all(map(math.isfinite, values)):
-        found.append("Some figures are not finite: the model's outputs are beyond all bounds.")
+        found.append(
+            "Some figures are not finite: the model's outputs are beyond all bounds, as after steps "
+            "that were too large. Train it again with a lower training.optimizer.learning_rate."
+        )
     if dual is not None and upper is not None and dual.ci_low > upper.ci_high:
         found.append(
             f"The MI lower bound ({dual.value:.2f}) is above the MI upper bound ({upper.value:.2f}): "
@@ -52,7 +56,7 @@ def contradictions(
             )
     if upper is not None and (upper.ci_low > rate or upper.value > rate + INFORMATIVE):
         found.append(
-            f"The MI upper bound ({upper.value:.2f}) is above the KL (rate) ({rate:.2f}) and says "
+            f"The MI upper bound ({two_decimals(upper.value)}) is above the KL (rate) ({rate:.2f}) and says "
             "nothing: the posteriors hardly overlap. The rate is the better upper bound."
         )
     informative = max(known.ci_low, -math.inf if dual is None else dual.ci_low)

@@ -4,7 +4,7 @@ An uncertainty has two significant digits, and its figure ends at the same place
 is 18.24 ± 0.11.
 """
 
-__all__ = ["Rounded", "grouped", "rounded"]
+__all__ = ["Rounded", "grouped", "rounded", "two_decimals"]
 
 import math
 from typing import NamedTuple
@@ -51,6 +51,11 @@ def grouped(text: str) -> str:
     """Returns a number as text with commas between thousands, for a reader."""
     whole, point, fraction = text.partition(".")
     return f"{int(whole):,}{point}{fraction}" if len(whole) > 4 and whole.isdigit() else text
+
+
+def two_decimals(value: float) -> str:
+    """Returns a figure with two digits after the point; of one beyond all reason, its size."""
+    return f"{value:.3g}" if abs(value) >= LARGE else f"{value:z.2f}"
 
 
 def _digits(uncertainty: float) -> int:

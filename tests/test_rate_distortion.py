@@ -54,6 +54,7 @@ class TestThePicture:
         "points",
         [
             [Point("alone", "", 0.0, 40.0)],
+            [Point("\u65e5\u672c", "\u8a9e", 1.0, 30.0), Point("b", "", 2.0, 31.0)],
             [Point("[a]", "$x$", 1.0, 30.0), Point("b", "$x$", 2.0, 29.0), Point("c", "d", 3, 31)],
         ],
     )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.rounding import grouped, rounded
+from mivae_cli.rounding import grouped, rounded, two_decimals
 
 
 @pytest.mark.parametrize(
@@ -58,3 +58,14 @@ def test_thousands_are_grouped_from_the_fifth_digit_on(number: int) -> None:
     assert ("," in text) is (number >= 10_000)
     assert grouped("12345.67") == "12,345.67"
     assert math.isclose(float(grouped("1234.5")), 1234.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (12.346, "12.35"), (-0.001, "0.00"), (999_999.0, "999999.00"), (1e68, "1e+68"),
+        (-1.5342184e21, "-1.53e+21"), (math.inf, "inf"), (math.nan, "nan"),
+    ],
+)  # fmt: skip
+def test_two_decimals_unless_they_would_be_lost_among_digits(value: float, text: str) -> None:
+    assert two_decimals(value) == text

@@ -28,6 +28,7 @@ from ..information import Figure
 from ..names import Direction
 from ..profiling import Timing
 from ..report.comparisons import Sheet
+from ..rounding import two_decimals
 from ..trainer import Validation
 from ..verification import Verification
 from .console import plain
@@ -64,19 +65,24 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     samples, mi = evaluation.iw_samples, evaluation.mi
     if mi is None:
         return [
-            ("perplexity", f"{evaluation.ppl_iw:.2f}", "", "language model: exact, no latent"),
-            ("NLL", f"{evaluation.nll:.2f}", "", "nats a sentence"),
+            (
+                "perplexity",
+                two_decimals(evaluation.ppl_iw),
+                "",
+                "language model: exact, no latent",
+            ),
+            ("NLL", two_decimals(evaluation.nll), "", "nats a sentence"),
             *_text_rows(evaluation.text),
         ]
     likelihood = [
-        ("perplexity (IW)", f"{evaluation.ppl_iw:.2f}", "", f"{samples} samples a sentence"),
-        ("perplexity (ELBO)", f"{evaluation.ppl_elbo:.2f}", "", ""),
+        ("perplexity (IW)", two_decimals(evaluation.ppl_iw), "", f"{samples} samples a sentence"),
+        ("perplexity (ELBO)", two_decimals(evaluation.ppl_elbo), "", ""),
         *_text_rows(evaluation.text),
-        ("NLL (IW)", f"{evaluation.iw_nll:.2f}", "", "nats a sentence"),
-        ("NLL (-ELBO)", f"{evaluation.nll:.2f}", "", "distortion + KL"),
-        ("distortion", f"{evaluation.distortion:.2f}", "", "-log p(x|z)"),
+        ("NLL (IW)", two_decimals(evaluation.iw_nll), "", "nats a sentence"),
+        ("NLL (-ELBO)", two_decimals(evaluation.nll), "", "distortion + KL"),
+        ("distortion", two_decimals(evaluation.distortion), "", "-log p(x|z)"),
     ]
-    rows = [("KL (rate)", f"{evaluation.rate:.2f}", "", "nats; never below the MI")]
+    rows = [("KL (rate)", two_decimals(evaluation.rate), "", "nats; never below the MI")]
     if mi.dual is not None:
         few = missing_pairs(mi.dual.unseen, mi.dual.n)
         remark = "rough: too few product pairs" if few else "held-out critic (dual)"
@@ -100,7 +106,7 @@ def _evaluation_rows(evaluation: Evaluation) -> list[tuple[str, str, str, str]]:
     rows += likelihood
     # of what is shown above, to its last digit
     rest = round(evaluation.rate, 2) - round(known.value, 2)
-    rows.append(("KL(q(z)‖p(z))", f"{rest:z.2f}", "", "KL (rate) - MI (known posterior)"))
+    rows.append(("KL(q(z)‖p(z))", two_decimals(rest), "", "KL (rate) - MI (known posterior)"))
     return rows
 
 
@@ -110,7 +116,12 @@ def _text_rows(text: TextFigures | None) -> list[tuple[str, str, str, str]]:
         return []
     bits = f"{text.bits_per_character_iw:.3f}"
     return [
-        ("perplexity a word", f"{text.ppl_word_iw:.2f}", "", f"ELBO: {text.ppl_word_elbo:.2f}"),
+        (
+            "perplexity a word",
+            two_decimals(text.ppl_word_iw),
+            "",
+            f"ELBO: {two_decimals(text.ppl_word_elbo)}",
+        ),
         ("bits a character", bits, "", f"ELBO: {text.bits_per_character_elbo:.3f}"),
     ]
 
@@ -237,13 +248,14 @@ def timing_table(timing: Timing, title: str) -> Table:
 def validation_line(record: Validation, epochs: int, latent_units: int) -> str:
     """Returns an epoch's figures in one line of fixed columns."""
     latent = (
-        f"  KL {record.rate:7.2f}  MI {record.mi:5.2f}"
+        f"  KL {two_decimals(record.rate):>7}  MI {two_decimals(record.mi):>5}"
         f"  units {record.active_units:>3}/{latent_units} active, {record.units_above:>3} > 0.1 nats, "
         f"{record.effective_units:5.1f} effective"
     )
     ahead = f"  {record.encoder_steps:.0f} encoder steps a step" if record.encoder_steps else ""
     return (
-        f"epoch {record.epoch:>3}/{epochs}  ELBO {record.elbo:8.2f}  D {record.distortion:7.2f}"
+        f"epoch {record.epoch:>3}/{epochs}  ELBO {two_decimals(record.elbo):>8}  "
+        f"D {two_decimals(record.distortion):>7}"
         f"{latent if latent_units else ''}{ahead}  {record.seconds:5.0f} s"
         f"{'  best' if record.best else ''}"
     )
@@ -254,7 +266,12 @@ def _estimate_row(
 ) -> tuple[str, str, str, str]:
     margin = (estimate.ci_high - estimate.ci_low) / 2
     at = _ceiling_note(estimate.value, ceiling)
-    return name, f"{estimate.value:.2f}", f"{margin:.2f}", f"{remark}{'; ' if at else ''}{at}"
+    return (
+        name,
+        two_decimals(estimate.value),
+        two_decimals(margin),
+        f"{remark}{'; ' if at else ''}{at}",
+    )
 
 
 def _ceiling_note(value: float, ceiling: float | None) -> str:

@@ -6,6 +6,7 @@ backend is chosen and no window opened, whatever else the process draws.
 
 __all__ = ["canvas", "check_picture"]
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,7 +47,9 @@ def canvas(path: Path, width: float, height: float) -> Iterator["Figure"]:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    with rc_context({"text.parse_math": False}):  # a dollar sign in a name is a dollar sign
+    # a dollar sign in a name is a dollar sign, and a letter that the font lacks is drawn as a box
+    with rc_context({"text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(figsize=(width, height))
         figure.set_layout_engine("constrained")
         yield figure
