@@ -50,8 +50,8 @@ def prepare(config: RunConfig) -> Corpus:
         note(f"{split + ':':<7}{', '.join(remarks)}")
         if corpus.tokenizer.by_word and summary.tokens < FEW_WORDS * summary.sentences:
             note(
-                f"warning: the sentences of {split} have hardly more than one word each: is this "
-                "text written without spaces, as Chinese, Japanese or Thai is? Use --tokenizer bpe"
+                f"warning: the sentences of {split} have fewer than two words on average; for text "
+                "written without spaces, such as Chinese, Japanese or Thai, use --tokenizer bpe"
             )
         elif summary.unknown_share > MANY_UNKNOWN:
             note(

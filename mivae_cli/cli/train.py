@@ -100,7 +100,7 @@ def train(
 
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
         raise ConfigError(
-            f"'{corpus}' is a run, not a text: to go on with its training, type mivae train "
+            f"'{corpus}' is a run, not a text: to resume its training, run: mivae train "
             f"--resume --out {corpus}"
         )
     options = {
