@@ -67,13 +67,16 @@ def best_places(figures: Mapping[int, Figure], column: Column) -> frozenset[int]
     """Returns the places of the best of some figures, as far as they differ for certain.
 
     A figure is the best where its interval overlaps no other's; figures that are shown as the
-    same are so together. Where others come as near, none is, nor where all are the same.
+    same are so together. Where others come as near, none is, nor where all are the same, nor where
+    no figure has an interval: what a single seed shows may be chance.
     """
     if len(figures) < 2:
         return frozenset()
     # a single run's figure varies over seeds as much as those that are known to
     spread = max((figure.sd for figure in figures.values() if figure.sd is not None), default=0.0)
     widths = {place: _width(figure, spread) for place, figure in figures.items()}
+    if not any(widths.values()):
+        return frozenset()
     sign = 1 if column.better == "low" else -1
     first = min(figures, key=lambda place: sign * figures[place].value)
     texts = {
