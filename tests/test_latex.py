@@ -64,13 +64,14 @@ def as_printed(text: str) -> str:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_there_are_as_many_cells_in_every_row_and_names_are_printed_as_they_are(name: str) -> None:
-    text = latex_text(compare([run(name, weight(0)), run("b", weight(1), ppl_iw=17.0)]))
+    seeds = [run(f"s{seed}/b", weight(1, seed), ppl_iw=17.0 + seed / 10) for seed in range(2)]
+    text = latex_text(compare([run(name, weight(0)), *seeds]))
     table = rows(text)
     assert [len(row) for row in table] == [len(columns(text))] * 3
     said = "".join(char if char.isprintable() else "?" for char in " ".join(name.split()))
     assert as_printed(table[1][0]) == said
     assert not table[1][0].startswith(("[", "*"))
-    assert "\\bfseries 17.00" in table[2]
+    assert "\\bfseries 17.050 \\pm 0.071" in table[2]
 
 
 @given(st.text(max_size=30))
