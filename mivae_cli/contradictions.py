@@ -56,8 +56,8 @@ def contradictions(
             )
     if upper is not None and (upper.ci_low > rate or upper.value > rate + INFORMATIVE):
         found.append(
-            f"The MI upper bound ({two_decimals(upper.value)}) is above the KL (rate) ({rate:.2f}) and says "
-            "nothing: the posteriors hardly overlap. The rate is the better upper bound."
+            f"The MI upper bound ({two_decimals(upper.value)}) is above the KL (rate) ({rate:.2f}) and is "
+            "not informative. The rate is the tighter upper bound."
         )
     informative = max(known.ci_low, -math.inf if dual is None else dual.ci_low)
     if active_units == 0 and informative > INFORMATIVE:

@@ -93,7 +93,7 @@ def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
     except SystemExit as stop:
-        # how typer and rich leave when nobody reads what they print
+        # typer and rich exit like this when the reader of their output has gone
         if isinstance(stop.__context__, BrokenPipeError):
             raise stop.__context__ from None
         raise

@@ -45,7 +45,7 @@ def neighbours(
     bad_rows: BadRowsOption = None,
     n: Annotated[
         int,
-        typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="At most so many sentences."),
+        typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="Maximum number of sentences."),
     ] = 10,
     by: Annotated[
         Distance, typer.Option(help="Between posterior means, or whole posteriors.")

@@ -77,7 +77,7 @@ Seed = Annotated[
     int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seeds every random draw.")
 ]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", min=1, max=MOST_COUNT, help="At most so many passes.")
+    int | None, typer.Option("--epochs", min=1, max=MOST_COUNT, help="Maximum number of epochs.")
 ]
 IWSamples = Annotated[
     int | None,

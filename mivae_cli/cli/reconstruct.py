@@ -47,7 +47,7 @@ def reconstruct(
         typer.Option(
             min=1,
             max=MOST_SENTENCES,
-            help="At most so many sentences of a file; of the test split, 10 by default.",
+            help="Maximum number of sentences; 10 by default for the test split.",
             show_default=False,
         ),
     ] = None,

@@ -132,11 +132,11 @@ def _draft_name(cache: Path, key: str) -> Path:
 def _mark(folder: Path) -> int:
     """Puts the marker into a folder, and returns a descriptor that keeps it locked.
 
-    It takes its name once it is locked, so that nobody finds it unlocked in between.
+    It is renamed only once it is locked, so that no process can find it unlocked.
     """
     unlocked = folder / f"{secrets.token_hex(4)}.{MARKER}"
     descriptor = open_own(unlocked)
-    with suppress(OSError):  # a file system without locks: nobody else removes it then
+    with suppress(OSError):  # without locks on this file system, no other process removes it
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.replace(unlocked, folder / MARKER)
     return descriptor
