@@ -29,6 +29,7 @@ import torch
 from cells import DRAWS, Cells, Record, table, timed
 from peers import PEERS
 
+from mivae_cli.choices import EstimatorName
 from mivae_cli.estimators import estimate_mutual_information
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.estimators.samplers import (
@@ -40,7 +41,6 @@ from mivae_cli.estimators.samplers import (
     cube,
 )
 from mivae_cli.models.latent import DiagonalGaussian
-from mivae_cli.names import EstimatorName
 
 DIM = 20
 LEVELS = (2.0, 4.0, 6.0, 8.0, 10.0)

@@ -29,12 +29,12 @@ from torch.distributions import Normal
 from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pad_sequence
 
+from mivae_cli.choices import Pooling
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY
 from mivae_cli.models.decoders import RecurrentDecoder
 from mivae_cli.models.encoders import RecurrentEncoder
 from mivae_cli.models.vae import VAE
-from mivae_cli.names import Pooling
 
 IGNORED = -100  # the target of a padded place
 CHUNK = 100  # samples of z that are scored together, as in the code of He et al. (2019)

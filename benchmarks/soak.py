@@ -26,8 +26,8 @@ from mivae_cli.data.store import prepare_corpus
 from mivae_cli.decoding import Decoding
 from mivae_cli.evaluation import evaluate
 from mivae_cli.generation import generated, prior_samples
-from mivae_cli.interruption import Interrupted, Interruption
 from mivae_cli.run import RunDirectory
+from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import verify
 

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
+from .choices import Precision
 from .errors import ConfigError
-from .names import Precision
 
 KNOWN = re.compile("cpu(:0)?|(cuda|mps|xpu)(:[0-9]{1,3})?")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU a period

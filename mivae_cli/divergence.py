@@ -6,9 +6,9 @@ import math
 
 from .config import CriticConfig, RunConfig, SplitConfig, TrainingConfig
 from .errors import BadBatch, DivergedError
-from .frozen import Frozen
 from .objectives import Objective
 from .progress import Skipped
+from .schema import Frozen
 from .validation import HeldOut
 
 SHOWN = 5  # sentences that an error names

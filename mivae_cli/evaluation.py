@@ -36,9 +36,9 @@ from .metrics import (
     units_above,
 )
 from .models.vae import VAE
-from .progress import Stage
 from .reading import read
 from .run import RunDirectory
+from .stages import Stage
 
 AT_ONCE = 32  # sentences of like length
 # pairs of a sentence and a sample that are decoded side by side

@@ -24,10 +24,11 @@ from .errors import ConfigError, DivergedError, StorageError
 from .models.vae import VAE
 from .network import ModelConfig, RecurrentDecoderConfig
 from .objectives import Objective
-from .progress import Stage, Step, Validation
+from .progress import Step, Validation
 from .reading import read
 from .run import RunDirectory
 from .schedules import Constant
+from .stages import Stage
 from .trainer import Trainer
 
 # On 17,822 captions (V = 3,584) the six epochs take two and a half minutes of one x86-64 thread;

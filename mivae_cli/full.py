@@ -40,7 +40,6 @@ from .generation import interpolation, prior_samples
 from .limits import MOST_SENTENCES, check_range
 from .metrics import perplexity
 from .models.vae import VAE
-from .progress import Stage
 from .quality import (
     bleu,
     copied,
@@ -53,6 +52,7 @@ from .quality import (
     token_accuracy,
 )
 from .reading import posteriors
+from .stages import Stage
 
 MOST_SAMPLES = 10_000
 Ids = list[list[int]]

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 import torch
 
+from .choices import Direction, Profile
 from .data.store import TokenStore
 from .doubts import at_ceiling, missing_pairs
 from .estimators import Estimate, Recommendation, Report
@@ -37,7 +38,6 @@ from .estimators.records import clock
 from .limits import MOST_DRAWS, check_range
 from .metrics import Interval, mean_interval
 from .models.vae import VAE
-from .names import Direction, Profile
 from .reading import Reading, posteriors, read
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on

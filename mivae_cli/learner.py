@@ -19,6 +19,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from .choices import Side
 from .config import RunConfig
 from .data.batches import Batch
 from .devices import reduced_precision
@@ -26,10 +27,9 @@ from .estimators.discrepancy import maximum_mean_discrepancy
 from .estimators.posterior_term import KnownPosteriorTerm
 from .estimators.term import MutualInformationTerm
 from .estimators.terms import build_term
+from .finite_checks import Look, Number, look
 from .models.vae import Encoding, build_model
-from .names import Side
 from .network import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
-from .numbers import Look, Number, look
 from .objectives import Terms, Weights
 from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings
 from .recording import Recorder, graphs

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, softplus
 
+from .choices import Distance
 from .config import DataConfig
 from .data.ingestion import chunks
 from .data.store import TokenStore
@@ -24,7 +25,6 @@ from .errors import ConfigError
 from .generation import encode_texts
 from .models.latent import DiagonalGaussian, Posterior
 from .models.vae import VAE
-from .names import Distance
 
 BLOCK = 8192  # sentences encoded before they are compared
 

@@ -32,10 +32,10 @@ __all__ = ["Objective", "Terms", "Weights"]
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .frozen import Factor, Frozen
-from .names import MIBound
+from .choices import MIBound
 from .rates import PlainRate, RateTransform
 from .schedules import Constant, Linear, Schedule
+from .schema import Factor, Frozen
 
 if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
     from torch import Tensor

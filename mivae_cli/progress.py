@@ -1,6 +1,6 @@
 """What training tells while it goes on: frozen records, and the sums that they are made from."""
 
-__all__ = ["Meter", "Record", "SaveFailed", "Skipped", "Stage", "Step", "Validation"]
+__all__ = ["Meter", "Record", "SaveFailed", "Skipped", "Step", "Validation"]
 
 import time
 from dataclasses import dataclass
@@ -59,15 +59,6 @@ class Skipped:
     reason: str
     lines: tuple[int, ...] | None  # of its sentences in their source, where that is known
     sentences: tuple[int, ...]  # their places in the training split, in the same order
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What a long computation is at, and how much of that is done."""
-
-    name: str
-    done: int
-    total: int
 
 
 Record = Step | Validation | SaveFailed | Skipped

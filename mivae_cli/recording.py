@@ -23,10 +23,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .choices import Side
 from .data.batches import Batch
 from .errors import BadBatch
-from .names import Side
-from .numbers import Look, Number, look
+from .finite_checks import Look, Number, look
 from .objectives import Terms, Weights
 
 MOST = 1024  # recordings that are kept: shapes beyond take ordinary steps

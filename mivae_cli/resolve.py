@@ -27,8 +27,8 @@ from pydantic import BaseModel, ValidationError
 
 from .config import TEXTS, RunConfig
 from .errors import ConfigError
-from .frozen import NONE
 from .mistakes import cut, explain, suggestion
+from .schema import NONE
 from .toml import Table, read_toml, toml_text, toml_value
 
 DEEPEST = 10  # parts of a key; the longest that exists has four

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .checkpoint import TrainingState, load_training, snapshot
+from .choices import Side
 from .collapse import has_collapsed
 from .config import RunConfig
 from .data.ahead import ahead
@@ -20,10 +21,8 @@ from .data.store import Corpus
 from .devices import check_memory, release_memory, resolve_device
 from .divergence import advised, divergence, validation_divergence
 from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
-from .interruption import Interrupted, Interruption
 from .learner import Learner
 from .models.vae import build_model
-from .names import Side
 from .objectives import Terms
 from .optimizers import Adam, set_rates
 from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
@@ -31,6 +30,7 @@ from .rates import MinimumRate
 from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space, tidy
+from .signals import Interrupted, Interruption
 from .storage.journal import Journal
 from .validation import held_out_figures
 

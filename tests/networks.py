@@ -4,10 +4,10 @@ from typing import Any, get_args
 
 import torch
 
+from mivae_cli.choices import Pooling
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.tokenizer import BOUNDARY
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.names import Pooling
 from mivae_cli.network import ModelConfig
 
 VOCABULARY = 7

@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
-from mivae_cli.interruption import Interrupted, Interruption
 from mivae_cli.run import RunDirectory
+from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Trainer
 
 CLOCK = ("tokens_per_second", "seconds_left", "seconds")

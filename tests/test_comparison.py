@@ -20,12 +20,7 @@ from mivae_cli.comparison import Comparison, compare, select
 from mivae_cli.errors import ConfigError
 from mivae_cli.figure_columns import COLUMNS
 from mivae_cli.outcomes import Outcome, Standing
-from mivae_cli.report.comparisons import (
-    csv_text,
-    markdown_text,
-    records,
-    sheet,
-)
+from mivae_cli.report.comparisons import csv_text, markdown_text, records, sheet
 from mivae_cli.report.latex import latex_text
 
 

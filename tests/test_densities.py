@@ -10,12 +10,7 @@ from torch.distributions import Independent, Normal
 
 from mivae_cli.errors import DataError, DivergedError
 from mivae_cli.estimators import densities
-from mivae_cli.estimators.densities import (
-    CHECK_EVERY,
-    MixtureDensity,
-    doe_terms,
-    fit_density,
-)
+from mivae_cli.estimators.densities import CHECK_EVERY, MixtureDensity, doe_terms, fit_density
 from mivae_cli.estimators.upper_bounds import club, leave_one_out
 
 Pairs = tuple[Tensor, Tensor]

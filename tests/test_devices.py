@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from mivae_cli import devices
+from mivae_cli.choices import Precision
 from mivae_cli.devices import (
     check_memory,
     reduced_precision,
@@ -16,7 +17,6 @@ from mivae_cli.devices import (
     tune_cpu,
 )
 from mivae_cli.errors import ConfigError
-from mivae_cli.names import Precision
 
 
 @pytest.fixture

@@ -29,8 +29,8 @@ from mivae_cli.data.store import Corpus, prepare_corpus
 from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
 from mivae_cli.estimators.term import MutualInformationTerm
-from mivae_cli.interruption import Interrupted, Interruption
 from mivae_cli.run import RunDirectory
+from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Record, Skipped, Step, Trainer
 from mivae_cli.validation import HeldOut
 

@@ -23,8 +23,8 @@ from mivae_cli.evaluation import Evaluation, evaluate, importance_weighted
 from mivae_cli.models.sphere import log_mean_exp_cosine, resultant_length
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.network import ModelConfig
-from mivae_cli.progress import Stage
 from mivae_cli.reading import read
+from mivae_cli.stages import Stage
 
 VOCABULARY = 11
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from mivae_cli.choices import Direction
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.records import Estimate
-from mivae_cli.names import Direction
 from mivae_cli.report import figures
 from mivae_cli.report.figures import draw_estimates
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from mivae_cli.choices import PairNetwork
 from mivae_cli.errors import DivergedError
 from mivae_cli.estimators.bounds import dual, infonce, interpolated, log_mean_exp_product
 from mivae_cli.estimators.fitting import (
@@ -22,7 +23,6 @@ from mivae_cli.estimators.fitting import (
 from mivae_cli.estimators.gaussian import GaussianRatio
 from mivae_cli.estimators.pair_critics import PairCritic
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian
-from mivae_cli.names import PairNetwork
 
 ASCENTS: tuple[Ascent, ...] = get_args(Ascent)
 GAUSSIAN = CorrelatedGaussian(2, 0.7)

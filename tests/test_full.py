@@ -25,8 +25,8 @@ from mivae_cli.full import Plan, measure
 from mivae_cli.full_record import Full
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.network import ModelConfig
-from mivae_cli.progress import Stage
 from mivae_cli.run import RunDirectory
+from mivae_cli.stages import Stage
 from mivae_cli.trainer import Trainer
 
 TINY_LM = FIXED_LM.model_copy(

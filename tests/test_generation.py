@@ -21,13 +21,7 @@ from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
 from mivae_cli.decoding import Decoding, decode
 from mivae_cli.errors import ConfigError, DataError
-from mivae_cli.generation import (
-    analogous,
-    encode_texts,
-    generated,
-    interpolation,
-    prior_samples,
-)
+from mivae_cli.generation import analogous, encode_texts, generated, interpolation, prior_samples
 from mivae_cli.models.decoders import State
 from mivae_cli.models.latent import StandardNormal
 from mivae_cli.models.vae import VAE, build_model

@@ -10,9 +10,9 @@ from small import networks, small_config, train_to_end, write_scenes
 from stops import assert_same_end, train_with_stops
 from torch import Tensor
 
+from mivae_cli.choices import Side
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
-from mivae_cli.names import Side
 from mivae_cli.trainer import Step, Trainer, Validation
 
 PLAIN = {"mi_weight": 0.0, "beta_schedule": {"kind": "constant"}}

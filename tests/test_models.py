@@ -5,10 +5,10 @@ import torch
 from networks import DECODERS, ENCODERS, SENTENCES, VOCABULARY, batch_of, model_of, name_of
 from torch import Tensor
 
+from mivae_cli.choices import Pooling
 from mivae_cli.models.dropout import WordDropout
 from mivae_cli.models.encoders import RecurrentEncoder
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.names import Pooling
 from mivae_cli.network import ModelConfig
 
 # every encoder with some decoder, and every decoder with some encoder

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from mivae_cli.choices import PairNetwork, Transform
 from mivae_cli.estimators import pair_critics
 from mivae_cli.estimators.gaussian import GaussianRatio
 from mivae_cli.estimators.pair_critics import PairCritic, View
 from mivae_cli.estimators.samplers import SparseGaussian
-from mivae_cli.names import PairNetwork, Transform
 
 NETWORKS: tuple[PairNetwork, ...] = get_args(PairNetwork)
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)

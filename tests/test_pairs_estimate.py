@@ -12,6 +12,7 @@ import torch
 from gaussian import assert_near
 from torch import Tensor
 
+from mivae_cli.choices import Direction, EstimatorName, PairNetwork, Transform
 from mivae_cli.doubts import missing_pairs
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.estimators import bench, fitting
@@ -22,7 +23,6 @@ from mivae_cli.estimators.pairs import estimate_mutual_information
 from mivae_cli.estimators.records import Estimate, Report
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian, Independent
 from mivae_cli.estimators.tally import interval_without_groups, tally
-from mivae_cli.names import Direction, EstimatorName, PairNetwork, Transform
 
 NAMES: tuple[EstimatorName, ...] = get_args(EstimatorName)
 QUICK = partial(estimate_mutual_information, profile="quick")

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mivae_cli.names import Freedom
+from mivae_cli.choices import Freedom
 from mivae_cli.objectives import Objective, Terms
 from mivae_cli.rates import FreeBits, MinimumRate, PlainRate
 from mivae_cli.schedules import Constant

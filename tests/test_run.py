@@ -17,8 +17,8 @@ from stops import AfterSteps
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError, StorageError
-from mivae_cli.interruption import Interrupted
 from mivae_cli.run import RunDirectory
+from mivae_cli.signals import Interrupted
 from mivae_cli.storage.documents import FORMAT, Kind, read_sealed, write_sealed
 from mivae_cli.storage.journal import check_beginning
 from mivae_cli.storage.manifest import Entry, Manifest, entry_of, vouch_for

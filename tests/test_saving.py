@@ -21,9 +21,9 @@ from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError
-from mivae_cli.interruption import Interrupted, Interruption
 from mivae_cli.run import RunDirectory
 from mivae_cli.saving import RETRY, Keeper, check_space
+from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.storage.files import write_synced
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.own import draft_of

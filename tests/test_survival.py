@@ -24,8 +24,8 @@ from mivae_cli.config import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import StorageError
-from mivae_cli.interruption import SIGNALS
 from mivae_cli.run import RunDirectory
+from mivae_cli.signals import SIGNALS
 from mivae_cli.trainer import Record, SaveFailed, Trainer, Validation
 from mivae_cli.verification import verify
 

@@ -8,12 +8,7 @@ from gaussian import GaussianChannel
 
 from mivae_cli.estimators import tally as module
 from mivae_cli.estimators.bounds import donsker_varadhan, infonce
-from mivae_cli.estimators.tally import (
-    interval_without_groups,
-    jackknife,
-    student_quantile,
-    tally,
-)
+from mivae_cli.estimators.tally import interval_without_groups, jackknife, student_quantile, tally
 
 # Student's t, 97.5 %, as every statistics textbook prints it
 PUBLISHED = {

@@ -17,10 +17,10 @@ from mivae_cli.creation import create_run
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
-from mivae_cli.interruption import Interrupted
 from mivae_cli.objectives import Terms
 from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
+from mivae_cli.signals import Interrupted
 from mivae_cli.storage.documents import sealed
 from mivae_cli.trainer import Step, Trainer, Validation
 from mivae_cli.verification import verify

@@ -12,12 +12,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from mivae_cli.errors import DataError
-from mivae_cli.estimators.upper_bounds import (
-    club,
-    club_terms,
-    leave_one_out,
-    leave_one_out_terms,
-)
+from mivae_cli.estimators.upper_bounds import club, club_terms, leave_one_out, leave_one_out_terms
 
 
 def log_conditional(rho: float, size: int, rows: int = 0) -> Tensor:

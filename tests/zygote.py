@@ -83,8 +83,8 @@ def serve() -> None:
     import mivae_cli.cli.begin
     import mivae_cli.cli.progress
     import mivae_cli.cli.rehearsal  # noqa: F401
+    from mivae_cli.choices import Profile
     from mivae_cli.estimators.fitting import PROFILES, Plan
-    from mivae_cli.names import Profile
 
     torch.set_num_threads(1)
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports for a second

@@ -15,7 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import INTERNAL_ERROR, LACK_OF_MEMORY, MivaeError, StorageError, lacks_memory
-from ..interruption import Interrupted
+from ..signals import Interrupted
 from .analogy import analogy
 from .compare import compare
 from .config import config

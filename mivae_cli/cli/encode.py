@@ -6,15 +6,7 @@ from typing import Annotated
 import typer
 
 from .options import Device, Run
-from .text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
 
 
 def encode(

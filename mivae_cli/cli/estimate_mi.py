@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
 from ..limits import MOST_DRAWS, MOST_KSG_NEIGHBOURS, MOST_PAIRS, MOST_PERMUTATIONS
-from ..names import EstimatorName, PairNetwork, Profile, Transform
 from .options import AsJSON, Data, Device, Run, Seed
 
 if TYPE_CHECKING:

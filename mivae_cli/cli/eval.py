@@ -7,15 +7,7 @@ import typer
 
 from ..limits import MOST_SEED, MOST_SENTENCES
 from .options import AsJSON, Data, IWSamples, Run, RunArgument
-from .text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
 
 
 def evaluate(
@@ -82,8 +74,8 @@ def evaluate(
     from .. import evaluation
     from ..errors import ConfigError
     from ..full import Plan, measure
-    from ..interruption import Interruption
     from ..quality import require_sacrebleu
+    from ..signals import Interruption
     from .console import print_json, stdout
     from .full import measured_in_full
     from .progress import store_evaluation

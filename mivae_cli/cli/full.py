@@ -6,8 +6,8 @@ from collections.abc import Generator
 from contextlib import closing
 
 from ..full_record import Full
-from ..interruption import Interruption
-from ..progress import Stage
+from ..signals import Interruption
+from ..stages import Stage
 from .stages import stages
 
 

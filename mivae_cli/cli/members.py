@@ -14,10 +14,10 @@ from ..config import DataConfig, RunConfig
 from ..data.store import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
-from ..interruption import Interrupted, Interruption
 from ..outcomes import WORDS, Outcome
 from ..resolve import differences
 from ..run import RunDirectory
+from ..signals import Interrupted, Interruption
 from ..standing import outcome, sources, with_own_paths
 from ..storage.manifest import MANIFEST
 from ..sweeping import Member

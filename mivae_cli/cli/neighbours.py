@@ -5,18 +5,10 @@ from typing import Annotated
 
 import typer
 
+from ..choices import Distance
 from ..limits import MOST_SENTENCES
-from ..names import Distance
 from .options import AsJSON, Device, Run
-from .text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
 
 
 def neighbours(

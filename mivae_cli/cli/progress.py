@@ -26,8 +26,8 @@ from ..errors import MivaeError, lacks_memory
 from ..evaluation import Evaluation, evaluate_run
 from ..evaluation_records import samples_of
 from ..full import Plan, measure
-from ..interruption import Interrupted, Interruption
 from ..run import RunDirectory
+from ..signals import Interrupted, Interruption
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn
 from .full import measured_in_full

@@ -18,15 +18,7 @@ from .options import (
     Seed,
     WordTemperature,
 )
-from .text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
 
 DEFAULT = 10  # sentences of the test split
 

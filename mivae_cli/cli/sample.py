@@ -11,15 +11,7 @@ from ..limits import (
     MOST_TEMPERATURE,
     MOST_VOCABULARY,
 )
-from .options import (
-    AsJSON,
-    Device,
-    NoRepeatNgram,
-    RepetitionPenalty,
-    Run,
-    RunArgument,
-    Seed,
-)
+from .options import AsJSON, Device, NoRepeatNgram, RepetitionPenalty, Run, RunArgument, Seed
 
 
 def sample(

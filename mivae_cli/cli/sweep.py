@@ -7,15 +7,7 @@ from typing import Annotated
 import typer
 
 from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
-from .text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
 
 
 def sweep(

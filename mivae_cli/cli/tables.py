@@ -20,12 +20,12 @@ from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
 
+from ..choices import Direction
 from ..doubts import at_ceiling, missing_pairs
 from ..estimators import Report
 from ..estimators.estimate import CriticEstimate
 from ..evaluation import Evaluation, TextFigures
 from ..information import Figure
-from ..names import Direction
 from ..profiling import Timing
 from ..report.comparisons import Sheet
 from ..rounding import two_decimals

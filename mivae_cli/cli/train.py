@@ -7,15 +7,7 @@ import typer
 
 from ..limits import MOST_BATCH, MOST_LATENT, MOST_SEED, MOST_WEIGHT
 from .options import Epochs, IWSamples, Sets
-from .text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
 
 
 def train(

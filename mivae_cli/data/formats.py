@@ -16,8 +16,8 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ..choices import TextFormat
 from ..errors import ConfigError, DataError
-from ..names import TextFormat
 from .lines import PICKLES, pickle_error
 
 FORMATS: dict[str, TextFormat] = {

@@ -33,25 +33,10 @@ from ..errors import CheckpointError, ConfigError, DataError
 from ..storage.files import copy_durably, sync_folder
 from ..storage.manifest import Manifest
 from .arrays import reason
-from .cache import (
-    CORPUS_FILE,
-    MANIFEST,
-    new_draft,
-    publish,
-    remove_abandoned,
-    remove_entry,
-    slots,
-)
+from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
 from .corpus import Split, locate_splits, numbered_sentences
 from .formats import spooled_stdin
-from .ingestion import (
-    SourceChanged,
-    SplitSummary,
-    chunks,
-    content_hash,
-    fitted,
-    mapped_split,
-)
+from .ingestion import SourceChanged, SplitSummary, chunks, content_hash, fitted, mapped_split
 from .preparation import SPLITS, corpus_key, write_corpus
 from .records import RowCounts
 from .token_store import TokenStore, longest_sentence

@@ -15,9 +15,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from ..choices import Direction, EstimatorName, PairNetwork, Profile, Transform
 from ..doubts import missing_pairs
 from ..metrics import Interval, mean_interval
-from ..names import Direction, EstimatorName, PairNetwork, Profile, Transform
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
 from .calibration import Calibration
 from .densities import MixtureDensity, doe_terms, fit_density

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..choices import Profile
 from ..models.latent import Posterior
-from ..names import Profile
 from .calibration import Calibration
 from .fitting import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
 from .gaussian import GaussianRatio

@@ -33,17 +33,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
+from ..choices import Profile
 from ..errors import DivergedError
-from ..names import Profile
-from .bounds import (
-    Scores,
-    donsker_varadhan,
-    dual,
-    infonce,
-    interpolated,
-    jensen_shannon,
-    tuba,
-)
+from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated, jensen_shannon, tuba
 from .pair_critics import PairCritic
 
 Ascent = Literal["dual", "dv", "nwj", "js", "infonce", "tuba", "interpolated"]

@@ -21,7 +21,7 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from ..names import PairNetwork, Transform
+from ..choices import PairNetwork, Transform
 from .gaussian import GaussianRatio, NormalScores
 
 VECTORS = 64  # width of the separable network's vectors

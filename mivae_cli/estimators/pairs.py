@@ -26,10 +26,10 @@ from typing import get_args
 
 import torch
 
+from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..data.pairs import check_pairs
 from ..errors import ConfigError, DataError
 from ..limits import MOST_KSG_NEIGHBOURS, MOST_PERMUTATIONS, MOST_SEED, check_range
-from ..names import EstimatorName, PairNetwork, Profile, Transform
 from .bench import KSG_DIMENSIONS, Bench
 from .records import Estimate, Recommendation, Report
 

@@ -17,8 +17,8 @@ import math
 import torch
 from torch import Tensor
 
+from ..finite_checks import Look, Number, look
 from ..models.latent import Posterior
-from ..numbers import Look, Number, look
 from .known_posterior import pairwise_log_prob
 from .queue import Queued
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from ..choices import Direction
 from ..metrics import Interval
-from ..names import Direction
 
 
 @dataclass(frozen=True)

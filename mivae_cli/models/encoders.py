@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from ..choices import Pooling
 from ..data.batches import Batch
-from ..names import Pooling
 from ..network import RecurrentEncoderConfig
 from .dropout import Dropout
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 import numpy as np
 
+from ..choices import Direction
 from ..errors import ConfigError
-from ..names import Direction
 from .canvas import canvas, check_picture
 
 if TYPE_CHECKING:  # an extra: absent where no picture is drawn

@@ -44,13 +44,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from .channels import DiscreteChannel, UniformNoise
-from .elliptical import (
-    CorrelatedGaussian,
-    DenseGaussian,
-    Independent,
-    SparseGaussian,
-    StudentT,
-)
+from .elliptical import CorrelatedGaussian, DenseGaussian, Independent, SparseGaussian, StudentT
 from .mixture import GaussianMixture
 from .sampler import Sampler
 from .transforms import (
