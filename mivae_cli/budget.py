@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from .config import RunConfig
 from .mistakes import listed
-from .schedules import Cyclical, Linear, Schedule
+from .objectives.schedules import Cyclical, Linear, Schedule
 
 
 def budget_warnings(config: RunConfig) -> list[str]:

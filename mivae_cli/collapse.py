@@ -11,8 +11,8 @@ import math
 
 from .config import RunConfig
 from .network import BatchNormPosteriorConfig
-from .objectives import Objective
-from .rates import FreeBits
+from .objectives.objective import Objective
+from .objectives.rate_transforms import FreeBits
 
 COLLAPSED = 0.5  # nats of mutual information: below, z says almost nothing about a sentence
 GROWTH = 0.02  # nats above all earlier validations that are no accident

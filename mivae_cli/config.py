@@ -25,7 +25,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
 from .choices import BadRows, Precision, Quoting, TextFormat
 from .limits import MOST_BATCH, MOST_COUNT, MOST_IW_SAMPLES, MOST_SEED, MOST_VOCABULARY
 from .network import Critic, ModelConfig, SeparableCriticConfig
-from .objectives import Objective
+from .objectives.objective import Objective
 from .schema import Count, Frozen, OrNone, Probability
 
 

@@ -6,7 +6,7 @@ import math
 
 from .config import CriticConfig, RunConfig, SplitConfig, TrainingConfig
 from .errors import BadBatch, DivergedError
-from .objectives import Objective
+from .objectives.objective import Objective
 from .progress import Skipped
 from .schema import Frozen
 from .validation import HeldOut

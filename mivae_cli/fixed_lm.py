@@ -23,11 +23,11 @@ from .data.tokenizer import Tokenizer
 from .errors import ConfigError, DivergedError, StorageError
 from .models.vae import VAE
 from .network import ModelConfig, RecurrentDecoderConfig
-from .objectives import Objective
+from .objectives.objective import Objective
+from .objectives.schedules import Constant
 from .progress import Step, Validation
 from .reading import read
 from .run import RunDirectory
-from .schedules import Constant
 from .stages import Stage
 from .trainer import Trainer
 

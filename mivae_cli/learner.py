@@ -30,7 +30,7 @@ from .estimators.terms import build_term
 from .finite_checks import Look, Number, look
 from .models.vae import Encoding, build_model
 from .network import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
-from .objectives import Terms, Weights
+from .objectives.objective import Terms, Weights
 from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings
 from .recording import Recorder, graphs
 

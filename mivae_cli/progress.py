@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .checkpoint import Window
 from .data.batches import Batch
-from .objectives import Terms
+from .objectives.objective import Terms
 from .validation import HeldOut
 
 

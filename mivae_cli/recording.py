@@ -27,7 +27,7 @@ from .choices import Side
 from .data.batches import Batch
 from .errors import BadBatch
 from .finite_checks import Look, Number, look
-from .objectives import Terms, Weights
+from .objectives.objective import Terms, Weights
 
 MOST = 1024  # recordings that are kept: shapes beyond take ordinary steps
 

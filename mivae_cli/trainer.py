@@ -23,10 +23,10 @@ from .divergence import advised, divergence, validation_divergence
 from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
 from .learner import Learner
 from .models.vae import build_model
-from .objectives import Terms
+from .objectives.objective import Terms
+from .objectives.rate_transforms import MinimumRate
 from .optimizers import Adam, set_rates
 from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
-from .rates import MinimumRate
 from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space, tidy

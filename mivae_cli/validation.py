@@ -11,7 +11,7 @@ from .estimators.discrepancy import maximum_mean_discrepancy
 from .estimators.known_posterior import aggregated_posterior
 from .metrics import active_units, effective_units, units_above
 from .models.vae import VAE
-from .objectives import Objective, Terms
+from .objectives.objective import Objective, Terms
 from .reading import Reading
 
 SENTENCES = 4096  # for what is quadratic in them

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.distributions import Normal, kl_divergence
 
 from mivae_cli.models.latent import DiagonalGaussian
-from mivae_cli.objectives import Objective, Terms
-from mivae_cli.schedules import Constant, Cyclical, Linear
+from mivae_cli.objectives.objective import Objective, Terms
+from mivae_cli.objectives.schedules import Constant, Cyclical, Linear
 
 TERMS = Terms(
     distortion=torch.tensor([10.0, 20.0]),  # 15 a sentence

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mivae_cli.choices import Freedom
-from mivae_cli.objectives import Objective, Terms
-from mivae_cli.rates import FreeBits, MinimumRate, PlainRate
-from mivae_cli.schedules import Constant
+from mivae_cli.objectives.objective import Objective, Terms
+from mivae_cli.objectives.rate_transforms import FreeBits, MinimumRate, PlainRate
+from mivae_cli.objectives.schedules import Constant
 
 RATES = torch.tensor([[1.0, 0.2, 0.0], [3.0, 0.0, 0.6]])  # 1.2 and 3.6 nats, 2.4 on average
 

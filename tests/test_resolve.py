@@ -19,8 +19,8 @@ from mivae_cli.config import (
 from mivae_cli.errors import ConfigError
 from mivae_cli.mistakes import known_keys
 from mivae_cli.network import TransformerDecoderConfig
+from mivae_cli.objectives.schedules import Constant, Cyclical, Linear
 from mivae_cli.resolve import describe_preset, preset_names, preset_text, read_config, template
-from mivae_cli.schedules import Constant, Cyclical, Linear
 from mivae_cli.toml import MOST_FILE
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from mivae_cli.schedules import Constant, Cyclical, Linear, Schedule
+from mivae_cli.objectives.schedules import Constant, Cyclical, Linear, Schedule
 
 ADAPTER: TypeAdapter[Constant | Linear | Cyclical] = TypeAdapter(Schedule)
 factors = st.floats(0, 10)

@@ -17,7 +17,7 @@ from mivae_cli.creation import create_run
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
-from mivae_cli.objectives import Terms
+from mivae_cli.objectives.objective import Terms
 from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from .choices import Freedom
-from .schema import Frozen
+from ..choices import Freedom
+from ..schema import Frozen
 
 if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
     from torch import Tensor

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from .schema import Duration, Epochs, Factor, Frozen
+from ..schema import Duration, Epochs, Factor, Frozen
 
 
 class Constant(Frozen):

@@ -32,10 +32,10 @@ __all__ = ["Objective", "Terms", "Weights"]
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .choices import MIBound
-from .rates import PlainRate, RateTransform
+from ..choices import MIBound
+from ..schema import Factor, Frozen
+from .rate_transforms import PlainRate, RateTransform
 from .schedules import Constant, Linear, Schedule
-from .schema import Factor, Frozen
 
 if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
     from torch import Tensor

@@ -1,0 +1,1 @@
+"""The training loss as a formula of distortion, rate and mutual information."""
