@@ -26,8 +26,8 @@ from .errors import CheckpointError, ConfigError
 from .estimators.terms import Term
 from .limits import MOST_BATCH
 from .models.vae import VAE
-from .storage.documents import read_sealed, sealed
 from .storage.manifest import Entry, Manifest
+from .storage.sealed_json import read_sealed, sealed
 from .weights import load_weights, read_tensors, tensor_bytes, weight_bytes
 
 MOST_SIZES = 1000  # of batches, within one epoch

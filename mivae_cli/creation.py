@@ -22,11 +22,11 @@ from .data.store import MANIFEST as CORPUS_MANIFEST
 from .data.store import Corpus
 from .errors import CheckpointError, ConfigError
 from .run import RunDirectory
-from .storage.documents import claimed_kind, read_sealed, write_sealed
 from .storage.files import reason, write_durably
 from .storage.lock import LOCK, is_lock, locked
 from .storage.manifest import MANIFEST, entry_of, vouch_for
-from .storage.own import drafted, holds_only, remove_folder
+from .storage.ownership import drafted, holds_only, remove_folder
+from .storage.sealed_json import claimed_kind, read_sealed, write_sealed
 
 RUN_FILE = re.compile(
     r"(manifest|config|environment|tokenizer|eval(\.damaged(-\d+)?)?|lock)\.json|"

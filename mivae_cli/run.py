@@ -36,11 +36,11 @@ from .estimators.terms import build_term
 from .evaluation_records import EvaluationRecords, checkpoint_of
 from .mistakes import explain
 from .models.vae import VAE, build_model
-from .storage.documents import json_value, read_sealed, write_sealed
 from .storage.files import reason, writable
 from .storage.lock import LOCK, locked
 from .storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
-from .storage.own import foreign, set_aside
+from .storage.ownership import foreign, set_aside
+from .storage.sealed_json import json_value, read_sealed, write_sealed
 from .weights import check, load_weights
 
 MOST_NAMES = 1000  # of a folder that may hold a run of a similar name

@@ -15,7 +15,7 @@ from .errors import CheckpointError, ConfigError
 from .run import RunDirectory
 from .storage.files import reason, sync_file, sync_folder, write_synced
 from .storage.manifest import entry_of, vouch_for
-from .storage.own import draft_of, drafted, holds_only, remove_folder, remove_tree
+from .storage.ownership import draft_of, drafted, holds_only, remove_folder, remove_tree
 
 RETRY = 60.0  # seconds until a save that failed is tried again
 

@@ -24,7 +24,7 @@ from .run import RunDirectory
 from .storage.files import reason
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
-from .storage.own import drafted
+from .storage.ownership import drafted
 
 DEEPEST = 20  # folders within folders that runs are looked for in
 

@@ -31,7 +31,7 @@ from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space, tidy
 from .signals import Interrupted, Interruption
-from .storage.journal import Journal
+from .storage.metrics_log import Journal
 from .validation import held_out_figures
 
 

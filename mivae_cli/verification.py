@@ -15,10 +15,10 @@ from .checkpoints import Checkpoint
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
 from .run import RunDirectory
-from .storage.journal import check_beginning
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
-from .storage.own import drafted
+from .storage.metrics_log import check_beginning
+from .storage.ownership import drafted
 from .trainer import Trainer
 
 

@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from mivae_cli.config import RunConfig
 from mivae_cli.mistakes import known_keys
 from mivae_cli.resolve import preset_names, preset_text, template
-from mivae_cli.storage.documents import sealed
+from mivae_cli.storage.sealed_json import sealed
 
 TINY = RunConfig.model_validate(
     {

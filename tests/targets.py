@@ -57,9 +57,9 @@ from mivae_cli.errors import MivaeError
 from mivae_cli.generation import generated, prior_samples
 from mivae_cli.resolve import read_config, template
 from mivae_cli.run import RunDirectory
-from mivae_cli.storage.documents import read_sealed
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import entry_of
+from mivae_cli.storage.sealed_json import read_sealed
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import verify
 

@@ -18,7 +18,7 @@ from mivae_cli.data.ingestion import assigned
 from mivae_cli.data.store import SPLITS, Corpus, prepare_corpus
 from mivae_cli.data.tokenizer import train_tokenizer
 from mivae_cli.errors import ConfigError, DataError
-from mivae_cli.storage.documents import read_sealed, write_sealed
+from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 
 KEY = "0123456789abcdef" * 2
 OLD = [f"the number {number} is old" for number in range(300)]

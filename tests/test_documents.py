@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.errors import CheckpointError
-from mivae_cli.storage import documents
-from mivae_cli.storage.documents import FORMAT, read_sealed, sealed, write_sealed
+from mivae_cli.storage import sealed_json as documents
+from mivae_cli.storage.sealed_json import FORMAT, read_sealed, sealed, write_sealed
 
 HEAD = ("kind", "format", "mivae", "checksum")
 VALUES = st.recursive(

@@ -24,7 +24,7 @@ from mivae_cli.storage.files import (
     write_durably,
     write_synced,
 )
-from mivae_cli.storage.own import (
+from mivae_cli.storage.ownership import (
     draft_of,
     drafted,
     foreign,

@@ -28,8 +28,8 @@ from mivae_cli.report.latex import latex_text
 from mivae_cli.report.rate_distortion import plane
 from mivae_cli.run import RunDirectory
 from mivae_cli.standing import find_runs, outcome
-from mivae_cli.storage.documents import read_sealed, write_sealed
 from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
+from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 from mivae_cli.units import effective_units
 from mivae_cli.verification import verify
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.errors import CheckpointError
-from mivae_cli.storage.journal import Journal, check_beginning
 from mivae_cli.storage.manifest import Entry, entry_of
+from mivae_cli.storage.metrics_log import Journal, check_beginning
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 RECORDS = st.dictionaries(st.text(), st.none() | st.integers() | NUMBERS | st.text(), max_size=4)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.errors import CheckpointError
-from mivae_cli.storage.documents import write_sealed
 from mivae_cli.storage.manifest import MANIFEST, Entry, Manifest, entry_of, vouch_for
+from mivae_cli.storage.sealed_json import write_sealed
 
 DATA = b"some weights"
 

@@ -18,9 +18,9 @@ from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.newest import newest_interrupted, newest_usable
 from mivae_cli.run import RunDirectory
 from mivae_cli.standing import outcome
-from mivae_cli.storage.documents import read_sealed, write_sealed
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import MANIFEST, Manifest
+from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 from mivae_cli.verification import verify
 
 

@@ -12,7 +12,7 @@ from program import Mivae
 
 from mivae_cli.evaluation import evaluate
 from mivae_cli.run import RunDirectory
-from mivae_cli.storage.documents import FORMAT
+from mivae_cli.storage.sealed_json import FORMAT
 from mivae_cli.verification import verify
 
 RUNS = sorted(Path(__file__).with_name("runs").iterdir())

@@ -19,10 +19,10 @@ from mivae_cli.data.store import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError, StorageError
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted
-from mivae_cli.storage.documents import FORMAT, Kind, read_sealed, write_sealed
-from mivae_cli.storage.journal import check_beginning
 from mivae_cli.storage.manifest import Entry, Manifest, entry_of, vouch_for
-from mivae_cli.storage.own import draft_of
+from mivae_cli.storage.metrics_log import check_beginning
+from mivae_cli.storage.ownership import draft_of
+from mivae_cli.storage.sealed_json import FORMAT, Kind, read_sealed, write_sealed
 from mivae_cli.trainer import SaveFailed, Trainer
 
 

@@ -26,7 +26,7 @@ from mivae_cli.saving import RETRY, Keeper, check_space
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.storage.files import write_synced
 from mivae_cli.storage.manifest import entry_of
-from mivae_cli.storage.own import draft_of
+from mivae_cli.storage.ownership import draft_of
 from mivae_cli.trainer import SaveFailed, Trainer, Validation
 
 EMPTY = entry_of(b"")

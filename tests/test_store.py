@@ -23,8 +23,8 @@ from mivae_cli.data.store import (
 )
 from mivae_cli.data.tokenizer import UNKNOWN
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
-from mivae_cli.storage.documents import read_sealed, write_sealed
 from mivae_cli.storage.manifest import entry_of
+from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 
 BPE = BPETokenizerConfig(vocab_size=300)
 WORDS = WordTokenizerConfig(min_count=1)

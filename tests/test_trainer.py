@@ -21,7 +21,7 @@ from mivae_cli.objectives.objective import Terms
 from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted
-from mivae_cli.storage.documents import sealed
+from mivae_cli.storage.sealed_json import sealed
 from mivae_cli.trainer import Step, Trainer, Validation
 from mivae_cli.verification import verify
 

@@ -21,9 +21,9 @@ from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import CheckpointError
 from mivae_cli.run import RunDirectory
-from mivae_cli.storage.documents import Kind, read_sealed, write_sealed
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
-from mivae_cli.storage.own import draft_of
+from mivae_cli.storage.ownership import draft_of
+from mivae_cli.storage.sealed_json import Kind, read_sealed, write_sealed
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import Finding, verify
 

@@ -82,8 +82,8 @@ def train(
     from ..config import RunConfig
     from ..errors import ConfigError
     from ..resolve import read_config
-    from ..storage.documents import claimed_kind
     from ..storage.manifest import MANIFEST
+    from ..storage.sealed_json import claimed_kind
     from .begin import begin, prepare, resumed
     from .console import warn
     from .progress import run_training

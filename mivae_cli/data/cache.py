@@ -31,8 +31,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import CheckpointError
-from ..storage.documents import claimed_kind
-from ..storage.own import holds_only, open_own, remove_folder
+from ..storage.ownership import holds_only, open_own, remove_folder
+from ..storage.sealed_json import claimed_kind
 
 MANIFEST = "corpus.json"
 MARKER = "draft.lock"

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..storage.documents import check_output
 from ..storage.files import whole
+from ..storage.sealed_json import check_output
 
 if TYPE_CHECKING:  # an extra: absent where no picture is drawn
     from matplotlib.figure import Figure

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from ..errors import CheckpointError, ConfigError
-from .own import draft_of, remove_drafts
+from .ownership import draft_of, remove_drafts
 
 FICLONE = 0x40049409  # has two files share their blocks until one is written
 SMALL = 2**26  # bytes that are read in no time, whatever they are

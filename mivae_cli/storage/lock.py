@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError
 from .files import last_written, parse_json, plain_bytes, writable
-from .own import open_own
+from .ownership import open_own
 
 LOCK = "lock.json"
 MOST = 4096  # bytes that name a holder

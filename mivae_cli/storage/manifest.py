@@ -16,8 +16,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from ..errors import CheckpointError
-from .documents import Kind, read_sealed, write_sealed
 from .files import PLAIN_NAME, check_dense, open_plain
+from .sealed_json import Kind, read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
 MOST_FILES = 1000

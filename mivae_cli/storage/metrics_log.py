@@ -19,7 +19,7 @@ from typing import Any, Self
 from ..errors import CheckpointError
 from .files import check_dense, open_plain, reason
 from .manifest import Entry
-from .own import open_own
+from .ownership import open_own
 
 
 class Journal:
