@@ -20,7 +20,7 @@ import torch
 from generated import write_text
 from machine import description
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.decoding import Decoding

@@ -9,8 +9,8 @@ __all__ = ["COLLAPSED", "has_collapsed", "remedies"]
 
 import math
 
-from .config import RunConfig
-from .network import BatchNormPosteriorConfig
+from .config.model import BatchNormPosteriorConfig
+from .config.run import RunConfig
 from .objectives.objective import Objective
 from .objectives.rate_transforms import FreeBits
 

@@ -4,9 +4,9 @@ __all__ = ["comparability_warnings"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from .budget import shared_budget_warnings
 from .collapse import COLLAPSED
-from .mistakes import listed
+from .config.epoch_budget import shared_budget_warnings
+from .config.messages import listed
 from .outcomes import Outcome
 
 

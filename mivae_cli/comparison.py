@@ -13,14 +13,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .comparability import comparability_warnings
-from .config import TEXTS, EvaluationConfig, RunConfig
+from .config.grid import shortened
+from .config.messages import known_keys, suggestion
+from .config.resolve import flattened
+from .config.run import TEXTS, EvaluationConfig, RunConfig
 from .errors import ConfigError
 from .figure_columns import COLUMNS, Column, best_places, further_columns
 from .folding import folded_name
-from .mistakes import known_keys, suggestion
 from .outcomes import Figure, Outcome, Standing
-from .resolve import flattened
-from .sweeping import shortened
 
 TELLING = 3  # settings that a name has beside it
 

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME
-from .config import RunConfig
+from .config.run import RunConfig
 from .data.cache import CORPUS_FILE
 from .data.store import MANIFEST as CORPUS_MANIFEST
 from .data.store import Corpus

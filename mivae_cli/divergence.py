@@ -4,7 +4,7 @@ __all__ = ["advised", "divergence", "validation_divergence"]
 
 import math
 
-from .config import CriticConfig, RunConfig, SplitConfig, TrainingConfig
+from .config.run import CriticConfig, RunConfig, SplitConfig, TrainingConfig
 from .errors import BadBatch, DivergedError
 from .objectives.objective import Objective
 from .progress import Skipped

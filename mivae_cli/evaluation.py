@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from .config import EvaluationConfig
+from .config.run import EvaluationConfig
 from .contradictions import contradictions
 from .data.batches import Batch, ordered_batches
 from .data.store import TokenStore

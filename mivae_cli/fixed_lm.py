@@ -16,13 +16,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config import AdamConfig, RunConfig, TrainingConfig
+from .config.model import ModelConfig, RecurrentDecoderConfig
+from .config.run import AdamConfig, RunConfig, TrainingConfig
 from .creation import create_run
 from .data.store import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .errors import ConfigError, DivergedError, StorageError
 from .models.vae import VAE
-from .network import ModelConfig, RecurrentDecoderConfig
 from .objectives.objective import Objective
 from .objectives.schedules import Constant
 from .progress import Step, Validation

@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config import RunConfig
+from .config.run import RunConfig
 from .data.store import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode

@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from .choices import Side
-from .config import RunConfig
+from .config.model import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
+from .config.run import RunConfig
 from .data.batches import Batch
 from .devices import reduced_precision
 from .estimators.discrepancy import maximum_mean_discrepancy
@@ -29,7 +30,6 @@ from .estimators.term import MutualInformationTerm
 from .estimators.terms import build_term
 from .finite_checks import Look, Number, look
 from .models.vae import Encoding, build_model
-from .network import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
 from .objectives.objective import Terms, Weights
 from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings
 from .recording import Recorder, graphs

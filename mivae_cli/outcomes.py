@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 
-from .config import RunConfig
+from .config.run import RunConfig
 from .doubts import at_ceiling, missing_pairs
 from .evaluation_records import EvaluationRecords, samples_of
 from .units import effective_units, units_above

@@ -28,13 +28,13 @@ import torch
 from pydantic import ValidationError
 
 from .checkpoints import CHECKPOINTS, NAME, Checkpoint, Checkpoints
-from .config import RunConfig
+from .config.messages import explain
+from .config.run import RunConfig
 from .data.store import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
 from .estimators.terms import build_term
 from .evaluation_records import EvaluationRecords, checkpoint_of
-from .mistakes import explain
 from .models.vae import VAE, build_model
 from .storage.files import reason, writable
 from .storage.lock import LOCK, locked

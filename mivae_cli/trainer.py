@@ -14,7 +14,7 @@ from torch import Tensor
 from .checkpoint import TrainingState, load_training, snapshot
 from .choices import Side
 from .collapse import has_collapsed
-from .config import RunConfig
+from .config.run import RunConfig
 from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
 from .data.store import Corpus

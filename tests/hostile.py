@@ -33,9 +33,9 @@ import numpy as np
 from mutations import NUMBERS, STRINGS, Choices, mutated_bytes, mutated_json, mutated_text
 from numpy.typing import NDArray
 
-from mivae_cli.config import RunConfig
-from mivae_cli.mistakes import known_keys
-from mivae_cli.resolve import preset_names, preset_text, template
+from mivae_cli.config.messages import known_keys
+from mivae_cli.config.resolve import preset_names, preset_text, template
+from mivae_cli.config.run import RunConfig
 from mivae_cli.storage.sealed_json import sealed
 
 TINY = RunConfig.model_validate(

@@ -5,10 +5,10 @@ from typing import Any, get_args
 import torch
 
 from mivae_cli.choices import Pooling
+from mivae_cli.config.model import ModelConfig
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.tokenizer import BOUNDARY
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.network import ModelConfig
 
 VOCABULARY = 7
 SENTENCES = ([2, 3, 4, 5], [6], [3, 3, 2])

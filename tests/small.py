@@ -5,7 +5,7 @@ from typing import Any
 
 from test_examples import load
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus, prepare_corpus
 from mivae_cli.run import RunDirectory

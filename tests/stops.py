@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus
 from mivae_cli.run import RunDirectory

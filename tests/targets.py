@@ -43,7 +43,8 @@ from mutations import STRINGS, VALUES, Choices, mutated_bytes, mutated_json, mut
 from safetensors.numpy import save
 
 from mivae_cli.cli.begin import resumed
-from mivae_cli.config import DataConfig, RunConfig
+from mivae_cli.config.resolve import read_config, template
+from mivae_cli.config.run import DataConfig, RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.corpus import Split, read_sentences
@@ -55,7 +56,6 @@ from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.decoding import Decoding
 from mivae_cli.errors import MivaeError
 from mivae_cli.generation import generated, prior_samples
-from mivae_cli.resolve import read_config, template
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import entry_of

@@ -11,7 +11,7 @@ from networks import DECODERS, ENCODERS, SENTENCES, batch_of, model_of, name_of
 from program import Mivae
 from small import networks, small_config, train_to_end, write_scenes
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import Corpus, prepare_corpus
 from mivae_cli.errors import BadBatch

@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from small import small_config, write_scenes
 from torch import Tensor, nn
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.ahead import ahead
 from mivae_cli.data.batches import Batch

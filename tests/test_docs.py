@@ -11,7 +11,7 @@ import torch
 from small import write_scenes
 
 from mivae_cli.cli import app, main
-from mivae_cli.resolve import preset_names
+from mivae_cli.config.resolve import preset_names
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

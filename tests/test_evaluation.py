@@ -16,13 +16,13 @@ from small import SMALL, small_config, train_to_end, write_scenes
 
 from mivae_cli import information
 from mivae_cli.cli.tables import evaluation_table
+from mivae_cli.config.model import ModelConfig
 from mivae_cli.contradictions import contradictions
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.store import Corpus, TokenStore
 from mivae_cli.evaluation import Evaluation, evaluate, importance_weighted
 from mivae_cli.models.sphere import log_mean_exp_cosine, resultant_length
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.network import ModelConfig
 from mivae_cli.reading import read
 from mivae_cli.stages import Stage
 

@@ -18,7 +18,7 @@ from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.comparison import compare
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.doubts import missing_pairs
 from mivae_cli.errors import CheckpointError
 from mivae_cli.evaluation_records import EvaluationRecords

@@ -16,7 +16,8 @@ import torch
 from program import Mivae
 from small import SMALL, small_config, train_to_end, write_scenes
 
-from mivae_cli.config import AdamConfig, BPETokenizerConfig, TrainingConfig
+from mivae_cli.config.model import ModelConfig
+from mivae_cli.config.run import AdamConfig, BPETokenizerConfig, TrainingConfig
 from mivae_cli.data.store import Corpus, TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
 from mivae_cli.evaluation import evaluate
@@ -24,7 +25,6 @@ from mivae_cli.fixed_lm import FIXED_LM, likelihoods, trained_lm
 from mivae_cli.full import Plan, measure
 from mivae_cli.full_record import Full
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.network import ModelConfig
 from mivae_cli.run import RunDirectory
 from mivae_cli.stages import Stage
 from mivae_cli.trainer import Trainer

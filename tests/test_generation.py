@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mivae_cli import generation
-from mivae_cli.config import BPETokenizerConfig, DataConfig, WordTokenizerConfig
+from mivae_cli.config.model import ModelConfig
+from mivae_cli.config.run import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.data.batches import collate
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
@@ -25,7 +26,6 @@ from mivae_cli.generation import analogous, encode_texts, generated, interpolati
 from mivae_cli.models.decoders import State
 from mivae_cli.models.latent import StandardNormal
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.network import ModelConfig
 
 WORDS = (2, 3, 4)  # beside the boundary and the unknown word, all that a tiny model can say
 LATENT = 2

@@ -7,6 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mivae_cli.config.model import (
+    BatchNormPosteriorConfig,
+    CommittedRatePosteriorConfig,
+    GaussianPosteriorConfig,
+    ModelConfig,
+    Posterior,
+    VonMisesFisherPosteriorConfig,
+)
+from mivae_cli.config.resolve import read_config
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.models.heads import (
@@ -19,15 +28,6 @@ from mivae_cli.models.heads import (
     committed_log_scales,
 )
 from mivae_cli.models.vae import build_model
-from mivae_cli.network import (
-    BatchNormPosteriorConfig,
-    CommittedRatePosteriorConfig,
-    GaussianPosteriorConfig,
-    ModelConfig,
-    Posterior,
-    VonMisesFisherPosteriorConfig,
-)
-from mivae_cli.resolve import read_config
 
 FAMILIES: list[Posterior] = [
     GaussianPosteriorConfig(),

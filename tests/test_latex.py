@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.comparison import compare, select
+from mivae_cli.config.resolve import read_config
 from mivae_cli.outcomes import Outcome
 from mivae_cli.report.latex import ESCAPED, latex_text
-from mivae_cli.resolve import read_config
 
 MORE = ["[0.5] mine", "*", "**", "[", "]{", "λ=1, β†κ", "a--b ,, ''", "%", "x\\\\[1em]", "日本", "é ü",
         "\x07\u200b\u202e", "?`!`", "C:\\dir~1", "-", "--", "&&", "#1", "\\end{tabular}", "$$", "^^M",

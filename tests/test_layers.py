@@ -144,7 +144,7 @@ def test_the_parser_sees_imports_of_every_form(tmp_path: Path) -> None:
     assert "torch" not in set(imports(ROOT / "objectives" / "objective.py", at_run_time=True))
 
 
-@pytest.mark.parametrize("module", ["mivae_cli.cli", "mivae_cli.resolve"])
+@pytest.mark.parametrize("module", ["mivae_cli.cli", "mivae_cli.config.resolve"])
 def test_help_does_not_wait_for_torch(module: str) -> None:
     code = f"import sys, {module}; print(*{{'torch', 'tokenizers', 'numpy'}} & set(sys.modules))"
     found = subprocess.run(

@@ -6,10 +6,10 @@ from networks import DECODERS, ENCODERS, SENTENCES, VOCABULARY, batch_of, model_
 from torch import Tensor
 
 from mivae_cli.choices import Pooling
+from mivae_cli.config.model import ModelConfig
 from mivae_cli.models.dropout import WordDropout
 from mivae_cli.models.encoders import RecurrentEncoder
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.network import ModelConfig
 
 # every encoder with some decoder, and every decoder with some encoder
 PAIRS = [(encoder, DECODERS[place % len(DECODERS)]) for place, encoder in enumerate(ENCODERS)]

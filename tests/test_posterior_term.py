@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
+from mivae_cli.config.model import ModelConfig, VonMisesFisherPosteriorConfig
 from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.estimators.posterior_term import KnownPosteriorTerm
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.models.sphere import VonMisesFisher
-from mivae_cli.network import ModelConfig, VonMisesFisherPosteriorConfig
 
 
 def gaussians(count: int, spread: float = 1.0, scale: float = 0.5) -> DiagonalGaussian:

@@ -9,19 +9,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config import (
+from mivae_cli.config.messages import known_keys
+from mivae_cli.config.model import TransformerDecoderConfig
+from mivae_cli.config.resolve import (
+    describe_preset,
+    preset_names,
+    preset_text,
+    read_config,
+    template,
+)
+from mivae_cli.config.run import (
     AdamConfig,
     BPETokenizerConfig,
     RunConfig,
     SGDConfig,
     WordTokenizerConfig,
 )
+from mivae_cli.config.toml import MOST_FILE
 from mivae_cli.errors import ConfigError
-from mivae_cli.mistakes import known_keys
-from mivae_cli.network import TransformerDecoderConfig
 from mivae_cli.objectives.schedules import Constant, Cyclical, Linear
-from mivae_cli.resolve import describe_preset, preset_names, preset_text, read_config, template
-from mivae_cli.toml import MOST_FILE
 
 
 def written(path: Path, text: str) -> Path:

@@ -17,7 +17,7 @@ from small import small_config, train_to_end, write_scenes
 from mivae_cli import saving
 from mivae_cli.checkpoint import Snapshot
 from mivae_cli.cli.begin import begin
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError

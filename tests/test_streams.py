@@ -135,7 +135,7 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Raise:
         def fail() -> None:
             raise error
 
-        monkeypatch.setattr("mivae_cli.resolve.preset_names", fail)
+        monkeypatch.setattr("mivae_cli.config.resolve.preset_names", fail)
 
     return raise_it
 

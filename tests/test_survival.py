@@ -20,7 +20,7 @@ import pytest
 import torch
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import StorageError

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.grid import alternatives, configurations, expand, shortened
+from mivae_cli.config.messages import known_keys
+from mivae_cli.config.run import RunConfig
 from mivae_cli.errors import ConfigError
-from mivae_cli.mistakes import known_keys
-from mivae_cli.sweeping import alternatives, configurations, expand, shortened
 
 PLAIN_NAME = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.+=,-")
 

@@ -9,12 +9,12 @@ import torch
 from gaussian import GaussianChannel, assert_near
 from torch import Tensor, nn
 
-from mivae_cli.config import CriticConfig
+from mivae_cli.config.model import ConcatenatedCriticConfig, SeparableCriticConfig
+from mivae_cli.config.run import CriticConfig
 from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.critics import build_critic
 from mivae_cli.estimators.term import MARGIN, MutualInformationTerm
-from mivae_cli.network import ConcatenatedCriticConfig, SeparableCriticConfig
 
 
 @pytest.mark.parametrize("log_xi", [-1.0, 0.0, 1.0])

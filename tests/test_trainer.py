@@ -12,13 +12,13 @@ from safetensors.torch import load_file
 from small import networks, small_config, train_to_end, write_scenes
 from stops import AfterSteps, assert_same_end, train_with_stops, weights_of
 
-from mivae_cli.config import RunConfig
+from mivae_cli.config.resolve import preset_names, read_config
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
 from mivae_cli.objectives.objective import Terms
-from mivae_cli.resolve import preset_names, read_config
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted
 from mivae_cli.storage.sealed_json import sealed

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..config import RunConfig
+from ..config.resolve import check_resumable, differences
+from ..config.run import RunConfig
 from ..creation import create_run
 from ..data.corpus import locate_splits
 from ..data.store import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
 from ..newest import newest_interrupted
-from ..resolve import check_resumable, differences
 from ..run import RunDirectory
 from ..saving import check_space
 from ..standing import with_own_paths

@@ -22,8 +22,8 @@ def init(
 
     Example: [bold]mivae config init mine.toml --preset mine[/]
     """
+    from ..config.resolve import read_config, template
     from ..errors import ConfigError
-    from ..resolve import read_config, template
     from ..storage.files import whole
     from .console import note
 
@@ -47,7 +47,7 @@ def show(
 
     Example: [bold]mivae config show --preset mine --set objective.mi_weight=2[/]
     """
-    from ..resolve import read_config, template
+    from ..config.resolve import read_config, template
     from .console import print_text
     from .runs import locate
 
@@ -63,7 +63,7 @@ def validate(file: Annotated[Path, typer.Argument(help="A TOML file.")]) -> None
 
     Example: [bold]mivae config validate mine.toml[/]
     """
-    from ..resolve import read_config
+    from ..config.resolve import read_config
     from .console import note
 
     read_config(file=file)

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..config import DataConfig, RunConfig
+from ..config.grid import Member
+from ..config.resolve import differences
+from ..config.run import DataConfig, RunConfig
 from ..data.store import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
 from ..outcomes import WORDS, Outcome
-from ..resolve import differences
 from ..run import RunDirectory
 from ..signals import Interrupted, Interruption
 from ..standing import outcome, sources, with_own_paths
 from ..storage.manifest import MANIFEST
-from ..sweeping import Member
 from .begin import begin, prepare, resumed
 from .console import complain, note, print_json, print_line
 from .crashes import report_line

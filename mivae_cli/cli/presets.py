@@ -17,7 +17,7 @@ def presets(
 
     Example: [bold]mivae presets mine[/]
     """
-    from ..resolve import describe_preset, preset_kind, preset_names, preset_text
+    from ..config.resolve import describe_preset, preset_kind, preset_names, preset_text
     from .console import print_json, print_line, print_text
 
     if name is not None:

@@ -8,7 +8,7 @@ from itertools import islice
 
 import torch
 
-from ..config import RunConfig
+from ..config.run import RunConfig
 from ..data.store import Corpus
 from ..divergence import advised
 from ..errors import BadBatch

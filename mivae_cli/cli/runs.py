@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..checkpoints import CHECKPOINTS
-from ..config import RunConfig
+from ..config.run import RunConfig
 from ..data.arrays import listing
 from ..data.formats import text_file
 from ..data.records import RowCounts

@@ -86,12 +86,12 @@ def sweep(
 
     Example: [bold]mivae sweep corpus.txt --set objective.mi_weight=0,1,2 --seeds 0,1[/]
     """
-    from ..budget import shared_budget_warnings
     from ..comparison import compare
+    from ..config.epoch_budget import shared_budget_warnings
+    from ..config.grid import configurations, expand
     from ..errors import ConfigError, MivaeError
     from ..quality import require_sacrebleu
     from ..storage.manifest import MANIFEST
-    from ..sweeping import configurations, expand
     from .begin import fresh_place
     from .comparing import chosen_format, show_comparison
     from .console import note, warn

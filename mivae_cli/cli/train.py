@@ -78,10 +78,10 @@ def train(
 
     Example: [bold]mivae train corpus.txt --preset mine --mi-weight 1.0 --out runs/mine[/]
     """
-    from ..budget import budget_warnings
-    from ..config import RunConfig
+    from ..config.epoch_budget import budget_warnings
+    from ..config.resolve import read_config
+    from ..config.run import RunConfig
     from ..errors import ConfigError
-    from ..resolve import read_config
     from ..storage.manifest import MANIFEST
     from ..storage.sealed_json import claimed_kind
     from .begin import begin, prepare, resumed

@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 
-from ..config import DataConfig
+from ..config.run import DataConfig
 from ..errors import DataError
 from ..storage.files import sync_file
 from ..storage.manifest import entry_of, vouch_for

@@ -15,7 +15,7 @@ from typing import assert_never
 
 from torch import Tensor, nn
 
-from ..network import ConcatenatedCriticConfig, Critic, SeparableCriticConfig
+from ..config.model import ConcatenatedCriticConfig, Critic, SeparableCriticConfig
 
 
 class SeparableCritic(nn.Module):

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from ..config import CriticConfig
+from ..config.run import CriticConfig
 from ..finite_checks import Look, Number, look
 from .bounds import dual, log_mean_exp_product
 from .critics import build_critic

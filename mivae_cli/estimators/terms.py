@@ -5,7 +5,7 @@ __all__ = ["Term", "build_term"]
 import math
 from typing import assert_never
 
-from ..config import RunConfig
+from ..config.run import RunConfig
 from .posterior_term import KnownPosteriorTerm
 from .term import MutualInformationTerm
 

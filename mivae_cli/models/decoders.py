@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from ..config.model import RecurrentDecoderConfig
 from ..data.batches import Batch
-from ..network import RecurrentDecoderConfig
 from .dropout import Dropout, WordDropout
 from .output import OutputLayer
 from .products import product

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ..choices import Pooling
+from ..config.model import RecurrentEncoderConfig
 from ..data.batches import Batch
-from ..network import RecurrentEncoderConfig
 from .dropout import Dropout
 
 

@@ -29,7 +29,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from ..network import (
+from ..config.model import (
     BatchNormPosteriorConfig,
     CommittedRatePosteriorConfig,
     GaussianPosteriorConfig,

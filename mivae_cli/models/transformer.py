@@ -25,8 +25,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu, scaled_dot_product_attention
 
+from ..config.model import TransformerDecoderConfig, TransformerEncoderConfig
 from ..data.batches import Batch
-from ..network import TransformerDecoderConfig, TransformerEncoderConfig
 from .decoders import Decoder, Layer, State
 from .dropout import Dropout, WordDropout
 from .encoders import pooled

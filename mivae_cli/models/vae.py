@@ -12,14 +12,14 @@ from typing import assert_never
 import torch
 from torch import Tensor, nn
 
-from ..data.batches import Batch
-from ..network import (
+from ..config.model import (
     ModelConfig,
     RecurrentDecoderConfig,
     RecurrentEncoderConfig,
     TransformerDecoderConfig,
     TransformerEncoderConfig,
 )
+from ..data.batches import Batch
 from .decoders import Decoder, RecurrentDecoder
 from .encoders import RecurrentEncoder
 from .heads import build_head, build_prior

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origi
 
 from pydantic import BaseModel, ValidationError
 
-from .config import RunConfig
+from .run import RunConfig
 
 if TYPE_CHECKING:  # pydantic's core has no promise of staying where it is
     from pydantic_core import ErrorDetails

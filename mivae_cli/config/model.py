@@ -23,9 +23,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from .choices import Pooling
-from .limits import MOST_LATENT
-from .schema import Frozen, OrNone, Probability
+from ..choices import Pooling
+from ..limits import MOST_LATENT
+from ..schema import Frozen, OrNone, Probability
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
 Layers = Annotated[int, Field(ge=1, le=64)]

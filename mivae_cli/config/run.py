@@ -22,11 +22,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat
 
-from .choices import BadRows, Precision, Quoting, TextFormat
-from .limits import MOST_BATCH, MOST_COUNT, MOST_IW_SAMPLES, MOST_SEED, MOST_VOCABULARY
-from .network import Critic, ModelConfig, SeparableCriticConfig
-from .objectives.objective import Objective
-from .schema import Count, Frozen, OrNone, Probability
+from ..choices import BadRows, Precision, Quoting, TextFormat
+from ..limits import MOST_BATCH, MOST_COUNT, MOST_IW_SAMPLES, MOST_SEED, MOST_VOCABULARY
+from ..objectives.objective import Objective
+from ..schema import Count, Frozen, OrNone, Probability
+from .model import Critic, ModelConfig, SeparableCriticConfig
 
 
 def _without_controls(text: str) -> str:

@@ -9,9 +9,9 @@ __all__ = ["budget_warnings", "shared_budget_warnings"]
 import math
 from collections.abc import Iterator, Mapping
 
-from .config import RunConfig
-from .mistakes import listed
-from .objectives.schedules import Cyclical, Linear, Schedule
+from ..objectives.schedules import Cyclical, Linear, Schedule
+from .messages import listed
+from .run import RunConfig
 
 
 def budget_warnings(config: RunConfig) -> list[str]:

@@ -16,10 +16,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .config import RunConfig
-from .errors import ConfigError
-from .mistakes import LISTED, listed
+from ..errors import ConfigError
+from .messages import LISTED, listed
 from .resolve import read_config
+from .run import RunConfig
 
 MOST_RUNS = 1000  # of a grid: more is a slip of the hand
 LONGEST = 100  # characters of a name, which is to be a folder's

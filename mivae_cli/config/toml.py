@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError
-from .mistakes import cut
+from ..errors import ConfigError
+from .messages import cut
 
 MOST_FILE = 2**20  # bytes of a TOML file
 MOST_DOTS = 50  # of a line of it: tomllib takes the square of a key's parts in time and room

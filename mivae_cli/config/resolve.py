@@ -25,10 +25,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from .config import TEXTS, RunConfig
-from .errors import ConfigError
-from .mistakes import cut, explain, suggestion
-from .schema import NONE
+from ..errors import ConfigError
+from ..schema import NONE
+from .messages import cut, explain, suggestion
+from .run import TEXTS, RunConfig
 from .toml import Table, read_toml, toml_text, toml_value
 
 DEEPEST = 10  # parts of a key; the longest that exists has four
