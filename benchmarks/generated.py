@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mivae_cli.config.run import WordTokenizerConfig
+from mivae_cli.config.data import WordTokenizerConfig
 from mivae_cli.data.store import Corpus, SplitSummary, TokenStore
 from mivae_cli.data.tokenizer import SPECIAL, train_tokenizer
 

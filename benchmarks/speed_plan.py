@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 
 from generated import corpus_of, write_store
 
-from mivae_cli.config.run import DataConfig, RunConfig
+from mivae_cli.config.data import DataConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.data.store import Corpus, prepare_corpus
 
 if TYPE_CHECKING:  # the program that starts the parts stays without torch, and small

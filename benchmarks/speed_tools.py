@@ -13,7 +13,7 @@ from generated import write_text
 from machine import product_flops, seconds, statistics_of
 from speed_plan import Plan
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data.store import prepare_corpus
 from mivae_cli.estimators.known_posterior import AggregatedPosterior, aggregated_posterior
 from mivae_cli.models.latent import DiagonalGaussian

@@ -21,7 +21,7 @@ from pydantic import ValidationError as InvalidError
 from torch import Tensor
 
 from .checkpoints import MOST_STEPS
-from .config.run import TrainingConfig
+from .config.training import TrainingConfig
 from .errors import CheckpointError, ConfigError
 from .estimators.terms import Term
 from .limits import MOST_BATCH

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .comparability import comparability_warnings
+from .config.data import TEXTS
 from .config.grid import shortened
 from .config.messages import known_keys, suggestion
 from .config.resolve import flattened
-from .config.run import TEXTS, EvaluationConfig, RunConfig
+from .config.run import EvaluationConfig, RunConfig
 from .errors import ConfigError
 from .figure_columns import COLUMNS, Column, best_places, further_columns
 from .folding import folded_name

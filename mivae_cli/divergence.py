@@ -4,7 +4,8 @@ __all__ = ["advised", "divergence", "validation_divergence"]
 
 import math
 
-from .config.run import CriticConfig, RunConfig, SplitConfig, TrainingConfig
+from .config.run import RunConfig
+from .config.training import CriticConfig, SplitConfig, TrainingConfig
 from .errors import BadBatch, DivergedError
 from .objectives.objective import Objective
 from .progress import Skipped

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from .config.model import ModelConfig, RecurrentDecoderConfig
-from .config.run import AdamConfig, RunConfig, TrainingConfig
+from .config.run import RunConfig
+from .config.training import AdamConfig, TrainingConfig
 from .creation import create_run
 from .data.store import Corpus, TokenStore
 from .data.tokenizer import Tokenizer

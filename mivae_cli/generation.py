@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config.run import DataConfig
+from .config.data import DataConfig
 from .data.batches import ordered_batches
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer

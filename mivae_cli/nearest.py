@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, softplus
 
 from .choices import Distance
-from .config.run import DataConfig
+from .config.data import DataConfig
 from .data.ingestion import chunks
 from .data.store import TokenStore
 from .data.tokenizer import Tokenizer

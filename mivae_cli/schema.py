@@ -1,10 +1,21 @@
 """What every piece of a configuration is: frozen, and strict about names and numbers."""
 
-__all__ = ["NONE", "Count", "Duration", "Epochs", "Factor", "Frozen", "OrNone", "Probability"]
+__all__ = [
+    "NONE",
+    "Count",
+    "Duration",
+    "Epochs",
+    "Factor",
+    "Frozen",
+    "Name",
+    "OrNone",
+    "Probability",
+    "Text",
+]
 
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from .limits import MOST_COUNT, MOST_WEIGHT
 
@@ -24,3 +35,14 @@ class Frozen(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
     )
+
+
+def _without_controls(text: str) -> str:
+    if not CONTROLS.isdisjoint(text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
+Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]
+Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]

@@ -11,7 +11,8 @@ import torch
 
 from .checkpoint import TrainingState, load_state
 from .checkpoints import CHECKPOINTS, NAME, Checkpoint
-from .config.run import TEXTS, RunConfig
+from .config.data import TEXTS
+from .config.run import RunConfig
 from .data.corpus import locate_splits
 from .data.ingestion import content_hash
 from .data.preparation import corpus_key

@@ -43,8 +43,9 @@ from mutations import STRINGS, VALUES, Choices, mutated_bytes, mutated_json, mut
 from safetensors.numpy import save
 
 from mivae_cli.cli.begin import resumed
+from mivae_cli.config.data import DataConfig
 from mivae_cli.config.resolve import read_config, template
-from mivae_cli.config.run import DataConfig, RunConfig
+from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.corpus import Split, read_sentences

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from program import Mivae
 
-from mivae_cli.config.run import BPETokenizerConfig, DataConfig
+from mivae_cli.config.data import BPETokenizerConfig, DataConfig
 from mivae_cli.data import preparation, store
 from mivae_cli.data.cache import MARKER, new_draft, publish, remove_abandoned, remove_entry
 from mivae_cli.data.ingestion import assigned

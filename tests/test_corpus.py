@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data.corpus import (
     locate_splits,
     numbered_sentences,

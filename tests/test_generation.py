@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mivae_cli import generation
+from mivae_cli.config.data import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.config.model import ModelConfig
-from mivae_cli.config.run import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.data.batches import collate
 from mivae_cli.data.store import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer

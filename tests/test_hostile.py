@@ -19,8 +19,8 @@ from safetensors.numpy import load, save
 from targets import CHECKPOINT, Workshop, check_memory, seconds
 
 from mivae_cli.cli.begin import resumed
+from mivae_cli.config.data import BPETokenizerConfig
 from mivae_cli.config.resolve import read_config, template
-from mivae_cli.config.run import BPETokenizerConfig
 from mivae_cli.data import tokenizer as module
 from mivae_cli.data.pairs import read_pairs
 from mivae_cli.data.tokenizer import train_tokenizer

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data import ingestion
 from mivae_cli.data.corpus import Split, split_of
 from mivae_cli.data.ingestion import (

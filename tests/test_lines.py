@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data import lines
 from mivae_cli.data.columns import read_table
 from mivae_cli.data.corpus import read_sentences

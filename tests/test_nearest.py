@@ -17,7 +17,7 @@ from test_generation import tiny_model, word_tokenizer
 
 from mivae_cli import nearest as module
 from mivae_cli.choices import Distance
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.store import TokenStore
 from mivae_cli.generation import encode_texts

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mivae_cli.config.run import AdamConfig, SGDConfig, SplitConfig
+from mivae_cli.config.training import AdamConfig, SGDConfig, SplitConfig
 from mivae_cli.optimizers import build_optimizers, clip_gradients, sparsify_embeddings
 
 WORDS, WIDTH, STEPS = 50, 4, 6

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data import json_rows
 from mivae_cli.data.formats import EXTENSIONS, format_of
 from mivae_cli.data.records import Record, RowCounts, TextRecords

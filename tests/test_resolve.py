@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mivae_cli.config.data import BPETokenizerConfig, WordTokenizerConfig
 from mivae_cli.config.messages import known_keys
 from mivae_cli.config.model import TransformerDecoderConfig
 from mivae_cli.config.resolve import (
@@ -18,14 +19,9 @@ from mivae_cli.config.resolve import (
     read_config,
     template,
 )
-from mivae_cli.config.run import (
-    AdamConfig,
-    BPETokenizerConfig,
-    RunConfig,
-    SGDConfig,
-    WordTokenizerConfig,
-)
+from mivae_cli.config.run import RunConfig
 from mivae_cli.config.toml import MOST_FILE
+from mivae_cli.config.training import AdamConfig, SGDConfig
 from mivae_cli.errors import ConfigError
 from mivae_cli.objectives.schedules import Constant, Cyclical, Linear
 

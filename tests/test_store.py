@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config.run import BPETokenizerConfig, DataConfig, WordTokenizerConfig
+from mivae_cli.config.data import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.data.corpus import Split, split_of
 from mivae_cli.data.store import (
     SPLITS,

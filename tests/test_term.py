@@ -10,7 +10,7 @@ from gaussian import GaussianChannel, assert_near
 from torch import Tensor, nn
 
 from mivae_cli.config.model import ConcatenatedCriticConfig, SeparableCriticConfig
-from mivae_cli.config.run import CriticConfig
+from mivae_cli.config.training import CriticConfig
 from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.critics import build_critic

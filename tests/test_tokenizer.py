@@ -14,7 +14,7 @@ import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.config.run import BPETokenizerConfig, WordTokenizerConfig
+from mivae_cli.config.data import BPETokenizerConfig, WordTokenizerConfig
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer, training_sample
 from mivae_cli.errors import CheckpointError, DataError
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from program import Mivae
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data import unpacking
 from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.pairs import read_pairs

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from mivae_cli.config.run import DataConfig
+from mivae_cli.config.data import DataConfig
 from mivae_cli.data.records import RowCounts, TextRecords
 from mivae_cli.errors import ConfigError
 from mivae_cli.models.latent import DiagonalGaussian

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ..config.data import DataConfig
 from ..config.grid import Member
 from ..config.resolve import differences
-from ..config.run import DataConfig, RunConfig
+from ..config.run import RunConfig
 from ..data.store import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory

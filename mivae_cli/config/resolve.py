@@ -27,8 +27,9 @@ from pydantic import BaseModel, ValidationError
 
 from ..errors import ConfigError
 from ..schema import NONE
+from .data import TEXTS
 from .messages import cut, explain, suggestion
-from .run import TEXTS, RunConfig
+from .run import RunConfig
 from .toml import Table, read_toml, toml_text, toml_value
 
 DEEPEST = 10  # parts of a key; the longest that exists has four

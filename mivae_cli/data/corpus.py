@@ -22,7 +22,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.run import DataConfig
+from ..config.data import DataConfig
 from ..errors import DataError
 from .arrays import listing
 from .formats import EXTENSIONS, UNREADABLE, check_file, check_settings, format_of

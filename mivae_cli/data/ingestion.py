@@ -29,7 +29,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config.run import DataConfig
+from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_dense
 from .arrays import map_npy

@@ -12,7 +12,7 @@ from typing import get_args
 
 import numpy as np
 
-from ..config.run import DataConfig
+from ..config.data import DataConfig
 from ..errors import DataError
 from ..storage.files import sync_file
 from ..storage.manifest import entry_of, vouch_for

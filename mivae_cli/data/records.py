@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..config.run import DataConfig
+from ..config.data import DataConfig
 from ..errors import DataError
 from .formats import format_of
 from .json_rows import json_rows, looks_like_json

@@ -28,7 +28,7 @@ import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ..config.run import DataConfig
+from ..config.data import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError
 from ..storage.files import copy_durably, sync_folder
 from ..storage.manifest import Manifest

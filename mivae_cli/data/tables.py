@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from ..config.run import DataConfig
+from ..config.data import DataConfig
 from ..errors import DataError
 from .arrays import listing
 from .lines import Digest, read_rows

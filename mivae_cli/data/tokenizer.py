@@ -27,7 +27,7 @@ import tokenizers
 from numpy.typing import NDArray
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
-from ..config.run import BPETokenizerConfig, WordTokenizerConfig
+from ..config.data import BPETokenizerConfig, WordTokenizerConfig
 from ..errors import CheckpointError, DataError
 from .arrays import reason
 

@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
-from ..config.run import CriticConfig
+from ..config.training import CriticConfig
 from ..finite_checks import Look, Number, look
 from .bounds import dual, log_mean_exp_product
 from .critics import build_critic
