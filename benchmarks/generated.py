@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mivae_cli.config.data import WordTokenizerConfig
-from mivae_cli.data.store import Corpus, SplitSummary, TokenStore
+from mivae_cli.data.prepared_corpus import Corpus, SplitSummary, TokenStore
 from mivae_cli.data.tokenizer import SPECIAL, train_tokenizer
 
 MEAN, DEVIATION, LONGEST = 21.0, 10.0, 80

@@ -30,7 +30,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pad_sequence
 
 from mivae_cli.choices import Pooling
-from mivae_cli.data.store import TokenStore
+from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY
 from mivae_cli.models.decoders import RecurrentDecoder
 from mivae_cli.models.encoders import RecurrentEncoder

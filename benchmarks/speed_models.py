@@ -20,7 +20,7 @@ from speed_plan import Plan, embedding_size, ratio, training_flops
 
 from mivae_cli import evaluation
 from mivae_cli.data.batches import Batch
-from mivae_cli.data.store import TokenStore
+from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.decoding import Decoding, decode
 from mivae_cli.trainer import Trainer
 

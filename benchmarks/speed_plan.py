@@ -22,7 +22,7 @@ from generated import corpus_of, write_store
 
 from mivae_cli.config.data import DataConfig
 from mivae_cli.config.run import RunConfig
-from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 
 if TYPE_CHECKING:  # the program that starts the parts stays without torch, and small
     import torch

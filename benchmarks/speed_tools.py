@@ -14,7 +14,7 @@ from machine import product_flops, seconds, statistics_of
 from speed_plan import Plan
 
 from mivae_cli.config.data import DataConfig
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.estimators.known_posterior import AggregatedPosterior, aggregated_posterior
 from mivae_cli.models.latent import DiagonalGaussian
 

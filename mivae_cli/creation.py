@@ -18,8 +18,8 @@ import torch
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME
 from .config.run import RunConfig
 from .data.cache import CORPUS_FILE
-from .data.store import MANIFEST as CORPUS_MANIFEST
-from .data.store import Corpus
+from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
+from .data.prepared_corpus import Corpus
 from .errors import CheckpointError, ConfigError
 from .run import RunDirectory
 from .storage.files import reason, write_durably

@@ -22,7 +22,7 @@ from torch import Tensor
 from .config.run import EvaluationConfig
 from .contradictions import contradictions
 from .data.batches import Batch, ordered_batches
-from .data.store import TokenStore
+from .data.prepared_corpus import TokenStore
 from .data.tokenizer import Tokenizer
 from .full_record import Full
 from .information import MutualInformation, measure

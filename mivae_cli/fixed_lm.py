@@ -20,7 +20,7 @@ from .config.model import ModelConfig, RecurrentDecoderConfig
 from .config.run import RunConfig
 from .config.training import AdamConfig, TrainingConfig
 from .creation import create_run
-from .data.store import Corpus, TokenStore
+from .data.prepared_corpus import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .errors import ConfigError, DivergedError, StorageError
 from .models.vae import VAE

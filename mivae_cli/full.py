@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from .config.run import RunConfig
-from .data.store import Corpus, TokenStore
+from .data.prepared_corpus import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
 from .fixed_lm import FIXED_LM, described, likelihoods, trained_lm

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from .config.data import DataConfig
 from .data.batches import ordered_batches
-from .data.store import TokenStore
+from .data.prepared_corpus import TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
 from .errors import DataError

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 import torch
 
 from .choices import Direction, Profile
-from .data.store import TokenStore
+from .data.prepared_corpus import TokenStore
 from .doubts import at_ceiling, missing_pairs
 from .estimators import Estimate, Recommendation, Report
 from .estimators.estimate import CriticEstimate, Encodings, held_out_dual

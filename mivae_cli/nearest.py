@@ -19,7 +19,7 @@ from torch.nn.functional import cosine_similarity, softplus
 from .choices import Distance
 from .config.data import DataConfig
 from .data.ingestion import chunks
-from .data.store import TokenStore
+from .data.prepared_corpus import TokenStore
 from .data.tokenizer import Tokenizer
 from .errors import ConfigError
 from .generation import encode_texts

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .data.batches import ordered_batches
-from .data.store import TokenStore
+from .data.prepared_corpus import TokenStore
 from .models.latent import Posterior
 from .models.vae import VAE
 

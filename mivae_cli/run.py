@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from .checkpoints import CHECKPOINTS, NAME, Checkpoint, Checkpoints
 from .config.messages import explain
 from .config.run import RunConfig
-from .data.store import Corpus, open_corpus
+from .data.prepared_corpus import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
 from .estimators.terms import build_term

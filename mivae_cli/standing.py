@@ -16,7 +16,7 @@ from .config.run import RunConfig
 from .data.corpus import locate_splits
 from .data.ingestion import content_hash
 from .data.preparation import corpus_key
-from .data.store import MANIFEST as CORPUS_MANIFEST
+from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
 from .evaluation_records import EvaluationRecords, checkpoint_of
 from .models.vae import build_model

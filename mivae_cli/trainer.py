@@ -15,9 +15,9 @@ from .checkpoint import TrainingState, load_training, snapshot
 from .choices import Side
 from .collapse import has_collapsed
 from .config.run import RunConfig
-from .data.ahead import ahead
 from .data.batches import Batch, BatchSampler
-from .data.store import Corpus
+from .data.prefetch import ahead
+from .data.prepared_corpus import Corpus
 from .devices import check_memory, release_memory, resolve_device
 from .divergence import advised, divergence, validation_divergence
 from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError

@@ -12,7 +12,7 @@ import torch
 
 from .checkpoint import load_training
 from .checkpoints import Checkpoint
-from .data.store import MANIFEST as CORPUS_MANIFEST
+from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
 from .run import RunDirectory
 from .storage.lock import held_by

@@ -49,10 +49,10 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.corpus import Split, read_sentences
-from mivae_cli.data.formats import format_of
+from mivae_cli.data.file_formats import format_of
 from mivae_cli.data.pairs import check_pairs, read_pairs
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.data.records import TextRecords
-from mivae_cli.data.store import prepare_corpus
 from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.decoding import Decoding
 from mivae_cli.errors import MivaeError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mivae_cli.data.ahead import ahead
+from mivae_cli.data.prefetch import ahead
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 5])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mivae_cli.data.batches import WINDOW, Batch, BatchSampler, collate, ordered_batches
 from mivae_cli.data.permutation import Permutation
-from mivae_cli.data.store import TokenStore
+from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY
 
 

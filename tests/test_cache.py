@@ -12,10 +12,11 @@ import pytest
 from program import Mivae
 
 from mivae_cli.config.data import BPETokenizerConfig, DataConfig
-from mivae_cli.data import preparation, store
+from mivae_cli.data import preparation
+from mivae_cli.data import prepared_corpus as store
 from mivae_cli.data.cache import MARKER, new_draft, publish, remove_abandoned, remove_entry
 from mivae_cli.data.ingestion import assigned
-from mivae_cli.data.store import SPLITS, Corpus, prepare_corpus
+from mivae_cli.data.prepared_corpus import SPLITS, Corpus, prepare_corpus
 from mivae_cli.data.tokenizer import train_tokenizer
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed

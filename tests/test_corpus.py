@@ -25,7 +25,7 @@ from mivae_cli.data.corpus import (
     shares,
     split_of,
 )
-from mivae_cli.data.formats import spooled_stdin
+from mivae_cli.data.file_formats import spooled_stdin
 from mivae_cli.data.ingestion import content_hash
 from mivae_cli.errors import DataError
 

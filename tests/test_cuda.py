@@ -13,7 +13,7 @@ from small import networks, small_config, train_to_end, write_scenes
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
-from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.errors import BadBatch
 from mivae_cli.evaluation import importance_weighted
 from mivae_cli.models.vae import VAE

@@ -23,9 +23,9 @@ from torch import Tensor, nn
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
-from mivae_cli.data.ahead import ahead
 from mivae_cli.data.batches import Batch
-from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.data.prefetch import ahead
+from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
 from mivae_cli.estimators.term import MutualInformationTerm

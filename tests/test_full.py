@@ -19,7 +19,7 @@ from small import SMALL, small_config, train_to_end, write_scenes
 from mivae_cli.config.data import BPETokenizerConfig
 from mivae_cli.config.model import ModelConfig
 from mivae_cli.config.training import AdamConfig, TrainingConfig
-from mivae_cli.data.store import Corpus, TokenStore
+from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
 from mivae_cli.evaluation import evaluate
 from mivae_cli.fixed_lm import FIXED_LM, likelihoods, trained_lm

@@ -18,7 +18,7 @@ from mivae_cli import generation
 from mivae_cli.config.data import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.config.model import ModelConfig
 from mivae_cli.data.batches import collate
-from mivae_cli.data.store import TokenStore
+from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
 from mivae_cli.decoding import Decoding, decode
 from mivae_cli.errors import ConfigError, DataError

@@ -20,7 +20,7 @@ from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.creation import create_run
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.lock import LOCK, QUIET, held_by, locked

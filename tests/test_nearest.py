@@ -19,7 +19,7 @@ from mivae_cli import nearest as module
 from mivae_cli.choices import Distance
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data.corpus import read_sentences
-from mivae_cli.data.store import TokenStore
+from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.generation import encode_texts
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.nearest import as_read, distances, encoded_blocks, nearest, stored_texts

@@ -7,7 +7,7 @@ import pytest
 from small import SIZES, networks, small_config, write_scenes
 from torch import nn
 
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.profiling import PARTS, profile
 from mivae_cli.trainer import Trainer
 

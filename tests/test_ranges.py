@@ -13,7 +13,7 @@ from program import Mivae
 from typer.models import ParameterInfo
 
 from mivae_cli.cli import app
-from mivae_cli.data.store import TokenStore
+from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.decoding import Decoding
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators import estimate_mutual_information

@@ -12,7 +12,7 @@ from small import networks, small_config, write_scenes
 from torch import Tensor
 
 from mivae_cli.data.batches import Batch
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import BadBatch
 from mivae_cli.recording import Record, Recorder, no_collection
 from mivae_cli.trainer import Trainer

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data import json_rows
-from mivae_cli.data.formats import EXTENSIONS, format_of
+from mivae_cli.data.file_formats import EXTENSIONS, format_of
 from mivae_cli.data.records import Record, RowCounts, TextRecords
 from mivae_cli.errors import DataError
 

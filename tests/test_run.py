@@ -15,7 +15,7 @@ from small import small_config, train_to_end, write_scenes
 from stops import AfterSteps
 
 from mivae_cli.creation import create_run
-from mivae_cli.data.store import Corpus
+from mivae_cli.data.prepared_corpus import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError, StorageError
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted

@@ -19,7 +19,7 @@ from mivae_cli.checkpoint import Snapshot
 from mivae_cli.cli.begin import begin
 from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError
 from mivae_cli.run import RunDirectory
 from mivae_cli.saving import RETRY, Keeper, check_space

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mivae_cli.config.data import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.data.corpus import Split, split_of
-from mivae_cli.data.store import (
+from mivae_cli.data.prepared_corpus import (
     SPLITS,
     Corpus,
     TokenStore,

@@ -11,7 +11,7 @@ from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.cli.begin import begin
 from mivae_cli.data.batches import BatchSampler, ordered_batches
-from mivae_cli.data.store import Corpus, prepare_corpus
+from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.data.token_store import TokenStore, longest_sentence
 from mivae_cli.errors import CheckpointError
 from mivae_cli.evaluation import evaluate

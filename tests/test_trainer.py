@@ -16,7 +16,7 @@ from mivae_cli.config.resolve import preset_names, read_config
 from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.batches import Batch
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
 from mivae_cli.objectives.objective import Terms
 from mivae_cli.run import RunDirectory

@@ -12,7 +12,7 @@ import pytest
 from program import Mivae
 
 from mivae_cli.config.data import DataConfig
-from mivae_cli.data import unpacking
+from mivae_cli.data import decompression as unpacking
 from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.pairs import read_pairs
 from mivae_cli.errors import DataError

@@ -18,7 +18,7 @@ from test_lock import held_elsewhere
 from mivae_cli.checkpoint import load_training
 from mivae_cli.checkpoints import Checkpoints
 from mivae_cli.creation import create_run
-from mivae_cli.data.store import prepare_corpus
+from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for

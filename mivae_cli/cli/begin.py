@@ -12,7 +12,7 @@ from ..config.resolve import check_resumable, differences
 from ..config.run import RunConfig
 from ..creation import create_run
 from ..data.corpus import locate_splits
-from ..data.store import Corpus, prepare_corpus
+from ..data.prepared_corpus import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
 from ..newest import newest_interrupted

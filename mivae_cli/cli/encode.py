@@ -44,7 +44,7 @@ def encode(
 
     Example: [bold]mivae encode runs/mine sentences.txt -o vectors.npz[/]
     """
-    from ..data.formats import text_file
+    from ..data.file_formats import text_file
     from ..data.records import TextRecords
     from ..errors import ConfigError, DataError
     from ..generation import encode_texts

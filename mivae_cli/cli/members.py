@@ -14,7 +14,7 @@ from ..config.data import DataConfig
 from ..config.grid import Member
 from ..config.resolve import differences
 from ..config.run import RunConfig
-from ..data.store import Corpus
+from ..data.prepared_corpus import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
 from ..outcomes import WORDS, Outcome

@@ -56,7 +56,7 @@ def neighbours(
     from contextlib import nullcontext
 
     from ..data.corpus import read_sentences
-    from ..data.formats import text_file
+    from ..data.file_formats import text_file
     from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
     from ..generation import encode_texts

@@ -61,7 +61,7 @@ def reconstruct(
     from itertools import islice
 
     from ..data.corpus import read_sentences
-    from ..data.formats import text_file
+    from ..data.file_formats import text_file
     from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
     from ..generation import encode_texts, generated

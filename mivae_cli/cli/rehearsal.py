@@ -9,7 +9,7 @@ from itertools import islice
 import torch
 
 from ..config.run import RunConfig
-from ..data.store import Corpus
+from ..data.prepared_corpus import Corpus
 from ..divergence import advised
 from ..errors import BadBatch
 from ..profiling import profile

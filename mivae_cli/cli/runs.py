@@ -19,9 +19,9 @@ from pathlib import Path
 from ..checkpoints import CHECKPOINTS
 from ..config.run import RunConfig
 from ..data.arrays import listing
-from ..data.formats import text_file
+from ..data.file_formats import text_file
+from ..data.prepared_corpus import SplitSummary, TokenStore, encode_file
 from ..data.records import RowCounts
-from ..data.store import SplitSummary, TokenStore, encode_file
 from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, ConfigError

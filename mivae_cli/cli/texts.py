@@ -8,7 +8,7 @@ from pathlib import Path
 from ..config.data import DataConfig
 from ..config.resolve import read_config
 from ..config.run import RunConfig
-from ..data.formats import check_settings, format_of
+from ..data.file_formats import check_settings, format_of
 from ..data.records import RowCounts
 from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from ..errors import ConfigError, DataError, MivaeError
-from .unpacking import check_unpacked
+from .decompression import check_unpacked
 
 NUMBERS = "biuf"  # kinds of dtypes: bool, signed, unsigned, floating
 OTHERS = {

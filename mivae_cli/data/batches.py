@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .permutation import Permutation
-from .store import TokenStore
+from .prepared_corpus import TokenStore
 from .tokenizer import BOUNDARY
 
 WINDOW = 64  # batches whose sentences are sorted by length together

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, DataError
 from .arrays import damage_named, listing
+from .decompression import check_unpacked
 from .lines import read_rows
-from .unpacking import check_unpacked
 
 Matrix = NDArray[np.float64]
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..errors import DataError
-from .unpacking import unpacked_file
+from .decompression import unpacked_file
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 from ..config.data import DataConfig
 from ..errors import DataError
-from .formats import format_of
+from .file_formats import format_of
 from .json_rows import json_rows, looks_like_json
 from .lines import Digest, read_lines
-from .tables import Table
+from .text_tables import Table
 
 Row = tuple[int, str, str, Any]  # line, text, what is wrong with it if anything is, the row itself
 SKIP = "to skip such rows and count them, add --bad-rows skip"

@@ -35,7 +35,7 @@ from ..storage.manifest import Manifest
 from .arrays import reason
 from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
 from .corpus import Split, locate_splits, numbered_sentences
-from .formats import spooled_stdin
+from .file_formats import spooled_stdin
 from .ingestion import SourceChanged, SplitSummary, chunks, content_hash, fitted, mapped_split
 from .preparation import SPLITS, corpus_key, write_corpus
 from .records import RowCounts
