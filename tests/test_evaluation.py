@@ -21,8 +21,8 @@ from mivae_cli.contradictions import contradictions
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.evaluation import Evaluation, evaluate, importance_weighted
-from mivae_cli.models.sphere import log_mean_exp_cosine, resultant_length
 from mivae_cli.models.vae import VAE, build_model
+from mivae_cli.models.von_mises_fisher import log_mean_exp_cosine, resultant_length
 from mivae_cli.reading import read
 from mivae_cli.stages import Stage
 

@@ -18,7 +18,7 @@ from mivae_cli.config.model import (
 from mivae_cli.config.resolve import read_config
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.known_posterior import aggregated_posterior
-from mivae_cli.models.heads import (
+from mivae_cli.models.posterior_heads import (
     BatchNormHead,
     CommittedRateHead,
     GaussianHead,

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from mivae_cli.models import output
-from mivae_cli.models.output import OutputLayer
+from mivae_cli.models import output_layer as output
+from mivae_cli.models.output_layer import OutputLayer
 
 SENTENCES, STEPS, HIDDEN, VOCABULARY = 4, 6, 5, 11
 UNEQUAL = [0.5, -1.0, 0.0, 2.0]

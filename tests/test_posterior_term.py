@@ -13,7 +13,7 @@ from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.estimators.posterior_term import KnownPosteriorTerm
 from mivae_cli.models.latent import DiagonalGaussian
-from mivae_cli.models.sphere import VonMisesFisher
+from mivae_cli.models.von_mises_fisher import VonMisesFisher
 
 
 def gaussians(count: int, spread: float = 1.0, scale: float = 0.5) -> DiagonalGaussian:

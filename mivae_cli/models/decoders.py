@@ -21,8 +21,8 @@ from torch.nn.functional import linear
 from ..config.model import RecurrentDecoderConfig
 from ..data.batches import Batch
 from .dropout import Dropout, WordDropout
-from .output import OutputLayer
-from .products import product
+from .matmul import product
+from .output_layer import OutputLayer
 
 Layer = tuple[Tensor, ...]
 

@@ -30,7 +30,7 @@ from ..data.batches import Batch
 from .decoders import Decoder, Layer, State
 from .dropout import Dropout, WordDropout
 from .encoders import pooled
-from .output import OutputLayer
+from .output_layer import OutputLayer
 
 TOKENS = 4096  # decoded at a time, without gradients: fewer than in a step of training
 LONGEST_WAVE = 10_000  # of the sinusoids, over 2 pi

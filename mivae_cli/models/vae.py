@@ -22,8 +22,8 @@ from ..config.model import (
 from ..data.batches import Batch
 from .decoders import Decoder, RecurrentDecoder
 from .encoders import RecurrentEncoder
-from .heads import build_head, build_prior
 from .latent import DiagonalGaussian, Posterior
+from .posterior_heads import build_head, build_prior
 from .transformer import TransformerDecoder, TransformerEncoder
 
 

@@ -37,7 +37,7 @@ from ..config.model import (
     VonMisesFisherPosteriorConfig,
 )
 from .latent import DiagonalGaussian, Prior, StandardNormal
-from .sphere import UniformSphere, VonMisesFisher
+from .von_mises_fisher import UniformSphere, VonMisesFisher
 
 MOMENTUM = 0.1  # of the moving averages: about the last ten batches
 SMALLEST_VARIANCE = 1e-8  # added to a batch's, hence little: it is taken from the least rate

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from .products import product
+from .matmul import product
 
 # Logits at a time: 31 MiB, for above 32 MiB the C library returns memory to the system at
 # once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
