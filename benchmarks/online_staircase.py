@@ -51,7 +51,7 @@ from mivae_cli.estimators.bounds import (
     smile,
     tuba,
 )
-from mivae_cli.estimators.pair_critics import View
+from mivae_cli.estimators.critics import View
 from mivae_cli.estimators.samplers import Sampler
 
 Trace = NDArray[np.float64]

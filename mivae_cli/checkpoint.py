@@ -23,8 +23,8 @@ from torch import Tensor
 from .checkpoints import MOST_STEPS
 from .config.training import TrainingConfig
 from .errors import CheckpointError, ConfigError
-from .estimators.terms import Term
 from .limits import MOST_BATCH
+from .mi_terms.build import Term
 from .models.vae import VAE
 from .storage.manifest import Entry, Manifest
 from .storage.sealed_json import read_sealed, sealed

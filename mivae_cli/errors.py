@@ -15,9 +15,15 @@ __all__ = [
     "MivaeError",
     "StorageError",
     "lacks_memory",
+    "listing",
+    "reason",
 ]
 
+from collections.abc import Iterable
+
 INTERNAL_ERROR = 70  # exit code of a fault in mivae itself; EX_SOFTWARE in sysexits.h
+LISTED = 12  # names that a message lists before it counts the rest
+LONGEST = 200  # characters of a name that a message shows
 LACK_OF_MEMORY = (
     "there is not enough memory for this: choose a smaller batch or model, or fewer samples"
 )
@@ -79,3 +85,21 @@ def lacks_memory(error: Exception) -> bool:
     first, *_ = str(error).split("\n")
     torchs = isinstance(error, RuntimeError) and "memory" in first
     return isinstance(error, MemoryError) or torchs
+
+
+def listing(names: Iterable[object]) -> str:
+    """Returns names as a message lists them: the first of them, and how many more there are."""
+    names = list(names)
+    rest = len(names) - LISTED
+    return ", ".join(_cut(str(name)) for name in names[:LISTED]) + (
+        f" and {rest:,} more" if rest > 0 else ""
+    )
+
+
+def reason(error: BaseException) -> str:
+    """Returns what an error says, as a part of one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."

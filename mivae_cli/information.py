@@ -25,18 +25,18 @@ import torch
 
 from .choices import Direction, Profile
 from .data.prepared_corpus import TokenStore
-from .doubts import at_ceiling, missing_pairs
 from .estimators import Estimate, Recommendation, Report
-from .estimators.estimate import CriticEstimate, Encodings, held_out_dual
+from .estimators.diagnostics import at_ceiling, missing_pairs
+from .estimators.held_out_dual import CriticEstimate, Encodings, held_out_dual
+from .estimators.intervals import Interval, mean_interval
 from .estimators.known_posterior import (
     THE_POPULATION,
     THESE_SENTENCES,
     aggregated_posterior,
     batched_empirical,
 )
-from .estimators.records import clock
+from .estimators.report import clock
 from .limits import MOST_DRAWS, check_range
-from .metrics import Interval, mean_interval
 from .models.vae import VAE
 from .reading import Reading, posteriors, read
 

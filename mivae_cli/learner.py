@@ -24,11 +24,11 @@ from .config.model import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPos
 from .config.run import RunConfig
 from .data.batches import Batch
 from .devices import reduced_precision
-from .estimators.discrepancy import maximum_mean_discrepancy
-from .estimators.posterior_term import KnownPosteriorTerm
-from .estimators.term import MutualInformationTerm
-from .estimators.terms import build_term
 from .finite_checks import Look, Number, look
+from .mi_terms.build import build_term
+from .mi_terms.dual import MutualInformationTerm
+from .mi_terms.known_posterior import KnownPosteriorTerm
+from .mi_terms.mmd import maximum_mean_discrepancy
 from .models.vae import Encoding, build_model
 from .objectives.objective import Terms, Weights
 from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings

@@ -4,33 +4,20 @@ Shapes: B sentences, N sentences of a corpus, K samples, Z latent units.
 """
 
 __all__ = [
-    "Interval",
     "active_units",
     "bits_per_character",
     "effective_units",
     "importance_weighted_bound",
-    "mean_interval",
     "perplexity",
     "units_above",
 ]
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from .units import effective_units, units_above
-
-Z_95 = 1.959963984540054  # the standard normal's 97.5 % quantile
-
-
-class Interval(NamedTuple):
-    """An estimate with its 95 % confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def perplexity(nll: float, sentences: int, tokens: int) -> float:
@@ -91,14 +78,3 @@ def importance_weighted_bound(log_joint: Tensor, log_posterior: Tensor) -> Tenso
         The bound of each sentence in nats, with shape (B,).
     """
     return torch.logsumexp(log_joint - log_posterior, dim=0) - math.log(len(log_joint))
-
-
-def mean_interval(terms: Tensor) -> Interval:
-    """Returns the mean of independent terms and its normal 95 % interval.
-
-    Arguments:
-        terms: The terms, with shape (N,); one alone has an interval without width.
-    """
-    value = float(terms.mean())
-    error = float(terms.std()) / math.sqrt(len(terms)) if len(terms) > 1 else 0.0
-    return Interval(value, value - Z_95 * error, value + Z_95 * error)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 
 from .config.run import RunConfig
-from .doubts import at_ceiling, missing_pairs
+from .estimators.diagnostics import at_ceiling, missing_pairs
 from .evaluation_records import EvaluationRecords, samples_of
 from .units import effective_units, units_above
 

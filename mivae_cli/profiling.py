@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from .data.batches import Batch, BatchSampler
-from .estimators.term import MutualInformationTerm
+from .mi_terms.dual import MutualInformationTerm
 from .trainer import Trainer
 
 PARTS = ("data", "encoder", "decoder", "output layer", "critic", "optimizer", "rest")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import torch
 
-from .estimators.discrepancy import maximum_mean_discrepancy
 from .estimators.known_posterior import aggregated_posterior
 from .metrics import active_units, effective_units, units_above
+from .mi_terms.mmd import maximum_mean_discrepancy
 from .models.vae import VAE
 from .objectives.objective import Objective, Terms
 from .reading import Reading

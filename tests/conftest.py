@@ -11,7 +11,7 @@ import torch
 from program import Mivae
 
 from mivae_cli.choices import Profile
-from mivae_cli.estimators.fitting import PROFILES, Plan
+from mivae_cli.estimators.critic_training import PROFILES, Plan
 
 # Whoever finds it set when the console is made keeps that width, whatever a test sets.
 os.environ.pop("COLUMNS", None)

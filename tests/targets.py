@@ -50,12 +50,12 @@ from mivae_cli.creation import create_run
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.corpus import Split, read_sentences
 from mivae_cli.data.file_formats import format_of
-from mivae_cli.data.pairs import check_pairs, read_pairs
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.data.records import TextRecords
 from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.decoding import Decoding
 from mivae_cli.errors import MivaeError
+from mivae_cli.estimators.io.pairs import check_pairs, read_pairs
 from mivae_cli.generation import generated, prior_samples
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.lock import locked

@@ -8,8 +8,9 @@ from gaussian import GaussianChannel
 
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.calibration import Calibration
-from mivae_cli.estimators.estimate import Encodings, held_out_dual
-from mivae_cli.estimators.tally import Tally, interval_without_groups, tally
+from mivae_cli.estimators.held_out_dual import Encodings, held_out_dual
+from mivae_cli.estimators.intervals import interval_without_groups
+from mivae_cli.estimators.score_matrix import Tally, tally
 from mivae_cli.models.latent import DiagonalGaussian
 
 

@@ -17,7 +17,7 @@ from program import Mivae, Ran
 from small import write_scenes
 
 from mivae_cli.cli.console import plain
-from mivae_cli.estimators.fitting import PROFILES
+from mivae_cli.estimators.critic_training import PROFILES
 from mivae_cli.evaluation import Evaluation
 from mivae_cli.run import RunDirectory
 from mivae_cli.trainer import Trainer

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from mivae_cli.cli import console, tables
 from mivae_cli.cli.console import note, plain, print_json, print_line, print_text
 from mivae_cli.estimators import Report
-from mivae_cli.estimators.records import Estimate
+from mivae_cli.estimators.report import Estimate
 from mivae_cli.profiling import Timing
 
 STEERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ud800", "\udfff",

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mivae_cli.estimators.discrepancy import SCALES, maximum_mean_discrepancy
+from mivae_cli.mi_terms.mmd import SCALES, maximum_mean_discrepancy
 
 
 def kernel(a: Tensor, b: Tensor) -> float:

@@ -28,7 +28,7 @@ from mivae_cli.data.prefetch import ahead
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
-from mivae_cli.estimators.term import MutualInformationTerm
+from mivae_cli.mi_terms.dual import MutualInformationTerm
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Record, Skipped, Step, Trainer

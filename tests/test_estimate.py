@@ -3,7 +3,7 @@
 import torch
 from gaussian import GaussianChannel
 
-from mivae_cli.estimators.estimate import Encodings, held_out_dual
+from mivae_cli.estimators.held_out_dual import Encodings, held_out_dual
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.models.latent import DiagonalGaussian
 

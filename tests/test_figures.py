@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mivae_cli.choices import Direction
 from mivae_cli.errors import ConfigError
-from mivae_cli.estimators.records import Estimate
+from mivae_cli.estimators.report import Estimate
 from mivae_cli.report import figures
 from mivae_cli.report.figures import draw_estimates
 

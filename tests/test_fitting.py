@@ -10,7 +10,7 @@ from torch import Tensor
 from mivae_cli.choices import PairNetwork
 from mivae_cli.errors import DivergedError
 from mivae_cli.estimators.bounds import dual, infonce, interpolated, log_mean_exp_product
-from mivae_cli.estimators.fitting import (
+from mivae_cli.estimators.critic_training import (
     ALPHA,
     PROFILES,
     Ascent,
@@ -20,8 +20,8 @@ from mivae_cli.estimators.fitting import (
     Source,
     fit_critic,
 )
-from mivae_cli.estimators.gaussian import GaussianRatio
-from mivae_cli.estimators.pair_critics import PairCritic
+from mivae_cli.estimators.critics import PairCritic
+from mivae_cli.estimators.gaussian_copula import GaussianRatio
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian
 
 ASCENTS: tuple[Ascent, ...] = get_args(Ascent)

@@ -19,8 +19,8 @@ from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.comparison import compare
 from mivae_cli.config.run import RunConfig
-from mivae_cli.doubts import missing_pairs
 from mivae_cli.errors import CheckpointError
+from mivae_cli.estimators.diagnostics import missing_pairs
 from mivae_cli.evaluation_records import EvaluationRecords
 from mivae_cli.outcomes import Outcome
 from mivae_cli.report.comparisons import csv_text, markdown_text, records, sheet

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.bounds import infonce
-from mivae_cli.estimators.gaussian import GaussianRatio, NormalScores, gaussian, small_sample_bias
+from mivae_cli.estimators.gaussian_copula import (
+    GaussianRatio,
+    NormalScores,
+    gaussian,
+    small_sample_bias,
+)
 from mivae_cli.estimators.samplers import (
     CorrelatedGaussian,
     DenseGaussian,

@@ -22,10 +22,10 @@ from mivae_cli.cli.begin import resumed
 from mivae_cli.config.data import BPETokenizerConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.data import tokenizer as module
-from mivae_cli.data.pairs import read_pairs
 from mivae_cli.data.tokenizer import train_tokenizer
 from mivae_cli.devices import resolve_device
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
+from mivae_cli.estimators.io.pairs import read_pairs
 from mivae_cli.run import RunDirectory
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.trainer import Trainer

@@ -71,7 +71,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     posterior = GaussianChannel(3, 0.5).posteriors(100)
     z = posterior.rsample()
     whole = aggregated_posterior(posterior, z)
-    monkeypatch.setattr("mivae_cli.estimators.tally.BLOCK", 7)
+    monkeypatch.setattr("mivae_cli.estimators.score_matrix.BLOCK", 7)
     parts = aggregated_posterior(posterior, z)
     torch.testing.assert_close(whole.mixture, parts.mixture)
     torch.testing.assert_close(whole.others, parts.others)

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data import lines
-from mivae_cli.data.columns import read_table
 from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.lines import MOST_LINE, PICKLES, read_lines, read_rows
 from mivae_cli.errors import DataError
+from mivae_cli.estimators.io.number_tables import read_table
 
 BOUND = 1000
 

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch.distributions import Normal
 
+from mivae_cli.estimators.intervals import mean_interval
 from mivae_cli.metrics import (
     active_units,
     effective_units,
     importance_weighted_bound,
-    mean_interval,
     perplexity,
     units_above,
 )

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from mivae_cli.errors import DataError
-from mivae_cli.estimators import neighbours
-from mivae_cli.estimators.neighbours import ksg, ksg_terms
+from mivae_cli.estimators import ksg as neighbours
+from mivae_cli.estimators.ksg import ksg, ksg_terms
 
 
 def correlated(size: int, rho: float, dim: int = 1) -> tuple[Tensor, Tensor]:

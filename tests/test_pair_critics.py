@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from mivae_cli.choices import PairNetwork, Transform
-from mivae_cli.estimators import pair_critics
-from mivae_cli.estimators.gaussian import GaussianRatio
-from mivae_cli.estimators.pair_critics import PairCritic, View
+from mivae_cli.estimators import critics as pair_critics
+from mivae_cli.estimators.critics import PairCritic, View
+from mivae_cli.estimators.gaussian_copula import GaussianRatio
 from mivae_cli.estimators.samplers import SparseGaussian
 
 NETWORKS: tuple[PairNetwork, ...] = get_args(PairNetwork)

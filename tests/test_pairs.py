@@ -21,8 +21,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from mivae_cli.data.pairs import Pairs, check_pairs, read_pairs
 from mivae_cli.errors import ConfigError, DataError, MivaeError
+from mivae_cli.estimators.io.pairs import Pairs, check_pairs, read_pairs
 
 RANDOM = np.random.default_rng(0)
 X, Z = RANDOM.normal(size=(60, 3)), RANDOM.normal(size=(60, 2))

@@ -13,16 +13,18 @@ from gaussian import assert_near
 from torch import Tensor
 
 from mivae_cli.choices import Direction, EstimatorName, PairNetwork, Transform
-from mivae_cli.doubts import missing_pairs
 from mivae_cli.errors import ConfigError, DataError
-from mivae_cli.estimators import bench, fitting
+from mivae_cli.estimators import critic_training as fitting
+from mivae_cli.estimators import estimator_suite as bench
 from mivae_cli.estimators.bounds import donsker_varadhan, dual
-from mivae_cli.estimators.fitting import Plan
-from mivae_cli.estimators.gaussian import GaussianRatio
-from mivae_cli.estimators.pairs import estimate_mutual_information
-from mivae_cli.estimators.records import Estimate, Report
+from mivae_cli.estimators.critic_training import Plan
+from mivae_cli.estimators.diagnostics import missing_pairs
+from mivae_cli.estimators.estimate import estimate_mutual_information
+from mivae_cli.estimators.gaussian_copula import GaussianRatio
+from mivae_cli.estimators.intervals import interval_without_groups
+from mivae_cli.estimators.report import Estimate, Report
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian, Independent
-from mivae_cli.estimators.tally import interval_without_groups, tally
+from mivae_cli.estimators.score_matrix import tally
 
 NAMES: tuple[EstimatorName, ...] = get_args(EstimatorName)
 QUICK = partial(estimate_mutual_information, profile="quick")

@@ -11,7 +11,7 @@ from torch.nn.functional import normalize
 from mivae_cli.config.model import ModelConfig, VonMisesFisherPosteriorConfig
 from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.known_posterior import aggregated_posterior
-from mivae_cli.estimators.posterior_term import KnownPosteriorTerm
+from mivae_cli.mi_terms.known_posterior import KnownPosteriorTerm
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.models.von_mises_fisher import VonMisesFisher
 

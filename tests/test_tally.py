@@ -6,9 +6,10 @@ import pytest
 import torch
 from gaussian import GaussianChannel
 
-from mivae_cli.estimators import tally as module
+from mivae_cli.estimators import score_matrix as module
 from mivae_cli.estimators.bounds import donsker_varadhan, infonce
-from mivae_cli.estimators.tally import interval_without_groups, jackknife, student_quantile, tally
+from mivae_cli.estimators.intervals import interval_without_groups, jackknife, student_quantile
+from mivae_cli.estimators.score_matrix import tally
 
 # Student's t, 97.5 %, as every statistics textbook prints it
 PUBLISHED = {

@@ -13,8 +13,8 @@ from mivae_cli.config.model import ConcatenatedCriticConfig, SeparableCriticConf
 from mivae_cli.config.training import CriticConfig
 from mivae_cli.errors import BadBatch
 from mivae_cli.estimators.bounds import dual
-from mivae_cli.estimators.critics import build_critic
-from mivae_cli.estimators.term import MARGIN, MutualInformationTerm
+from mivae_cli.mi_terms.critics import build_critic
+from mivae_cli.mi_terms.dual import MARGIN, MutualInformationTerm
 
 
 @pytest.mark.parametrize("log_xi", [-1.0, 0.0, 1.0])

@@ -14,8 +14,8 @@ from program import Mivae
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data import decompression as unpacking
 from mivae_cli.data.corpus import read_sentences
-from mivae_cli.data.pairs import read_pairs
 from mivae_cli.errors import DataError
+from mivae_cli.estimators.io.pairs import read_pairs
 
 FREE = 2**20  # bytes, in place of 64 MiB, so that tests need not write much
 ROWS = 400_000  # of 8 bytes: three times as much

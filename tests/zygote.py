@@ -84,7 +84,7 @@ def serve() -> None:
     import mivae_cli.cli.progress
     import mivae_cli.cli.rehearsal  # noqa: F401
     from mivae_cli.choices import Profile
-    from mivae_cli.estimators.fitting import PROFILES, Plan
+    from mivae_cli.estimators.critic_training import PROFILES, Plan
 
     torch.set_num_threads(1)
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports for a second

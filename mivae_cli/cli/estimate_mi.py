@@ -12,8 +12,8 @@ from ..limits import MOST_DRAWS, MOST_KSG_NEIGHBOURS, MOST_PAIRS, MOST_PERMUTATI
 from .options import AsJSON, Data, Device, Run, Seed
 
 if TYPE_CHECKING:
-    from ..data.pairs import Pairs
     from ..estimators import Report
+    from ..estimators.io.pairs import Pairs
 
 PAIRS = "Of pairs"  # a panel of the help page
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
@@ -157,7 +157,7 @@ def estimate_mi(
         if demo is not None:
             pairs, truth = _drawn(demo, count, seed)
         else:
-            from ..data.pairs import read_pairs
+            from ..estimators.io.pairs import read_pairs
 
             pairs = read_pairs(paths, x, z, x_columns or (), z_columns or ())
         from ..estimators import estimate_mutual_information
@@ -222,7 +222,7 @@ def _of_run(
 
 
 def _drawn(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
-    from ..data.pairs import Pairs
+    from ..estimators.io.pairs import Pairs
     from ..estimators.samplers import SAMPLERS
 
     if demo not in SAMPLERS:

@@ -18,13 +18,12 @@ from pathlib import Path
 
 from ..checkpoints import CHECKPOINTS
 from ..config.run import RunConfig
-from ..data.arrays import listing
 from ..data.file_formats import text_file
 from ..data.prepared_corpus import SplitSummary, TokenStore, encode_file
 from ..data.records import RowCounts
 from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, listing
 from ..models.vae import VAE
 from ..newest import newest_usable
 from ..run import RunDirectory

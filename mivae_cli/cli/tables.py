@@ -21,9 +21,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..choices import Direction
-from ..doubts import at_ceiling, missing_pairs
 from ..estimators import Report
-from ..estimators.estimate import CriticEstimate
+from ..estimators.diagnostics import at_ceiling, missing_pairs
+from ..estimators.held_out_dual import CriticEstimate
 from ..evaluation import Evaluation, TextFigures
 from ..information import Figure
 from ..profiling import Timing

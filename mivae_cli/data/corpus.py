@@ -23,8 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..config.data import DataConfig
-from ..errors import DataError
-from .arrays import listing
+from ..errors import DataError, listing
 from .file_formats import EXTENSIONS, UNREADABLE, check_file, check_settings, format_of
 from .lines import Digest
 from .records import RowCounts, TextRecords

@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_dense
-from .arrays import map_npy
 from .corpus import Split, numbered_sentences, shares
 from .lines import Digest
+from .npy import map_npy
 from .records import RowCounts
 from .tokenizer import UNKNOWN
 

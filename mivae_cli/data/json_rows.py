@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ..errors import DataError
-from .arrays import listing, reason
+from ..errors import DataError, listing, reason
 from .lines import UTF8_BOM, Digest, lines_of, opened, whole_text
 
 MOST_ARRAY = 2**27  # bytes of a file that is one array: all of it is held at once

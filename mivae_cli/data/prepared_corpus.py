@@ -29,10 +29,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ..config.data import DataConfig
-from ..errors import CheckpointError, ConfigError, DataError
+from ..errors import CheckpointError, ConfigError, DataError, reason
 from ..storage.files import copy_durably, sync_folder
 from ..storage.manifest import Manifest
-from .arrays import reason
 from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
 from .corpus import Split, locate_splits, numbered_sentences
 from .file_formats import spooled_stdin

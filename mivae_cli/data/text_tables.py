@@ -7,8 +7,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from ..config.data import DataConfig
-from ..errors import DataError
-from .arrays import listing
+from ..errors import DataError, listing
 from .lines import Digest, read_rows
 
 DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}  # and how --delimiter spells them

@@ -28,8 +28,7 @@ from numpy.typing import NDArray
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
 from ..config.data import BPETokenizerConfig, WordTokenizerConfig
-from ..errors import CheckpointError, DataError
-from .arrays import reason
+from ..errors import CheckpointError, DataError, reason
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .bounds import Scores, dual
-from .tally import Tally
+from .score_matrix import Tally
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..errors import DataError, DivergedError
 from ..models.latent import LOG_2_PI
-from .fitting import one_thread
+from .critic_training import one_thread
 
 HIDDEN = 64
 LEAST_LOG_SCALE = -7.0  # of standardised coordinates; without a limit one point gets all density

@@ -48,10 +48,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..metrics import Interval
 from ..models.latent import Posterior
 from .bounds import Scores, infonce
-from .tally import Bound, Tally, interval_without_groups, jackknife, tally
+from .intervals import Interval, interval_without_groups, jackknife
+from .score_matrix import Bound, Tally, tally
 
 THESE_SENTENCES = (
     "these N sentences: what z tells of the choice among them; exact up to the draws of z, "

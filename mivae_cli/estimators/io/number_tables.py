@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, DataError
-from .arrays import damage_named, listing
-from .decompression import check_unpacked
-from .lines import read_rows
+from ...data.decompression import check_unpacked
+from ...data.lines import read_rows
+from ...errors import ConfigError, DataError, listing
+from .arrays import damage_named
 
 Matrix = NDArray[np.float64]
 

@@ -6,19 +6,14 @@ What a header claims is held against the bytes that are there before memory is s
 __all__ = [
     "check_numbers",
     "damage_named",
-    "listing",
-    "map_npy",
     "matrix",
     "read_npy",
     "read_two",
-    "reason",
 ]
 
-import io
 import math
-import warnings
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -27,8 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from ..errors import ConfigError, DataError, MivaeError
-from .decompression import check_unpacked
+from ...data.decompression import check_unpacked
+from ...data.npy import read_npy_header
+from ...errors import ConfigError, DataError, MivaeError, listing, reason
 
 NUMBERS = "biuf"  # kinds of dtypes: bool, signed, unsigned, floating
 OTHERS = {
@@ -42,11 +38,8 @@ OTHERS = {
     "V": "records",
 }
 NUMPY_LACKS = ("BF16", "F8", "F6", "F4")  # how the names of such dtypes begin in safetensors
-MOST_HEADER = 10_000  # bytes that describe a .npy file; numpy parses no more
 # of numpy's archives; others, such as LZMA, take what room a header claims for their dictionary
 PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-LISTED = 12  # names that a message lists before it counts the rest
-LONGEST = 200  # characters of a name that a message shows
 
 
 def read_npy(path: Path) -> NDArray[Any]:
@@ -57,23 +50,6 @@ def read_npy(path: Path) -> NDArray[Any]:
     """
     with damage_named(path), path.open("rb") as file:
         return _parse_npy(file, path.stat().st_size, f"'{path}'")
-
-
-def map_npy(path: Path, dtype: str) -> NDArray[Any]:
-    """Maps the row of a `.npy` file, with shape (N,), without reading it.
-
-    Raises:
-        ValueError: It is no row of that type, or has not the size that its header claims; numpy
-            and the operating system have more.
-    """
-    with path.open("rb") as file:
-        shape, _, found = _npy_header(file)
-        start = file.tell()
-    if found != dtype or len(shape) != 1:
-        raise ValueError(f"'{path.name}' holds something else than a row of {dtype}")
-    if path.stat().st_size != start + shape[0] * found.itemsize:
-        raise ValueError(f"'{path.name}' has not the size that its header claims")
-    return np.memmap(path, dtype, "r", start, shape)
 
 
 def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -146,24 +122,6 @@ def damage_named(path: Path) -> Iterator[None]:
         ) from error
 
 
-def listing(names: Iterable[object]) -> str:
-    """Returns names as a message lists them: the first of them, and how many more there are."""
-    names = list(names)
-    rest = len(names) - LISTED
-    return ", ".join(_cut(str(name)) for name in names[:LISTED]) + (
-        f" and {rest:,} more" if rest > 0 else ""
-    )
-
-
-def reason(error: BaseException) -> str:
-    """Returns what an error says, as a part of one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
-
-
 def _without_torch(values: object) -> object:
     if not hasattr(values, "detach"):
         return values
@@ -214,7 +172,7 @@ def _read_safetensors(
 
 def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
     """Reads an array in numpy's format from a stream of so many bytes."""
-    shape, by_columns, dtype = _npy_header(stream)
+    shape, by_columns, dtype = read_npy_header(stream)
     if dtype.hasobject:
         raise DataError(
             f"{name} holds pickled Python objects; mivae never reads pickles: save arrays of "
@@ -231,22 +189,6 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
             f"and {len(content) or there:,} are there"
         )
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
-
-
-def _npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Returns the shape, whether columns come first, and the dtype of an array to come."""
-    version = np.lib.format.read_magic(stream)
-    prefix = stream.read(2 if version == (1, 0) else 4)
-    size = int.from_bytes(prefix, "little")
-    if size > MOST_HEADER:  # numpy would ask for room before it looks
-        raise ValueError(f"its header claims {size:,} bytes, and {MOST_HEADER:,} are the most")
-    header = io.BytesIO(prefix + stream.read(size))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on headers that Python 2 wrote
-        if version == (1, 0):
-            return np.lib.format.read_array_header_1_0(header)
-        # 3.0 differs in the names of a record's fields alone
-        return np.lib.format.read_array_header_2_0(header)
 
 
 def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple[str, str]:

@@ -35,8 +35,8 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from ..config.training import CriticConfig
+from ..estimators.bounds import dual, log_mean_exp_product
 from ..finite_checks import Look, Number, look
-from .bounds import dual, log_mean_exp_product
 from .critics import build_critic
 from .queue import Queued
 

@@ -36,7 +36,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..metrics import Interval, mean_interval
+from .intervals import Interval, mean_interval
 
 BLOCK = 2**18  # distances held at a time, to stay within the cache
 JITTER = 1e-10

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from ..metrics import Interval, mean_interval
+from .intervals import Interval, mean_interval
 
 LARGEST_SQUARE = 1 - 1e-12  # of a correlation: what a deterministic relation is taken for
 LARGEST_HELD_OUT = 1 - 1e-6  # the same where other pairs are scored: 6.9 nats, and no overflow

@@ -16,12 +16,9 @@ import torch
 from torch import Tensor
 
 from ..choices import Direction, EstimatorName, PairNetwork, Profile, Transform
-from ..doubts import missing_pairs
-from ..metrics import Interval, mean_interval
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
 from .calibration import Calibration
-from .densities import MixtureDensity, doe_terms, fit_density
-from .fitting import (
+from .critic_training import (
     ALPHA,
     MOST_TEST,
     MOST_VALID,
@@ -32,11 +29,14 @@ from .fitting import (
     Source,
     fit_critic,
 )
-from .gaussian import GaussianRatio, NormalScores, gaussian
-from .neighbours import ksg
-from .pair_critics import PairCritic, View
-from .records import Estimate, clock
-from .tally import CARRIED, Bound, Tally, interval_without_groups, jackknife, tally
+from .critics import PairCritic, View
+from .densities import MixtureDensity, doe_terms, fit_density
+from .diagnostics import missing_pairs
+from .gaussian_copula import GaussianRatio, NormalScores, gaussian
+from .intervals import Interval, interval_without_groups, jackknife, mean_interval
+from .ksg import ksg
+from .report import Estimate, clock
+from .score_matrix import CARRIED, Bound, Tally, tally
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1

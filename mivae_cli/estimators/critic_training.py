@@ -36,7 +36,7 @@ from torch.nn.utils import clip_grad_norm_
 from ..choices import Profile
 from ..errors import DivergedError
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated, jensen_shannon, tuba
-from .pair_critics import PairCritic
+from .critics import PairCritic
 
 Ascent = Literal["dual", "dv", "nwj", "js", "infonce", "tuba", "interpolated"]
 

@@ -6,8 +6,8 @@ import math
 from typing import assert_never
 
 from ..config.run import RunConfig
-from .posterior_term import KnownPosteriorTerm
-from .term import MutualInformationTerm
+from .dual import MutualInformationTerm
+from .known_posterior import KnownPosteriorTerm
 
 Term = MutualInformationTerm | KnownPosteriorTerm
 

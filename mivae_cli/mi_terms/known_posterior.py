@@ -17,9 +17,9 @@ import math
 import torch
 from torch import Tensor
 
+from ..estimators.known_posterior import pairwise_log_prob
 from ..finite_checks import Look, Number, look
 from ..models.latent import Posterior
-from .known_posterior import pairwise_log_prob
 from .queue import Queued
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..choices import Direction
-from ..metrics import Interval
+from .intervals import Interval
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ConfigError, DataError
-from .arrays import listing, matrix, read_npy, read_two
-from .columns import read_parquet, read_table
-from .lines import PICKLES
+from ...data.lines import PICKLES
+from ...errors import ConfigError, DataError, listing
+from .arrays import matrix, read_npy, read_two
+from .number_tables import read_parquet, read_table
 
 FEWEST = 50  # pairs below which no estimator says anything
 TIED = 0.1  # share of rows that repeat an earlier value of their column

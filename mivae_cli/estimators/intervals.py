@@ -1,0 +1,131 @@
+r"""95 % confidence intervals of estimates, in nats: of a mean of terms, and by the jackknife.
+
+The score matrix of N samples has N² pairs, and every x and every z enters N of them. The
+delete-a-group jackknife over G groups accounts for that,
+
+.. math:: \mathrm{SE}^2 = \frac{G - 1}{G} \sum_g (\hat I_{(g)} - \bar I_{(\cdot)})^2,
+
+with the quantiles of Student's t with G - 1 degrees of freedom.
+
+References:
+    | The Jackknife, the Bootstrap and Other Resampling Plans (Efron, 1982)
+    | Delete-m Jackknife for Unequal m (Busing, Meijer & van der Leeden, 1999)
+    | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.7.3-4
+"""
+
+__all__ = ["Interval", "interval_without_groups", "jackknife", "mean_interval", "student_quantile"]
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .score_matrix import Bound, Tally
+
+Z_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal
+
+
+class Interval(NamedTuple):
+    """An estimate with its 95 % confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean_interval(terms: Tensor) -> Interval:
+    """Returns the mean of independent terms and its normal 95 % interval.
+
+    Arguments:
+        terms: The terms, with shape (N,); one alone has an interval without width.
+    """
+    value = float(terms.mean())
+    error = float(terms.std()) / math.sqrt(len(terms)) if len(terms) > 1 else 0.0
+    return Interval(value, value - Z_95 * error, value + Z_95 * error)
+
+
+def interval_without_groups(found: Tally, bound: Bound, noise: Tensor | None = None) -> Interval:
+    """Returns a bound on all pairs of a split with its jackknife 95 % interval.
+
+    Arguments:
+        found: The pairs, of N >= 3 samples.
+        bound: The bound, its dual variable and all else chosen on other data.
+        noise: What is known to be 0 on average and to be in the bound, with shape (S N,): its mean
+            is subtracted.
+    """
+    noise = torch.zeros_like(found.joint) if noise is None else noise
+    values = [
+        float(bound(found.without(group)) - noise[found.groups != group].mean())
+        for group in range(len(found.partial))
+    ]
+    value = float(bound(found.scores) - noise.mean())
+    return jackknife(value, values, found.groups.bincount().tolist())
+
+
+def jackknife(
+    value: float, without: Sequence[float], sizes: Sequence[int] | None = None
+) -> Interval:
+    r"""Returns the interval of a value from its values without each of G groups.
+
+    Groups of unequal sizes :math:`m_g` tell by pseudo-values, :math:`h_g = N / m_g`,
+
+    .. math:: \mathrm{SE}^2 = \frac{1}{G} \sum_g \frac{(\tilde I_g - \bar I)^2}{h_g - 1},
+        \qquad \tilde I_g = h_g \hat I - (h_g - 1) \hat I_{(g)},
+        \qquad \bar I = \sum_g \tilde I_g / h_g,
+
+    which is the formula above where the sizes are equal. It matters where a value depends on N
+    itself, as at a ceiling of log N.
+
+    Arguments:
+        value: From all samples.
+        without: Without each group; from one group alone comes an interval without width.
+        sizes: Samples of each group; of equal size where not given.
+    """
+    if len(without) < 2:
+        return Interval(value, value, value)
+    values = torch.tensor(without, dtype=torch.float64)
+    shares = torch.tensor(sizes or [1] * len(without), dtype=torch.float64)
+    shares /= shares.sum()  # 1 / h
+    pseudo = (value - (1 - shares) * values) / shares
+    deviations = pseudo - (shares * pseudo).sum()
+    error = math.sqrt(float((deviations.square() * shares / (1 - shares)).mean()))
+    margin = student_quantile(len(without) - 1) * error
+    return Interval(value, value - margin, value + margin)
+
+
+def student_quantile(degrees: int) -> float:
+    r"""Returns the 97.5 % quantile of Student's t with a whole number of degrees of freedom.
+
+    With :math:`t = \sqrt{\nu} \tan \theta`, the probability of [-t, t] is a finite sum: for even
+    :math:`\nu` it is
+
+    .. math:: \sin \theta \Big(1 + \tfrac{1}{2} \cos^2 \theta
+        + \tfrac{1 \cdot 3}{2 \cdot 4} \cos^4 \theta + \dots\Big)
+
+    up to the power :math:`\nu - 2` (A&S 26.7.4), and for odd :math:`\nu`
+
+    .. math:: \frac{2}{\pi} \Big[\theta + \sin \theta \Big(\cos \theta
+        + \tfrac{2}{3} \cos^3 \theta + \dots\Big)\Big]
+
+    likewise (26.7.3). It rises with :math:`\theta`, so bisection finds where it is 0.95.
+    """
+    low, high = 0.0, math.pi / 2
+    while (middle := (low + high) / 2) not in (low, high):
+        if _central_probability(middle, degrees) < 0.95:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(degrees) * math.tan(low)
+
+
+def _central_probability(theta: float, degrees: int) -> float:
+    odd, square = degrees % 2, math.cos(theta) ** 2
+    term, total = math.cos(theta) if odd else 1.0, 0.0
+    for power in range(odd, degrees - 1, 2):
+        total += term
+        term *= square * (power + 1) / (power + 2)
+    if odd:
+        return (theta + math.sin(theta) * total) * 2 / math.pi
+    return math.sin(theta) * total

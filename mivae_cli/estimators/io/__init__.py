@@ -1,0 +1,1 @@
+"""Files of paired samples, arrays and tables of numbers."""

@@ -1,0 +1,1 @@
+"""Mutual-information terms of the training loss."""
