@@ -23,11 +23,11 @@ from .creation import create_run
 from .data.prepared_corpus import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .errors import ConfigError, DivergedError, StorageError
+from .evaluation.encode import read
 from .models.vae import VAE
 from .objectives.objective import Objective
 from .objectives.schedules import Constant
 from .progress import Step, Validation
-from .reading import read
 from .run import RunDirectory
 from .stages import Stage
 from .trainer import Trainer

@@ -34,11 +34,19 @@ from .config.run import RunConfig
 from .data.prepared_corpus import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .decoding import AT_ONCE, Decoding, decode
+from .evaluation.encode import posteriors
+from .evaluation.metrics import perplexity
+from .evaluation.text_record import (
+    Diversity,
+    Full,
+    Generation,
+    Interpolation,
+    Protocol,
+    Reconstruction,
+)
 from .fixed_lm import FIXED_LM, described, likelihoods, trained_lm
-from .full_record import Diversity, Full, Generation, Interpolation, Protocol, Reconstruction
 from .generation import interpolation, prior_samples
 from .limits import MOST_SENTENCES, check_range
-from .metrics import perplexity
 from .models.vae import VAE
 from .quality import (
     bleu,
@@ -51,7 +59,6 @@ from .quality import (
     self_bleu,
     token_accuracy,
 )
-from .reading import posteriors
 from .stages import Stage
 
 MOST_SAMPLES = 10_000

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from .checkpoint import Window
 from .data.batches import Batch
+from .evaluation.validation import HeldOut
 from .objectives.objective import Terms
-from .validation import HeldOut
 
 
 @dataclass(frozen=True)

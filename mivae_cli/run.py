@@ -33,7 +33,7 @@ from .config.run import RunConfig
 from .data.prepared_corpus import Corpus, open_corpus
 from .data.tokenizer import Tokenizer
 from .errors import CheckpointError, ConfigError
-from .evaluation_records import EvaluationRecords, checkpoint_of
+from .evaluation.records import EvaluationRecords, checkpoint_of
 from .mi_terms.build import build_term
 from .models.vae import VAE, build_model
 from .storage.files import reason, writable

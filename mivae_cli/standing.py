@@ -18,7 +18,7 @@ from .data.ingestion import content_hash
 from .data.preparation import corpus_key
 from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
-from .evaluation_records import EvaluationRecords, checkpoint_of
+from .evaluation.records import EvaluationRecords, checkpoint_of
 from .models.vae import build_model
 from .outcomes import Outcome, Standing
 from .run import RunDirectory

@@ -21,18 +21,18 @@ from .data.prepared_corpus import Corpus
 from .devices import check_memory, release_memory, resolve_device
 from .divergence import advised, divergence, validation_divergence
 from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
+from .evaluation.encode import Reading, read
+from .evaluation.validation import held_out_figures
 from .learner import Learner
 from .models.vae import build_model
 from .objectives.objective import Terms
 from .objectives.rate_transforms import MinimumRate
 from .optimizers import Adam, set_rates
 from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
-from .reading import Reading, read
 from .run import RunDirectory
 from .saving import Keeper, check_space, tidy
 from .signals import Interrupted, Interruption
 from .storage.metrics_log import Journal
-from .validation import held_out_figures
 
 
 class Trainer:

@@ -486,7 +486,7 @@ def test_too_little_memory_is_no_traceback(
     def starved(*_: object) -> None:
         torch.empty(2**60)
 
-    monkeypatch.setattr("mivae_cli.evaluation.evaluate", starved)
+    monkeypatch.setattr("mivae_cli.evaluation.evaluate.evaluate", starved)
     ran = mivae("eval")
     assert ran.code == 1
     assert "not enough memory" in ran.err

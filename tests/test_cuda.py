@@ -15,10 +15,10 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.errors import BadBatch
-from mivae_cli.evaluation import importance_weighted
+from mivae_cli.evaluation.encode import read
+from mivae_cli.evaluation.evaluate import importance_weighted
 from mivae_cli.models.vae import VAE
 from mivae_cli.progress import Validation
-from mivae_cli.reading import read
 from mivae_cli.recording import graphs
 from mivae_cli.trainer import Trainer
 

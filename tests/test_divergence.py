@@ -28,11 +28,11 @@ from mivae_cli.data.prefetch import ahead
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
+from mivae_cli.evaluation.validation import HeldOut
 from mivae_cli.mi_terms.dual import MutualInformationTerm
 from mivae_cli.run import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Record, Skipped, Step, Trainer
-from mivae_cli.validation import HeldOut
 
 ADAM = {"kind": "adam", "learning_rate": 5e-3}
 SGD = {"kind": "sgd", "learning_rate": 0.5}

@@ -14,16 +14,16 @@ import torch
 from rich.console import Console
 from small import SMALL, small_config, train_to_end, write_scenes
 
-from mivae_cli import information
 from mivae_cli.cli.tables import evaluation_table
 from mivae_cli.config.model import ModelConfig
-from mivae_cli.contradictions import contradictions
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore
-from mivae_cli.evaluation import Evaluation, evaluate, importance_weighted
+from mivae_cli.evaluation import mutual_information as information
+from mivae_cli.evaluation.consistency import contradictions
+from mivae_cli.evaluation.encode import read
+from mivae_cli.evaluation.evaluate import Evaluation, evaluate, importance_weighted
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.models.von_mises_fisher import log_mean_exp_cosine, resultant_length
-from mivae_cli.reading import read
 from mivae_cli.stages import Stage
 
 VOCABULARY = 11
@@ -231,7 +231,7 @@ def test_how_many_samples_pass_at_once_changes_nothing(
 ) -> None:
     model, corpus = trained
     together = importance_weighted(model, corpus["test"], samples=6, seed=0)
-    monkeypatch.setattr("mivae_cli.evaluation.SEQUENCES", 1)
+    monkeypatch.setattr("mivae_cli.evaluation.evaluate.SEQUENCES", 1)
     one_by_one = importance_weighted(model, corpus["test"], samples=6, seed=0)
     torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4)
 
@@ -241,7 +241,7 @@ def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
 ) -> None:
     model, corpus = trained
     whole = read(model, corpus["test"], seed=0)
-    monkeypatch.setattr("mivae_cli.reading.AT_ONCE", 3)
+    monkeypatch.setattr("mivae_cli.evaluation.encode.AT_ONCE", 3)
     parts = read(model, corpus["test"], seed=0)
     torch.testing.assert_close(whole.distortion, parts.distortion, rtol=1e-4, atol=1e-4)
     with torch.no_grad():

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli import evaluation_records
 from mivae_cli.comparison import compare
 from mivae_cli.config.run import RunConfig
-from mivae_cli.evaluation_records import EvaluationRecords
+from mivae_cli.evaluation import records as evaluation_records
+from mivae_cli.evaluation.records import EvaluationRecords
 from mivae_cli.outcomes import Outcome
 
 

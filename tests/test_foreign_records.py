@@ -21,7 +21,8 @@ from mivae_cli.comparison import compare
 from mivae_cli.config.run import RunConfig
 from mivae_cli.errors import CheckpointError
 from mivae_cli.estimators.diagnostics import missing_pairs
-from mivae_cli.evaluation_records import EvaluationRecords
+from mivae_cli.evaluation.effective_units import effective_units
+from mivae_cli.evaluation.records import EvaluationRecords
 from mivae_cli.outcomes import Outcome
 from mivae_cli.report.comparisons import csv_text, markdown_text, records, sheet
 from mivae_cli.report.latex import latex_text
@@ -30,7 +31,6 @@ from mivae_cli.run import RunDirectory
 from mivae_cli.standing import find_runs, outcome
 from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
-from mivae_cli.units import effective_units
 from mivae_cli.verification import verify
 
 ESTIMATE = {"value": 4.5, "ci_low": 4.0, "ci_high": 5.0, "n": 100, "ceiling": 4.6, "unseen": 0.1}

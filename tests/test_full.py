@@ -21,10 +21,10 @@ from mivae_cli.config.model import ModelConfig
 from mivae_cli.config.training import AdamConfig, TrainingConfig
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
-from mivae_cli.evaluation import evaluate
+from mivae_cli.evaluation.evaluate import evaluate
+from mivae_cli.evaluation.text_record import Full
 from mivae_cli.fixed_lm import FIXED_LM, likelihoods, trained_lm
 from mivae_cli.full import Plan, measure
-from mivae_cli.full_record import Full
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.run import RunDirectory
 from mivae_cli.stages import Stage
@@ -356,7 +356,7 @@ def test_what_does_not_fit_is_said_before_anything_is_measured(
     def never(*_: object) -> None:
         pytest.fail("it was measured")
 
-    monkeypatch.setattr("mivae_cli.evaluation.evaluate", never)
+    monkeypatch.setattr("mivae_cli.evaluation.evaluate.evaluate", never)
     run = runs / "vae"
     assert "go with --full" in mivae("eval", run, "--samples", "5").err
     ran = mivae("eval", run, "--full", "--lm", run)

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Normal
 
 from mivae_cli.estimators.intervals import mean_interval
-from mivae_cli.metrics import (
+from mivae_cli.evaluation.metrics import (
     active_units,
     effective_units,
     importance_weighted_bound,

@@ -18,10 +18,10 @@ from plain import (
 )
 from small import small_config, write_scenes
 
-from mivae_cli import evaluation
 from mivae_cli.choices import Pooling
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore, prepare_corpus
+from mivae_cli.evaluation import evaluate as evaluation
 from mivae_cli.models.vae import VAE
 from mivae_cli.trainer import Trainer
 

@@ -17,7 +17,7 @@ from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.decoding import Decoding
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators import estimate_mutual_information
-from mivae_cli.evaluation import evaluate
+from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.full import Plan
 from mivae_cli.generation import analogous, interpolation, prior_samples
 from mivae_cli.limits import MOST_SEED, check_range

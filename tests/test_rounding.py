@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.rounding import grouped, rounded, two_decimals
+from mivae_cli.evaluation.rounding import grouped, rounded, two_decimals
 
 
 @pytest.mark.parametrize(

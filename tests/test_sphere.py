@@ -10,8 +10,13 @@ from torch.nn.functional import normalize
 
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.known_posterior import aggregated_posterior
+from mivae_cli.evaluation.metrics import (
+    active_units,
+    effective_units,
+    importance_weighted_bound,
+    units_above,
+)
 from mivae_cli.generation import interpolation
-from mivae_cli.metrics import active_units, effective_units, importance_weighted_bound, units_above
 from mivae_cli.models.von_mises_fisher import (
     UniformSphere,
     VonMisesFisher,

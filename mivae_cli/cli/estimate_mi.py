@@ -210,7 +210,7 @@ def _of_run(
     seed: int,
     device: str,
 ) -> "tuple[Report, str]":
-    from .. import information
+    from ..evaluation import mutual_information as information
     from .runs import load_latent_model, locate, open_split
 
     found = locate(str(paths[0]) if paths else None, run_option)

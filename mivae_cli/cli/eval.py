@@ -71,8 +71,8 @@ def evaluate(
     """
     from dataclasses import asdict, replace
 
-    from .. import evaluation
     from ..errors import ConfigError
+    from ..evaluation import evaluate as evaluation
     from ..full import Plan, measure
     from ..quality import require_sacrebleu
     from ..signals import Interruption

@@ -5,7 +5,7 @@ __all__ = ["measured_in_full"]
 from collections.abc import Generator
 from contextlib import closing
 
-from ..full_record import Full
+from ..evaluation.text_record import Full
 from ..signals import Interruption
 from ..stages import Stage
 from .stages import stages

@@ -23,8 +23,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from ..collapse import COLLAPSED, remedies
 from ..errors import MivaeError, lacks_memory
-from ..evaluation import Evaluation, evaluate_run
-from ..evaluation_records import samples_of
+from ..evaluation.evaluate import Evaluation, evaluate_run
+from ..evaluation.records import samples_of
 from ..full import Plan, measure
 from ..run import RunDirectory
 from ..signals import Interrupted, Interruption

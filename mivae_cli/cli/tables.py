@@ -24,11 +24,11 @@ from ..choices import Direction
 from ..estimators import Report
 from ..estimators.diagnostics import at_ceiling, missing_pairs
 from ..estimators.held_out_dual import CriticEstimate
-from ..evaluation import Evaluation, TextFigures
-from ..information import Figure
+from ..evaluation.evaluate import Evaluation, TextFigures
+from ..evaluation.mutual_information import Figure
+from ..evaluation.rounding import two_decimals
 from ..profiling import Timing
 from ..report.comparisons import Sheet
-from ..rounding import two_decimals
 from ..trainer import Validation
 from ..verification import Verification
 from .console import plain

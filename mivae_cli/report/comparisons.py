@@ -25,9 +25,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ..comparison import Comparison, Row
+from ..evaluation.rounding import Rounded, grouped
 from ..figure_columns import Column, shown
 from ..outcomes import WORDS, Figure
-from ..rounding import Rounded, grouped
 
 MISSING = "-"
 AT_CEILING = "†"

@@ -19,14 +19,16 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from .config.run import EvaluationConfig
-from .contradictions import contradictions
-from .data.batches import Batch, ordered_batches
-from .data.prepared_corpus import TokenStore
-from .data.tokenizer import Tokenizer
-from .full_record import Full
-from .information import MutualInformation, measure
-from .limits import MOST_IW_SAMPLES, MOST_SEED, check_range
+from ..config.run import EvaluationConfig
+from ..data.batches import Batch, ordered_batches
+from ..data.prepared_corpus import TokenStore
+from ..data.tokenizer import Tokenizer
+from ..limits import MOST_IW_SAMPLES, MOST_SEED, check_range
+from ..models.vae import VAE
+from ..run import RunDirectory
+from ..stages import Stage
+from .consistency import contradictions
+from .encode import read
 from .metrics import (
     active_units,
     bits_per_character,
@@ -35,10 +37,8 @@ from .metrics import (
     perplexity,
     units_above,
 )
-from .models.vae import VAE
-from .reading import read
-from .run import RunDirectory
-from .stages import Stage
+from .mutual_information import MutualInformation, measure
+from .text_record import Full
 
 AT_ONCE = 32  # sentences of like length
 # pairs of a sentence and a sample that are decoded side by side

@@ -23,22 +23,22 @@ from dataclasses import dataclass
 
 import torch
 
-from .choices import Direction, Profile
-from .data.prepared_corpus import TokenStore
-from .estimators import Estimate, Recommendation, Report
-from .estimators.diagnostics import at_ceiling, missing_pairs
-from .estimators.held_out_dual import CriticEstimate, Encodings, held_out_dual
-from .estimators.intervals import Interval, mean_interval
-from .estimators.known_posterior import (
+from ..choices import Direction, Profile
+from ..data.prepared_corpus import TokenStore
+from ..estimators import Estimate, Recommendation, Report
+from ..estimators.diagnostics import at_ceiling, missing_pairs
+from ..estimators.held_out_dual import CriticEstimate, Encodings, held_out_dual
+from ..estimators.intervals import Interval, mean_interval
+from ..estimators.known_posterior import (
     THE_POPULATION,
     THESE_SENTENCES,
     aggregated_posterior,
     batched_empirical,
 )
-from .estimators.report import clock
-from .limits import MOST_DRAWS, check_range
-from .models.vae import VAE
-from .reading import Reading, posteriors, read
+from ..estimators.report import clock
+from ..limits import MOST_DRAWS, check_range
+from ..models.vae import VAE
+from .encode import Reading, posteriors, read
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
 BATCH = 32  # the batches of He et al. (2019)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import torch
 
-from .estimators.known_posterior import aggregated_posterior
+from ..estimators.known_posterior import aggregated_posterior
+from ..mi_terms.mmd import maximum_mean_discrepancy
+from ..models.vae import VAE
+from ..objectives.objective import Objective, Terms
+from .encode import Reading
 from .metrics import active_units, effective_units, units_above
-from .mi_terms.mmd import maximum_mean_discrepancy
-from .models.vae import VAE
-from .objectives.objective import Objective, Terms
-from .reading import Reading
 
 SENTENCES = 4096  # for what is quadratic in them
 

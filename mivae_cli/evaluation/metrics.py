@@ -17,7 +17,7 @@ import math
 import torch
 from torch import Tensor
 
-from .units import effective_units, units_above
+from .effective_units import effective_units, units_above
 
 
 def perplexity(nll: float, sentences: int, tokens: int) -> float:

@@ -8,7 +8,7 @@ __all__ = ["contradictions"]
 
 import math
 
-from .information import MutualInformation
+from .mutual_information import MutualInformation
 from .rounding import two_decimals
 
 INFORMATIVE = 0.1  # nats: less than this may be noise

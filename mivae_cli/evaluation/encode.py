@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .data.batches import ordered_batches
-from .data.prepared_corpus import TokenStore
-from .models.latent import Posterior
-from .models.vae import VAE
+from ..data.batches import ordered_batches
+from ..data.prepared_corpus import TokenStore
+from ..models.latent import Posterior
+from ..models.vae import VAE
 
 AT_ONCE = 128  # sentences
 
