@@ -21,10 +21,10 @@ import torch
 from scenes import FACTORS, factor_entropy, parse, scenes
 
 from mivae_cli.config.resolve import read_config
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.evaluation.encode import read
 from mivae_cli.models.latent import Posterior
+from mivae_cli.runs.create import create_run
 from mivae_cli.trainer import Trainer, Validation
 
 SETTINGS = [

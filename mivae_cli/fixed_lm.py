@@ -19,7 +19,6 @@ from torch import Tensor
 from .config.model import ModelConfig, RecurrentDecoderConfig
 from .config.run import RunConfig
 from .config.training import AdamConfig, TrainingConfig
-from .creation import create_run
 from .data.prepared_corpus import Corpus, TokenStore
 from .data.tokenizer import Tokenizer
 from .errors import ConfigError, DivergedError, StorageError
@@ -28,7 +27,8 @@ from .models.vae import VAE
 from .objectives.objective import Objective
 from .objectives.schedules import Constant
 from .progress import Step, Validation
-from .run import RunDirectory
+from .runs.create import create_run
+from .runs.directory import RunDirectory
 from .stages import Stage
 from .trainer import Trainer
 

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import TrainingState, load_state
-from .checkpoints import CHECKPOINTS, NAME, Checkpoint
 from .config.data import TEXTS
 from .config.run import RunConfig
 from .data.corpus import locate_splits
@@ -21,7 +19,9 @@ from .errors import CheckpointError, MivaeError
 from .evaluation.records import EvaluationRecords, checkpoint_of
 from .models.vae import build_model
 from .outcomes import Outcome, Standing
-from .run import RunDirectory
+from .runs.checkpoints import CHECKPOINTS, NAME, Checkpoint
+from .runs.directory import RunDirectory
+from .runs.training_state import TrainingState, load_state
 from .storage.files import reason
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest

@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .checkpoint import TrainingState, load_training, snapshot
 from .choices import Side
 from .collapse import has_collapsed
 from .config.run import RunConfig
@@ -29,8 +28,9 @@ from .objectives.objective import Terms
 from .objectives.rate_transforms import MinimumRate
 from .optimizers import Adam, set_rates
 from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
-from .run import RunDirectory
-from .saving import Keeper, check_space, tidy
+from .runs.checkpoint_writer import Keeper, check_space, tidy
+from .runs.directory import RunDirectory
+from .runs.training_state import TrainingState, load_training, snapshot
 from .signals import Interrupted, Interruption
 from .storage.metrics_log import Journal
 

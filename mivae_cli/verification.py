@@ -10,11 +10,11 @@ from pathlib import Path
 
 import torch
 
-from .checkpoint import load_training
-from .checkpoints import Checkpoint
 from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from .errors import CheckpointError, MivaeError
-from .run import RunDirectory
+from .runs.checkpoints import Checkpoint
+from .runs.directory import RunDirectory
+from .runs.training_state import load_training
 from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
 from .storage.metrics_log import check_beginning

@@ -6,9 +6,9 @@ from typing import Any
 from test_examples import load
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.trainer import Record, Trainer
 
 scenes = load("scenes")

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import load_file
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import Corpus
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Trainer
 

@@ -46,7 +46,6 @@ from mivae_cli.cli.begin import resumed
 from mivae_cli.config.data import DataConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.batches import ordered_batches
 from mivae_cli.data.corpus import Split, read_sentences
 from mivae_cli.data.file_formats import format_of
@@ -57,7 +56,8 @@ from mivae_cli.decoding import Decoding
 from mivae_cli.errors import MivaeError
 from mivae_cli.estimators.io.pairs import check_pairs, read_pairs
 from mivae_cli.generation import generated, prior_samples
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.sealed_json import read_sealed

@@ -24,7 +24,7 @@ from small import write_scenes
 from mivae_cli.cli import app
 from mivae_cli.cli.console import plain
 from mivae_cli.data.batches import Batch
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.trainer import Trainer
 
 COMMANDS = [
@@ -486,7 +486,7 @@ def test_too_little_memory_is_no_traceback(
     def starved(*_: object) -> None:
         torch.empty(2**60)
 
-    monkeypatch.setattr("mivae_cli.evaluation.evaluate.evaluate", starved)
+    monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate", starved)
     ran = mivae("eval")
     assert ran.code == 1
     assert "not enough memory" in ran.err

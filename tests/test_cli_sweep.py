@@ -19,7 +19,7 @@ from small import write_scenes
 from mivae_cli.cli.console import plain
 from mivae_cli.estimators.critic_training import PROFILES
 from mivae_cli.evaluation.evaluate import Evaluation
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.trainer import Trainer
 
 TINY = """

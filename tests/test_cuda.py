@@ -12,7 +12,6 @@ from program import Mivae
 from small import networks, small_config, train_to_end, write_scenes
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.errors import BadBatch
 from mivae_cli.evaluation.encode import read
@@ -20,6 +19,7 @@ from mivae_cli.evaluation.evaluate import importance_weighted
 from mivae_cli.models.vae import VAE
 from mivae_cli.progress import Validation
 from mivae_cli.recording import graphs
+from mivae_cli.runs.create import create_run
 from mivae_cli.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")

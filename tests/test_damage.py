@@ -16,7 +16,7 @@ from torch import Tensor
 from mivae_cli.decoding import Decoding
 from mivae_cli.errors import CheckpointError
 from mivae_cli.generation import generated, prior_samples
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.trainer import Trainer
 from mivae_cli.verification import verify
 

@@ -22,7 +22,6 @@ from small import small_config, write_scenes
 from torch import Tensor, nn
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prefetch import ahead
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
@@ -30,7 +29,8 @@ from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
 from mivae_cli.evaluation.validation import HeldOut
 from mivae_cli.mi_terms.dual import MutualInformationTerm
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.trainer import Record, Skipped, Step, Trainer
 

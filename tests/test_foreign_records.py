@@ -27,7 +27,7 @@ from mivae_cli.outcomes import Outcome
 from mivae_cli.report.comparisons import csv_text, markdown_text, records, sheet
 from mivae_cli.report.latex import latex_text
 from mivae_cli.report.rate_distortion import plane
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.standing import find_runs, outcome
 from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed

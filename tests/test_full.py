@@ -26,7 +26,7 @@ from mivae_cli.evaluation.text_record import Full
 from mivae_cli.fixed_lm import FIXED_LM, likelihoods, trained_lm
 from mivae_cli.full import Plan, measure
 from mivae_cli.models.vae import VAE, build_model
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.stages import Stage
 from mivae_cli.trainer import Trainer
 
@@ -356,7 +356,7 @@ def test_what_does_not_fit_is_said_before_anything_is_measured(
     def never(*_: object) -> None:
         pytest.fail("it was measured")
 
-    monkeypatch.setattr("mivae_cli.evaluation.evaluate.evaluate", never)
+    monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate", never)
     run = runs / "vae"
     assert "go with --full" in mivae("eval", run, "--samples", "5").err
     ran = mivae("eval", run, "--full", "--lm", run)

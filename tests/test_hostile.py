@@ -26,7 +26,7 @@ from mivae_cli.data.tokenizer import train_tokenizer
 from mivae_cli.devices import resolve_device
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
 from mivae_cli.estimators.io.pairs import read_pairs
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.trainer import Trainer
 

@@ -15,9 +15,9 @@ import pytest
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.cli import console, progress
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS, Interrupted, Interruption
 from mivae_cli.trainer import Trainer
 

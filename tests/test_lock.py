@@ -19,10 +19,10 @@ from disk import full, largest_file
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.lock import LOCK, QUIET, held_by, locked
 from mivae_cli.trainer import Trainer
 
@@ -479,7 +479,7 @@ def test_a_run_that_somebody_begins_between_the_look_and_the_lock_is_kept(
         with locked(folder):
             yield
 
-    monkeypatch.setattr("mivae_cli.creation.locked", late)
+    monkeypatch.setattr("mivae_cli.runs.create.locked", late)
     with pytest.raises(ConfigError, match="already holds a run"):
         create_run(place, run.config, run.corpus)
     assert content(place) == content(run.path)

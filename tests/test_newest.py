@@ -10,13 +10,13 @@ import pytest
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.checkpoints import Checkpoint, Checkpoints
 from mivae_cli.cli.begin import fresh_place
 from mivae_cli.cli.runs import load_pinned
 from mivae_cli.cli.sentences import check_sentences
 from mivae_cli.errors import CheckpointError, ConfigError
-from mivae_cli.newest import newest_interrupted, newest_usable
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.checkpoints import Checkpoint, Checkpoints
+from mivae_cli.runs.directory import RunDirectory
+from mivae_cli.runs.latest import newest_interrupted, newest_usable
 from mivae_cli.standing import outcome
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import MANIFEST, Manifest

@@ -11,7 +11,7 @@ import pytest
 from program import Mivae
 
 from mivae_cli.evaluation.evaluate import evaluate
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.sealed_json import FORMAT
 from mivae_cli.verification import verify
 

@@ -14,10 +14,10 @@ from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 from stops import AfterSteps
 
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import Corpus
 from mivae_cli.errors import CheckpointError, ConfigError, StorageError
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted
 from mivae_cli.storage.manifest import Entry, Manifest, entry_of, vouch_for
 from mivae_cli.storage.metrics_log import check_beginning
@@ -613,7 +613,7 @@ def test_a_run_that_is_replaced_as_it_begins_is_given_up(
     ) -> None:
         vouch_for(folder, kind, files, body | {"id": "0" * 32})
 
-    monkeypatch.setattr("mivae_cli.creation.vouch_for", vouched_by_another)
+    monkeypatch.setattr("mivae_cli.runs.create.vouch_for", vouched_by_another)
     with pytest.raises(ConfigError, match="another run"):
         create_run(tmp_path / "new", run.config, corpus)
 
@@ -626,7 +626,7 @@ def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(
     trainer = Trainer(run.config.model_copy(update={"training": training}), corpus)
     trainer.resume(run)
     with monkeypatch.context() as patched:
-        patched.setattr("mivae_cli.saving.remove_tree", full)
+        patched.setattr("mivae_cli.runs.checkpoint_writer.remove_tree", full)
         assert not any(isinstance(record, SaveFailed) for record in trainer.fit(run))
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert names == ["epoch-0001", "epoch-0002", "epoch-0003", "epoch-0004"]

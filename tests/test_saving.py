@@ -14,15 +14,15 @@ from disk import full
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli import saving
-from mivae_cli.checkpoint import Snapshot
 from mivae_cli.cli.begin import begin
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError
-from mivae_cli.run import RunDirectory
-from mivae_cli.saving import RETRY, Keeper, check_space
+from mivae_cli.runs import checkpoint_writer as saving
+from mivae_cli.runs.checkpoint_writer import RETRY, Keeper, check_space
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
+from mivae_cli.runs.training_state import Snapshot
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.storage.files import write_synced
 from mivae_cli.storage.manifest import entry_of
@@ -47,7 +47,7 @@ class Disk:
         self.refused: Callable[[str], bool] = lambda name: False
         self.clock = 1000.0
         monkeypatch.setattr(saving, "write_checkpoint", lambda _, taken, keep: self.save(taken))
-        monkeypatch.setattr("mivae_cli.saving.time.monotonic", lambda: self.clock)
+        monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.time.monotonic", lambda: self.clock)
 
     def save(self, taken: Snapshot) -> None:
         if self.refused(taken.name):
@@ -255,7 +255,7 @@ class Attempts:
             write_synced(path, data)
 
         monkeypatch.setattr(saving, "write_checkpoint", counted)
-        monkeypatch.setattr("mivae_cli.saving.write_synced", failing)
+        monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.write_synced", failing)
 
 
 def ends_alike(run: RunDirectory, expected: RunDirectory) -> None:
@@ -295,7 +295,7 @@ def test_saves_that_fail_change_nothing_in_the_end(
 def test_after_a_failure_a_save_is_tried_before_the_epochs_end(
     tmp_path: Path, config: RunConfig, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mivae_cli.saving.RETRY", -1.0)  # with the very next step
+    monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.RETRY", -1.0)  # with the very next step
     attempts = Attempts(monkeypatch, lambda attempt: attempt == 1)
     run, _, _ = train_to_end(config, tmp_path / "run")
     steps = len(Trainer(config, run.corpus).sampler)
@@ -362,7 +362,7 @@ def test_the_program_says_so_with_its_exit_code(
     tmp_path: Path, whole: RunDirectory, mivae: Mivae, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole.path, tmp_path / "run")
-    monkeypatch.setattr("mivae_cli.saving.write_synced", full)
+    monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.write_synced", full)
     ran = mivae("train", "--resume", "--out", tmp_path / "run", "--set", "training.epochs=4")
     assert ran.code == 6
     assert f"could not be saved ({NO_SPACE})" in ran.err
@@ -433,7 +433,7 @@ def test_the_name_of_the_checkpoints_folder_is_on_disk_before_what_it_holds(
     corpus = prepare_corpus(config.data)
     run = create_run(tmp_path / "run", config, corpus)
     synced: list[Path] = []
-    monkeypatch.setattr("mivae_cli.saving.sync_folder", synced.append)
+    monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.sync_folder", synced.append)
     list(Trainer(config, corpus).fit(run))
     assert synced[:2] == [run.path, run.path / "checkpoints"]
     assert synced.count(run.path) == 1

@@ -21,10 +21,10 @@ import torch
 from small import small_config, train_to_end, write_scenes
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import StorageError
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS
 from mivae_cli.trainer import Record, SaveFailed, Trainer, Validation
 from mivae_cli.verification import verify

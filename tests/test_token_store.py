@@ -15,7 +15,7 @@ from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.data.token_store import TokenStore, longest_sentence
 from mivae_cli.errors import CheckpointError
 from mivae_cli.evaluation.evaluate import evaluate
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.trainer import Trainer
 
 

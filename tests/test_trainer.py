@@ -14,12 +14,12 @@ from stops import AfterSteps, assert_same_end, train_with_stops, weights_of
 
 from mivae_cli.config.resolve import preset_names, read_config
 from mivae_cli.config.run import RunConfig
-from mivae_cli.creation import create_run
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
 from mivae_cli.objectives.objective import Terms
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted
 from mivae_cli.storage.sealed_json import sealed
 from mivae_cli.trainer import Step, Trainer, Validation
@@ -161,7 +161,7 @@ def test_a_checkpoint_that_does_not_tell_its_batch_size_resumes_with_the_same(
         state = {key: value for key, value in body["state"].items() if key not in LATER}
         return sealed(kind, {"state": state})
 
-    monkeypatch.setattr("mivae_cli.checkpoint.sealed", former)
+    monkeypatch.setattr("mivae_cli.runs.training_state.sealed", former)
     with pytest.raises(Interrupted):
         list(Trainer(config, corpus).fit(run, AfterSteps(looks)))
     monkeypatch.undo()

@@ -15,12 +15,12 @@ from safetensors.torch import load_file, save_file
 from small import small_config, train_to_end, write_scenes
 from test_lock import held_elsewhere
 
-from mivae_cli.checkpoint import load_training
-from mivae_cli.checkpoints import Checkpoints
-from mivae_cli.creation import create_run
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError
-from mivae_cli.run import RunDirectory
+from mivae_cli.runs.checkpoints import Checkpoints
+from mivae_cli.runs.create import create_run
+from mivae_cli.runs.directory import RunDirectory
+from mivae_cli.runs.training_state import load_training
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
 from mivae_cli.storage.ownership import draft_of
 from mivae_cli.storage.sealed_json import Kind, read_sealed, write_sealed

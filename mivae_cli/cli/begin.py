@@ -10,14 +10,14 @@ from pathlib import Path
 
 from ..config.resolve import check_resumable, differences
 from ..config.run import RunConfig
-from ..creation import create_run
 from ..data.corpus import locate_splits
 from ..data.prepared_corpus import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
-from ..newest import newest_interrupted
-from ..run import RunDirectory
-from ..saving import check_space
+from ..runs.checkpoint_writer import check_space
+from ..runs.create import create_run
+from ..runs.directory import RunDirectory
+from ..runs.latest import newest_interrupted
 from ..standing import with_own_paths
 from ..trainer import Trainer
 from .console import note

@@ -72,7 +72,7 @@ def evaluate(
     from dataclasses import asdict, replace
 
     from ..errors import ConfigError
-    from ..evaluation import evaluate as evaluation
+    from ..experiments.evaluate_run import evaluate_run
     from ..full import Plan, measure
     from ..quality import require_sacrebleu
     from ..signals import Interruption
@@ -108,7 +108,7 @@ def evaluate(
         update={name: value for name, value in given.items() if value is not None}
     )
     with stages() as show:
-        record = evaluation.evaluate_run(chosen, model, store, protocol, show)
+        record = evaluate_run(chosen, model, store, protocol, show)
     if full:
         longest, seed = config.data.max_tokens, protocol.seed
         passes = measure(model, corpus, store, longest, seed, Plan(samples), judge)

@@ -18,7 +18,7 @@ from ..data.prepared_corpus import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
 from ..outcomes import WORDS, Outcome
-from ..run import RunDirectory
+from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
 from ..standing import outcome, sources, with_own_paths
 from ..storage.manifest import MANIFEST

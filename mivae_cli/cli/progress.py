@@ -23,10 +23,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from ..collapse import COLLAPSED, remedies
 from ..errors import MivaeError, lacks_memory
-from ..evaluation.evaluate import Evaluation, evaluate_run
+from ..evaluation.evaluate import Evaluation
 from ..evaluation.records import samples_of
+from ..experiments.evaluate_run import evaluate_run
 from ..full import Plan, measure
-from ..run import RunDirectory
+from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
 from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn

@@ -16,7 +16,6 @@ __all__ = [
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..checkpoints import CHECKPOINTS
 from ..config.run import RunConfig
 from ..data.file_formats import text_file
 from ..data.prepared_corpus import SplitSummary, TokenStore, encode_file
@@ -25,8 +24,9 @@ from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, ConfigError, listing
 from ..models.vae import VAE
-from ..newest import newest_usable
-from ..run import RunDirectory
+from ..runs.checkpoints import CHECKPOINTS
+from ..runs.directory import RunDirectory
+from ..runs.latest import newest_usable
 from ..storage.manifest import MANIFEST
 from .console import note
 from .sentences import check_sentences

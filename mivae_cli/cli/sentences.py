@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import ConfigError
-from ..run import nearest_run
+from ..runs.directory import nearest_run
 from ..storage.manifest import MANIFEST
 
 HINT = "if it is a sentence, name the run with --run RUN"

@@ -8,24 +8,21 @@ __all__ = [
     "Evaluation",
     "TextFigures",
     "evaluate",
-    "evaluate_run",
     "importance_weighted",
 ]
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from ..config.run import EvaluationConfig
 from ..data.batches import Batch, ordered_batches
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
 from ..limits import MOST_IW_SAMPLES, MOST_SEED, check_range
 from ..models.vae import VAE
-from ..run import RunDirectory
 from ..stages import Stage
 from .consistency import contradictions
 from .encode import read
@@ -95,39 +92,6 @@ class Evaluation:
     checkpoint: CheckpointName | None = None  # where the model is a run's
     full: Full | None = None  # of an evaluation in full
     warnings: list[str] = field(default_factory=list)  # figures that contradict each other
-
-
-def evaluate_run(
-    run: RunDirectory,
-    model: VAE,
-    store: TokenStore | None = None,
-    protocol: EvaluationConfig | None = None,
-    watch: Callable[[Stage], None] | None = None,
-) -> Evaluation:
-    """Returns the evaluation record of a run's checkpoint.
-
-    All commands evaluate through this function, so that the same checkpoint, sentences, protocol
-    and device give the same record, to the last digit.
-
-    Arguments:
-        run: The run, opened at the checkpoint.
-        model: The checkpoint's model.
-        store: The sentences to report on; by default the run's test split.
-        protocol: Samples and seed; by default the run's own.
-        watch: Is told how far it has come.
-    """
-    corpus, checkpoint = run.corpus, run.checkpoint
-    protocol = protocol or run.config.evaluation
-    record = evaluate(
-        model,
-        corpus["test"] if store is None else store,
-        (corpus["train"], corpus["valid"]),
-        protocol.iw_samples,
-        protocol.seed,
-        corpus.tokenizer,
-        watch,
-    )
-    return replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
 
 
 def evaluate(

@@ -20,15 +20,15 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from pydantic import ValidationError as InvalidError
 from torch import Tensor
 
+from ..config.training import TrainingConfig
+from ..errors import CheckpointError, ConfigError
+from ..limits import MOST_BATCH
+from ..mi_terms.build import Term
+from ..models.vae import VAE
+from ..storage.manifest import Entry, Manifest
+from ..storage.sealed_json import read_sealed, sealed
 from .checkpoints import MOST_STEPS
-from .config.training import TrainingConfig
-from .errors import CheckpointError, ConfigError
-from .limits import MOST_BATCH
-from .mi_terms.build import Term
-from .models.vae import VAE
-from .storage.manifest import Entry, Manifest
-from .storage.sealed_json import read_sealed, sealed
-from .weights import load_weights, read_tensors, tensor_bytes, weight_bytes
+from .tensor_files import load_weights, read_tensors, tensor_bytes, weight_bytes
 
 MOST_SIZES = 1000  # of batches, within one epoch
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight

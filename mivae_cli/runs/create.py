@@ -15,18 +15,18 @@ from typing import Any
 
 import torch
 
+from ..config.run import RunConfig
+from ..data.cache import CORPUS_FILE
+from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
+from ..data.prepared_corpus import Corpus
+from ..errors import CheckpointError, ConfigError
+from ..storage.files import reason, write_durably
+from ..storage.lock import LOCK, is_lock, locked
+from ..storage.manifest import MANIFEST, entry_of, vouch_for
+from ..storage.ownership import drafted, holds_only, remove_folder
+from ..storage.sealed_json import claimed_kind, read_sealed, write_sealed
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME
-from .config.run import RunConfig
-from .data.cache import CORPUS_FILE
-from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
-from .data.prepared_corpus import Corpus
-from .errors import CheckpointError, ConfigError
-from .run import RunDirectory
-from .storage.files import reason, write_durably
-from .storage.lock import LOCK, is_lock, locked
-from .storage.manifest import MANIFEST, entry_of, vouch_for
-from .storage.ownership import drafted, holds_only, remove_folder
-from .storage.sealed_json import claimed_kind, read_sealed, write_sealed
+from .directory import RunDirectory
 
 RUN_FILE = re.compile(
     r"(manifest|config|environment|tokenizer|eval(\.damaged(-\d+)?)?|lock)\.json|"

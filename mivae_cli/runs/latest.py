@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from .checkpoint import load_state
-from .errors import CheckpointError
-from .run import RunDirectory
-from .storage.files import last_written
-from .storage.lock import held_by
-from .storage.manifest import MANIFEST
+from ..errors import CheckpointError
+from ..storage.files import last_written
+from ..storage.lock import held_by
+from ..storage.manifest import MANIFEST
+from .directory import RunDirectory
+from .training_state import load_state
 
 Progress = Literal["finished", "training", "interrupted", "damaged"]
 WORDS: dict[Progress, str] = {

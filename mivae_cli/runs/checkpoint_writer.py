@@ -9,13 +9,13 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from .checkpoint import Snapshot
+from ..errors import CheckpointError, ConfigError
+from ..storage.files import reason, sync_file, sync_folder, write_synced
+from ..storage.manifest import entry_of, vouch_for
+from ..storage.ownership import draft_of, drafted, holds_only, remove_folder, remove_tree
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME, Checkpoint
-from .errors import CheckpointError, ConfigError
-from .run import RunDirectory
-from .storage.files import reason, sync_file, sync_folder, write_synced
-from .storage.manifest import entry_of, vouch_for
-from .storage.ownership import draft_of, drafted, holds_only, remove_folder, remove_tree
+from .directory import RunDirectory
+from .training_state import Snapshot
 
 RETRY = 60.0  # seconds until a save that failed is tried again
 

@@ -27,21 +27,21 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from ..config.messages import explain
+from ..config.run import RunConfig
+from ..data.prepared_corpus import Corpus, open_corpus
+from ..data.tokenizer import Tokenizer
+from ..errors import CheckpointError, ConfigError
+from ..evaluation.records import EvaluationRecords, checkpoint_of
+from ..mi_terms.build import build_term
+from ..models.vae import VAE, build_model
+from ..storage.files import reason, writable
+from ..storage.lock import LOCK, locked
+from ..storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
+from ..storage.ownership import foreign, set_aside
+from ..storage.sealed_json import json_value, read_sealed, write_sealed
 from .checkpoints import CHECKPOINTS, NAME, Checkpoint, Checkpoints
-from .config.messages import explain
-from .config.run import RunConfig
-from .data.prepared_corpus import Corpus, open_corpus
-from .data.tokenizer import Tokenizer
-from .errors import CheckpointError, ConfigError
-from .evaluation.records import EvaluationRecords, checkpoint_of
-from .mi_terms.build import build_term
-from .models.vae import VAE, build_model
-from .storage.files import reason, writable
-from .storage.lock import LOCK, locked
-from .storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
-from .storage.ownership import foreign, set_aside
-from .storage.sealed_json import json_value, read_sealed, write_sealed
-from .weights import check, load_weights
+from .tensor_files import check, load_weights
 
 MOST_NAMES = 1000  # of a folder that may hold a run of a similar name
 WRITTEN = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)  # after the beginning

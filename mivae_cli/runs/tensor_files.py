@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from .errors import CheckpointError, DivergedError
-from .storage.sealed_json import FORMAT
+from ..errors import CheckpointError, DivergedError
+from ..storage.sealed_json import FORMAT
 
 UNSET = "log_partition"  # NaN by design until it has seen a batch
 DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}

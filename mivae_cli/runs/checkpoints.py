@@ -18,10 +18,10 @@ from typing import TypeGuard, TypeVar
 
 from pydantic import ValidationError
 
-from .errors import CheckpointError
-from .storage.files import reason
-from .storage.lock import held_by
-from .storage.manifest import MANIFEST, Entry, Manifest
+from ..errors import CheckpointError
+from ..storage.files import reason
+from ..storage.lock import held_by
+from ..storage.manifest import MANIFEST, Entry, Manifest
 
 CHECKPOINTS = "checkpoints"
 T = TypeVar("T")

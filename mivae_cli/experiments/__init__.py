@@ -1,0 +1,1 @@
+"""Work on existing runs: evaluation, status, comparison, verification and export."""
