@@ -28,7 +28,7 @@ from mivae_cli.generation import generated, prior_samples
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 from mivae_cli.verification import verify
 
 COLUMNS = ("anonymous MiB", "of it allocated", "open files", "mapped files", "threads")

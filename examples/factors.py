@@ -25,7 +25,7 @@ from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.evaluation.encode import read
 from mivae_cli.models.latent import Posterior
 from mivae_cli.runs.create import create_run
-from mivae_cli.trainer import Trainer, Validation
+from mivae_cli.training.trainer import Trainer, Validation
 
 SETTINGS = [
     "data.tokenizer.kind=word",

@@ -26,11 +26,11 @@ from .evaluation.encode import read
 from .models.vae import VAE
 from .objectives.objective import Objective
 from .objectives.schedules import Constant
-from .progress import Step, Validation
 from .runs.create import create_run
 from .runs.directory import RunDirectory
 from .stages import Stage
-from .trainer import Trainer
+from .training.events import Step, Validation
+from .training.trainer import Trainer
 
 # On 17,822 captions (V = 3,584) the six epochs take two and a half minutes of one x86-64 thread;
 # the test perplexity was 18.8 then, and 18.4 after 25 epochs of the preset `lm`.

@@ -19,7 +19,7 @@ from .storage.lock import held_by
 from .storage.manifest import MANIFEST, Manifest
 from .storage.metrics_log import check_beginning
 from .storage.ownership import drafted
-from .trainer import Trainer
+from .training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.trainer import Record, Trainer
+from mivae_cli.training.trainer import Record, Trainer
 
 scenes = load("scenes")
 

@@ -14,7 +14,7 @@ from mivae_cli.data.prepared_corpus import Corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 CLOCK = ("tokens_per_second", "seconds_left", "seconds")
 

@@ -61,7 +61,7 @@ from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.sealed_json import read_sealed
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 from mivae_cli.verification import verify
 
 T = TypeVar("T")

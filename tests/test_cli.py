@@ -25,7 +25,7 @@ from mivae_cli.cli import app
 from mivae_cli.cli.console import plain
 from mivae_cli.data.batches import Batch
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 COMMANDS = [
     "train", "sweep", "eval", "compare", "estimate-mi", "sample", "interpolate", "analogy",

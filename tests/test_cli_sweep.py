@@ -20,7 +20,7 @@ from mivae_cli.cli.console import plain
 from mivae_cli.estimators.critic_training import PROFILES
 from mivae_cli.evaluation.evaluate import Evaluation
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 TINY = """
 data = { tokenizer = { kind = "word" } }

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from program import Mivae
 from small import small_config, write_scenes
 
-from mivae_cli.collapse import COLLAPSED, has_collapsed, remedies
 from mivae_cli.comparison import compare
 from mivae_cli.config.resolve import preset_names, read_config
 from mivae_cli.data.prepared_corpus import prepare_corpus
@@ -21,7 +20,8 @@ from mivae_cli.objectives.schedules import Cyclical, Linear
 from mivae_cli.outcomes import Outcome
 from mivae_cli.runs.create import create_run
 from mivae_cli.signals import Interrupted, Interruption
-from mivae_cli.trainer import Trainer, Validation
+from mivae_cli.training.collapse import COLLAPSED, has_collapsed, remedies
+from mivae_cli.training.trainer import Trainer, Validation
 
 VAE = read_config(["vae"]).objective  # beta from 0.1 to 1 over ten epochs
 MINE = read_config(["mine"]).objective  # over five
@@ -143,7 +143,7 @@ def test_what_was_lost_is_noticed_after_a_resume_as_well(
 ) -> None:
     found = iter([1.5, 0.4, 0.3])
     monkeypatch.setattr(
-        "mivae_cli.trainer.held_out_figures",
+        "mivae_cli.training.trainer.held_out_figures",
         lambda *_: HeldOut(1.0, -1.0, 1.0, 1.0, next(found), 5.0, 1, 1, 1.0),
     )
     text = write_scenes(tmp_path / "scenes.txt", count=150)

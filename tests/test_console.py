@@ -14,7 +14,7 @@ from mivae_cli.cli import console, tables
 from mivae_cli.cli.console import note, plain, print_json, print_line, print_text
 from mivae_cli.estimators import Report
 from mivae_cli.estimators.report import Estimate
-from mivae_cli.profiling import Timing
+from mivae_cli.training.profiler import Timing
 
 STEERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ud800", "\udfff",
           *map(chr, range(0x202A, 0x202F)), *map(chr, range(0x2066, 0x206A))]  # fmt: skip

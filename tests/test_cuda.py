@@ -17,10 +17,10 @@ from mivae_cli.errors import BadBatch
 from mivae_cli.evaluation.encode import read
 from mivae_cli.evaluation.evaluate import importance_weighted
 from mivae_cli.models.vae import VAE
-from mivae_cli.progress import Validation
-from mivae_cli.recording import graphs
 from mivae_cli.runs.create import create_run
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.cuda_graphs import graphs
+from mivae_cli.training.events import Validation
+from mivae_cli.training.trainer import Trainer
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 PAIRS = [(encoder, DECODERS[place % len(DECODERS)]) for place, encoder in enumerate(ENCODERS)]

@@ -17,7 +17,7 @@ from mivae_cli.decoding import Decoding
 from mivae_cli.errors import CheckpointError
 from mivae_cli.generation import generated, prior_samples
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 from mivae_cli.verification import verify
 
 Damage = Callable[[Path], None]

@@ -25,14 +25,14 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prefetch import ahead
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
-from mivae_cli.divergence import divergence
 from mivae_cli.errors import BadBatch, DivergedError
 from mivae_cli.evaluation.validation import HeldOut
 from mivae_cli.mi_terms.dual import MutualInformationTerm
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
-from mivae_cli.trainer import Record, Skipped, Step, Trainer
+from mivae_cli.training.divergence import divergence
+from mivae_cli.training.trainer import Record, Skipped, Step, Trainer
 
 ADAM = {"kind": "adam", "learning_rate": 5e-3}
 SGD = {"kind": "sgd", "learning_rate": 0.5}
@@ -485,7 +485,7 @@ def test_a_validation_that_is_not_finite_ends_the_training_with_the_same_advice(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elbo: float, loss: float
 ) -> None:
     found = HeldOut(loss, elbo, 1.0, 1.0, 0.0, 1.0, 0, 0, 1.0)
-    monkeypatch.setattr("mivae_cli.trainer.held_out_figures", lambda *_: found)
+    monkeypatch.setattr("mivae_cli.training.trainer.held_out_figures", lambda *_: found)
     trainer = trainer_of(text, training={"optimizer": SPLIT})
     records, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))
     assert not any(isinstance(record, Skipped) for record in records)
@@ -536,7 +536,7 @@ def test_weights_that_cannot_be_saved_give_the_same_advice(
     def refused(*_: object) -> None:
         raise DivergedError("'x' holds NaN")
 
-    monkeypatch.setattr("mivae_cli.trainer.snapshot", refused)
+    monkeypatch.setattr("mivae_cli.training.trainer.snapshot", refused)
     trainer = trainer_of(text)
     _, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))
     assert "'x' holds NaN" in str(error)

@@ -28,7 +28,7 @@ from mivae_cli.full import Plan, measure
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.stages import Stage
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 TINY_LM = FIXED_LM.model_copy(
     update={

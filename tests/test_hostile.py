@@ -28,7 +28,7 @@ from mivae_cli.errors import CheckpointError, ConfigError, DataError
 from mivae_cli.estimators.io.pairs import read_pairs
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.manifest import entry_of
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 Arrays = dict[str, Any]
 

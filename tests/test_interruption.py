@@ -19,7 +19,7 @@ from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS, Interrupted, Interruption
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 CODES = {signal.SIGHUP: 129, signal.SIGINT: 130, signal.SIGTERM: 143}
 each_signal = pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)

@@ -13,7 +13,7 @@ from torch import Tensor
 from mivae_cli.choices import Side
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.runs.create import create_run
-from mivae_cli.trainer import Step, Trainer, Validation
+from mivae_cli.training.trainer import Step, Trainer, Validation
 
 PLAIN = {"mi_weight": 0.0, "beta_schedule": {"kind": "constant"}}
 

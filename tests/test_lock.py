@@ -24,7 +24,7 @@ from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.lock import LOCK, QUIET, held_by, locked
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 
 @contextmanager

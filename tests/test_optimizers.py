@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mivae_cli.config.training import AdamConfig, SGDConfig, SplitConfig
-from mivae_cli.optimizers import build_optimizers, clip_gradients, sparsify_embeddings
+from mivae_cli.training.optimizers import build_optimizers, clip_gradients, sparsify_embeddings
 
 WORDS, WIDTH, STEPS = 50, 4, 6
 PLAIN: dict[str, Callable[[nn.Module], torch.optim.Optimizer]] = {

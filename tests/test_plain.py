@@ -23,7 +23,7 @@ from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore, prepare_corpus
 from mivae_cli.evaluation import evaluate as evaluation
 from mivae_cli.models.vae import VAE
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 STEPS = 5
 BETA = 0.7

@@ -8,8 +8,8 @@ from small import SIZES, networks, small_config, write_scenes
 from torch import nn
 
 from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.profiling import PARTS, profile
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.profiler import PARTS, profile
+from mivae_cli.training.trainer import Trainer
 
 PAUSE = 0.06  # seconds
 
@@ -40,7 +40,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr("mivae_cli.profiling.time.perf_counter", clock)
+    monkeypatch.setattr("mivae_cli.training.profiler.time.perf_counter", clock)
     return clock
 
 

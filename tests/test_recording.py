@@ -14,8 +14,8 @@ from torch import Tensor
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import BadBatch
-from mivae_cli.recording import Record, Recorder, no_collection
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.cuda_graphs import Record, Recorder, no_collection
+from mivae_cli.training.trainer import Trainer
 
 MANY = 24  # steps: a few epochs' worth, of shapes that come again
 PRESETS: dict[str, dict[str, Any]] = {

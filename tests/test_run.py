@@ -23,7 +23,7 @@ from mivae_cli.storage.manifest import Entry, Manifest, entry_of, vouch_for
 from mivae_cli.storage.metrics_log import check_beginning
 from mivae_cli.storage.ownership import draft_of
 from mivae_cli.storage.sealed_json import FORMAT, Kind, read_sealed, write_sealed
-from mivae_cli.trainer import SaveFailed, Trainer
+from mivae_cli.training.trainer import SaveFailed, Trainer
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.storage.files import write_synced
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.ownership import draft_of
-from mivae_cli.trainer import SaveFailed, Trainer, Validation
+from mivae_cli.training.trainer import SaveFailed, Trainer, Validation
 
 EMPTY = entry_of(b"")
 NO_SPACE = os.strerror(errno.ENOSPC)

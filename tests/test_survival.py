@@ -26,7 +26,7 @@ from mivae_cli.errors import StorageError
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS
-from mivae_cli.trainer import Record, SaveFailed, Trainer, Validation
+from mivae_cli.training.trainer import Record, SaveFailed, Trainer, Validation
 from mivae_cli.verification import verify
 
 TIMES = ("tokens_per_second", "seconds_left", "seconds")

@@ -16,7 +16,7 @@ from mivae_cli.data.token_store import TokenStore, longest_sentence
 from mivae_cli.errors import CheckpointError
 from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 
 @pytest.fixture(scope="module")

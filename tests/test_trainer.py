@@ -22,7 +22,7 @@ from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted
 from mivae_cli.storage.sealed_json import sealed
-from mivae_cli.trainer import Step, Trainer, Validation
+from mivae_cli.training.trainer import Step, Trainer, Validation
 from mivae_cli.verification import verify
 
 LATER = ("batch_size", "earlier")  # what checkpoints did not say of a state at first

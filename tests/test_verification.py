@@ -24,7 +24,7 @@ from mivae_cli.runs.training_state import load_training
 from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
 from mivae_cli.storage.ownership import draft_of
 from mivae_cli.storage.sealed_json import Kind, read_sealed, write_sealed
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 from mivae_cli.verification import Finding, verify
 
 FIRST, SECOND, THIRD = "epoch-0001", "epoch-0002", "epoch-0003"

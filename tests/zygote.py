@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any, get_args
 
 from mivae_cli.cli import main
-from mivae_cli.trainer import Trainer
+from mivae_cli.training.trainer import Trainer
 
 
 def signal_self(steps: int, calls: int, signals: Sequence[int]) -> None:

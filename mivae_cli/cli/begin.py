@@ -19,7 +19,7 @@ from ..runs.create import create_run
 from ..runs.directory import RunDirectory
 from ..runs.latest import newest_interrupted
 from ..standing import with_own_paths
-from ..trainer import Trainer
+from ..training.trainer import Trainer
 from .console import note
 from .texts import note_rows
 

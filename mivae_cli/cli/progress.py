@@ -21,7 +21,6 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ..collapse import COLLAPSED, remedies
 from ..errors import MivaeError, lacks_memory
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.records import samples_of
@@ -29,7 +28,8 @@ from ..experiments.evaluate_run import evaluate_run
 from ..full import Plan, measure
 from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
-from ..trainer import SaveFailed, Skipped, Step, Trainer, Validation
+from ..training.collapse import COLLAPSED, remedies
+from ..training.trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn
 from .full import measured_in_full
 from .runs import load_judge, load_pinned

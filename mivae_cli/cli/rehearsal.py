@@ -10,10 +10,10 @@ import torch
 
 from ..config.run import RunConfig
 from ..data.prepared_corpus import Corpus
-from ..divergence import advised
 from ..errors import BadBatch
-from ..profiling import profile
-from ..trainer import Trainer
+from ..training.divergence import advised
+from ..training.profiler import profile
+from ..training.trainer import Trainer
 from .console import print_json, stdout
 from .progress import minutes
 from .tables import dry_run_table, timing_table

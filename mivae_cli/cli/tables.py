@@ -27,9 +27,9 @@ from ..estimators.held_out_dual import CriticEstimate
 from ..evaluation.evaluate import Evaluation, TextFigures
 from ..evaluation.mutual_information import Figure
 from ..evaluation.rounding import two_decimals
-from ..profiling import Timing
 from ..report.comparisons import Sheet
-from ..trainer import Validation
+from ..training.profiler import Timing
+from ..training.trainer import Validation
 from ..verification import Verification
 from .console import plain
 from .full_rows import full_sections, protocol_lines

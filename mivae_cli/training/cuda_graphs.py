@@ -23,11 +23,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .choices import Side
-from .data.batches import Batch
-from .errors import BadBatch
-from .finite_checks import Look, Number, look
-from .objectives.objective import Terms, Weights
+from ..choices import Side
+from ..data.batches import Batch
+from ..errors import BadBatch
+from ..finite_checks import Look, Number, look
+from ..objectives.objective import Terms, Weights
 
 MOST = 1024  # recordings that are kept: shapes beyond take ordinary steps
 

@@ -19,20 +19,20 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from .choices import Side
-from .config.model import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
-from .config.run import RunConfig
-from .data.batches import Batch
-from .devices import reduced_precision
-from .finite_checks import Look, Number, look
-from .mi_terms.build import build_term
-from .mi_terms.dual import MutualInformationTerm
-from .mi_terms.known_posterior import KnownPosteriorTerm
-from .mi_terms.mmd import maximum_mean_discrepancy
-from .models.vae import Encoding, build_model
-from .objectives.objective import Terms, Weights
+from ..choices import Side
+from ..config.model import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
+from ..config.run import RunConfig
+from ..data.batches import Batch
+from ..devices import reduced_precision
+from ..finite_checks import Look, Number, look
+from ..mi_terms.build import build_term
+from ..mi_terms.dual import MutualInformationTerm
+from ..mi_terms.known_posterior import KnownPosteriorTerm
+from ..mi_terms.mmd import maximum_mean_discrepancy
+from ..models.vae import Encoding, build_model
+from ..objectives.objective import Terms, Weights
+from .cuda_graphs import Recorder, graphs
 from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings
-from .recording import Recorder, graphs
 
 
 class Learner:

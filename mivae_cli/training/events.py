@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .data.batches import Batch
-from .evaluation.validation import HeldOut
-from .objectives.objective import Terms
-from .runs.training_state import Window
+from ..data.batches import Batch
+from ..evaluation.validation import HeldOut
+from ..objectives.objective import Terms
+from ..runs.training_state import Window
 
 
 @dataclass(frozen=True)

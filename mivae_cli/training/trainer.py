@@ -11,28 +11,28 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .choices import Side
+from ..choices import Side
+from ..config.run import RunConfig
+from ..data.batches import Batch, BatchSampler
+from ..data.prefetch import ahead
+from ..data.prepared_corpus import Corpus
+from ..devices import check_memory, release_memory, resolve_device
+from ..errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
+from ..evaluation.encode import Reading, read
+from ..evaluation.validation import held_out_figures
+from ..models.vae import build_model
+from ..objectives.objective import Terms
+from ..objectives.rate_transforms import MinimumRate
+from ..runs.checkpoint_writer import Keeper, check_space, tidy
+from ..runs.directory import RunDirectory
+from ..runs.training_state import TrainingState, load_training, snapshot
+from ..signals import Interrupted, Interruption
+from ..storage.metrics_log import Journal
 from .collapse import has_collapsed
-from .config.run import RunConfig
-from .data.batches import Batch, BatchSampler
-from .data.prefetch import ahead
-from .data.prepared_corpus import Corpus
-from .devices import check_memory, release_memory, resolve_device
 from .divergence import advised, divergence, validation_divergence
-from .errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
-from .evaluation.encode import Reading, read
-from .evaluation.validation import held_out_figures
-from .learner import Learner
-from .models.vae import build_model
-from .objectives.objective import Terms
-from .objectives.rate_transforms import MinimumRate
+from .events import Meter, Record, SaveFailed, Skipped, Step, Validation
 from .optimizers import Adam, set_rates
-from .progress import Meter, Record, SaveFailed, Skipped, Step, Validation
-from .runs.checkpoint_writer import Keeper, check_space, tidy
-from .runs.directory import RunDirectory
-from .runs.training_state import TrainingState, load_training, snapshot
-from .signals import Interrupted, Interruption
-from .storage.metrics_log import Journal
+from .train_step import Learner
 
 
 class Trainer:

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from .data.batches import Batch, BatchSampler
-from .mi_terms.dual import MutualInformationTerm
+from ..data.batches import Batch, BatchSampler
+from ..mi_terms.dual import MutualInformationTerm
 from .trainer import Trainer
 
 PARTS = ("data", "encoder", "decoder", "output layer", "critic", "optimizer", "rest")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 
-from .config.training import AdamConfig, SGDConfig, SplitConfig
+from ..config.training import AdamConfig, SGDConfig, SplitConfig
 
 
 class Adam(torch.optim.Adam):

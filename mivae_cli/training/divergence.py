@@ -4,13 +4,13 @@ __all__ = ["advised", "divergence", "validation_divergence"]
 
 import math
 
-from .config.run import RunConfig
-from .config.training import CriticConfig, SplitConfig, TrainingConfig
-from .errors import BadBatch, DivergedError
-from .evaluation.validation import HeldOut
-from .objectives.objective import Objective
-from .progress import Skipped
-from .schema import Frozen
+from ..config.run import RunConfig
+from ..config.training import CriticConfig, SplitConfig, TrainingConfig
+from ..errors import BadBatch, DivergedError
+from ..evaluation.validation import HeldOut
+from ..objectives.objective import Objective
+from ..schema import Frozen
+from .events import Skipped
 
 SHOWN = 5  # sentences that an error names
 FAR = 10.0  # times its usual value: from there on a third of a setting is no help

@@ -9,10 +9,10 @@ __all__ = ["COLLAPSED", "has_collapsed", "remedies"]
 
 import math
 
-from .config.model import BatchNormPosteriorConfig
-from .config.run import RunConfig
-from .objectives.objective import Objective
-from .objectives.rate_transforms import FreeBits
+from ..config.model import BatchNormPosteriorConfig
+from ..config.run import RunConfig
+from ..objectives.objective import Objective
+from ..objectives.rate_transforms import FreeBits
 
 COLLAPSED = 0.5  # nats of mutual information: below, z says almost nothing about a sentence
 GROWTH = 0.02  # nats above all earlier validations that are no accident
