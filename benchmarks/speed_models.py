@@ -20,8 +20,8 @@ from speed_plan import Plan, embedding_size, ratio, training_flops
 
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import TokenStore
-from mivae_cli.decoding import Decoding, decode
 from mivae_cli.evaluation import evaluate as evaluation
+from mivae_cli.generation.decoding import Decoding, decode
 from mivae_cli.training.trainer import Trainer
 
 Stepper = Callable[[Batch], object]

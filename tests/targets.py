@@ -52,10 +52,10 @@ from mivae_cli.data.file_formats import format_of
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.data.records import TextRecords
 from mivae_cli.data.tokenizer import Tokenizer
-from mivae_cli.decoding import Decoding
 from mivae_cli.errors import MivaeError
 from mivae_cli.estimators.io.pairs import check_pairs, read_pairs
-from mivae_cli.generation import generated, prior_samples
+from mivae_cli.generation.decoding import Decoding
+from mivae_cli.generation.generate import generated, prior_samples
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.lock import locked

@@ -23,8 +23,8 @@ from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
 from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.evaluation.text_record import Full
-from mivae_cli.fixed_lm import FIXED_LM, likelihoods, trained_lm
-from mivae_cli.full import Plan, measure
+from mivae_cli.generation.evaluate_text import Plan, measure
+from mivae_cli.generation.reference_lm import FIXED_LM, likelihoods, trained_lm
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.stages import Stage

@@ -14,15 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mivae_cli import generation
 from mivae_cli.config.data import BPETokenizerConfig, DataConfig, WordTokenizerConfig
 from mivae_cli.config.model import ModelConfig
 from mivae_cli.data.batches import collate
 from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, Tokenizer, train_tokenizer
-from mivae_cli.decoding import Decoding, decode
 from mivae_cli.errors import ConfigError, DataError
-from mivae_cli.generation import analogous, encode_texts, generated, interpolation, prior_samples
+from mivae_cli.generation import generate as generation
+from mivae_cli.generation.decoding import Decoding, decode
+from mivae_cli.generation.generate import (
+    analogous,
+    encode_texts,
+    generated,
+    interpolation,
+    prior_samples,
+)
 from mivae_cli.models.decoders import State
 from mivae_cli.models.latent import StandardNormal
 from mivae_cli.models.vae import VAE, build_model
@@ -194,7 +200,7 @@ class TestGreedy:
         model, latents = tiny_model(30, 2.0, kind), torch.randn(9, LATENT)
         decoding = Decoding(beam=beam, max_tokens=12, **rules)
         alone = [decode(model, z[None], decoding)[0] for z in latents]
-        monkeypatch.setattr("mivae_cli.decoding.AT_ONCE", at_once)
+        monkeypatch.setattr("mivae_cli.generation.decoding.AT_ONCE", at_once)
         assert decode(model, latents, decoding) == alone
         assert len({len(ids) for ids in alone}) > 1  # some end before others
 
@@ -275,7 +281,7 @@ class TestBeam:
         decoding = Decoding(beam=8, max_tokens=12)
         expected = decode(model, latents, decoding)
         for most in (1, 20):
-            monkeypatch.setattr("mivae_cli.decoding.MOST_AT_ONCE", most)
+            monkeypatch.setattr("mivae_cli.generation.decoding.MOST_AT_ONCE", most)
             rows = rows_of_steps(model, monkeypatch)
             assert decode(model, latents, decoding) == expected
             assert max(rows) == max(8, most // 8 * 8)
@@ -329,7 +335,7 @@ def decode_at_once(
     model: VAE, count: int, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
 ) -> list[list[int]]:
     """Decodes sentences from the origin, all of them side by side."""
-    monkeypatch.setattr("mivae_cli.decoding.AT_ONCE", count)
+    monkeypatch.setattr("mivae_cli.generation.decoding.AT_ONCE", count)
     return decode(model, torch.zeros(count, LATENT), decoding)
 
 
@@ -388,7 +394,7 @@ class TestSampling:
         decoding = Decoding(top_p=0.7, max_tokens=9)
         drawn = []
         for words in (few, 1000):
-            monkeypatch.setattr("mivae_cli.decoding.FEW", words)
+            monkeypatch.setattr("mivae_cli.generation.decoding.FEW", words)
             drawn.append(decode(model, latents, decoding, torch.Generator().manual_seed(3)))
         assert drawn[0] == drawn[1]
 

@@ -15,14 +15,20 @@ from program import Mivae
 from small import small_config, train_to_end, write_scenes
 from test_generation import tiny_model, word_tokenizer
 
-from mivae_cli import nearest as module
 from mivae_cli.choices import Distance
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.prepared_corpus import TokenStore
-from mivae_cli.generation import encode_texts
+from mivae_cli.generation import neighbours as module
+from mivae_cli.generation.generate import encode_texts
+from mivae_cli.generation.neighbours import (
+    as_read,
+    distances,
+    encoded_blocks,
+    nearest,
+    stored_texts,
+)
 from mivae_cli.models.latent import DiagonalGaussian
-from mivae_cli.nearest import as_read, distances, encoded_blocks, nearest, stored_texts
 
 DISTANCES: tuple[Distance, ...] = ("mean", "cosine", "bhattacharyya")
 RUN = "runs/scenes"

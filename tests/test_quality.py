@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sacrebleu.metrics.bleu import BLEU
 
 from mivae_cli.errors import ConfigError
-from mivae_cli.quality import (
+from mivae_cli.generation.text_metrics import (
     bleu,
     copied,
     distinct,

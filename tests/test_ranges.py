@@ -14,12 +14,12 @@ from typer.models import ParameterInfo
 
 from mivae_cli.cli import app
 from mivae_cli.data.prepared_corpus import TokenStore
-from mivae_cli.decoding import Decoding
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators import estimate_mutual_information
 from mivae_cli.evaluation.evaluate import evaluate
-from mivae_cli.full import Plan
-from mivae_cli.generation import analogous, interpolation, prior_samples
+from mivae_cli.generation.decoding import Decoding
+from mivae_cli.generation.evaluate_text import Plan
+from mivae_cli.generation.generate import analogous, interpolation, prior_samples
 from mivae_cli.limits import MOST_SEED, check_range
 
 

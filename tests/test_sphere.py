@@ -16,14 +16,14 @@ from mivae_cli.evaluation.metrics import (
     importance_weighted_bound,
     units_above,
 )
-from mivae_cli.generation import interpolation
+from mivae_cli.generation.generate import interpolation
+from mivae_cli.generation.neighbours import distances
 from mivae_cli.models.von_mises_fisher import (
     UniformSphere,
     VonMisesFisher,
     log_mean_exp_cosine,
     resultant_length,
 )
-from mivae_cli.nearest import distances
 
 CASES = [(2, 0.5), (2, 80.0), (3, 0.5), (3, 20.0), (8, 5.0), (32, 80.0), (32, 2000.0), (200, 80.0)]
 

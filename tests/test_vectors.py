@@ -16,9 +16,15 @@ from safetensors.numpy import load_file
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data.records import RowCounts, TextRecords
 from mivae_cli.errors import ConfigError
+from mivae_cli.generation.latent_files import (
+    VECTOR_FORMATS,
+    TextRows,
+    check_aligned,
+    check_place,
+    write_vectors,
+)
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.models.von_mises_fisher import VonMisesFisher
-from mivae_cli.vectors import VECTOR_FORMATS, TextRows, check_aligned, check_place, write_vectors
 
 POSTERIOR = DiagonalGaussian(torch.arange(6.0).view(3, 2), torch.linspace(-1, 1, 6).view(3, 2))
 PARQUET = pytest.param(

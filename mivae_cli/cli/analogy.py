@@ -49,7 +49,7 @@ def analogy(
     Example: [bold]mivae analogy "a man runs ." "two men run ." "a dog sleeps ."[/]
     """
     from ..errors import ConfigError
-    from ..generation import analogous, encode_texts, generated
+    from ..generation.generate import analogous, encode_texts, generated
     from .console import print_json, print_line
     from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts, note_unknown_words

@@ -47,8 +47,8 @@ def encode(
     from ..data.file_formats import text_file
     from ..data.records import TextRecords
     from ..errors import ConfigError, DataError
-    from ..generation import encode_texts
-    from ..vectors import TextRows, check_aligned, check_place, write_vectors
+    from ..generation.generate import encode_texts
+    from ..generation.latent_files import TextRows, check_aligned, check_place, write_vectors
     from .console import note
     from .runs import load_latent_model, locate_with_file
     from .texts import named, note_cut, note_rows, reading_options, text_settings

@@ -73,8 +73,8 @@ def evaluate(
 
     from ..errors import ConfigError
     from ..experiments.evaluate_run import evaluate_run
-    from ..full import Plan, measure
-    from ..quality import require_sacrebleu
+    from ..generation.evaluate_text import Plan, measure
+    from ..generation.text_metrics import require_sacrebleu
     from ..signals import Interruption
     from .console import print_json, stdout
     from .full import measured_in_full

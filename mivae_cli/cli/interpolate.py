@@ -40,7 +40,7 @@ def interpolate(
     Example: [bold]mivae interpolate "a man rides a horse ." "two dogs play in the snow ."[/]
     """
     from ..errors import ConfigError
-    from ..generation import encode_texts, generated, interpolation, sentence_pair
+    from ..generation.generate import encode_texts, generated, interpolation, sentence_pair
     from .console import note, print_json, print_line
     from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts

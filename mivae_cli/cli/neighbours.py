@@ -59,8 +59,8 @@ def neighbours(
     from ..data.file_formats import text_file
     from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
-    from ..generation import encode_texts
-    from ..nearest import as_read, encoded_blocks, nearest, stored_texts
+    from ..generation.generate import encode_texts
+    from ..generation.neighbours import as_read, encoded_blocks, nearest, stored_texts
     from .console import note, print_json, print_line
     from .runs import load_latent_model, locate_with_texts, note_unknown_words
     from .texts import note_rows, reading_options, text_settings

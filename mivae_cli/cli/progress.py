@@ -25,7 +25,7 @@ from ..errors import MivaeError, lacks_memory
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.records import samples_of
 from ..experiments.evaluate_run import evaluate_run
-from ..full import Plan, measure
+from ..generation.evaluate_text import Plan, measure
 from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
 from ..training.collapse import COLLAPSED, remedies

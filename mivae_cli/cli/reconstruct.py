@@ -64,7 +64,7 @@ def reconstruct(
     from ..data.file_formats import text_file
     from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
-    from ..generation import encode_texts, generated
+    from ..generation.generate import encode_texts, generated
     from .console import print_json, print_line
     from .decodings import likeliest_or_drawn
     from .runs import load_latent_model, locate_with_texts

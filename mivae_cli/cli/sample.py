@@ -51,9 +51,9 @@ def sample(
 
     Example: [bold]mivae sample --n 10 --temperature 0.8[/]
     """
-    from ..decoding import Decoding
     from ..errors import ConfigError
-    from ..generation import generated, prior_samples
+    from ..generation.decoding import Decoding
+    from ..generation.generate import generated, prior_samples
     from .console import print_json, print_line
     from .runs import load_model, locate
 

@@ -90,7 +90,7 @@ def sweep(
     from ..config.epoch_budget import shared_budget_warnings
     from ..config.grid import configurations, expand
     from ..errors import ConfigError, MivaeError
-    from ..quality import require_sacrebleu
+    from ..generation.text_metrics import require_sacrebleu
     from ..storage.manifest import MANIFEST
     from .begin import fresh_place
     from .comparing import chosen_format, show_comparison

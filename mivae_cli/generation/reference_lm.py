@@ -16,21 +16,21 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from .config.model import ModelConfig, RecurrentDecoderConfig
-from .config.run import RunConfig
-from .config.training import AdamConfig, TrainingConfig
-from .data.prepared_corpus import Corpus, TokenStore
-from .data.tokenizer import Tokenizer
-from .errors import ConfigError, DivergedError, StorageError
-from .evaluation.encode import read
-from .models.vae import VAE
-from .objectives.objective import Objective
-from .objectives.schedules import Constant
-from .runs.create import create_run
-from .runs.directory import RunDirectory
-from .stages import Stage
-from .training.events import Step, Validation
-from .training.trainer import Trainer
+from ..config.model import ModelConfig, RecurrentDecoderConfig
+from ..config.run import RunConfig
+from ..config.training import AdamConfig, TrainingConfig
+from ..data.prepared_corpus import Corpus, TokenStore
+from ..data.tokenizer import Tokenizer
+from ..errors import ConfigError, DivergedError, StorageError
+from ..evaluation.encode import read
+from ..models.vae import VAE
+from ..objectives.objective import Objective
+from ..objectives.schedules import Constant
+from ..runs.create import create_run
+from ..runs.directory import RunDirectory
+from ..stages import Stage
+from ..training.events import Step, Validation
+from ..training.trainer import Trainer
 
 # On 17,822 captions (V = 3,584) the six epochs take two and a half minutes of one x86-64 thread;
 # the test perplexity was 18.8 then, and 18.4 after 25 epochs of the preset `lm`.

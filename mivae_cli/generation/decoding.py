@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from .data.tokenizer import BOUNDARY, UNKNOWN
-from .errors import ConfigError
-from .limits import LEAST_PENALTY, MOST_BEAM, MOST_NGRAM, MOST_PENALTY, check_range
-from .models.vae import VAE
+from ..data.tokenizer import BOUNDARY, UNKNOWN
+from ..errors import ConfigError
+from ..limits import LEAST_PENALTY, MOST_BEAM, MOST_NGRAM, MOST_PENALTY, check_range
+from ..models.vae import VAE
 from .repetition import ban_repeated_ngrams, penalize_written
 
 AT_ONCE = 256  # sentences decoded side by side

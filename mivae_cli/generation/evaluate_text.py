@@ -30,13 +30,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config.run import RunConfig
-from .data.prepared_corpus import Corpus, TokenStore
-from .data.tokenizer import Tokenizer
-from .decoding import AT_ONCE, Decoding, decode
-from .evaluation.encode import posteriors
-from .evaluation.metrics import perplexity
-from .evaluation.text_record import (
+from ..config.run import RunConfig
+from ..data.prepared_corpus import Corpus, TokenStore
+from ..data.tokenizer import Tokenizer
+from ..evaluation.encode import posteriors
+from ..evaluation.metrics import perplexity
+from ..evaluation.text_record import (
     Diversity,
     Full,
     Generation,
@@ -44,11 +43,13 @@ from .evaluation.text_record import (
     Protocol,
     Reconstruction,
 )
-from .fixed_lm import FIXED_LM, described, likelihoods, trained_lm
-from .generation import interpolation, prior_samples
-from .limits import MOST_SENTENCES, check_range
-from .models.vae import VAE
-from .quality import (
+from ..limits import MOST_SENTENCES, check_range
+from ..models.vae import VAE
+from ..stages import Stage
+from .decoding import AT_ONCE, Decoding, decode
+from .generate import interpolation, prior_samples
+from .reference_lm import FIXED_LM, described, likelihoods, trained_lm
+from .text_metrics import (
     bleu,
     copied,
     distinct,
@@ -59,7 +60,6 @@ from .quality import (
     self_bleu,
     token_accuracy,
 )
-from .stages import Stage
 
 MOST_SAMPLES = 10_000
 Ids = list[list[int]]

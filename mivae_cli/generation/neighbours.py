@@ -16,15 +16,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, softplus
 
-from .choices import Distance
-from .config.data import DataConfig
-from .data.ingestion import chunks
-from .data.prepared_corpus import TokenStore
-from .data.tokenizer import Tokenizer
-from .errors import ConfigError
-from .generation import encode_texts
-from .models.latent import DiagonalGaussian, Posterior
-from .models.vae import VAE
+from ..choices import Distance
+from ..config.data import DataConfig
+from ..data.ingestion import chunks
+from ..data.prepared_corpus import TokenStore
+from ..data.tokenizer import Tokenizer
+from ..errors import ConfigError
+from ..models.latent import DiagonalGaussian, Posterior
+from ..models.vae import VAE
+from .generate import encode_texts
 
 BLOCK = 8192  # sentences encoded before they are compared
 

@@ -20,15 +20,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .config.data import DataConfig
-from .data.batches import ordered_batches
-from .data.prepared_corpus import TokenStore
-from .data.tokenizer import Tokenizer
+from ..config.data import DataConfig
+from ..data.batches import ordered_batches
+from ..data.prepared_corpus import TokenStore
+from ..data.tokenizer import Tokenizer
+from ..errors import DataError
+from ..limits import MOST_SCALE, MOST_SENTENCES, MOST_STEPS, check_range
+from ..models.latent import Posterior, Prior
+from ..models.vae import VAE
 from .decoding import AT_ONCE, Decoding, decode
-from .errors import DataError
-from .limits import MOST_SCALE, MOST_SENTENCES, MOST_STEPS, check_range
-from .models.latent import Posterior, Prior
-from .models.vae import VAE
 
 PathName = Literal["slerp", "linear"]
 

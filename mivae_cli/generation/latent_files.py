@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
-from .data.records import Record, RowCounts
-from .errors import ConfigError
-from .models.latent import Posterior
-from .storage.files import whole
-from .storage.sealed_json import check_output
+from ..data.records import Record, RowCounts
+from ..errors import ConfigError
+from ..models.latent import Posterior
+from ..storage.files import whole
+from ..storage.sealed_json import check_output
 
 TABLES = (".csv", ".parquet")
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy", *TABLES)

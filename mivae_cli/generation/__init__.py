@@ -1,0 +1,1 @@
+"""Text from latents, and how good that text is."""
