@@ -23,13 +23,13 @@ from machine import description
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.evaluation.evaluate import evaluate
+from mivae_cli.experiments.verify import verify
 from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.generate import generated, prior_samples
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.training.trainer import Trainer
-from mivae_cli.verification import verify
 
 COLUMNS = ("anonymous MiB", "of it allocated", "open files", "mapped files", "threads")
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.outcomes import Outcome
+from mivae_cli.experiments.summary import Outcome
 
 HOSTILE = ["=1+1", "+1", "-x", "@SUM(A1)", " =cmd()", "\t=1", "a,b", 'say "x"', "a|b", "x_{1}$%&#",
            "\\input{x}", "two\nlines", "~^<>", "[b](c)", "\uff1d1"]  # fmt: skip

@@ -54,6 +54,7 @@ from mivae_cli.data.records import TextRecords
 from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.errors import MivaeError
 from mivae_cli.estimators.io.pairs import check_pairs, read_pairs
+from mivae_cli.experiments.verify import verify
 from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.generate import generated, prior_samples
 from mivae_cli.runs.create import create_run
@@ -62,7 +63,6 @@ from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.sealed_json import read_sealed
 from mivae_cli.training.trainer import Trainer
-from mivae_cli.verification import verify
 
 T = TypeVar("T")
 

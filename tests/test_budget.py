@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from program import Mivae
 from small import write_scenes
 
-from mivae_cli.comparison import compare
 from mivae_cli.config.epoch_budget import budget_warnings, shared_budget_warnings
 from mivae_cli.config.resolve import preset_kind, preset_names, read_config
 from mivae_cli.config.run import RunConfig
+from mivae_cli.experiments.comparison import compare
+from mivae_cli.experiments.summary import Outcome
 from mivae_cli.objectives.schedules import Cyclical
-from mivae_cli.outcomes import Outcome
 
 OPTION = re.compile(r"--set (\S+=[\d.]+)")
 

@@ -48,7 +48,9 @@ def inside(brief: None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     monkeypatch.chdir(folder)
     plan = replace(PROFILES["default"], steps=5)  # what a critic finds is beside the point
     monkeypatch.setitem(PROFILES, "default", plan)
-    monkeypatch.setattr("mivae_cli.comparability.COLLAPSED", -1.0)  # as these tiny models all have
+    monkeypatch.setattr(
+        "mivae_cli.experiments.comparability.COLLAPSED", -1.0
+    )  # as these tiny models all have
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)

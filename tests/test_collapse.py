@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from program import Mivae
 from small import small_config, write_scenes
 
-from mivae_cli.comparison import compare
 from mivae_cli.config.resolve import preset_names, read_config
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.evaluation.validation import HeldOut
+from mivae_cli.experiments.comparison import compare
+from mivae_cli.experiments.summary import Outcome
 from mivae_cli.objectives.objective import Objective
 from mivae_cli.objectives.schedules import Cyclical, Linear
-from mivae_cli.outcomes import Outcome
 from mivae_cli.runs.create import create_run
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.training.collapse import COLLAPSED, has_collapsed, remedies

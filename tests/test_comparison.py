@@ -16,12 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mutations import NUMBERS
 
-from mivae_cli.comparison import Comparison, compare, select
 from mivae_cli.errors import ConfigError
-from mivae_cli.figure_columns import COLUMNS
-from mivae_cli.outcomes import Outcome, Standing
-from mivae_cli.report.comparisons import csv_text, markdown_text, records, sheet
-from mivae_cli.report.latex import latex_text
+from mivae_cli.experiments.columns import COLUMNS
+from mivae_cli.experiments.comparison import Comparison, compare, select
+from mivae_cli.experiments.export import csv_text, markdown_text, records, sheet
+from mivae_cli.experiments.latex import latex_text
+from mivae_cli.experiments.summary import Outcome, Standing
 
 
 def figures(comparison: Comparison, place: int = 0) -> dict[str, Any]:

@@ -14,11 +14,11 @@ from small import small_config, train_to_end, write_scenes
 from torch import Tensor
 
 from mivae_cli.errors import CheckpointError
+from mivae_cli.experiments.verify import verify
 from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.generate import generated, prior_samples
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.training.trainer import Trainer
-from mivae_cli.verification import verify
 
 Damage = Callable[[Path], None]
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.comparison import compare
 from mivae_cli.config.run import RunConfig
 from mivae_cli.evaluation import records as evaluation_records
 from mivae_cli.evaluation.records import EvaluationRecords
-from mivae_cli.outcomes import Outcome
+from mivae_cli.experiments.comparison import compare
+from mivae_cli.experiments.summary import Outcome
 
 
 def record(samples: int = 100, seed: int = 0, epoch: int = 3, **more: object) -> dict[str, Any]:

@@ -17,21 +17,21 @@ from hypothesis import strategies as st
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.comparison import compare
 from mivae_cli.config.run import RunConfig
 from mivae_cli.errors import CheckpointError
 from mivae_cli.estimators.diagnostics import missing_pairs
 from mivae_cli.evaluation.effective_units import effective_units
 from mivae_cli.evaluation.records import EvaluationRecords
-from mivae_cli.outcomes import Outcome
-from mivae_cli.report.comparisons import csv_text, markdown_text, records, sheet
-from mivae_cli.report.latex import latex_text
+from mivae_cli.experiments.comparison import compare
+from mivae_cli.experiments.export import csv_text, markdown_text, records, sheet
+from mivae_cli.experiments.latex import latex_text
+from mivae_cli.experiments.status import find_runs, outcome
+from mivae_cli.experiments.summary import Outcome
+from mivae_cli.experiments.verify import verify
 from mivae_cli.report.rate_distortion import plane
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.standing import find_runs, outcome
 from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
-from mivae_cli.verification import verify
 
 ESTIMATE = {"value": 4.5, "ci_low": 4.0, "ci_high": 5.0, "n": 100, "ceiling": 4.6, "unseen": 0.1}
 RECORD: dict[str, Any] = {

@@ -18,8 +18,8 @@ from targets import TARGETS, Workshop, allowed, check_memory, seconds
 
 from mivae_cli.cli.begin import resumed
 from mivae_cli.errors import DataError
+from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.verification import verify
 
 LIMIT = 2.0  # seconds of an input
 FEW = {  # inputs of every commit

@@ -11,10 +11,10 @@ from evaluated import HOSTILE, record, run, weight
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.comparison import compare, select
 from mivae_cli.config.resolve import read_config
-from mivae_cli.outcomes import Outcome
-from mivae_cli.report.latex import ESCAPED, latex_text
+from mivae_cli.experiments.comparison import compare, select
+from mivae_cli.experiments.latex import ESCAPED, latex_text
+from mivae_cli.experiments.summary import Outcome
 
 MORE = ["[0.5] mine", "*", "**", "[", "]{", "λ=1, β†κ", "a--b ,, ''", "%", "x\\\\[1em]", "日本", "é ü",
         "\x07\u200b\u202e", "?`!`", "C:\\dir~1", "-", "--", "&&", "#1", "\\end{tabular}", "$$", "^^M",

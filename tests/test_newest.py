@@ -14,14 +14,14 @@ from mivae_cli.cli.begin import fresh_place
 from mivae_cli.cli.runs import load_pinned
 from mivae_cli.cli.sentences import check_sentences
 from mivae_cli.errors import CheckpointError, ConfigError
+from mivae_cli.experiments.status import outcome
+from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.checkpoints import Checkpoint, Checkpoints
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.runs.latest import newest_interrupted, newest_usable
-from mivae_cli.standing import outcome
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import MANIFEST, Manifest
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
-from mivae_cli.verification import verify
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ import pytest
 from program import Mivae
 
 from mivae_cli.evaluation.evaluate import evaluate
+from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.sealed_json import FORMAT
-from mivae_cli.verification import verify
 
 RUNS = sorted(Path(__file__).with_name("runs").iterdir())
 

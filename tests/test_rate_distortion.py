@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_figures import shape_of
 
-from mivae_cli.comparison import compare
 from mivae_cli.errors import ConfigError
-from mivae_cli.outcomes import Outcome
+from mivae_cli.experiments.comparison import compare
+from mivae_cli.experiments.summary import Outcome
 from mivae_cli.report.rate_distortion import LEVELS, Point, _levels, _name, draw_plane, plane
 
 

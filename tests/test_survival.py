@@ -23,11 +23,11 @@ from small import small_config, train_to_end, write_scenes
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import StorageError
+from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS
 from mivae_cli.training.trainer import Record, SaveFailed, Trainer, Validation
-from mivae_cli.verification import verify
 
 TIMES = ("tokens_per_second", "seconds_left", "seconds")
 

@@ -17,13 +17,13 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
+from mivae_cli.experiments.verify import verify
 from mivae_cli.objectives.objective import Terms
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted
 from mivae_cli.storage.sealed_json import sealed
 from mivae_cli.training.trainer import Step, Trainer, Validation
-from mivae_cli.verification import verify
 
 LATER = ("batch_size", "earlier")  # what checkpoints did not say of a state at first
 

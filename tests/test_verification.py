@@ -17,6 +17,7 @@ from test_lock import held_elsewhere
 
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError
+from mivae_cli.experiments.verify import Finding, verify
 from mivae_cli.runs.checkpoints import Checkpoints
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
@@ -25,7 +26,6 @@ from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
 from mivae_cli.storage.ownership import draft_of
 from mivae_cli.storage.sealed_json import Kind, read_sealed, write_sealed
 from mivae_cli.training.trainer import Trainer
-from mivae_cli.verification import Finding, verify
 
 FIRST, SECOND, THIRD = "epoch-0001", "epoch-0002", "epoch-0003"
 FILES = ("model.safetensors", "critic.safetensors", "training.safetensors", "state.json")
@@ -295,7 +295,7 @@ def test_a_checkpoint_that_makes_room_while_it_is_loaded_is_not_missed(
             shutil.rmtree(manifest.folder)
         return load_training(manifest, *rest)
 
-    monkeypatch.setattr("mivae_cli.verification.load_training", late)
+    monkeypatch.setattr("mivae_cli.experiments.verify.load_training", late)
     result = verify(run)
     assert result.sound
     assert not any(FIRST in finding.what for finding in result.findings)

@@ -14,11 +14,11 @@ from ..data.corpus import locate_splits
 from ..data.prepared_corpus import Corpus, prepare_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
+from ..experiments.status import with_own_paths
 from ..runs.checkpoint_writer import check_space
 from ..runs.create import create_run
 from ..runs.directory import RunDirectory
 from ..runs.latest import newest_interrupted
-from ..standing import with_own_paths
 from ..training.trainer import Trainer
 from .console import note
 from .texts import note_rows

@@ -52,11 +52,11 @@ def compare(
     """
     from dataclasses import replace
 
-    from .. import comparison
     from ..errors import ConfigError
+    from ..experiments import comparison
+    from ..experiments.status import find_runs, outcome
     from ..report.canvas import check_picture
     from ..report.rate_distortion import draw_plane, plane
-    from ..standing import find_runs, outcome
     from .begin import RUNS
     from .comparing import chosen_format, list_columns, show_comparison
     from .console import note

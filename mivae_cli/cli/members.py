@@ -17,10 +17,10 @@ from ..config.run import RunConfig
 from ..data.prepared_corpus import Corpus
 from ..devices import resolve_device
 from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
-from ..outcomes import WORDS, Outcome
+from ..experiments.status import outcome, sources, with_own_paths
+from ..experiments.summary import WORDS, Outcome
 from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
-from ..standing import outcome, sources, with_own_paths
 from ..storage.manifest import MANIFEST
 from .begin import begin, prepare, resumed
 from .console import complain, note, print_json, print_line

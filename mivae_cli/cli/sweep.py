@@ -86,10 +86,10 @@ def sweep(
 
     Example: [bold]mivae sweep corpus.txt --set objective.mi_weight=0,1,2 --seeds 0,1[/]
     """
-    from ..comparison import compare
     from ..config.epoch_budget import shared_budget_warnings
     from ..config.grid import configurations, expand
     from ..errors import ConfigError, MivaeError
+    from ..experiments.comparison import compare
     from ..generation.text_metrics import require_sacrebleu
     from ..storage.manifest import MANIFEST
     from .begin import fresh_place

@@ -27,10 +27,10 @@ from ..estimators.held_out_dual import CriticEstimate
 from ..evaluation.evaluate import Evaluation, TextFigures
 from ..evaluation.mutual_information import Figure
 from ..evaluation.rounding import two_decimals
-from ..report.comparisons import Sheet
+from ..experiments.export import Sheet
+from ..experiments.verify import Verification
 from ..training.profiler import Timing
 from ..training.trainer import Validation
-from ..verification import Verification
 from .console import plain
 from .full_rows import full_sections, protocol_lines
 

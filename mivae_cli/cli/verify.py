@@ -14,8 +14,8 @@ def verify(
     """
     from dataclasses import asdict
 
-    from .. import verification
     from ..errors import CheckpointError
+    from ..experiments import verify as verification
     from .console import note, print_json, stdout
     from .runs import locate
     from .tables import verification_table

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..comparison import Comparison
 from ..errors import ConfigError
+from ..experiments.comparison import Comparison
 from .canvas import canvas
 
 if TYPE_CHECKING:  # which is an extra

@@ -8,8 +8,8 @@ __all__ = ["latex_text"]
 
 from collections.abc import Sequence
 
-from ..comparison import Comparison, select
-from .comparisons import AT_CEILING, MISSING, TOO_HIGH, Cell, Sheet, setting_text, sheet
+from .comparison import Comparison, select
+from .export import AT_CEILING, MISSING, TOO_HIGH, Cell, Sheet, setting_text, sheet
 
 PAPER = ("ppl_iw", "rate", "mi_dual", "mi_known_posterior", "active_units", "effective_units")
 MOST_SETTINGS = 3  # columns of settings that nobody asked for

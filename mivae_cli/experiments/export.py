@@ -24,10 +24,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..comparison import Comparison, Row
 from ..evaluation.rounding import Rounded, grouped
-from ..figure_columns import Column, shown
-from ..outcomes import WORDS, Figure
+from .columns import Column, shown
+from .comparison import Comparison, Row
+from .summary import WORDS, Figure
 
 MISSING = "-"
 AT_CEILING = "†"

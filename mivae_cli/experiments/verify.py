@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 
-from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
-from .errors import CheckpointError, MivaeError
-from .runs.checkpoints import Checkpoint
-from .runs.directory import RunDirectory
-from .runs.training_state import load_training
-from .storage.lock import held_by
-from .storage.manifest import MANIFEST, Manifest
-from .storage.metrics_log import check_beginning
-from .storage.ownership import drafted
-from .training.trainer import Trainer
+from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
+from ..errors import CheckpointError, MivaeError
+from ..runs.checkpoints import Checkpoint
+from ..runs.directory import RunDirectory
+from ..runs.training_state import load_training
+from ..storage.lock import held_by
+from ..storage.manifest import MANIFEST, Manifest
+from ..storage.metrics_log import check_beginning
+from ..storage.ownership import drafted
+from ..training.trainer import Trainer
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 
-from .config.run import RunConfig
-from .estimators.diagnostics import at_ceiling, missing_pairs
-from .evaluation.effective_units import effective_units, units_above
-from .evaluation.records import EvaluationRecords, samples_of
+from ..config.run import RunConfig
+from ..estimators.diagnostics import at_ceiling, missing_pairs
+from ..evaluation.effective_units import effective_units, units_above
+from ..evaluation.records import EvaluationRecords, samples_of
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
 LARGEST = 1e100  # of a figure; what is larger is damage, and none

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import torch
 
-from .config.data import TEXTS
-from .config.run import RunConfig
-from .data.corpus import locate_splits
-from .data.ingestion import content_hash
-from .data.preparation import corpus_key
-from .data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
-from .errors import CheckpointError, MivaeError
-from .evaluation.records import EvaluationRecords, checkpoint_of
-from .models.vae import build_model
-from .outcomes import Outcome, Standing
-from .runs.checkpoints import CHECKPOINTS, NAME, Checkpoint
-from .runs.directory import RunDirectory
-from .runs.training_state import TrainingState, load_state
-from .storage.files import reason
-from .storage.lock import held_by
-from .storage.manifest import MANIFEST, Manifest
-from .storage.ownership import drafted
+from ..config.data import TEXTS
+from ..config.run import RunConfig
+from ..data.corpus import locate_splits
+from ..data.ingestion import content_hash
+from ..data.preparation import corpus_key
+from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
+from ..errors import CheckpointError, MivaeError
+from ..evaluation.records import EvaluationRecords, checkpoint_of
+from ..models.vae import build_model
+from ..runs.checkpoints import CHECKPOINTS, NAME, Checkpoint
+from ..runs.directory import RunDirectory
+from ..runs.training_state import TrainingState, load_state
+from ..storage.files import reason
+from ..storage.lock import held_by
+from ..storage.manifest import MANIFEST, Manifest
+from ..storage.ownership import drafted
+from .summary import Outcome, Standing
 
 DEEPEST = 20  # folders within folders that runs are looked for in
 

@@ -12,16 +12,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..config.data import TEXTS
+from ..config.grid import shortened
+from ..config.messages import known_keys, suggestion
+from ..config.resolve import flattened
+from ..config.run import EvaluationConfig, RunConfig
+from ..errors import ConfigError
+from .columns import COLUMNS, Column, best_places, further_columns
 from .comparability import comparability_warnings
-from .config.data import TEXTS
-from .config.grid import shortened
-from .config.messages import known_keys, suggestion
-from .config.resolve import flattened
-from .config.run import EvaluationConfig, RunConfig
-from .errors import ConfigError
-from .figure_columns import COLUMNS, Column, best_places, further_columns
-from .folding import folded_name
-from .outcomes import Figure, Outcome, Standing
+from .seed_groups import folded_name
+from .summary import Figure, Outcome, Standing
 
 TELLING = 3  # settings that a name has beside it
 

@@ -4,10 +4,10 @@ __all__ = ["comparability_warnings"]
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from .config.epoch_budget import shared_budget_warnings
-from .config.messages import listed
-from .outcomes import Outcome
-from .training.collapse import COLLAPSED
+from ..config.epoch_budget import shared_budget_warnings
+from ..config.messages import listed
+from ..training.collapse import COLLAPSED
+from .summary import Outcome
 
 
 def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from .evaluation.rounding import Rounded, rounded
-from .outcomes import Figure
+from ..evaluation.rounding import Rounded, rounded
+from .summary import Figure
 
 
 @dataclass(frozen=True)
