@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from mivae_cli.choices import Direction
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.report import Estimate
-from mivae_cli.report import figures
-from mivae_cli.report.figures import draw_estimates
+from mivae_cli.report import estimates as figures
+from mivae_cli.report.estimates import draw_estimates
 
 BLUE, ORANGE, YELLOW, BLACK = "0072b2", "d55e00", "faf5bb", "000000"
 

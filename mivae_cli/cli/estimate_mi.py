@@ -250,7 +250,7 @@ def _show(
     from .tables import estimates_table
 
     if plot is not None:
-        from ..report.figures import draw_estimates
+        from ..report.estimates import draw_estimates
 
         best = report.recommended.estimator if report.recommended else None
         draw_estimates(report.estimates, plot, truth, title, best)
