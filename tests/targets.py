@@ -42,7 +42,7 @@ from hostile import (
 from mutations import STRINGS, VALUES, Choices, mutated_bytes, mutated_json, mutated_text
 from safetensors.numpy import save
 
-from mivae_cli.cli.begin import resumed
+from mivae_cli.cli.support.new_run import resumed
 from mivae_cli.config.data import DataConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.config.run import RunConfig

@@ -22,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from small import write_scenes
 
 from mivae_cli.cli import app
-from mivae_cli.cli.console import plain
+from mivae_cli.cli.support.console import plain
 from mivae_cli.data.batches import Batch
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.training.trainer import Trainer

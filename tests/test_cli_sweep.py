@@ -16,7 +16,7 @@ import pytest
 from program import Mivae, Ran
 from small import write_scenes
 
-from mivae_cli.cli.console import plain
+from mivae_cli.cli.support.console import plain
 from mivae_cli.estimators.critic_training import PROFILES
 from mivae_cli.evaluation.evaluate import Evaluation
 from mivae_cli.runs.directory import RunDirectory

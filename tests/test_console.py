@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import RenderableType
 
-from mivae_cli.cli import console, tables
-from mivae_cli.cli.console import note, plain, print_json, print_line, print_text
+from mivae_cli.cli.support import console, tables
+from mivae_cli.cli.support.console import note, plain, print_json, print_line, print_text
 from mivae_cli.estimators import Report
 from mivae_cli.estimators.report import Estimate
 from mivae_cli.training.profiler import Timing

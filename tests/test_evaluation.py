@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from small import SMALL, small_config, train_to_end, write_scenes
 
-from mivae_cli.cli.tables import evaluation_table
+from mivae_cli.cli.support.tables import evaluation_table
 from mivae_cli.config.model import ModelConfig
 from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore

@@ -335,7 +335,7 @@ def test_a_signal_leaves_nothing_behind(
         monkeypatch.setattr(Trainer, "step", interrupted)
     else:
         monkeypatch.setattr(
-            "mivae_cli.cli.stages.note", interrupted_at("on the samples", interrupted)
+            "mivae_cli.cli.support.live_stages.note", interrupted_at("on the samples", interrupted)
         )
     before = RunDirectory.open(runs / "vae").path.joinpath("manifest.json").read_bytes()
     judge = "--lm", runs / "lm"

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from targets import TARGETS, Workshop, allowed, check_memory, seconds
 
-from mivae_cli.cli.begin import resumed
+from mivae_cli.cli.support.new_run import resumed
 from mivae_cli.errors import DataError
 from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.directory import RunDirectory

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load, save
 from targets import CHECKPOINT, Workshop, check_memory, seconds
 
-from mivae_cli.cli.begin import resumed
+from mivae_cli.cli.support.new_run import resumed
 from mivae_cli.config.data import BPETokenizerConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.data import tokenizer as module

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.cli import console, progress
+from mivae_cli.cli.support import console
+from mivae_cli.cli.support import live_training as progress
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory

@@ -10,9 +10,9 @@ import pytest
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.cli.begin import fresh_place
-from mivae_cli.cli.runs import load_pinned
-from mivae_cli.cli.sentences import check_sentences
+from mivae_cli.cli.support.new_run import fresh_place
+from mivae_cli.cli.support.run_lookup import load_pinned
+from mivae_cli.cli.support.sentence_arguments import check_sentences
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.experiments.status import outcome
 from mivae_cli.experiments.verify import verify

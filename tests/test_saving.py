@@ -14,7 +14,7 @@ from disk import full
 from program import Mivae
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.cli.begin import begin
+from mivae_cli.cli.support.new_run import begin
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError

@@ -72,7 +72,7 @@ ENCODINGS: list[dict[str, str]] = [
 SHOW = """
 import sys
 from mivae_cli import cli
-from mivae_cli.cli import console
+from mivae_cli.cli.support import console
 from rich.table import Table
 def run(*_, **__):
     table = Table("\\u2265 \\u732b")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from small import small_config, train_to_end, write_scenes
 
-from mivae_cli.cli.begin import begin
+from mivae_cli.cli.support.new_run import begin
 from mivae_cli.data.batches import BatchSampler, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.data.token_store import TokenStore, longest_sentence

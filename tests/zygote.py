@@ -79,10 +79,10 @@ def serve() -> None:
     """Forks a child for every line."""
     import torch
 
-    # all that a child would import, so that it need not
-    import mivae_cli.cli.begin
-    import mivae_cli.cli.progress
-    import mivae_cli.cli.rehearsal  # noqa: F401
+    # Everything that a child would import, so that it need not
+    import mivae_cli.cli.support.dry_run
+    import mivae_cli.cli.support.live_training
+    import mivae_cli.cli.support.new_run  # noqa: F401
     from mivae_cli.choices import Profile
     from mivae_cli.estimators.critic_training import PROFILES, Plan
 

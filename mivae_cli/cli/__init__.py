@@ -27,7 +27,7 @@ from .neighbours import neighbours
 from .presets import presets
 from .reconstruct import reconstruct
 from .sample import sample
-from .streams import discard_output, open_streams, settle_streams
+from .support.streams import discard_output, open_streams, settle_streams
 from .sweep import sweep
 from .train import train
 from .verify import verify
@@ -102,7 +102,7 @@ def _run(arguments: list[str]) -> int:
 
 def _told(error: Exception, debug: bool) -> tuple[str, int]:
     """Returns what to say of an error, and its exit code."""
-    from .crashes import report_line
+    from .support.crashes import report_line
 
     match error:
         case MivaeError():
@@ -135,7 +135,7 @@ def _usage_error(error: typer.TyperException) -> str:
 
 
 def _complain(message: str, code: int) -> int:
-    from .console import complain
+    from .support.console import complain
 
     complain(message)
     return code

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from ..limits import LEAST_TEMPERATURE, MOST_SCALE, MOST_SENTENCES, MOST_TEMPERATURE
-from .options import AsJSON, Beam, Device, NoRepeatNgram, RepetitionPenalty, Run, Seed
+from .support.options import AsJSON, Beam, Device, NoRepeatNgram, RepetitionPenalty, Run, Seed
 
 
 def analogy(
@@ -50,9 +50,9 @@ def analogy(
     """
     from ..errors import ConfigError
     from ..generation.generate import analogous, encode_texts, generated
-    from .console import print_json, print_line
-    from .decodings import likeliest_or_drawn
-    from .runs import load_latent_model, locate_with_texts, note_unknown_words
+    from .support.console import print_json, print_line
+    from .support.decoding_options import likeliest_or_drawn
+    from .support.run_lookup import load_latent_model, locate_with_texts, note_unknown_words
 
     found, texts = locate_with_texts(arguments, run_option)
     if len(texts) != 3:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, NoFold
+from .support.options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, NoFold
 
 
 def compare(
@@ -57,9 +57,9 @@ def compare(
     from ..experiments.status import find_runs, outcome
     from ..report.canvas import check_picture
     from ..report.rate_distortion import draw_plane, plane
-    from .begin import RUNS
-    from .comparing import chosen_format, list_columns, show_comparison
-    from .console import note
+    from .support.comparison_output import chosen_format, list_columns, show_comparison
+    from .support.console import note
+    from .support.new_run import RUNS
 
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     found = find_runs(runs or [RUNS])

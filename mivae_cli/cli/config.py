@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import Run, RunArgument, Sets
+from .support.options import Run, RunArgument, Sets
 
 config = typer.Typer(
     no_args_is_help=True, help="Write, show and check configurations.", rich_markup_mode="rich"
@@ -25,7 +25,7 @@ def init(
     from ..config.resolve import read_config, template
     from ..errors import ConfigError
     from ..storage.files import whole
-    from .console import note
+    from .support.console import note
 
     if path.exists():
         raise ConfigError(f"'{path}' is there already: name another file")
@@ -48,8 +48,8 @@ def show(
     Example: [bold]mivae config show --preset mine --set objective.mi_weight=2[/]
     """
     from ..config.resolve import read_config, template
-    from .console import print_text
-    from .runs import locate
+    from .support.console import print_text
+    from .support.run_lookup import locate
 
     if run is not None or run_option is not None:
         print_text(template(locate(run, run_option).config).rstrip())
@@ -64,7 +64,7 @@ def validate(file: Annotated[Path, typer.Argument(help="A TOML file.")]) -> None
     Example: [bold]mivae config validate mine.toml[/]
     """
     from ..config.resolve import read_config
-    from .console import note
+    from .support.console import note
 
     read_config(file=file)
     note(f"{file} is a valid configuration")

@@ -5,8 +5,16 @@ from typing import Annotated
 
 import typer
 
-from .options import Device, Run
-from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
+from .support.options import Device, Run
+from .support.text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def encode(
@@ -49,9 +57,9 @@ def encode(
     from ..errors import ConfigError, DataError
     from ..generation.generate import encode_texts
     from ..generation.latent_files import TextRows, check_aligned, check_place, write_vectors
-    from .console import note
-    from .runs import load_latent_model, locate_with_file
-    from .texts import named, note_cut, note_rows, reading_options, text_settings
+    from .support.console import note
+    from .support.run_lookup import load_latent_model, locate_with_file
+    from .support.text_input import named, note_cut, note_rows, reading_options, text_settings
 
     check_place(out)  # before a run is looked for
     found, files = locate_with_file(arguments, run_option)

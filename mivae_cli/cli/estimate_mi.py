@@ -9,7 +9,7 @@ import typer
 from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
 from ..limits import MOST_DRAWS, MOST_KSG_NEIGHBOURS, MOST_PAIRS, MOST_PERMUTATIONS
-from .options import AsJSON, Data, Device, Run, Seed
+from .support.options import AsJSON, Data, Device, Run, Seed
 
 if TYPE_CHECKING:
     from ..estimators import Report
@@ -180,7 +180,7 @@ def estimate_mi(
 
 def _waiting() -> AbstractContextManager[object]:
     """Shows on a terminal that something goes on."""
-    from .console import stderr
+    from .support.console import stderr
 
     return stderr.status("reading, fitting, measuring")
 
@@ -211,7 +211,7 @@ def _of_run(
     device: str,
 ) -> "tuple[Report, str]":
     from ..evaluation import mutual_information as information
-    from .runs import load_latent_model, locate, open_split
+    from .support.run_lookup import load_latent_model, locate, open_split
 
     found = locate(str(paths[0]) if paths else None, run_option)
     store, corpus = open_split(found, data), found.corpus
@@ -234,8 +234,8 @@ def _drawn(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
 
 def _list_demos() -> None:
     from ..estimators.samplers import DESCRIPTIONS, SAMPLERS
-    from .console import stdout
-    from .tables import demos_table
+    from .support.console import stdout
+    from .support.tables import demos_table
 
     rows = [(name, s.x_dim, s.z_dim, s.mutual_information) for name, s in SAMPLERS.items()]
     stdout.print(demos_table(rows, DESCRIPTIONS))
@@ -246,8 +246,8 @@ def _show(
 ) -> None:
     from dataclasses import asdict
 
-    from .console import note, print_json, stdout
-    from .tables import estimates_table
+    from .support.console import note, print_json, stdout
+    from .support.tables import estimates_table
 
     if plot is not None:
         from ..report.estimates import draw_estimates

@@ -6,8 +6,16 @@ from typing import Annotated
 import typer
 
 from ..limits import MOST_SEED, MOST_SENTENCES
-from .options import AsJSON, Data, IWSamples, Run, RunArgument
-from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
+from .support.options import AsJSON, Data, IWSamples, Run, RunArgument
+from .support.text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def evaluate(
@@ -76,13 +84,13 @@ def evaluate(
     from ..generation.evaluate_text import Plan, measure
     from ..generation.text_metrics import require_sacrebleu
     from ..signals import Interruption
-    from .console import print_json, stdout
-    from .full import measured_in_full
-    from .progress import store_evaluation
-    from .runs import device_of, load_judge, load_pinned, locate, open_split
-    from .stages import stages
-    from .tables import evaluation_table
-    from .texts import reading_options
+    from .support.console import print_json, stdout
+    from .support.live_stages import stages
+    from .support.live_text_evaluation import measured_in_full
+    from .support.live_training import store_evaluation
+    from .support.run_lookup import device_of, load_judge, load_pinned, locate, open_split
+    from .support.tables import evaluation_table
+    from .support.text_input import reading_options
 
     if not full and (samples is not None or lm is not None):
         raise ConfigError("--samples and --lm go with --full")

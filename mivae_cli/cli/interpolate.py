@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from ..limits import MOST_STEPS
-from .options import (
+from .support.options import (
     AsJSON,
     Beam,
     Device,
@@ -41,9 +41,9 @@ def interpolate(
     """
     from ..errors import ConfigError
     from ..generation.generate import encode_texts, generated, interpolation, sentence_pair
-    from .console import note, print_json, print_line
-    from .decodings import likeliest_or_drawn
-    from .runs import load_latent_model, locate_with_texts
+    from .support.console import note, print_json, print_line
+    from .support.decoding_options import likeliest_or_drawn
+    from .support.run_lookup import load_latent_model, locate_with_texts
 
     found, texts = locate_with_texts(arguments, run_option)
     decoding = likeliest_or_drawn(

@@ -7,8 +7,16 @@ import typer
 
 from ..choices import Distance
 from ..limits import MOST_SENTENCES
-from .options import AsJSON, Device, Run
-from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
+from .support.options import AsJSON, Device, Run
+from .support.text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def neighbours(
@@ -61,9 +69,9 @@ def neighbours(
     from ..errors import ConfigError, DataError
     from ..generation.generate import encode_texts
     from ..generation.neighbours import as_read, encoded_blocks, nearest, stored_texts
-    from .console import note, print_json, print_line
-    from .runs import load_latent_model, locate_with_texts, note_unknown_words
-    from .texts import note_rows, reading_options, text_settings
+    from .support.console import note, print_json, print_line
+    from .support.run_lookup import load_latent_model, locate_with_texts, note_unknown_words
+    from .support.text_input import note_rows, reading_options, text_settings
 
     found, texts = locate_with_texts(arguments, run_option)
     if len(texts) != 1:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJSON
+from .support.options import AsJSON
 
 
 def presets(
@@ -18,7 +18,7 @@ def presets(
     Example: [bold]mivae presets mine[/]
     """
     from ..config.resolve import describe_preset, preset_kind, preset_names, preset_text
-    from .console import print_json, print_line, print_text
+    from .support.console import print_json, print_line, print_text
 
     if name is not None:
         print_text(preset_text(name).rstrip())

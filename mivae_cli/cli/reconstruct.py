@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..limits import MOST_SENTENCES
-from .options import (
+from .support.options import (
     AsJSON,
     Beam,
     Data,
@@ -18,7 +18,15 @@ from .options import (
     Seed,
     WordTemperature,
 )
-from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
+from .support.text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 DEFAULT = 10  # sentences of the test split
 
@@ -65,10 +73,10 @@ def reconstruct(
     from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
     from ..generation.generate import encode_texts, generated
-    from .console import print_json, print_line
-    from .decodings import likeliest_or_drawn
-    from .runs import load_latent_model, locate_with_texts
-    from .texts import named, note_cut, note_rows, reading_options, text_settings
+    from .support.console import print_json, print_line
+    from .support.decoding_options import likeliest_or_drawn
+    from .support.run_lookup import load_latent_model, locate_with_texts
+    from .support.text_input import named, note_cut, note_rows, reading_options, text_settings
 
     found, texts = locate_with_texts(arguments, run_option)
     if texts == ["-"]:

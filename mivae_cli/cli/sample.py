@@ -11,7 +11,15 @@ from ..limits import (
     MOST_TEMPERATURE,
     MOST_VOCABULARY,
 )
-from .options import AsJSON, Device, NoRepeatNgram, RepetitionPenalty, Run, RunArgument, Seed
+from .support.options import (
+    AsJSON,
+    Device,
+    NoRepeatNgram,
+    RepetitionPenalty,
+    Run,
+    RunArgument,
+    Seed,
+)
 
 
 def sample(
@@ -54,8 +62,8 @@ def sample(
     from ..errors import ConfigError
     from ..generation.decoding import Decoding
     from ..generation.generate import generated, prior_samples
-    from .console import print_json, print_line
-    from .runs import load_model, locate
+    from .support.console import print_json, print_line
+    from .support.run_lookup import load_model, locate
 
     if greedy and beam:
         raise ConfigError("--greedy and --beam exclude each other")

@@ -6,8 +6,16 @@ from typing import Annotated
 
 import typer
 
-from .options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
-from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
+from .support.options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
+from .support.text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def sweep(
@@ -92,11 +100,11 @@ def sweep(
     from ..experiments.comparison import compare
     from ..generation.text_metrics import require_sacrebleu
     from ..storage.manifest import MANIFEST
-    from .begin import fresh_place
-    from .comparing import chosen_format, show_comparison
-    from .console import note, warn
-    from .members import Measures, Planned, list_all, prepare_all, run_all
-    from .texts import reading_options
+    from .support.comparison_output import chosen_format, show_comparison
+    from .support.console import note, warn
+    from .support.new_run import fresh_place
+    from .support.sweep_runs import Measures, Planned, list_all, prepare_all, run_all
+    from .support.text_input import reading_options
 
     if lm is not None and not full:
         raise ConfigError("--lm goes with --full")

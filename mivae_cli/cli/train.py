@@ -6,8 +6,16 @@ from typing import Annotated
 import typer
 
 from ..limits import MOST_BATCH, MOST_LATENT, MOST_SEED, MOST_WEIGHT
-from .options import Epochs, IWSamples, Sets
-from .text_options import BadRowsOption, Column, Delimiter, Field, Format, Header, QuotingOption
+from .support.options import Epochs, IWSamples, Sets
+from .support.text_options import (
+    BadRowsOption,
+    Column,
+    Delimiter,
+    Field,
+    Format,
+    Header,
+    QuotingOption,
+)
 
 
 def train(
@@ -84,11 +92,11 @@ def train(
     from ..errors import ConfigError
     from ..storage.manifest import MANIFEST
     from ..storage.sealed_json import claimed_kind
-    from .begin import begin, prepare, resumed
-    from .console import warn
-    from .progress import run_training
-    from .rehearsal import rehearse
-    from .texts import reading_options
+    from .support.console import warn
+    from .support.dry_run import rehearse
+    from .support.live_training import run_training
+    from .support.new_run import begin, prepare, resumed
+    from .support.text_input import reading_options
 
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
         raise ConfigError(

@@ -1,6 +1,6 @@
 """The 'verify' command."""
 
-from .options import AsJSON, Run, RunArgument
+from .support.options import AsJSON, Run, RunArgument
 
 
 def verify(
@@ -16,9 +16,9 @@ def verify(
 
     from ..errors import CheckpointError
     from ..experiments import verify as verification
-    from .console import note, print_json, stdout
-    from .runs import locate
-    from .tables import verification_table
+    from .support.console import note, print_json, stdout
+    from .support.run_lookup import locate
+    from .support.tables import verification_table
 
     found = locate(run, run_option)
     result = verification.verify(found)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import ConfigError
-from ..runs.directory import nearest_run
-from ..storage.manifest import MANIFEST
+from ...errors import ConfigError
+from ...runs.directory import nearest_run
+from ...storage.manifest import MANIFEST
 
 HINT = "if it is a sentence, name the run with --run RUN"
 BEGINNINGS = (f"runs{os.sep}", f".{os.sep}", f"..{os.sep}", f"~{os.sep}")

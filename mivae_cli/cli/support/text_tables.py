@@ -2,7 +2,7 @@
 
 __all__ = ["full_sections", "protocol_lines"]
 
-from ..evaluation.text_record import Full, Generation, Interpolation, Reconstruction
+from ...evaluation.text_record import Full, Generation, Interpolation, Reconstruction
 
 Row = tuple[str, str, str]  # figure, value, remark
 

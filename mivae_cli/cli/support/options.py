@@ -26,7 +26,7 @@ from typing import Annotated
 
 import typer
 
-from ..limits import (
+from ...limits import (
     LEAST_PENALTY,
     LEAST_TEMPERATURE,
     MOST_BEAM,

@@ -16,21 +16,21 @@ __all__ = [
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..config.run import RunConfig
-from ..data.file_formats import text_file
-from ..data.prepared_corpus import SplitSummary, TokenStore, encode_file
-from ..data.records import RowCounts
-from ..data.tokenizer import UNKNOWN, Tokenizer
-from ..devices import resolve_device, tune_cpu
-from ..errors import CheckpointError, ConfigError, listing
-from ..models.vae import VAE
-from ..runs.checkpoints import CHECKPOINTS
-from ..runs.directory import RunDirectory
-from ..runs.latest import newest_usable
-from ..storage.manifest import MANIFEST
+from ...config.run import RunConfig
+from ...data.file_formats import text_file
+from ...data.prepared_corpus import SplitSummary, TokenStore, encode_file
+from ...data.records import RowCounts
+from ...data.tokenizer import UNKNOWN, Tokenizer
+from ...devices import resolve_device, tune_cpu
+from ...errors import CheckpointError, ConfigError, listing
+from ...models.vae import VAE
+from ...runs.checkpoints import CHECKPOINTS
+from ...runs.directory import RunDirectory
+from ...runs.latest import newest_usable
+from ...storage.manifest import MANIFEST
 from .console import note
-from .sentences import check_sentences
-from .texts import named, note_rows, text_settings
+from .sentence_arguments import check_sentences
+from .text_input import named, note_rows, text_settings
 
 VOCABULARY = "tokenizer.json"
 

@@ -8,14 +8,14 @@ from itertools import islice
 
 import torch
 
-from ..config.run import RunConfig
-from ..data.prepared_corpus import Corpus
-from ..errors import BadBatch
-from ..training.divergence import advised
-from ..training.profiler import profile
-from ..training.trainer import Trainer
+from ...config.run import RunConfig
+from ...data.prepared_corpus import Corpus
+from ...errors import BadBatch
+from ...training.divergence import advised
+from ...training.profiler import profile
+from ...training.trainer import Trainer
 from .console import print_json, stdout
-from .progress import minutes
+from .live_training import minutes
 from .tables import dry_run_table, timing_table
 
 

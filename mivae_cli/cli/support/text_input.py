@@ -5,13 +5,13 @@ __all__ = ["named", "note_cut", "note_rows", "reading_options", "text_settings"]
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..config.data import DataConfig
-from ..config.resolve import read_config
-from ..config.run import RunConfig
-from ..data.file_formats import check_settings, format_of
-from ..data.records import RowCounts
-from ..data.tokenizer import Tokenizer
-from ..errors import ConfigError
+from ...config.data import DataConfig
+from ...config.resolve import read_config
+from ...config.run import RunConfig
+from ...data.file_formats import check_settings, format_of
+from ...data.records import RowCounts
+from ...data.tokenizer import Tokenizer
+from ...errors import ConfigError
 from .console import note
 
 

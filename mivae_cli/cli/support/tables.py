@@ -20,19 +20,19 @@ from rich.highlighter import ReprHighlighter
 from rich.table import Table
 from rich.text import Text
 
-from ..choices import Direction
-from ..estimators import Report
-from ..estimators.diagnostics import at_ceiling, missing_pairs
-from ..estimators.held_out_dual import CriticEstimate
-from ..evaluation.evaluate import Evaluation, TextFigures
-from ..evaluation.mutual_information import Figure
-from ..evaluation.rounding import two_decimals
-from ..experiments.export import Sheet
-from ..experiments.verify import Verification
-from ..training.profiler import Timing
-from ..training.trainer import Validation
+from ...choices import Direction
+from ...estimators import Report
+from ...estimators.diagnostics import at_ceiling, missing_pairs
+from ...estimators.held_out_dual import CriticEstimate
+from ...evaluation.evaluate import Evaluation, TextFigures
+from ...evaluation.mutual_information import Figure
+from ...evaluation.rounding import two_decimals
+from ...experiments.export import Sheet
+from ...experiments.verify import Verification
+from ...training.profiler import Timing
+from ...training.trainer import Validation
 from .console import plain
-from .full_rows import full_sections, protocol_lines
+from .text_tables import full_sections, protocol_lines
 
 HIGHLIGHTED = ReprHighlighter()
 WIDEST = 40  # characters of a column of words in a comparison

@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..storage.sealed_json import json_value
+from ...storage.sealed_json import json_value
 
 
 class _Remarks(Console):

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import traceback
 
-from .. import __version__
+from ... import __version__
 
 MOST_SHOWN = 200  # characters of an error's own words
 

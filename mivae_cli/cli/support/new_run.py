@@ -8,20 +8,20 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ..config.resolve import check_resumable, differences
-from ..config.run import RunConfig
-from ..data.corpus import locate_splits
-from ..data.prepared_corpus import Corpus, prepare_corpus
-from ..devices import tune_cpu
-from ..errors import ConfigError
-from ..experiments.status import with_own_paths
-from ..runs.checkpoint_writer import check_space
-from ..runs.create import create_run
-from ..runs.directory import RunDirectory
-from ..runs.latest import newest_interrupted
-from ..training.trainer import Trainer
+from ...config.resolve import check_resumable, differences
+from ...config.run import RunConfig
+from ...data.corpus import locate_splits
+from ...data.prepared_corpus import Corpus, prepare_corpus
+from ...devices import tune_cpu
+from ...errors import ConfigError
+from ...experiments.status import with_own_paths
+from ...runs.checkpoint_writer import check_space
+from ...runs.create import create_run
+from ...runs.directory import RunDirectory
+from ...runs.latest import newest_interrupted
+from ...training.trainer import Trainer
 from .console import note
-from .texts import note_rows
+from .text_input import note_rows
 
 RUNS = Path("runs")
 MANY_UNKNOWN = 0.2

@@ -10,22 +10,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..config.data import DataConfig
-from ..config.grid import Member
-from ..config.resolve import differences
-from ..config.run import RunConfig
-from ..data.prepared_corpus import Corpus
-from ..devices import resolve_device
-from ..errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
-from ..experiments.status import outcome, sources, with_own_paths
-from ..experiments.summary import WORDS, Outcome
-from ..runs.directory import RunDirectory
-from ..signals import Interrupted, Interruption
-from ..storage.manifest import MANIFEST
-from .begin import begin, prepare, resumed
+from ...config.data import DataConfig
+from ...config.grid import Member
+from ...config.resolve import differences
+from ...config.run import RunConfig
+from ...data.prepared_corpus import Corpus
+from ...devices import resolve_device
+from ...errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
+from ...experiments.status import outcome, sources, with_own_paths
+from ...experiments.summary import WORDS, Outcome
+from ...runs.directory import RunDirectory
+from ...signals import Interrupted, Interruption
+from ...storage.manifest import MANIFEST
 from .console import complain, note, print_json, print_line
 from .crashes import report_line
-from .progress import listening, say_how_to_go_on, train_and_evaluate
+from .live_training import listening, say_how_to_go_on, train_and_evaluate
+from .new_run import begin, prepare, resumed
 
 
 @dataclass(frozen=True)

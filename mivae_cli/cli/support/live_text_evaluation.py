@@ -5,10 +5,10 @@ __all__ = ["measured_in_full"]
 from collections.abc import Generator
 from contextlib import closing
 
-from ..evaluation.text_record import Full
-from ..signals import Interruption
-from ..stages import Stage
-from .stages import stages
+from ...evaluation.text_record import Full
+from ...signals import Interruption
+from ...stages import Stage
+from .live_stages import stages
 
 
 def measured_in_full(passes: Generator[Stage | Full], interruption: Interruption) -> Full:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from ..choices import BadRows, Quoting, TextFormat
+from ...choices import BadRows, Quoting, TextFormat
 
 # A run keeps these settings and reads other files by them too
 TEXT = "Options for reading text"

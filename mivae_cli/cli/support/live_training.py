@@ -21,19 +21,19 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ..errors import MivaeError, lacks_memory
-from ..evaluation.evaluate import Evaluation
-from ..evaluation.records import samples_of
-from ..experiments.evaluate_run import evaluate_run
-from ..generation.evaluate_text import Plan, measure
-from ..runs.directory import RunDirectory
-from ..signals import Interrupted, Interruption
-from ..training.collapse import COLLAPSED, remedies
-from ..training.trainer import SaveFailed, Skipped, Step, Trainer, Validation
+from ...errors import MivaeError, lacks_memory
+from ...evaluation.evaluate import Evaluation
+from ...evaluation.records import samples_of
+from ...experiments.evaluate_run import evaluate_run
+from ...generation.evaluate_text import Plan, measure
+from ...runs.directory import RunDirectory
+from ...signals import Interrupted, Interruption
+from ...training.collapse import COLLAPSED, remedies
+from ...training.trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn
-from .full import measured_in_full
-from .runs import load_judge, load_pinned
-from .stages import stages
+from .live_stages import stages
+from .live_text_evaluation import measured_in_full
+from .run_lookup import load_judge, load_pinned
 from .tables import evaluation_table, validation_line
 
 LINES = 5  # that a warning names; metrics.jsonl has all

@@ -2,8 +2,8 @@
 
 __all__ = ["likeliest_or_drawn"]
 
-from ..errors import ConfigError
-from ..generation.decoding import Decoding
+from ...errors import ConfigError
+from ...generation.decoding import Decoding
 
 
 def likeliest_or_drawn(

@@ -8,10 +8,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ConfigError
-from ..experiments.comparison import Comparison
-from ..experiments.export import Sheet, csv_text, markdown_text, records, sheet
-from ..experiments.latex import latex_text
+from ...errors import ConfigError
+from ...experiments.comparison import Comparison
+from ...experiments.export import Sheet, csv_text, markdown_text, records, sheet
+from ...experiments.latex import latex_text
 from .console import note, plain, print_json, print_line, print_text, stdout
 from .tables import comparison_table
 
