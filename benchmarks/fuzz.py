@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of what a stranger can hand over, on the targets of `tests/targets.py`.
+"""Coverage-guided fuzzing of what a stranger can hand over, on the targets of `tests/support/targets.py`.
 
 atheris looks which lines of mivae and of the readers below it an input has reached, and goes on
 from inputs that reached new ones. What breaks the law of the targets ends the run: the input

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Self
 
 import torch
+
 from cells import Record
 
 STATUS = Path("/proc/self/status")

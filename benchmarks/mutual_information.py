@@ -24,11 +24,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import get_args
 
-import online_staircase
 import torch
-from cells import DRAWS, Cells, Record, table, timed
-from peers import PEERS
 
+import online_staircase
+from cells import DRAWS, Cells, Record, table, timed
 from mivae_cli.choices import EstimatorName
 from mivae_cli.estimators import estimate_mutual_information
 from mivae_cli.estimators.known_posterior import aggregated_posterior
@@ -41,6 +40,7 @@ from mivae_cli.estimators.samplers import (
     cube,
 )
 from mivae_cli.models.latent import DiagonalGaussian
+from peers import PEERS
 
 DIM = 20
 LEVELS = (2.0, 4.0, 6.0, 8.0, 10.0)

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import torch
-from cells import DRAWS, Record, timed
 
+from cells import DRAWS, Record, timed
 from mivae_cli.estimators.samplers import Sampler
 
 MIST_HIDDEN = [128, 64]  # of torch-mist's own configuration; its function has no default

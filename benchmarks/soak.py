@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+
 from generated import write_text
 from machine import description
-
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.evaluation.evaluate import evaluate

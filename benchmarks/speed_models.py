@@ -13,16 +13,16 @@ from pathlib import Path
 from statistics import median
 
 import torch
+
 from cells import Record
 from machine import product_flops, seconds, statistics_of
-from plain import PlainVAE, importance_weighted, plain_copy, plain_step, random_batches
-from speed_plan import Plan, embedding_size, ratio, training_flops
-
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.evaluation import evaluate as evaluation
 from mivae_cli.generation.decoding import Decoding, decode
 from mivae_cli.training.trainer import Trainer
+from plain import PlainVAE, importance_weighted, plain_copy, plain_step, random_batches
+from speed_plan import Plan, embedding_size, ratio, training_flops
 
 Stepper = Callable[[Batch], object]
 

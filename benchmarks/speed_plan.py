@@ -19,7 +19,6 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from generated import corpus_of, write_store
-
 from mivae_cli.config.data import DataConfig
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus

@@ -8,15 +8,15 @@ from functools import partial
 from pathlib import Path
 
 import torch
+
 from cells import Record
 from generated import write_text
 from machine import product_flops, seconds, statistics_of
-from speed_plan import Plan
-
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.estimators.known_posterior import AggregatedPosterior, aggregated_posterior
 from mivae_cli.models.latent import DiagonalGaussian
+from speed_plan import Plan
 
 CPU = torch.device("cpu")
 ROUNDS = 3

@@ -18,7 +18,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from scenes import FACTORS, factor_entropy, parse, scenes
 
 from mivae_cli.config.resolve import read_config
 from mivae_cli.data.prepared_corpus import prepare_corpus
@@ -26,6 +25,7 @@ from mivae_cli.evaluation.encode import read
 from mivae_cli.models.latent import Posterior
 from mivae_cli.runs.create import create_run
 from mivae_cli.training.trainer import Trainer, Validation
+from scenes import FACTORS, factor_entropy, parse, scenes
 
 SETTINGS = [
     "data.tokenizer.kind=word",

@@ -8,10 +8,10 @@ from typing import get_args
 import hypothesis
 import pytest
 import torch
-from program import Mivae
 
 from mivae_cli.choices import Profile
 from mivae_cli.estimators.critic_training import PROFILES, Plan
+from support.program import Mivae
 
 # Whoever finds it set when the console is made keeps that width, whatever a test sets.
 os.environ.pop("COLUMNS", None)

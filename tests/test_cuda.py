@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from networks import DECODERS, ENCODERS, SENTENCES, batch_of, model_of, name_of
-from program import Mivae
-from small import networks, small_config, train_to_end, write_scenes
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
@@ -21,6 +18,9 @@ from mivae_cli.runs.create import create_run
 from mivae_cli.training.cuda_graphs import graphs
 from mivae_cli.training.events import Validation
 from mivae_cli.training.trainer import Trainer
+from support.networks import DECODERS, ENCODERS, SENTENCES, batch_of, model_of, name_of
+from support.program import Mivae
+from support.small import networks, small_config, train_to_end, write_scenes
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 PAIRS = [(encoder, DECODERS[place % len(DECODERS)]) for place, encoder in enumerate(ENCODERS)]

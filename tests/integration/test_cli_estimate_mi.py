@@ -1,0 +1,217 @@
+"""'estimate-mi' on paired samples, as a user meets it."""
+
+import json
+import math
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import save_file
+
+from mivae_cli.estimators import estimate_mutual_information
+from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian
+from support.program import Mivae
+
+KEYS = {"recommended", "estimates", "n", "x_dim", "z_dim", "p_value", "unit", "warnings", "notes"}
+ROW_KEYS = {
+    "estimator", "value", "ci_low", "ci_high", "direction", "ceiling", "held_out", "seconds",
+    "warnings",
+}  # fmt: skip
+FAST = ("-e", "copula")  # closed form: nothing to wait for
+CHANNEL = CorrelatedGaussian(2, 0.8)
+
+
+@pytest.fixture
+def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder that holds the same 600 pairs in many forms."""
+    monkeypatch.chdir(tmp_path)
+    x, z = (np.ascontiguousarray(side) for side in CHANNEL.draw(600, 0))
+    np.savez("pairs.npz", x=x, z=z)
+    np.savez("named.npz", heights=x, weights=z)
+    np.save("x.npy", x)
+    np.save("z.npy", z)
+    save_file({"x": x, "z": z}, "pairs.safetensors")
+    header = "a,b,z1,z2"
+    rows = np.concatenate([x, z], axis=1)
+    np.savetxt("pairs.csv", rows, delimiter=",", header=header, comments="", fmt="%.17g")
+    return tmp_path
+
+
+def _report(mivae: Mivae, *arguments: str | Path) -> dict[str, Any]:
+    ran = mivae("estimate-mi", *arguments, "--json")
+    assert ran.code == 0, ran.err
+    found: dict[str, Any] = json.loads(ran.out)
+    return found
+
+
+def test_the_json_form_is_a_contract(mivae: Mivae, inside: Path) -> None:
+    report = _report(mivae, "pairs.npz", "--permutations", "19")
+    assert set(report) == KEYS
+    assert set(report["recommended"]) == {"estimator", "value", "ci_low", "ci_high", "reason"}
+    assert all(set(row) == ROW_KEYS for row in report["estimates"])
+    assert (report["n"], report["x_dim"], report["z_dim"], report["unit"]) == (600, 2, 2, "nats")
+    assert report["p_value"] == pytest.approx(1 / 20)
+    names = [row["estimator"] for row in report["estimates"]]
+    assert names == ["dual", "infonce", "copula", "gaussian", "ksg"]
+    assert {row["direction"] for row in report["estimates"]} == {"lower", "neither"}
+    chosen = report["recommended"]
+    assert chosen["estimator"] == "copula"
+    assert chosen["ci_low"] < CHANNEL.mutual_information < chosen["ci_high"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("pairs.npz",),
+        ("named.npz", "--x", "heights", "--z", "weights"),
+        ("x.npy", "z.npy"),
+        ("pairs.safetensors",),
+        ("pairs.csv", "--x-columns", "a,b", "--z-columns", "z1", "--z-columns", "z2"),
+        ("pairs.csv", "--x-columns", "1-2", "--z-columns", "3-4"),
+    ],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_every_form_holds_the_same_pairs(
+    mivae: Mivae, inside: Path, arguments: tuple[str, ...]
+) -> None:
+    (row,) = _report(mivae, *arguments, *FAST)["estimates"]
+    expected = estimate_mutual_information(*CHANNEL.draw(600, 0), ["copula"]).estimates[0]
+    assert row["value"] == pytest.approx(expected.value, abs=1e-12)
+
+
+def test_the_table_names_the_figure_to_quote_and_why(mivae: Mivae, inside: Path) -> None:
+    out = mivae("estimate-mi", "--demo", "swiss-roll", "--n", "3000", "--permutations", "19").out
+    assert "recommended: dual" in out
+    assert "the Gaussian copula misses" in out
+    assert "the truth is 0.413 nats" in out
+    assert "p = 0.05" in out
+    assert " lower " in out
+
+
+def test_bits_are_nats_over_ln_2(mivae: Mivae, inside: Path) -> None:
+    value = _report(mivae, "pairs.npz", *FAST)["estimates"][0]["value"]
+    out = mivae("estimate-mi", "pairs.npz", *FAST).out
+    assert f"{value:.3f}" in out
+    assert f"{value / math.log(2):.3f}" in out
+
+
+def test_a_seed_repeats_everything_and_another_splits_anew(mivae: Mivae, inside: Path) -> None:
+    def dual(seed: str) -> float:
+        (row,) = _report(mivae, "pairs.npz", "-e", "dual", "--seed", seed)["estimates"]
+        return float(row["value"])
+
+    assert dual("1") == dual("1") != dual("2")
+
+
+def test_demos_are_listed_and_know_the_truth(mivae: Mivae) -> None:
+    listed = mivae("estimate-mi", "--demo", "list").out
+    assert all(name in listed for name in SAMPLERS)
+    report = _report(mivae, "--demo", "gaussian", "--n", "2000", *FAST)
+    assert report["truth"] == pytest.approx(6.0)
+    assert report["recommended"]["value"] == pytest.approx(6.0, abs=0.4)
+
+
+def test_a_picture_is_drawn(mivae: Mivae, inside: Path) -> None:
+    pytest.importorskip("matplotlib")
+    ran = mivae("estimate-mi", "pairs.npz", *FAST, "-e", "ksg", "--plot", "out.png")
+    assert ran.code == 0
+    assert (inside / "out.png").read_bytes().startswith(b"\x89PNG")
+    assert "out.png" in ran.err
+    ran = mivae("estimate-mi", "pairs.npz", *FAST, "--plot", "out.bmp")
+    assert (ran.code, ran.out) == (2, "")
+
+
+class _Trap:
+    """An object whose unpickling would be seen."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return (Path.touch, (self.path,))
+
+
+def _write_bad(place: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(100, 2))
+    np.savez(place / "lengths.npz", x=x, z=x[:90])
+    np.savez(place / "nan.npz", x=np.where(np.arange(200).reshape(100, 2) == 7, np.nan, x), z=x)
+    np.savez(place / "few.npz", x=x[:20], z=x[:20])
+    np.savez(place / "constant.npz", x=np.ones((100, 1)), z=x)
+    np.savez(place / "words.npz", x=np.array(["a", "b"] * 50), z=x)
+    np.savez(place / "renamed.npz", x=x, y=x)
+    np.savez(place / "pickled.npz", x=np.array([_Trap(place / "sprung")] * 100), z=x)
+    (place / "pairs.pkl").write_bytes(pickle.dumps(_Trap(place / "sprung")))
+    (place / "broken.npz").write_bytes(b"PK\x03\x04 not an archive")
+    (place / "corpus.txt").write_text("a line\n" * 100)
+    np.save(place / "alone.npy", x)
+    (place / "cell.csv").write_text("x,z\n" + "1.5,2\n" * 60 + "1.5,two\n")
+    np.savez(
+        place / "good.npz",
+        x=x,
+        z=x @ np.ones((2, 1)) + np.random.default_rng(1).normal(size=(100, 1)),
+    )
+
+
+BAD = [
+    (("lengths.npz",), 3, "100"),
+    (("nan.npz",), 3, "row 4"),
+    (("few.npz",), 3, "50"),
+    (("constant.npz",), 3, "constant"),
+    (("words.npz",), 3, "numbers"),
+    (("renamed.npz",), 2, "--z"),
+    (("pickled.npz",), 3, "pickle"),
+    (("pairs.pkl",), 3, "never reads pickles"),
+    (("broken.npz",), 3, "broken.npz"),
+    (("corpus.txt",), 3, ".npz"),
+    (("alone.npy",), 2, "two"),
+    (("cell.csv",), 3, "line 62"),
+    (("missing.npz",), 3, "missing.npz"),
+    (("good.npz", "-e", "magic"), 2, "no estimator 'magic'"),
+    (("good.npz", "-e", "ksg", "-e", "ksg"), 2, "twice"),
+    (("good.npz", "-e", "ksg", "--k", "100"), 2, "neighbours"),
+    (("good.npz", "--data", "corpus.txt"), 2, "one place"),
+    (("good.npz", "--permutations", "-1"), 2, "permutations"),
+    (("good.npz", "--profile", "slow"), 2, "profile"),
+    (("--demo", "nothing"), 2, "swiss-roll"),
+    (("--demo", "spiral", "good.npz"), 2, "one place"),
+    (("runs/none", "-e", "dual"), 2, "of pairs"),
+    (("runs/none", "--critic", "bilinear"), 2, "of pairs"),
+    (("good.npz", "--draws", "2"), 2, "one place"),
+    (("runs/none",), 4, "runs/none"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "code", "words"), BAD, ids=lambda value: str(value))
+def test_bad_input_is_named_in_one_line(
+    mivae: Mivae,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _write_bad(tmp_path)
+    ran = mivae("estimate-mi", *arguments)
+    assert ran.code == code, ran
+    assert ran.out == ""
+    assert ran.err.startswith("error: ")
+    assert words in ran.err
+    assert len(ran.err.splitlines()) == 1
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_more_dimensions_than_pairs_still_get_a_figure(
+    mivae: Mivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(1)
+    np.savez("wide.npz", x=torch.randn(80, 60).numpy(), z=torch.randn(80, 60).numpy())
+    ran = mivae("estimate-mi", "wide.npz")
+    assert ran.code == 0
+    assert "copula" not in ran.out.split("recommended")[0]
+    assert "120 dimensions" in ran.out

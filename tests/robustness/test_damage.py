@@ -1,0 +1,189 @@
+"""Whatever happens to a file of a run: it is noticed, the file is named, no result is wrong."""
+
+import random
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mivae_cli.errors import CheckpointError
+from mivae_cli.experiments.verify import verify
+from mivae_cli.generation.decoding import Decoding
+from mivae_cli.generation.generate import generated, prior_samples
+from mivae_cli.runs.directory import RunDirectory
+from mivae_cli.training.trainer import Trainer
+from support.program import Mivae
+from support.small import small_config, train_to_end, write_scenes
+
+Damage = Callable[[Path], None]
+
+
+class Sound(NamedTuple):
+    """A run as it should be, and what it gives."""
+
+    path: Path
+    texts: list[str]
+    tokens: list[int]
+    weights: dict[str, dict[str, Tensor]]  # by checkpoint
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
+    folder = tmp_path_factory.mktemp("damage")
+    text = write_scenes(folder / "scenes.txt", count=300)
+    config = small_config(text, training={"epochs": 2, "save_minutes": 1e-9})
+    run, _, _ = train_to_end(config, folder / "first")
+    run.write_evaluation({"nll": 1.0})
+    path = shutil.copytree(run.path, folder / "run")  # no links into the cache, to be kept whole
+    texts, tokens = used(path)
+    weights = {
+        found.name: load_file(str(found.manifest.path("model.safetensors")))
+        for found in run.checkpoints.all()
+    }
+    return Sound(path, texts, tokens, weights)
+
+
+def used(path: Path) -> tuple[list[str], list[int]]:
+    """Returns what commands would show of a run."""
+    run = RunDirectory.open(path)
+    model = run.load_model()
+    z = prior_samples(3, model.prior, seed=1)
+    texts = list(generated(model, run.tokenizer, z, Decoding(beam=1, max_tokens=15), 0))
+    return texts, run.corpus["test"].tokens.tolist()
+
+
+def resumed(path: Path) -> tuple[str, dict[str, Tensor], list[str]]:
+    """Returns the checkpoint that training goes on from, its weights, and what was damaged."""
+    run = RunDirectory.open(path)
+    trainer = Trainer(run.config, run.corpus)
+    trouble = trainer.resume(run)
+    return trainer.state.name, trainer.model.state_dict(), trouble
+
+
+def files(path: Path) -> list[str]:
+    return sorted(str(file.relative_to(path)) for file in path.rglob("*") if file.is_file())
+
+
+def truncated(share: float) -> Damage:
+    def damage(path: Path) -> None:
+        data = path.read_bytes()
+        path.write_bytes(data[: int(share * len(data))])
+
+    return damage
+
+
+def flipped(share: float, bit: int) -> Damage:
+    def damage(path: Path) -> None:
+        data = bytearray(path.read_bytes())
+        data[int(share * len(data))] ^= 1 << bit
+        path.write_bytes(data)
+
+    return damage
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def removed(path: Path) -> None:
+    path.unlink()
+
+
+def replaced(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def damages(cuts: int, flips: int) -> Iterator[Damage]:
+    chance = random.Random(0)
+    yield from (emptied, removed, replaced)
+    for _ in range(cuts):
+        yield truncated(chance.random())
+    for _ in range(flips):
+        yield flipped(chance.random(), chance.randrange(8))
+
+
+def check(sound: Sound, file: str, damage: Damage) -> None:
+    """Does a damage, looks at what follows, and mends it."""
+    path = sound.path / file
+    content = path.read_bytes()
+    damage(path)
+    try:
+        assert is_noticed(sound.path, file), (file, damage)
+        shown = tried(lambda: used(sound.path))
+        if isinstance(shown, CheckpointError):
+            assert file in str(shown)
+        else:
+            assert shown == (sound.texts, sound.tokens)
+        gone_on = tried(lambda: resumed(sound.path))
+        if isinstance(gone_on, CheckpointError):
+            assert file in str(gone_on)
+        else:
+            name, weights, trouble = gone_on
+            assert all(torch.equal(weights[key], sound.weights[name][key]) for key in weights)
+            if name != list(sound.weights)[-1] or file == "metrics.jsonl":
+                assert file in trouble[0]
+    finally:
+        for aside in sound.path.glob("metrics.damaged.jsonl"):
+            shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
+        if path.is_dir():
+            path.rmdir()
+        path.write_bytes(content)
+
+
+T = TypeVar("T")
+
+
+def tried(attempt: Callable[[], T]) -> T | CheckpointError:
+    try:
+        return attempt()
+    except CheckpointError as error:
+        return error
+
+
+def is_noticed(path: Path, file: str) -> bool:
+    try:
+        findings = verify(RunDirectory.open(path)).findings
+    except CheckpointError as error:  # of the run's own manifest
+        return file in str(error)
+    return any(file in finding.problem for finding in findings if finding.problem)
+
+
+def harm(sound: Sound, cuts: int, flips: int) -> None:
+    assert is_noticed(sound.path, "") is False
+    names = files(sound.path)
+    assert len(names) > 25
+    for file in names:
+        for damage in damages(cuts, flips):
+            check(sound, file, damage)
+    assert is_noticed(sound.path, "") is False
+    assert files(sound.path) == names
+
+
+def test_damage_to_any_file_is_noticed_and_named_and_nothing_comes_out_wrong(sound: Sound) -> None:
+    harm(sound, 2, 3)
+
+
+@pytest.mark.slow
+def test_much_damage_to_any_file_is_noticed_and_named(sound: Sound) -> None:
+    harm(sound, 20, 50)
+
+
+def test_the_program_names_every_damaged_file_and_leaves_with_4(
+    sound: Sound, mivae: Mivae
+) -> None:
+    assert mivae("verify", sound.path).code == 0
+    for file in files(sound.path):
+        path = sound.path / file
+        content = path.read_bytes()
+        flipped(0.5, 3)(path)
+        ran = mivae("verify", sound.path)
+        path.write_bytes(content)
+        assert ran.code == 4, file
+        assert file in ran.err
+        assert "Traceback" not in ran.err

@@ -1,0 +1,131 @@
+"""Every number that a command or a function takes has a range, and what is outside is refused."""
+
+import math
+import typing
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.models import ParameterInfo
+
+from mivae_cli.cli import app
+from mivae_cli.data.prepared_corpus import TokenStore
+from mivae_cli.errors import ConfigError
+from mivae_cli.estimators import estimate_mutual_information
+from mivae_cli.evaluation.evaluate import evaluate
+from mivae_cli.generation.decoding import Decoding
+from mivae_cli.generation.evaluate_text import Plan
+from mivae_cli.generation.generate import analogous, interpolation, prior_samples
+from mivae_cli.limits import MOST_SEED, check_range
+from support.program import Mivae
+
+
+def callbacks(group: typer.Typer, path: str = "") -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Yields every command under a group, after its name."""
+    for command in group.registered_commands:
+        assert command.callback is not None
+        name = command.name or command.callback.__name__
+        yield f"{path}{name}", command.callback
+    for inner in group.registered_groups:
+        assert inner.typer_instance is not None
+        yield from callbacks(inner.typer_instance, f"{path}{inner.name} ")
+
+
+def numbers() -> Iterator[tuple[str, str, ParameterInfo]]:
+    """Yields every parameter of every command that takes a number: its command, name and range."""
+    for command, callback in callbacks(app):
+        for name, hint in typing.get_type_hints(callback, include_extras=True).items():
+            if name == "return":
+                continue
+            kinds, infos = parts(hint)
+            if kinds & {int, float}:
+                assert infos, f"'{name}' of '{command}' is a bare number"
+                yield command, name, infos[0]
+
+
+def parts(hint: Any) -> tuple[set[type], list[ParameterInfo]]:  # noqa: ANN401  # any annotation
+    """Returns the plain types in an annotation, and what it says of its option."""
+    infos = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, ParameterInfo)]
+    if not typing.get_args(hint):
+        return {hint}, infos
+    kinds: set[type] = set()
+    for inner in typing.get_args(hint):
+        found, _ = parts(inner) if inner not in infos else (set(), [])
+        kinds |= {kind for kind in found if isinstance(kind, type)}
+    return kinds, infos
+
+
+NUMBERS = list(numbers())
+
+
+def test_the_walk_finds_the_numbers_of_the_commands() -> None:
+    found = {(command, name) for command, name, _ in NUMBERS}
+    assert {("train", "epochs"), ("sample", "temperature"), ("eval", "samples")} <= found
+    assert len(found) > 25
+
+
+@pytest.mark.parametrize(("command", "name", "info"), NUMBERS, ids=lambda each: str(each)[:20])
+def test_every_number_has_a_range(command: str, name: str, info: ParameterInfo) -> None:
+    assert info.min is not None, f"'{name}' of '{command}' has no least value"
+    assert info.max is not None, f"'{name}' of '{command}' has no greatest value"
+    assert info.min < info.max
+
+
+OTHERS = {"neighbours": ["a"], "analogy": ["a", "b", "c"], "encode": ["a", "-o", "v.npz"]}
+
+
+@pytest.mark.parametrize(("command", "name", "info"), NUMBERS, ids=lambda each: str(each)[:20])
+@pytest.mark.parametrize("value", ["below", "above", "1e400", "nan", "9" * 5000, "one"])
+def test_what_is_outside_is_refused_at_once(
+    mivae: Mivae, command: str, name: str, info: ParameterInfo, value: str
+) -> None:
+    assert info.min is not None
+    assert info.max is not None
+    given = {"below": str(info.min - 1), "above": str(info.max + 1)}.get(value, value)
+    declared = getattr(info, "param_decls", None) or ()
+    option = next(iter(declared), f"--{name.replace('_', '-')}")
+    # a run that is not there would be an error of its own, with another code
+    ran = mivae(command, *OTHERS.get(command, []), f"{option}={given}")
+    assert ran.code == 2
+    assert option in ran.err
+    assert "nowhere" not in ran.err
+
+
+@pytest.mark.parametrize("number", [10**12, 10**400, -1, math.nan, math.inf])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda number: Decoding(beam=number),
+        lambda number: Decoding(temperature=-abs(number)),
+        lambda number: interpolation(torch.ones(2), torch.zeros(2), number, "linear"),
+        lambda number: Plan(samples=number),
+        lambda number: prior_samples(number, None, 0),  # type: ignore[arg-type]
+        lambda number: analogous(torch.ones(2), torch.ones(2), torch.ones(2), number * 10**9),
+        lambda number: evaluate(None, None, iw_samples=number),  # type: ignore[arg-type]
+        lambda number: evaluate(None, None, seed=number * 10**9),  # type: ignore[arg-type]
+        lambda number: estimate_mutual_information([], [], permutations=number),
+        lambda number: estimate_mutual_information([], [], neighbours=number),
+        lambda number: estimate_mutual_information([], [], seed=number * 10**9),
+    ],
+)
+def test_a_function_refuses_what_its_option_does(
+    call: Callable[[Any], object], number: float
+) -> None:
+    with pytest.raises(ConfigError):
+        call(number)
+
+
+def test_the_ends_of_a_range_are_inside() -> None:
+    check_range("a number", 1, 1, 2)
+    check_range("a number", 2, 1, 2)
+    with pytest.raises(ConfigError, match="a number"):
+        check_range("a number", 3, 1, 2)
+
+
+def test_the_greatest_seed_is_one_for_torch_and_numpy() -> None:
+    torch.Generator().manual_seed(MOST_SEED + 1)  # as words are drawn
+    np.random.default_rng(MOST_SEED)
+    TokenStore.from_ids([[2, 3]] * 9).sample(3, MOST_SEED)

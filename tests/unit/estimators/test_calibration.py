@@ -1,0 +1,73 @@
+"""The dual as validation pairs allow it: still a bound, and never beyond what they show."""
+
+import math
+
+import pytest
+import torch
+
+from mivae_cli.estimators.bounds import dual
+from mivae_cli.estimators.calibration import Calibration
+from mivae_cli.estimators.held_out_dual import Encodings, held_out_dual
+from mivae_cli.estimators.intervals import interval_without_groups
+from mivae_cli.estimators.score_matrix import Tally, tally
+from mivae_cli.models.latent import DiagonalGaussian
+from support.gaussian import GaussianChannel
+
+
+def scored(channel: GaussianChannel, sharpness: float, clip: tuple[float, float] | None) -> Tally:
+    return tally(lambda x, z: sharpness * channel.log_ratios(x, z), *channel.draw(100), clip)
+
+
+def test_a_critic_that_does_not_go_that_far_is_left_alone() -> None:
+    channel = GaussianChannel(1, 1.5)
+    calibration = Calibration.of(scored(channel, 1.0, None))
+    torch.manual_seed(1)
+    plain = scored(channel, 1.0, None)
+    torch.manual_seed(1)
+    clipped = scored(channel, 1.0, calibration.clip)
+    expected = interval_without_groups(plain, lambda s: dual(s, -calibration.log_partition))
+    assert interval_without_groups(clipped, calibration.bound) == pytest.approx(expected)
+
+
+def test_no_product_pair_of_validation_is_clipped_from_above() -> None:
+    found = scored(GaussianChannel(4, 0.05), 100.0, None)
+    assert found.highest <= Calibration.of(found).clip[1] + 1e-9
+
+
+@pytest.mark.parametrize("sharpness", [3.0, 1000.0])
+def test_it_stays_a_lower_bound_however_far_the_critic_goes(sharpness: float) -> None:
+    channel, values = GaussianChannel(1, 1.0), []
+    for _ in range(100):
+        calibration = Calibration.of(scored(channel, sharpness, None))
+        values.append(
+            float(calibration.bound(scored(channel, sharpness, calibration.clip).scores))
+        )
+    found = torch.tensor(values)
+    error = float(found.std()) / math.sqrt(len(found))
+    assert float(found.max()) <= calibration.ceiling
+    assert float(found.mean()) < channel.mutual_information + 3 * error
+
+
+@pytest.mark.parametrize("log_scale", [-4.0, -8.0])
+@pytest.mark.parametrize("spread", [0, 1])
+def test_codes_as_sharp_as_an_autoencoders_have_a_figure_all_the_same(
+    log_scale: float, spread: int
+) -> None:
+    def encodings(count: int, seed: int) -> Encodings:
+        means = torch.randn(count, 8) / (torch.rand(count, 1) + 0.1) ** spread
+        return Encodings.draw(DiagonalGaussian(means, torch.full_like(means, log_scale)), seed)
+
+    found = held_out_dual(
+        encodings(2000, 0), encodings(400, 1), encodings(400, 2), seed=0, profile="quick"
+    )
+    assert found is not None
+    assert found.ceiling == pytest.approx(math.log(400 * 399) + 1)
+    assert found.ci_low <= found.value <= found.ceiling
+    assert found.ci_high > math.log(400)  # what the sentences of a batch could show
+    assert math.isfinite(found.ci_high - found.ci_low)
+
+
+def test_a_clipped_pair_carries_no_more_than_all() -> None:
+    found = scored(GaussianChannel(2, 0.01), 1.0, (-1.0, 1.0))
+    assert found.highest > 1
+    assert found.carried_by_one <= 1
