@@ -51,7 +51,7 @@ from mivae_cli.estimators.bounds import (
     smile,
     tuba,
 )
-from mivae_cli.estimators.critics import View
+from mivae_cli.estimators.critics import CoordinateTransform
 from mivae_cli.estimators.samplers import Sampler
 
 Trace = NDArray[np.float64]
@@ -165,7 +165,9 @@ def _trace(
     """Returns the figures that are read off while one critic climbs, each with shape (S,)."""
     torch.manual_seed(0)
     first = sampler(levels[0])
-    view = View.fit(*first.draw(VIEWED, seed=steps * len(levels)), "asinh")  # a seed of no batch
+    view = CoordinateTransform.fit(
+        *first.draw(VIEWED, seed=steps * len(levels)), "asinh"
+    )  # a seed of no batch
     critic = _Separable(first.x_dim, first.z_dim)
     optimizer = torch.optim.Adam(critic.parameters(), lr=LEARNING_RATE, fused=True)
     found: dict[str, list[float]] = {name: [] for name in READ_OFF[climbed]}

@@ -21,7 +21,7 @@ import torch
 
 from mivae_cli.config.resolve import read_config
 from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.evaluation.encode import read
+from mivae_cli.evaluation.encode import encode_split
 from mivae_cli.models.latent import Posterior
 from mivae_cli.runs.create import create_run
 from mivae_cli.training.trainer import Trainer, Validation
@@ -68,7 +68,7 @@ def main() -> None:
                     file=sys.stderr,
                 )
         model, test = run.load_model(), corpus["test"]
-        reading = read(model, test, seed=0)
+        reading = encode_split(model, test, seed=0)
         told = [parse(corpus.tokenizer.decode(test.sentence(row))) for row in range(len(test))]
         print("factor   I(factor; z)   entropy   share")
         for name in FACTORS:

@@ -8,24 +8,24 @@ __all__ = [
     "Direction",
     "Distance",
     "EstimatorName",
-    "Freedom",
+    "FreeBitsScope",
     "MIBound",
     "PairNetwork",
     "Pooling",
     "Precision",
     "Profile",
     "Quoting",
-    "Side",
     "TextFormat",
+    "TrainedPart",
     "Transform",
 ]
 
 from typing import Literal
 
 Pooling = Literal["last", "mean", "max"]
-Freedom = Literal["unit", "sentence-unit", "sentence", "batch"]
+FreeBitsScope = Literal["unit", "sentence-unit", "sentence", "batch"]
 MIBound = Literal["dual", "known-posterior"]
-Side = Literal["both", "encoder", "decoder"]  # of a model, that a step moves
+TrainedPart = Literal["both", "encoder", "decoder"]  # of a model, that a step moves
 
 # What `estimate-mi` measures pairs with
 EstimatorName = Literal[

@@ -7,12 +7,12 @@ message on standard error and leaves with the error's exit code.
 __all__ = [
     "INTERNAL_ERROR",
     "LACK_OF_MEMORY",
-    "BadBatch",
     "CheckpointError",
     "ConfigError",
     "DataError",
     "DivergedError",
     "MivaeError",
+    "NonFiniteBatch",
     "StorageError",
     "lacks_memory",
     "listing",
@@ -65,7 +65,7 @@ class StorageError(MivaeError):
     exit_code = 6
 
 
-class BadBatch(DivergedError):
+class NonFiniteBatch(DivergedError):
     """A batch that no step may follow; the training loop passes over it.
 
     Arguments:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .errors import BadBatch
+from .errors import NonFiniteBatch
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Number:
         return replace(self, value=self.value.detach())
 
     def judge(self, value: float) -> None:
-        """Raises BadBatch, naming it, where what was read is NaN, infinite or not possible."""
+        """Raises NonFiniteBatch, naming it, where what was read is NaN, infinite or not possible."""
         if not math.isfinite(value):
-            raise BadBatch(self.name, str(value))
+            raise NonFiniteBatch(self.name, str(value))
         if not self.low <= value <= self.high:
             limits = f"not between {self.low:.0f} and {self.high:.0f}"
-            raise BadBatch(self.name, f"{value:.4g} nats, {limits}")
+            raise NonFiniteBatch(self.name, f"{value:.4g} nats, {limits}")
 
 
 # What is done with a step's numbers: judged at once (`look`), or noted, to be judged later.
@@ -45,7 +45,7 @@ def look(numbers: Sequence[Number]) -> None:
     on the processor.
 
     Raises:
-        BadBatch: One of them is not finite or not possible; the first such is named.
+        NonFiniteBatch: One of them is not finite or not possible; the first such is named.
     """
     values = torch.stack([number.value.detach() for number in numbers]).tolist()
     for number, value in zip(numbers, values, strict=True):

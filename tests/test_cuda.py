@@ -10,8 +10,8 @@ import torch
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
-from mivae_cli.errors import BadBatch
-from mivae_cli.evaluation.encode import read
+from mivae_cli.errors import NonFiniteBatch
+from mivae_cli.evaluation.encode import encode_split
 from mivae_cli.evaluation.evaluate import importance_weighted
 from mivae_cli.models.vae import VAE
 from mivae_cli.runs.create import create_run
@@ -176,7 +176,7 @@ def test_replays_draw_anew_and_a_bad_one_moves_nothing(text: Path) -> None:
     good = weight.clone()
     weight[0] = torch.nan
     before = [each.clone() for each in trainer.learner.moving()]
-    with pytest.raises(BadBatch):
+    with pytest.raises(NonFiniteBatch):
         trainer.step(batch)
     for old, new in zip(before, trainer.learner.moving(), strict=True):
         torch.testing.assert_close(new, old, rtol=0, atol=0, equal_nan=True)
@@ -220,8 +220,8 @@ def trained(text: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[VAE, 
 
 def test_a_reading_is_the_same_on_both(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
-    here = read(model.cpu(), corpus["test"], seed=0)
-    there = read(model.to(CUDA), corpus["test"], seed=0)
+    here = encode_split(model.cpu(), corpus["test"], seed=0)
+    there = encode_split(model.to(CUDA), corpus["test"], seed=0)
     torch.testing.assert_close(there.z, here.z, atol=2e-3, rtol=1e-3)
     torch.testing.assert_close(there.distortion, here.distortion, atol=2e-2, rtol=1e-3)
 

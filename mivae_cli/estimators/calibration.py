@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from .bounds import Scores, dual
-from .score_matrix import Tally
+from .score_matrix import ScoreSummary
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Calibration:
     reach: float  # ln M
 
     @classmethod
-    def of(cls, valid: Tally) -> "Calibration":
+    def of(cls, valid: ScoreSummary) -> "Calibration":
         """Reads it off all pairs of N >= 2 validation samples."""
         count = len(valid)
         return cls(float(valid.scores.log_partition), math.log(count * (count - 1)))

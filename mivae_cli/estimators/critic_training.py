@@ -14,7 +14,7 @@ __all__ = [
     "MOST_TEST",
     "MOST_VALID",
     "PROFILES",
-    "Ascent",
+    "CriticObjective",
     "Fitted",
     "Plan",
     "Source",
@@ -38,7 +38,7 @@ from ..errors import DivergedError
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated, jensen_shannon, tuba
 from .critics import PairCritic
 
-Ascent = Literal["dual", "dv", "nwj", "js", "infonce", "tuba", "interpolated"]
+CriticObjective = Literal["dual", "dv", "nwj", "js", "infonce", "tuba", "interpolated"]
 
 ALPHA = 0.5  # of the interpolated bound
 XI_DECAY = 0.9  # of the moving average of Z behind the dual variable
@@ -111,7 +111,7 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def fit_critic(
-    critic: PairCritic, train: Source, valid: Sides, ascent: Ascent, plan: Plan
+    critic: PairCritic, train: Source, valid: Sides, ascent: CriticObjective, plan: Plan
 ) -> Fitted:
     """Fits a critic, drawing from torch's global generator.
 
@@ -161,11 +161,15 @@ def fit_critic(
     return Fitted(critic, baseline, at)
 
 
-_WITH_BASELINE: tuple[Ascent, ...] = ("tuba", "interpolated")
+_WITH_BASELINE: tuple[CriticObjective, ...] = ("tuba", "interpolated")
 
 
 def _climbed(
-    scores: Tensor, reduced: Scores, log_baseline: Tensor, log_partition: Tensor, ascent: Ascent
+    scores: Tensor,
+    reduced: Scores,
+    log_baseline: Tensor,
+    log_partition: Tensor,
+    ascent: CriticObjective,
 ) -> Tensor:
     """Returns what is climbed of a score matrix, which comes with its reduction: made once."""
     match ascent:
@@ -188,7 +192,9 @@ def _climbed(
 
 
 @torch.no_grad()
-def _judged(critic: PairCritic, baseline: nn.Module | None, valid: Sides, ascent: Ascent) -> float:
+def _judged(
+    critic: PairCritic, baseline: nn.Module | None, valid: Sides, ascent: CriticObjective
+) -> float:
     scores = critic(*valid)
     if ascent in ("dual", "dv"):
         return float(infonce(scores) + infonce(scores.T)) / 2

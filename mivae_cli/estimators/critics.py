@@ -11,7 +11,7 @@ Shapes: M rows x, B columns z, X and Z coordinates, H hidden units, m width of t
 the separable network.
 """
 
-__all__ = ["PairCritic", "View"]
+__all__ = ["CoordinateTransform", "PairCritic"]
 
 import math
 from collections.abc import Callable
@@ -32,14 +32,14 @@ Map = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class View:
+class CoordinateTransform:
     """How x and z are seen: maps of each coordinate, fitted on the training pairs."""
 
     of_x: Map
     of_z: Map
 
     @classmethod
-    def fit(cls, x: Tensor, z: Tensor, transform: Transform) -> "View":
+    def fit(cls, x: Tensor, z: Tensor, transform: Transform) -> "CoordinateTransform":
         """Fits it.
 
         Arguments:
@@ -56,7 +56,7 @@ class View:
 
 
 class PairCritic(nn.Module):
-    """The fitted Gaussian's log-ratio plus a network, on samples as a `View` shows them."""
+    """The fitted Gaussian's log-ratio plus a network, on samples as a `CoordinateTransform` shows them."""
 
     def __init__(
         self,

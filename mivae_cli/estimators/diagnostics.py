@@ -18,7 +18,7 @@ def missing_pairs(unseen: float, count: int) -> list[str]:
 
     Arguments:
         unseen: The share of joint pairs that score higher than every product pair; why it
-            matters, `estimators.tally.Tally.unseen` tells.
+            matters, `estimators.tally.ScoreSummary.unseen` tells.
         count: The number N of joint pairs.
     """
     excess = -math.log1p(-min(unseen, 1 - 0.5 / count, math.nextafter(1, 0)))

@@ -23,20 +23,20 @@ from .critic_training import (
     MOST_TEST,
     MOST_VALID,
     PROFILES,
-    Ascent,
+    CriticObjective,
     Fitted,
     Plan,
     Source,
     fit_critic,
 )
-from .critics import PairCritic, View
+from .critics import CoordinateTransform, PairCritic
 from .densities import MixtureDensity, doe_terms, fit_density
 from .diagnostics import missing_pairs
 from .gaussian_copula import GaussianRatio, NormalScores, gaussian
 from .intervals import Interval, interval_without_groups, jackknife, mean_interval
 from .ksg import ksg
 from .report import Estimate, clock
-from .score_matrix import CARRIED, Bound, Tally, tally
+from .score_matrix import CARRIED, Bound, ScoreSummary, tally
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
@@ -46,7 +46,7 @@ SMILE_CLIP = -5.0, 5.0
 KSG_DIMENSIONS = 10  # of x and z together, above which k-NN reads far too low
 NEAR_ONE = 1 - 1e-9  # a squared correlation that stands for a deterministic relation
 
-ASCENTS: dict[EstimatorName, Ascent] = {
+ASCENTS: dict[EstimatorName, CriticObjective] = {
     "dual": "dual",
     "mine": "dual",  # its gradient has the moving average of Z, as xi's
     "dv": "dv",
@@ -78,15 +78,15 @@ class Bench:
         self.plan, self.network, self.neighbours = PROFILES[profile], network, neighbours
         self.seed, self.transform = seed, transform
         train, valid, test = _split(len(x), seed)
-        self.view = View.fit(x[train], z[train], transform)
+        self.view = CoordinateTransform.fit(x[train], z[train], transform)
         self.train = self.view(x[train], z[train])
         self.valid = self.view(x[valid], z[valid])
         self.test = self.view(x[test], z[test])
         self.start: GaussianRatio | None = None
         if len(train) > 2 * (x.shape[1] + z.shape[1]):
             self.start = GaussianRatio.fit(*self.train, held_out=True)
-        self._fits: dict[Ascent, tuple[Fitted, float]] = {}
-        self._tallies: dict[tuple[Ascent, str], Tally] = {}
+        self._fits: dict[CriticObjective, tuple[Fitted, float]] = {}
+        self._tallies: dict[tuple[CriticObjective, str], ScoreSummary] = {}
         self._densities: tuple[MixtureDensity, float] | None = None
 
     def row(self, name: EstimatorName) -> Estimate:
@@ -101,7 +101,7 @@ class Bench:
             case _:
                 return self.from_critic(name, ASCENTS[name])
 
-    def fitted(self, ascent: Ascent) -> Fitted:
+    def fitted(self, ascent: CriticObjective) -> Fitted:
         """Returns the critic that climbed something, fitted at the first call."""
         if ascent not in self._fits:
             with clock() as seconds:
@@ -116,14 +116,14 @@ class Bench:
             self._fits[ascent] = found, seconds()
         return self._fits[ascent][0]
 
-    def tallied(self, ascent: Ascent, split: str) -> Tally:
+    def tallied(self, ascent: CriticObjective, split: str) -> ScoreSummary:
         """Returns all pairs of the validation or the test split, as a critic scores them."""
         if (ascent, split) not in self._tallies:
             sides = self.test if split == "test" else self.valid
             self._tallies[ascent, split] = tally(self.fitted(ascent).scores, *sides)
         return self._tallies[ascent, split]
 
-    def from_critic(self, name: EstimatorName, ascent: Ascent) -> Estimate:
+    def from_critic(self, name: EstimatorName, ascent: CriticObjective) -> Estimate:
         """Returns the row of a bound at the critic that climbed something."""
         self.fitted(ascent)
         spent = self._fits[ascent][1]
@@ -149,7 +149,7 @@ class Bench:
         start = self.start.scores
         before = [tally(start, *self.valid), self._turned(start)]
 
-        def difference(pick: Callable[[Tally], Scores]) -> float:
+        def difference(pick: Callable[[ScoreSummary], Scores]) -> float:
             gains = (
                 infonce(pick(a)) - infonce(pick(b)) for a, b in zip(after, before, strict=True)
             )
@@ -182,11 +182,13 @@ class Bench:
             above += float(scores[rows, dealt].mean()) >= joint
         return (1 + above) / (1 + permutations)
 
-    def _turned(self, critic: Callable[[Tensor, Tensor], Tensor]) -> Tally:
+    def _turned(self, critic: Callable[[Tensor, Tensor], Tensor]) -> ScoreSummary:
         x, z = self.valid
         return tally(lambda z, x: critic(x, z).T, z, x)
 
-    def _bound(self, name: EstimatorName, ascent: Ascent) -> tuple[Bound, float | None, Clip]:
+    def _bound(
+        self, name: EstimatorName, ascent: CriticObjective
+    ) -> tuple[Bound, float | None, Clip]:
         """Returns a bound, its ceiling, and the clip of its product scores.
 
         All that it needs is chosen without the test split.
@@ -269,7 +271,9 @@ class Bench:
         return fit_density(x, z, valid_x, valid_z, steps=self.plan.steps, seed=self.seed)
 
 
-def _doubts(name: EstimatorName, found: Tally, value: float, ceiling: float | None) -> list[str]:
+def _doubts(
+    name: EstimatorName, found: ScoreSummary, value: float, ceiling: float | None
+) -> list[str]:
     if name in ("infonce", "interpolated"):
         near = ceiling is not None and value > ceiling - 1
         return [f"near its ceiling of {ceiling:.2f}: the true value may be higher"] if near else []

@@ -24,7 +24,7 @@ from ..choices import Profile
 from ..models.latent import Posterior
 from .calibration import Calibration
 from .critic_training import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
-from .critics import PairCritic, View
+from .critics import CoordinateTransform, PairCritic
 from .gaussian_copula import GaussianRatio
 from .intervals import interval_without_groups
 from .score_matrix import tally
@@ -56,7 +56,9 @@ class CriticEstimate:
     log_xi: float
     ceiling: float  # the most that validation pairs let it be: see `calibration`
     n: int
-    unseen: float  # share of sentences that score above all product pairs: see `tally.Tally`
+    unseen: (
+        float  # share of sentences that score above all product pairs: see `tally.ScoreSummary`
+    )
 
 
 def held_out_dual(
@@ -83,7 +85,7 @@ def held_out_dual(
     plan = PROFILES[profile]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        view = View.fit(_features(train), train.z.double(), "rank")
+        view = CoordinateTransform.fit(_features(train), train.z.double(), "rank")
         features, z = view(_features(train), train.z.double())
         enough = len(train) > 2 * (features.shape[1] + z.shape[1])
         start = GaussianRatio.fit(features, z, held_out=True) if enough else None

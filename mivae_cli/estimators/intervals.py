@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .score_matrix import Bound, Tally
+from .score_matrix import Bound, ScoreSummary
 
 Z_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal
 
@@ -46,7 +46,9 @@ def mean_interval(terms: Tensor) -> Interval:
     return Interval(value, value - Z_95 * error, value + Z_95 * error)
 
 
-def interval_without_groups(found: Tally, bound: Bound, noise: Tensor | None = None) -> Interval:
+def interval_without_groups(
+    found: ScoreSummary, bound: Bound, noise: Tensor | None = None
+) -> Interval:
     """Returns a bound on all pairs of a split with its jackknife 95 % interval.
 
     Arguments:

@@ -51,7 +51,7 @@ from torch import Tensor
 from ..models.latent import Posterior
 from .bounds import Scores, infonce
 from .intervals import Interval, interval_without_groups, jackknife
-from .score_matrix import Bound, Tally, tally
+from .score_matrix import Bound, ScoreSummary, tally
 
 THESE_SENTENCES = (
     "these N sentences: what z tells of the choice among them; exact up to the draws of z, "
@@ -73,7 +73,7 @@ class AggregatedPosterior:
     prior: Tensor  # log p(z_j), with shape (N,)
     control: Tensor  # b_j, with shape (N,)
     slopes: tuple[float, float]  # c of the empirical and of the leave-one-out terms
-    pairs: Tally  # of the score matrix
+    pairs: ScoreSummary  # of the score matrix
 
     def __len__(self) -> int:
         return len(self.own)

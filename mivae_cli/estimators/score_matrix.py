@@ -8,7 +8,7 @@ and its columns, as the jackknife in `intervals` does.
 Shapes: N samples, S draws of z for each x (1 in most uses), G groups.
 """
 
-__all__ = ["Bound", "Tally", "tally"]
+__all__ = ["Bound", "ScoreSummary", "tally"]
 
 import math
 from collections.abc import Callable
@@ -28,7 +28,7 @@ Bound = Callable[[Scores], Tensor]
 
 
 @dataclass(frozen=True)
-class Tally:
+class ScoreSummary:
     """What is kept of the scores of N samples of x and S N of z, in double precision."""
 
     joint: Tensor  # f(x_j, z_j), with shape (S N,)
@@ -74,7 +74,9 @@ class Tally:
 
 
 @torch.inference_mode()
-def tally(critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None) -> Tally:
+def tally(
+    critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None
+) -> ScoreSummary:
     """Scores every pair of N samples.
 
     Arguments:
@@ -103,4 +105,4 @@ def tally(critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
     low, high = clip or (-math.inf, math.inf)
     counted = min(max(highest, low), high)
-    return Tally(joint.flatten(), partial, groups.repeat(draws), highest, counted, draws)
+    return ScoreSummary(joint.flatten(), partial, groups.repeat(draws), highest, counted, draws)

@@ -3,7 +3,7 @@ r"""One pass over sentences: their posteriors, a sample of each, and what it cos
 Shapes: N sentences, Z latent units. All in nats.
 """
 
-__all__ = ["Reading", "posteriors", "read"]
+__all__ = ["Encoded", "encode_split", "posteriors"]
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ AT_ONCE = 128  # sentences
 
 
 @dataclass(frozen=True)
-class Reading:
+class Encoded:
     """What one pass with one sample of z a sentence tells, in the order of the store."""
 
     posterior: Posterior  # of N sentences
@@ -33,7 +33,7 @@ class Reading:
 
 
 @torch.inference_mode()
-def read(model: VAE, store: TokenStore, seed: int) -> Reading:
+def encode_split(model: VAE, store: TokenStore, seed: int) -> Encoded:
     """Encodes and scores every sentence once, dropout off.
 
     The noise is drawn for the whole store at once, so batching does not change the figures.
@@ -45,7 +45,7 @@ def read(model: VAE, store: TokenStore, seed: int) -> Reading:
         rows = torch.from_numpy(indices)
         drawn = z[rows].to(model.device)
         distortion[rows] = -model.log_likelihood(batch.to(model.device), drawn).cpu()
-    return Reading(posterior, z, distortion)
+    return Encoded(posterior, z, distortion)
 
 
 @torch.inference_mode()

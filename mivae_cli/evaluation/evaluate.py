@@ -25,7 +25,7 @@ from ..limits import MOST_IW_SAMPLES, MOST_SEED, check_range
 from ..models.vae import VAE
 from ..stages import Stage
 from .consistency import contradictions
-from .encode import read
+from .encode import encode_split
 from .metrics import (
     active_units,
     bits_per_character,
@@ -122,7 +122,7 @@ def evaluate(
     check_range("the number of importance samples", iw_samples, 1, MOST_IW_SAMPLES)
     check_range("the seed", seed, 0, MOST_SEED)
     store = store.canonical()
-    reading = read(model, store, seed)
+    reading = encode_split(model, store, seed)
     unit_rates = reading.posterior.unit_rates().tolist()
     sentences, tokens = len(store), len(store.tokens) + len(store)
     distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())

@@ -38,7 +38,7 @@ from ..estimators.known_posterior import (
 from ..estimators.report import clock
 from ..limits import MOST_DRAWS, check_range
 from ..models.vae import VAE
-from .encode import Reading, posteriors, read
+from .encode import Encoded, encode_split, posteriors
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
 BATCH = 32  # the batches of He et al. (2019)
@@ -85,7 +85,7 @@ class Information:
 def measure(
     model: VAE,
     store: TokenStore,
-    reading: Reading,
+    reading: Encoded,
     fitting: tuple[TokenStore, TokenStore] | None,
     seed: int,
     draws: int | None = None,
@@ -154,7 +154,7 @@ def report(
     """
     store = store.canonical()
     with clock() as reading_seconds:
-        reading = read(model, store, seed)
+        reading = encode_split(model, store, seed)
         found = measure(model, store, reading, None, seed, draws)
     with clock() as fitting_seconds:
         dual = _dual(model, reading, fitting, seed, profile)
@@ -202,7 +202,7 @@ def _row(
 
 def _dual(
     model: VAE,
-    reading: Reading,
+    reading: Encoded,
     fitting: tuple[TokenStore, TokenStore],
     seed: int,
     profile: Profile = "default",

@@ -11,7 +11,7 @@ from ..estimators.known_posterior import aggregated_posterior
 from ..mi_terms.mmd import maximum_mean_discrepancy
 from ..models.vae import VAE
 from ..objectives.objective import Objective, Terms
-from .encode import Reading
+from .encode import Encoded
 from .metrics import active_units, effective_units, units_above
 
 SENTENCES = 4096  # for what is quadratic in them
@@ -32,7 +32,7 @@ class HeldOut:
     effective_units: float  # the exponential of the entropy of the units' shares of the rate
 
 
-def held_out_figures(model: VAE, reading: Reading, objective: Objective) -> HeldOut:
+def held_out_figures(model: VAE, reading: Encoded, objective: Objective) -> HeldOut:
     """Returns the figures of a model's reading; the loss takes the objective as it is at the end.
 
     Its mutual information is the known posterior's, whatever bound the objective has, and it and

@@ -22,7 +22,7 @@ from ..config.training import AdamConfig, TrainingConfig
 from ..data.prepared_corpus import Corpus, TokenStore
 from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError, DivergedError, StorageError
-from ..evaluation.encode import read
+from ..evaluation.encode import encode_split
 from ..models.vae import VAE
 from ..objectives.objective import Objective
 from ..objectives.schedules import Constant
@@ -120,7 +120,7 @@ def trained_lm(
 
 def likelihoods(lm: VAE, store: TokenStore) -> Tensor:
     """Returns the negative log-likelihood of each sentence, its end counted, with shape (N,)."""
-    return read(lm, store, seed=0).distortion  # without a latent, nothing is drawn
+    return encode_split(lm, store, seed=0).distortion  # without a latent, nothing is drawn
 
 
 def _stages(name: str, trainer: Trainer, run: RunDirectory) -> Iterator[Stage]:

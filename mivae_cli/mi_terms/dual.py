@@ -98,7 +98,7 @@ class MutualInformationTerm(Queued):
             check: What is done with the numbers that this rests on.
 
         Raises:
-            BadBatch: The critic's loss or its gradient is not finite. That step and those that
+            NonFiniteBatch: The critic's loss or its gradient is not finite. That step and those that
                 were to follow moved nothing.
         """
         rows = self._rows(features)
@@ -125,7 +125,7 @@ class MutualInformationTerm(Queued):
             check: What is done with the numbers that this rests on.
 
         Raises:
-            BadBatch: The bound or xi is not finite, or the bound is not possible. Nothing moved.
+            NonFiniteBatch: The bound or xi is not finite, or the bound is not possible. Nothing moved.
         """
         self.critic.requires_grad_(False)
         try:

@@ -35,7 +35,7 @@ class KnownPosteriorTerm(Queued):
             check: What is done with the number that this is.
 
         Raises:
-            BadBatch: The bound is not finite.
+            NonFiniteBatch: The bound is not finite.
         """
         everyone = torch.cat([posterior.parameters(), self.earlier()])
         scores = pairwise_log_prob(posterior.with_parameters(everyone), z)  # (B + Q, B)

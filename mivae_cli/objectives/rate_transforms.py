@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from ..choices import Freedom
+from ..choices import FreeBitsScope
 from ..schema import Frozen
 
 if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
@@ -52,7 +52,7 @@ class FreeBits(Frozen):
     kind: Literal["free-bits"] = "free-bits"
     target: Target = 8.0
     """Nats a sentence that cost nothing, shared equally by the latent units."""
-    over: Freedom = "unit"
+    over: FreeBitsScope = "unit"
     """Whose rate is held against the target: that of a unit or of all, in a batch or a sentence."""
 
     def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Saves a run while it goes on, and again what the disk has not taken."""
 
-__all__ = ["Keeper", "check_space", "tidy", "write_checkpoint"]
+__all__ = ["CheckpointWriter", "check_space", "tidy", "write_checkpoint"]
 
 import errno
 import os
@@ -20,7 +20,7 @@ from .training_state import Snapshot
 RETRY = 60.0  # seconds until a save that failed is tried again
 
 
-class Keeper:
+class CheckpointWriter:
     """Keeps a run's checkpoints on disk; a failure ends nothing, and is tried again later."""
 
     def __init__(self, run: RunDirectory, keep: int, minutes: float) -> None:

@@ -23,15 +23,15 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ..choices import Side
+from ..choices import TrainedPart
 from ..data.batches import Batch
-from ..errors import BadBatch
+from ..errors import NonFiniteBatch
 from ..finite_checks import Look, Number, look
 from ..objectives.objective import Terms, Weights
 
 MOST = 1024  # recordings that are kept: shapes beyond take ordinary steps
 
-Key = tuple[torch.Size, Side, tuple[bool, ...]]  # shape, side, which weights are none
+Key = tuple[torch.Size, TrainedPart, tuple[bool, ...]]  # shape, side, which weights are none
 
 # From work to what does that work again at every call; it need not be done the first time.
 Record = Callable[[Callable[[], None]], Callable[[], None]]
@@ -43,7 +43,7 @@ class Stepper(Protocol):
     device: torch.device
 
     def advance(
-        self, batch: Batch, weights: Weights, side: Side, check: Look
+        self, batch: Batch, weights: Weights, side: TrainedPart, check: Look
     ) -> tuple[Terms, Tensor]:
         """Makes a step; returns the terms and the loss, with shape ()."""
 
@@ -88,14 +88,14 @@ class Recorder:
         self._weights = torch.zeros(len(Weights._fields), device=self.learner.device)
         self._told: list[float] = []
 
-    def step(self, batch: Batch, weights: Weights, side: Side) -> tuple[Terms, float]:
+    def step(self, batch: Batch, weights: Weights, side: TrainedPart) -> tuple[Terms, float]:
         """Moves the learner on a batch.
 
         Returns:
             The terms, which the next step overwrites, and the loss in nats a sentence.
 
         Raises:
-            BadBatch: A number is not finite or not possible. Where the step was replayed nothing
+            NonFiniteBatch: A number is not finite or not possible. Where the step was replayed nothing
                 has moved, the critic included.
         """
         key = batch.tokens.shape, side, tuple(weight is None for weight in weights)
@@ -111,7 +111,7 @@ class Recorder:
         """Says whether a step may be recorded: such a one was made, and all it moves is there."""
         return key in self._seen and self.learner.begun and len(self.recordings) < MOST
 
-    def _recorded(self, batch: Batch, weights: Weights, side: Side) -> Recording:
+    def _recorded(self, batch: Batch, weights: Weights, side: TrainedPart) -> Recording:
         """Records a step; nothing moves yet."""
         if not self._moving:
             self._moving = list(self.learner.moving())
@@ -154,7 +154,7 @@ class Recorder:
         try:
             for number, value in zip(recording.numbers, values, strict=True):
                 number.judge(value)
-        except BadBatch:
+        except NonFiniteBatch:
             _copy(self._moving, self._copies)
             raise
         return recording.terms, loss

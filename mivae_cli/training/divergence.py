@@ -6,7 +6,7 @@ import math
 
 from ..config.run import RunConfig
 from ..config.training import CriticConfig, SplitConfig, TrainingConfig
-from ..errors import BadBatch, DivergedError
+from ..errors import DivergedError, NonFiniteBatch
 from ..evaluation.validation import HeldOut
 from ..objectives.objective import Objective
 from ..schema import Frozen
@@ -16,7 +16,7 @@ SHOWN = 5  # sentences that an error names
 FAR = 10.0  # times its usual value: from there on a third of a setting is no help
 
 
-def divergence(skipped: Skipped, bad: BadBatch, config: RunConfig) -> DivergedError:
+def divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -> DivergedError:
     """Returns the error that ends a training after so many bad batches in a row.
 
     Arguments:
@@ -54,7 +54,7 @@ def validation_divergence(epoch: int, found: HeldOut, config: RunConfig) -> Dive
 def advised(error: DivergedError, config: RunConfig) -> DivergedError:
     """Returns the error of a single batch, or of weights that are not finite, with advice."""
     said, subject = str(error), "the loss"
-    if isinstance(error, BadBatch):
+    if isinstance(error, NonFiniteBatch):
         said, subject = f"training diverged: on a batch, {error.reason}", error.subject
     return DivergedError(f"{said}; try {_advice(subject, config)}")
 

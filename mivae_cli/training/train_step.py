@@ -19,7 +19,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from ..choices import Side
+from ..choices import TrainedPart
 from ..config.model import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPosteriorConfig
 from ..config.run import RunConfig
 from ..data.batches import Batch
@@ -67,7 +67,7 @@ class Learner:
         self.recorder = Recorder(self, graphs) if recorded else None
 
     def step(
-        self, batch: Batch, epoch: float, multiplier: float = 0.0, side: Side = "both"
+        self, batch: Batch, epoch: float, multiplier: float = 0.0, side: TrainedPart = "both"
     ) -> tuple[Terms, float]:
         """Moves the critic and the model on a batch, each on finite numbers alone.
 
@@ -81,7 +81,7 @@ class Learner:
             The terms, and the loss in nats a sentence.
 
         Raises:
-            BadBatch: A number is not finite or not possible. The model's weights and moments have
+            NonFiniteBatch: A number is not finite or not possible. The model's weights and moments have
                 not moved.
         """
         self.model.train()
@@ -92,7 +92,7 @@ class Learner:
         return terms, float(loss)
 
     def advance(
-        self, batch: Batch, weights: Weights, side: Side, check: Look = look
+        self, batch: Batch, weights: Weights, side: TrainedPart, check: Look = look
     ) -> tuple[Terms, Tensor]:
         """Makes a step without a look at any number, but for those that are checked.
 
@@ -106,7 +106,7 @@ class Learner:
             The terms, and the loss in nats a sentence with shape ().
 
         Raises:
-            BadBatch: Where numbers are judged at once, and one is not finite or not possible.
+            NonFiniteBatch: Where numbers are judged at once, and one is not finite or not possible.
         """
         batch = batch.to(self.device)
         self.model.decoder.requires_grad_(side != "encoder")

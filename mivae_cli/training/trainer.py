@@ -11,19 +11,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..choices import Side
+from ..choices import TrainedPart
 from ..config.run import RunConfig
 from ..data.batches import Batch, BatchSampler
 from ..data.prefetch import ahead
 from ..data.prepared_corpus import Corpus
 from ..devices import check_memory, release_memory, resolve_device
-from ..errors import BadBatch, CheckpointError, ConfigError, DivergedError, StorageError
-from ..evaluation.encode import Reading, read
+from ..errors import CheckpointError, ConfigError, DivergedError, NonFiniteBatch, StorageError
+from ..evaluation.encode import Encoded, encode_split
 from ..evaluation.validation import held_out_figures
 from ..models.vae import build_model
 from ..objectives.objective import Terms
 from ..objectives.rate_transforms import MinimumRate
-from ..runs.checkpoint_writer import Keeper, check_space, tidy
+from ..runs.checkpoint_writer import CheckpointWriter, check_space, tidy
 from ..runs.directory import RunDirectory
 from ..runs.training_state import TrainingState, load_training, snapshot
 from ..signals import Interrupted, Interruption
@@ -160,7 +160,7 @@ class Trainer:
         interruption = interruption or Interruption()
         with run.writing():
             check_space(run, self.checkpoint_bytes, training.keep)
-            keeper = Keeper(run, training.keep, training.save_minutes)
+            keeper = CheckpointWriter(run, training.keep, training.save_minutes)
             self._run = run
             self._journal = self._journal or Journal(run.journal)
             try:
@@ -199,7 +199,7 @@ class Trainer:
         the step was replayed (`recording`) all of these stay too.
 
         Raises:
-            BadBatch: The batch was passed over.
+            NonFiniteBatch: The batch was passed over.
         """
         self._set_learning_rate()
         state, buffers = self.state, [buffer.clone() for buffer in self.model.buffers()]
@@ -207,9 +207,9 @@ class Trainer:
         try:
             if lagging:
                 self._catch_up(batch)
-            side: Side = "decoder" if lagging else "both"
+            side: TrainedPart = "decoder" if lagging else "both"
             terms, loss = self.learner.step(batch, self.epoch, state.multiplier, side)
-        except BadBatch:
+        except NonFiniteBatch:
             self.learner.forget()
             for buffer, before in zip(self.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
@@ -268,7 +268,7 @@ class Trainer:
         self.state.position += 1
         self.state.bad = bad
 
-    def _epoch(self, keeper: Keeper, interruption: Interruption) -> Iterator[Record]:
+    def _epoch(self, keeper: CheckpointWriter, interruption: Interruption) -> Iterator[Record]:
         """Trains from the present position to the epoch's end and validates."""
         self._started = time.monotonic()
         training = self.config.training
@@ -284,7 +284,7 @@ class Trainer:
         for batch in batches:
             try:
                 self._meter.add(*self.step(batch), batch)
-            except BadBatch as bad:
+            except NonFiniteBatch as bad:
                 skipped = self._skipped(batch, bad)
                 yield self._noted(skipped)
                 if self.state.bad >= self.config.training.max_bad_batches:
@@ -297,7 +297,7 @@ class Trainer:
                 yield from self._save(keeper)
             interruption.check()
         with interruption.breakable():
-            reading = read(self.model, self.corpus["valid"], self.config.seed)
+            reading = encode_split(self.model, self.corpus["valid"], self.config.seed)
         steps = state.position
         state.epoch += 1
         state.position, state.earlier = 0, ()
@@ -309,7 +309,7 @@ class Trainer:
         yield from self._save(keeper)
         yield validation
 
-    def _save(self, keeper: Keeper) -> Iterator[Record]:
+    def _save(self, keeper: CheckpointWriter) -> Iterator[Record]:
         """Saves the present state; where that fails, a record says so and training goes on."""
         assert self._journal is not None
         self._check_place()
@@ -348,7 +348,7 @@ class Trainer:
         self._journal.append({"kind": type(record).__name__.lower(), **asdict(record)})
         return record
 
-    def _skipped(self, batch: Batch, bad: BadBatch) -> Skipped:
+    def _skipped(self, batch: Batch, bad: NonFiniteBatch) -> Skipped:
         indices, lines = batch.indices, self.corpus["train"].lines
         assert indices is not None  # as the sampler gives them
         return Skipped(
@@ -373,7 +373,7 @@ class Trainer:
             seconds_left=self.steps_left * meter.seconds_per_step,
         )
 
-    def _validation(self, reading: Reading, steps: int) -> Validation:
+    def _validation(self, reading: Encoded, steps: int) -> Validation:
         """Returns what a pass over the validation split tells, and follows it.
 
         Arguments:

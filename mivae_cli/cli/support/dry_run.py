@@ -10,7 +10,7 @@ import torch
 
 from ...config.run import RunConfig
 from ...data.prepared_corpus import Corpus
-from ...errors import BadBatch
+from ...errors import NonFiniteBatch
 from ...training.divergence import advised
 from ...training.profiler import profile
 from ...training.trainer import Trainer
@@ -27,7 +27,7 @@ def rehearse(config: RunConfig, corpus: Corpus, profiled: bool, as_json: bool) -
             stdout.print(dry_run_table(_estimate(config, trainer), "dry run"))
             return
         timing = profile(trainer)
-    except BadBatch as bad:
+    except NonFiniteBatch as bad:
         raise advised(bad, config) from bad
     if as_json:
         print_json({"seconds": timing.seconds, "tokens_per_second": timing.tokens_per_second})

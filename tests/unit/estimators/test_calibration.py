@@ -9,12 +9,14 @@ from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.calibration import Calibration
 from mivae_cli.estimators.held_out_dual import Encodings, held_out_dual
 from mivae_cli.estimators.intervals import interval_without_groups
-from mivae_cli.estimators.score_matrix import Tally, tally
+from mivae_cli.estimators.score_matrix import ScoreSummary, tally
 from mivae_cli.models.latent import DiagonalGaussian
 from support.gaussian import GaussianChannel
 
 
-def scored(channel: GaussianChannel, sharpness: float, clip: tuple[float, float] | None) -> Tally:
+def scored(
+    channel: GaussianChannel, sharpness: float, clip: tuple[float, float] | None
+) -> ScoreSummary:
     return tally(lambda x, z: sharpness * channel.log_ratios(x, z), *channel.draw(100), clip)
 
 

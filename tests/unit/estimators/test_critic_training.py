@@ -13,7 +13,7 @@ from mivae_cli.estimators.bounds import dual, infonce, interpolated, log_mean_ex
 from mivae_cli.estimators.critic_training import (
     ALPHA,
     PROFILES,
-    Ascent,
+    CriticObjective,
     Fitted,
     Plan,
     Sides,
@@ -24,7 +24,7 @@ from mivae_cli.estimators.critics import PairCritic
 from mivae_cli.estimators.gaussian_copula import GaussianRatio
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian
 
-ASCENTS: tuple[Ascent, ...] = get_args(Ascent)
+ASCENTS: tuple[CriticObjective, ...] = get_args(CriticObjective)
 GAUSSIAN = CorrelatedGaussian(2, 0.7)
 BLOBS = SAMPLERS["mixture"]  # uncorrelated: all is left to the network
 LIGHT = Plan(steps=200, hidden=32, batch=128, learning_rate=1e-2, check_every=20)
@@ -54,7 +54,7 @@ class Watched(PairCritic):
 
 
 @pytest.mark.parametrize("ascent", ["dual", "dv"])
-def test_the_critic_that_tells_validation_pairs_best_is_kept(ascent: Ascent) -> None:
+def test_the_critic_that_tells_validation_pairs_best_is_kept(ascent: CriticObjective) -> None:
     """Forty training pairs are soon learnt by heart."""
     critic = Watched("separable", 2, 2, hidden=32)
     critic.looks = []
@@ -80,7 +80,7 @@ def test_training_stops_after_so_many_looks_without_improvement() -> None:
 
 
 @pytest.mark.parametrize("ascent", ASCENTS)
-def test_a_good_start_survives_training_pairs_that_are_noise(ascent: Ascent) -> None:
+def test_a_good_start_survives_training_pairs_that_are_noise(ascent: CriticObjective) -> None:
     x, z = GAUSSIAN.draw(1000, seed=55)
     start = GaussianRatio.fit(x, z)
     critic = PairCritic("separable", 2, 2, hidden=32, start=start)
@@ -91,7 +91,7 @@ def test_a_good_start_survives_training_pairs_that_are_noise(ascent: Ascent) -> 
     assert torch.equal(fitted.scores(*valid), start.scores(*valid))
 
 
-def figure(fitted: Fitted, ascent: Ascent, valid: Sides, fresh: Sides) -> float:
+def figure(fitted: Fitted, ascent: CriticObjective, valid: Sides, fresh: Sides) -> float:
     """Returns the bound that an ascent is for, on pairs that nothing was fitted on."""
     scores = fitted.scores(*fresh)
     match ascent:
@@ -106,7 +106,9 @@ def figure(fitted: Fitted, ascent: Ascent, valid: Sides, fresh: Sides) -> float:
 
 
 @pytest.mark.parametrize("ascent", ASCENTS)
-def test_every_ascent_finds_most_of_an_information_without_correlation(ascent: Ascent) -> None:
+def test_every_ascent_finds_most_of_an_information_without_correlation(
+    ascent: CriticObjective,
+) -> None:
     valid, fresh = BLOBS.draw(500, seed=57), BLOBS.draw(1000, seed=58)
     critic = PairCritic("separable", 1, 1, hidden=32)
     fitted = fit_critic(critic, source(BLOBS.draw(4000, seed=59)), valid, ascent, LIGHT)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mivae_cli.choices import PairNetwork, Transform
 from mivae_cli.estimators import critics as pair_critics
-from mivae_cli.estimators.critics import PairCritic, View
+from mivae_cli.estimators.critics import CoordinateTransform, PairCritic
 from mivae_cli.estimators.gaussian_copula import GaussianRatio
 from mivae_cli.estimators.samplers import SparseGaussian
 
@@ -74,7 +74,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def seen(x: Tensor, z: Tensor, transform: Transform) -> tuple[Tensor, Tensor]:
-    return View.fit(x, z, transform)(x, z)
+    return CoordinateTransform.fit(x, z, transform)(x, z)
 
 
 @pytest.mark.parametrize("transform", TRANSFORMS)
@@ -105,7 +105,7 @@ def test_the_view_keeps_the_order_of_values_and_their_size_near_one(transform: T
 @pytest.mark.parametrize("transform", TRANSFORMS)
 def test_maps_are_those_of_the_training_pairs(transform: Transform) -> None:
     """Nothing of other pairs leaks into how one is seen."""
-    view = View.fit(*SAMPLER.draw(200, seed=41), transform)
+    view = CoordinateTransform.fit(*SAMPLER.draw(200, seed=41), transform)
     x, z = SAMPLER.draw(30, seed=42)
     together = view(x, z)
     for whole, part in zip(together, view(x[:1], z[:1]), strict=True):
@@ -119,7 +119,7 @@ def test_heavy_tails_and_constants_give_finite_numbers(transform: Transform) -> 
     mostly_zero[7] = 5.0
     constant = torch.full((200, 1), 0.3, dtype=torch.float64)
     columns = torch.cat([heavy, mostly_zero, constant], dim=1)
-    view = View.fit(columns, heavy, transform)
+    view = CoordinateTransform.fit(columns, heavy, transform)
     # other pairs may vary where the training pairs did not
     others = torch.cat([columns, columns + 1, 1e12 * columns - 1e9])
     for side in view(others, 2 * heavy):

@@ -19,7 +19,7 @@ from mivae_cli.data.batches import Batch, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.evaluation import mutual_information as information
 from mivae_cli.evaluation.consistency import contradictions
-from mivae_cli.evaluation.encode import read
+from mivae_cli.evaluation.encode import encode_split
 from mivae_cli.evaluation.evaluate import Evaluation, evaluate, importance_weighted
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.models.von_mises_fisher import log_mean_exp_cosine, resultant_length
@@ -240,9 +240,9 @@ def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
     trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, corpus = trained
-    whole = read(model, corpus["test"], seed=0)
+    whole = encode_split(model, corpus["test"], seed=0)
     monkeypatch.setattr("mivae_cli.evaluation.encode.AT_ONCE", 3)
-    parts = read(model, corpus["test"], seed=0)
+    parts = encode_split(model, corpus["test"], seed=0)
     torch.testing.assert_close(whole.distortion, parts.distortion, rtol=1e-4, atol=1e-4)
     with torch.no_grad():
         indices, batch = next(iter(ordered_batches(corpus["test"], 1)))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mivae_cli.config.model import ConcatenatedCriticConfig, SeparableCriticConfig
 from mivae_cli.config.training import CriticConfig
-from mivae_cli.errors import BadBatch
+from mivae_cli.errors import NonFiniteBatch
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.mi_terms.critics import build_critic
 from mivae_cli.mi_terms.dual import MARGIN, MutualInformationTerm
@@ -134,9 +134,9 @@ def test_what_is_not_finite_moves_neither_critic_nor_moments_nor_xi(
     before, moments = _state(term, optimizer)
     features, z = torch.randn(4, 3), torch.randn(4, 2)
     (features if part == "features" else z)[1, 1] = value
-    with pytest.raises(BadBatch, match="the critic's loss is"):
+    with pytest.raises(NonFiniteBatch, match="the critic's loss is"):
         term.ascend(features, z, optimizer, max_norm=5.0)
-    with pytest.raises(BadBatch, match="log xi is"):
+    with pytest.raises(NonFiniteBatch, match="log xi is"):
         term.lower_bound(features, z)
     after, moments_after = _state(term, optimizer)
     torch.testing.assert_close(after, before, rtol=0, atol=0, equal_nan=True)
@@ -173,7 +173,7 @@ def test_a_bound_far_beyond_the_information_of_n_sentences_is_refused(
     if possible:
         assert term.lower_bound(features, z).item() == pytest.approx(joint * limit, abs=1e-4)
     else:
-        with pytest.raises(BadBatch, match=r"the bound is -?\d+.* nats, not between"):
+        with pytest.raises(NonFiniteBatch, match=r"the bound is -?\d+.* nats, not between"):
             term.lower_bound(features, z)
         assert float(term.log_partition) == 0.0
 

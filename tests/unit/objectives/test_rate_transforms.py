@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mivae_cli.choices import Freedom
+from mivae_cli.choices import FreeBitsScope
 from mivae_cli.objectives.objective import Objective, Terms
 from mivae_cli.objectives.rate_transforms import FreeBits, MinimumRate, PlainRate
 from mivae_cli.objectives.schedules import Constant
@@ -31,17 +31,17 @@ def tables(most: float = 20.0) -> st.SearchStrategy[Tensor]:
         ("batch", 2.4),
     ],
 )
-def test_free_bits_are_what_one_adds_up_by_hand(over: Freedom, cost: float) -> None:
+def test_free_bits_are_what_one_adds_up_by_hand(over: FreeBitsScope, cost: float) -> None:
     assert FreeBits(target=1.5, over=over)(RATES, 0.0).item() == pytest.approx(cost)
 
 
-OVER: list[Freedom] = ["unit", "sentence-unit", "sentence", "batch"]
+OVER: list[FreeBitsScope] = ["unit", "sentence-unit", "sentence", "batch"]
 
 
 @pytest.mark.parametrize("over", OVER)
 @given(rates=tables(), target=st.floats(0, 30))
 def test_free_bits_cost_the_target_at_least_and_the_rate_at_least(
-    over: Freedom, rates: Tensor, target: float
+    over: FreeBitsScope, rates: Tensor, target: float
 ) -> None:
     cost = float(FreeBits(target=target, over=over)(rates, 0.0))
     rate = float(PlainRate()(rates, 0.0))
@@ -51,7 +51,7 @@ def test_free_bits_cost_the_target_at_least_and_the_rate_at_least(
 
 
 @pytest.mark.parametrize("over", OVER)
-def test_below_its_target_a_rate_is_free(over: Freedom) -> None:
+def test_below_its_target_a_rate_is_free(over: FreeBitsScope) -> None:
     rates = torch.full((4, 3), 0.1, requires_grad=True)
     FreeBits(target=1.0, over=over)(rates, 0.0).backward()
     assert rates.grad is not None

@@ -16,7 +16,7 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError
 from mivae_cli.runs import checkpoint_writer as saving
-from mivae_cli.runs.checkpoint_writer import RETRY, Keeper, check_space
+from mivae_cli.runs.checkpoint_writer import RETRY, CheckpointWriter, check_space
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.runs.training_state import Snapshot
@@ -61,18 +61,20 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-def keeper(disk: Disk) -> Keeper:
-    return Keeper(RunDirectory(Path("run")), keep=1, minutes=10)
+def keeper(disk: Disk) -> CheckpointWriter:
+    return CheckpointWriter(RunDirectory(Path("run")), keep=1, minutes=10)
 
 
-def test_a_checkpoint_is_written_once(disk: Disk, keeper: Keeper) -> None:
+def test_a_checkpoint_is_written_once(disk: Disk, keeper: CheckpointWriter) -> None:
     assert keeper.save(snapshot(1))
     assert keeper.save(snapshot(2, best=2))
     assert keeper.trouble is None
     assert disk.written == ["epoch-0001", "epoch-0002"]
 
 
-def test_a_failure_is_told_and_forgotten_with_the_next_success(disk: Disk, keeper: Keeper) -> None:
+def test_a_failure_is_told_and_forgotten_with_the_next_success(
+    disk: Disk, keeper: CheckpointWriter
+) -> None:
     disk.refused = lambda name: True
     assert not keeper.save(snapshot(1))
     assert keeper.trouble == NO_SPACE
@@ -82,7 +84,7 @@ def test_a_failure_is_told_and_forgotten_with_the_next_success(disk: Disk, keepe
     assert disk.written == ["epoch-0002"]  # which makes the first one superfluous
 
 
-def test_only_failures_of_the_disk_are_expected(disk: Disk, keeper: Keeper) -> None:
+def test_only_failures_of_the_disk_are_expected(disk: Disk, keeper: CheckpointWriter) -> None:
     def wrong(name: str) -> bool:
         raise CheckpointError(name)
 
@@ -91,7 +93,9 @@ def test_only_failures_of_the_disk_are_expected(disk: Disk, keeper: Keeper) -> N
         keeper.save(snapshot(1))
 
 
-def test_a_best_that_waits_is_written_before_later_ones(disk: Disk, keeper: Keeper) -> None:
+def test_a_best_that_waits_is_written_before_later_ones(
+    disk: Disk, keeper: CheckpointWriter
+) -> None:
     disk.refused = lambda name: True
     keeper.save(snapshot(1, best=1))
     keeper.save(snapshot(2, best=1))
@@ -103,7 +107,9 @@ def test_a_best_that_waits_is_written_before_later_ones(disk: Disk, keeper: Keep
     assert disk.written == ["epoch-0001", "epoch-0004", "epoch-0005"]
 
 
-def test_a_best_that_waits_is_superseded_by_a_newer_one(disk: Disk, keeper: Keeper) -> None:
+def test_a_best_that_waits_is_superseded_by_a_newer_one(
+    disk: Disk, keeper: CheckpointWriter
+) -> None:
     disk.refused = lambda name: True
     keeper.save(snapshot(1, best=1))
     keeper.save(snapshot(2, best=2))
@@ -113,7 +119,7 @@ def test_a_best_that_waits_is_superseded_by_a_newer_one(disk: Disk, keeper: Keep
     assert disk.written == ["epoch-0002", "epoch-0004"]
 
 
-def test_a_best_that_is_the_latest_is_written_once(disk: Disk, keeper: Keeper) -> None:
+def test_a_best_that_is_the_latest_is_written_once(disk: Disk, keeper: CheckpointWriter) -> None:
     """As after a failure at an epoch's end at which a signal asks to stop, too."""
     disk.refused = lambda name: True
     keeper.save(snapshot(2, best=2))
@@ -122,7 +128,9 @@ def test_a_best_that_is_the_latest_is_written_once(disk: Disk, keeper: Keeper) -
     assert disk.written == ["epoch-0002"]
 
 
-def test_no_later_one_is_written_while_the_best_cannot_be(disk: Disk, keeper: Keeper) -> None:
+def test_no_later_one_is_written_while_the_best_cannot_be(
+    disk: Disk, keeper: CheckpointWriter
+) -> None:
     """It would name a best one that is not there."""
     disk.refused = lambda name: name == "epoch-0001"
     for epoch in (1, 2, 3):
@@ -130,7 +138,9 @@ def test_no_later_one_is_written_while_the_best_cannot_be(disk: Disk, keeper: Ke
     assert disk.written == []
 
 
-def test_a_best_that_could_be_written_is_not_written_again(disk: Disk, keeper: Keeper) -> None:
+def test_a_best_that_could_be_written_is_not_written_again(
+    disk: Disk, keeper: CheckpointWriter
+) -> None:
     disk.refused = lambda name: True
     keeper.save(snapshot(1, best=1))
     disk.refused = lambda name: name == "epoch-0002"
@@ -140,7 +150,7 @@ def test_a_best_that_could_be_written_is_not_written_again(disk: Disk, keeper: K
     assert disk.written == ["epoch-0001", "epoch-0003"]
 
 
-def seconds_until_due(disk: Disk, keeper: Keeper) -> float:
+def seconds_until_due(disk: Disk, keeper: CheckpointWriter) -> float:
     began = disk.clock
     while not keeper.due:
         disk.clock += 1
@@ -149,7 +159,7 @@ def seconds_until_due(disk: Disk, keeper: Keeper) -> float:
 
 
 def test_a_save_is_due_after_its_period_and_sooner_after_a_failure(
-    disk: Disk, keeper: Keeper
+    disk: Disk, keeper: CheckpointWriter
 ) -> None:
     assert seconds_until_due(disk, keeper) == 601
     disk.clock += 10_000
@@ -164,7 +174,7 @@ def test_a_save_is_due_after_its_period_and_sooner_after_a_failure(
 
 
 def test_a_failure_never_makes_a_save_come_later(disk: Disk) -> None:
-    keeper = Keeper(RunDirectory(Path("run")), keep=1, minutes=0.5)
+    keeper = CheckpointWriter(RunDirectory(Path("run")), keep=1, minutes=0.5)
     disk.refused = lambda name: True
     keeper.save(snapshot(1))
     assert seconds_until_due(disk, keeper) == 31

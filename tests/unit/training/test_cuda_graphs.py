@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.errors import BadBatch
+from mivae_cli.errors import NonFiniteBatch
 from mivae_cli.training.cuda_graphs import Record, Recorder, no_collection
 from mivae_cli.training.trainer import Trainer
 from support.small import networks, small_config, write_scenes
@@ -141,7 +141,7 @@ def test_a_bad_replay_moves_nothing(text: Path, where: str) -> None:
     weight[0] = torch.nan
     before = everything(recorded)
     batch = next(batch for batch in recorded.sampler.batches(0) if known(recorded, batch))
-    with pytest.raises(BadBatch, match="nan"):
+    with pytest.raises(NonFiniteBatch, match="nan"):
         recorded.step(batch)
     assert medium.replays == replays + 1
     for key, value in everything(recorded).items():

@@ -23,7 +23,7 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prefetch import ahead
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
-from mivae_cli.errors import BadBatch, DivergedError
+from mivae_cli.errors import DivergedError, NonFiniteBatch
 from mivae_cli.evaluation.validation import HeldOut
 from mivae_cli.mi_terms.dual import MutualInformationTerm
 from mivae_cli.runs.create import create_run
@@ -197,15 +197,15 @@ def name_of(value: object) -> str | None:
     return getattr(value, "__name__", None)
 
 
-def steps(trainer: Trainer, count: int) -> list[BadBatch | None]:
+def steps(trainer: Trainer, count: int) -> list[NonFiniteBatch | None]:
     """Makes so many steps from the trainer's place on; returns what each stumbled over."""
-    found: list[BadBatch | None] = []
+    found: list[NonFiniteBatch | None] = []
     batches = trainer.sampler.batches(trainer.state.epoch, trainer.state.position)
     for batch in islice(batches, count):
         try:
             trainer.step(batch)
             found.append(None)
-        except BadBatch as bad:
+        except NonFiniteBatch as bad:
             found.append(bad)
     return found
 
@@ -462,7 +462,7 @@ def test_too_many_in_a_row_end_the_training_with_advice_that_fits(
     run = run_of(trainer, tmp_path / "run")
     records, error = until_diverged(trainer, run)
     assert error.exit_code == 5
-    assert not isinstance(error, BadBatch)
+    assert not isinstance(error, NonFiniteBatch)
     assert [record.step for record in records if isinstance(record, Skipped)] == [
         epoch + 3, epoch + 4, epoch + 5,
     ]  # fmt: skip
@@ -516,7 +516,7 @@ def test_what_is_far_from_usual_is_named_first_with_its_usual_value(
     section: dict[str, Any], option: str
 ) -> None:
     skipped, config = Skipped(7, 0.5, "", (3,), (1,)), RunConfig.model_validate(section)
-    error = divergence(skipped, BadBatch("the critic's loss", "nan"), config)
+    error = divergence(skipped, NonFiniteBatch("the critic's loss", "nan"), config)
     assert f"; try --set {option} (" in str(error)
 
 
@@ -546,7 +546,7 @@ def test_weights_that_cannot_be_saved_give_the_same_advice(
 def test_what_is_near_its_usual_value_is_divided_by_three_in_the_usual_order() -> None:
     table = {"training": {"optimizer": {"kind": "sgd", "learning_rate": 10.0}}}
     config = RunConfig.model_validate(table)
-    error = divergence(Skipped(7, 0.5, "", (3,), (1,)), BadBatch("the loss", "nan"), config)
+    error = divergence(Skipped(7, 0.5, "", (3,), (1,)), NonFiniteBatch("the loss", "nan"), config)
     assert "try --set training.optimizer.learning_rate=3 or" in str(error)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mivae_cli.choices import Side
+from mivae_cli.choices import TrainedPart
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.training.trainer import Step, Trainer, Validation
@@ -34,7 +34,7 @@ def side_of(name: str) -> str:
 
 
 @pytest.mark.parametrize("side", ["both", "encoder", "decoder"])
-def test_a_step_moves_the_side_it_is_for(text: Path, side: Side) -> None:
+def test_a_step_moves_the_side_it_is_for(text: Path, side: TrainedPart) -> None:
     trainer = trainer_of(text)
     before = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
     batch = next(trainer.sampler.batches(0))
@@ -51,14 +51,14 @@ def test_a_step_moves_the_side_it_is_for(text: Path, side: Side) -> None:
 def test_a_step_for_one_side_is_that_side_of_a_step_for_both(text: Path) -> None:
     """Plain descent that clips nothing: the two halves of a step make the whole."""
     descent = {"optimizer": {"kind": "sgd", "learning_rate": 0.1}, "max_norm": 1e6}
-    ends: dict[Side, dict[str, Tensor]] = {}
-    sides: tuple[Side, ...] = ("both", "encoder", "decoder")
+    ends: dict[TrainedPart, dict[str, Tensor]] = {}
+    sides: tuple[TrainedPart, ...] = ("both", "encoder", "decoder")
     for side in sides:
         trainer = trainer_of(text, training=descent)
         trainer.learner.step(next(trainer.sampler.batches(0)), epoch=0.0, side=side)
         ends[side] = {name: weight.detach() for name, weight in trainer.model.named_parameters()}
     for name, weight in ends["both"].items():
-        half: Side = "decoder" if name.startswith("decoder.") else "encoder"
+        half: TrainedPart = "decoder" if name.startswith("decoder.") else "encoder"
         torch.testing.assert_close(ends[half][name], weight)
 
 
@@ -84,9 +84,9 @@ def test_two_optimizers_share_the_weights_out(
 def test_the_encoder_catches_up_until_its_loss_falls_no_more(text: Path) -> None:
     trainer = trainer_of(text, training={"encoder_steps": 40, "encoder_check": 4})
     losses = iter([9.0] * 4 + [8.0] * 4 + [8.5] * 4)  # nats a sentence; then it would go on
-    calls: list[Side] = []
+    calls: list[TrainedPart] = []
 
-    def step(batch: Any, epoch: float, multiplier: float, side: Side) -> tuple[Any, float]:  # noqa: ANN401
+    def step(batch: Any, epoch: float, multiplier: float, side: TrainedPart) -> tuple[Any, float]:  # noqa: ANN401
         calls.append(side)
         tokens = int(batch.lengths.sum()) + len(batch)
         return original(batch, epoch, multiplier, side)[0], next(losses) * tokens / len(batch)
