@@ -1,55 +1,93 @@
-"""The largest numbers that options and functions accept, so that a slip of the hand is refused.
+"""All limits: of options and settings, and of files that mivae did not write or cannot trust.
 
-Each is far above what anybody needs, and far below what no machine could compute or hold.
+A limit on an option catches typing errors: it is far above any useful value, and below what
+would exhaust the machine. A limit on a file keeps a damaged or malicious file from exhausting
+memory or time. Modules read a file limit as `limits.NAME`, so that a test can replace it here.
 """
 
 __all__ = [
-    "LEAST_PENALTY",
-    "LEAST_TEMPERATURE",
-    "MOST_BATCH",
-    "MOST_BEAM",
-    "MOST_COUNT",
-    "MOST_DRAWS",
-    "MOST_IW_SAMPLES",
-    "MOST_KSG_NEIGHBOURS",
-    "MOST_LATENT",
-    "MOST_NGRAM",
-    "MOST_PAIRS",
-    "MOST_PENALTY",
-    "MOST_PERMUTATIONS",
-    "MOST_SCALE",
-    "MOST_SEED",
-    "MOST_SENTENCES",
-    "MOST_STEPS",
-    "MOST_TEMPERATURE",
-    "MOST_VOCABULARY",
-    "MOST_WEIGHT",
+    "MAX_BATCH",
+    "MAX_BEAM",
+    "MAX_COUNT",
+    "MAX_DRAWS",
+    "MAX_INTERPOLATION_STEPS",
+    "MAX_IW_SAMPLES",
+    "MAX_KSG_NEIGHBOURS",
+    "MAX_LATENT",
+    "MAX_NGRAM",
+    "MAX_PAIRS",
+    "MAX_PENALTY",
+    "MAX_PERMUTATIONS",
+    "MAX_SCALE",
+    "MAX_SEED",
+    "MAX_SENTENCES",
+    "MAX_TEMPERATURE",
+    "MAX_VOCABULARY",
+    "MAX_WEIGHT",
+    "MIN_PENALTY",
+    "MIN_TEMPERATURE",
     "check_range",
 ]
 
 from .errors import ConfigError
 
-MOST_SEED = 2**63 - 1  # what torch, numpy and TOML can all hold
-MOST_SENTENCES = 10_000_000  # to write; their latents are held at once
-MOST_STEPS = 100_000  # sentences of an interpolation
-MOST_BEAM = 1000  # hypotheses of a sentence
-MOST_IW_SAMPLES = 100_000  # of the importance-weighted bound, for each sentence
-MOST_DRAWS = 1000  # of z for each sentence, which are held at once
-MOST_PERMUTATIONS = 100_000
-MOST_PAIRS = 10_000_000  # drawn from a distribution
-MOST_KSG_NEIGHBOURS = 1000
-MOST_SCALE = 1000  # of a step in latent space
-MOST_COUNT = 1_000_000  # epochs, and most counts of a configuration
-MOST_BATCH = 65_536  # sentences
-MOST_LATENT = 65_536  # units
-MOST_WEIGHT = 1e6  # of a term of the objective
-MOST_VOCABULARY = 10_000_000  # entries
-LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.001, 1000.0
-MOST_NGRAM = 1000  # tokens in a row that do not come twice
-LEAST_PENALTY, MOST_PENALTY = 0.01, 100.0  # of tokens already written
+# Options and settings
+MAX_SEED = 2**63 - 1  # the largest integer that torch, numpy and TOML all accept
+MAX_SENTENCES = 10_000_000  # sentences to generate; all their latents are in memory
+MAX_INTERPOLATION_STEPS = 100_000  # sentences
+MAX_BEAM = 1000  # hypotheses per sentence
+MAX_IW_SAMPLES = 100_000  # samples per sentence
+MAX_DRAWS = 1000  # draws of z per sentence; all are in memory
+MAX_PERMUTATIONS = 100_000
+MAX_PAIRS = 10_000_000  # pairs drawn from a sampler
+MAX_KSG_NEIGHBOURS = 1000
+MAX_SCALE = 1000  # multiples of the difference of two latents
+MAX_COUNT = 1_000_000  # epochs, and most other counts in a configuration
+MAX_BATCH = 65_536  # sentences
+MAX_LATENT = 65_536  # latent units
+MAX_WEIGHT = 1e6  # weight of a term of the objective
+MAX_VOCABULARY = 10_000_000  # entries
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1000.0
+MAX_NGRAM = 1000  # tokens
+MIN_PENALTY, MAX_PENALTY = 0.01, 100.0
+MAX_GRID_RUNS = 1000  # runs of a sweep
+MAX_KEY_PARTS = 10  # parts of a dotted key; the longest key that exists has four
+
+# Configuration files
+MAX_TOML_BYTES = 2**20
+MAX_TOML_DOTS = 50  # dots per line; tomllib needs quadratic time and memory for a dotted key
+
+# Text, tables and arrays
+MAX_LINE = 2**24  # bytes of a line, and characters of a table row, with line endings
+MAX_JSON_ARRAY_BYTES = 2**27  # bytes of a file that is one JSON array, all of it in memory
+MAX_CORPUS_LINES = 2**32 - 1  # line numbers are stored in four bytes
+MAX_UNPACKED_RATIO = 100  # unpacked bytes per packed byte of a gzip or zip file ...
+SMALL_UNPACKED_BYTES = 2**26  # ... that unpacks to more than this
+MAX_NPY_HEADER_BYTES = 10_000  # numpy itself parses no longer header
+MAX_TOKENIZER_BYTES = 2**26
+
+# Files of a run
+MAX_DOCUMENT_BYTES = 2**24  # bytes of a sealed JSON document
+MAX_LOCK_BYTES = 4096
+MAX_MANIFEST_FILES = 1000  # files that a manifest may list
+MAX_FILE_BYTES = {".json": 2**26, ".safetensors": 2**38, ".npy": 2**42, ".tokens": 2**42}
+MAX_OTHER_FILE_BYTES = 2**30  # bytes of a file with another extension
+MAX_SPARSE_RATIO = 64  # bytes per byte on the disk of a file with holes ...
+SMALL_FILE_BYTES = 2**26  # ... that is larger than this
+MAX_FOLDER_NAMES = 1000  # folder entries compared with a misspelt name of a run
+MAX_FOLDER_DEPTH = 20  # folder levels that are searched for runs
+MAX_TRAINING_STEPS = 2**53  # the largest count that a float represents exactly
+MAX_RESUMED_STEPS = MAX_TRAINING_STEPS // 2  # leaves room for the steps after a resume
+MAX_BATCH_SIZE_CHANGES = 1000  # changes of the batch size within one epoch
+MAX_EVALUATION_BYTES = 2**23  # bytes of eval.json: half of a document
+MAX_RECORD_COUNT = 2**63 - 1  # an integer of an evaluation record, such as a seed
+MAX_RECORD_VALUE = 1e300  # a float of an evaluation record; sums and squares must stay finite
+MAX_RECORD_DEPTH = 10  # nesting of an evaluation record; mivae writes four levels
+MAX_SUMMARY_VALUE = 1e100  # a float that a summary of runs shows
+MAX_SUMMARY_PAIRS = 1e9  # pairs behind an estimate that a summary of runs shows
 
 
-def check_range(name: str, value: float, least: float, most: float) -> None:
-    """Raises ConfigError unless a number lies between two others, both allowed; NaN does not."""
-    if not least <= value <= most:
-        raise ConfigError(f"{name} is {value:,}, but must be between {least:,} and {most:,}")
+def check_range(name: str, value: float, low: float, high: float) -> None:
+    """Raises ConfigError unless low <= value <= high; NaN is rejected too."""
+    if not low <= value <= high:
+        raise ConfigError(f"{name} is {value:,}, but must be between {low:,} and {high:,}")

@@ -17,11 +17,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from .limits import MOST_COUNT, MOST_WEIGHT
+from .limits import MAX_COUNT, MAX_WEIGHT
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1, le=MOST_COUNT)]
-Factor = Annotated[float, Field(ge=0, le=MOST_WEIGHT)]
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+Factor = Annotated[float, Field(ge=0, le=MAX_WEIGHT)]
 Epochs = Annotated[float, Field(ge=0, le=1e6)]
 Duration = Annotated[float, Field(gt=0, le=1e6)]
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..limits import LEAST_TEMPERATURE, MOST_SCALE, MOST_SENTENCES, MOST_TEMPERATURE
+from ..limits import MAX_SCALE, MAX_SENTENCES, MAX_TEMPERATURE, MIN_TEMPERATURE
 from .support.options import AsJSON, Beam, Device, NoRepeatNgram, RepetitionPenalty, Run, Seed
 
 
@@ -20,20 +20,20 @@ def analogy(
     scale: Annotated[
         float,
         typer.Option(
-            min=-MOST_SCALE, max=MOST_SCALE, help="How far to go from A to B; 1 is all of it."
+            min=-MAX_SCALE, max=MAX_SCALE, help="How far to go from A to B; 1 is all of it."
         ),
     ] = 1.0,
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", min=1, max=MOST_SENTENCES, help="How many sentences; several are drawn."
+            "--n", "-n", min=1, max=MAX_SENTENCES, help="How many sentences; several are drawn."
         ),
     ] = 1,
     temperature: Annotated[
         float | None,
         typer.Option(
-            min=LEAST_TEMPERATURE,
-            max=MOST_TEMPERATURE,
+            min=MIN_TEMPERATURE,
+            max=MAX_TEMPERATURE,
             help="Draw words, below 1 likelier ones; of several sentences, 0.8.",
         ),
     ] = None,

@@ -8,7 +8,7 @@ import typer
 
 from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
-from ..limits import MOST_DRAWS, MOST_KSG_NEIGHBOURS, MOST_PAIRS, MOST_PERMUTATIONS
+from ..limits import MAX_DRAWS, MAX_KSG_NEIGHBOURS, MAX_PAIRS, MAX_PERMUTATIONS
 from .support.options import AsJSON, Data, Device, Run, Seed
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ Permutations = Annotated[
     int,
     typer.Option(
         min=0,
-        max=MOST_PERMUTATIONS,
+        max=MAX_PERMUTATIONS,
         help="Shuffles for a p-value of independence.",
         rich_help_panel=PAIRS,
     ),
@@ -90,7 +90,7 @@ def estimate_mi(
         int | None,
         typer.Option(
             min=1,
-            max=MOST_DRAWS,
+            max=MAX_DRAWS,
             help="Samples of z per sentence of a run; by default 32, fewer from 3,125 sentences on.",
             show_default=False,
         ),
@@ -107,7 +107,7 @@ def estimate_mi(
         typer.Option(
             "--k",
             min=1,
-            max=MOST_KSG_NEIGHBOURS,
+            max=MAX_KSG_NEIGHBOURS,
             help="Neighbours of ksg.",
             rich_help_panel=PAIRS,
         ),
@@ -118,7 +118,7 @@ def estimate_mi(
         typer.Option(
             "--n",
             min=1,
-            max=MOST_PAIRS,
+            max=MAX_PAIRS,
             help="How many pairs --demo draws.",
             rich_help_panel=PAIRS,
         ),

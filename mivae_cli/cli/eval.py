@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..limits import MOST_SEED, MOST_SENTENCES
+from ..limits import MAX_SEED, MAX_SENTENCES
 from .support.options import AsJSON, Data, IWSamples, Run, RunArgument
 from .support.text_options import (
     BadRowsOption,
@@ -42,7 +42,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=2,
-            max=MOST_SENTENCES,
+            max=MAX_SENTENCES,
             help="Samples of --full; by default as many as training sentences, up to 10,000.",
             show_default=False,
         ),
@@ -59,7 +59,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=0,
-            max=MOST_SEED,
+            max=MAX_SEED,
             help="Seeds every random draw; by default the run's own (evaluation.seed).",
             show_default=False,
         ),

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..limits import MOST_STEPS
+from ..limits import MAX_INTERPOLATION_STEPS
 from .support.options import (
     AsJSON,
     Beam,
@@ -22,7 +22,8 @@ def interpolate(
     arguments: RunAndTexts = None,
     run_option: Run = None,
     steps: Annotated[
-        int, typer.Option(min=2, max=MOST_STEPS, help="Sentences, both ends among them.")
+        int,
+        typer.Option(min=2, max=MAX_INTERPOLATION_STEPS, help="Sentences, both ends among them."),
     ] = 7,
     path: Annotated[
         Literal["slerp", "linear"], typer.Option(help="Along an arc or a line.")

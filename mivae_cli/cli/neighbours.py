@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..choices import Distance
-from ..limits import MOST_SENTENCES
+from ..limits import MAX_SENTENCES
 from .support.options import AsJSON, Device, Run
 from .support.text_options import (
     BadRowsOption,
@@ -45,7 +45,7 @@ def neighbours(
     bad_rows: BadRowsOption = None,
     n: Annotated[
         int,
-        typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="Maximum number of sentences."),
+        typer.Option("--n", "-n", min=1, max=MAX_SENTENCES, help="Maximum number of sentences."),
     ] = 10,
     by: Annotated[
         Distance, typer.Option(help="Between posterior means, or whole posteriors.")

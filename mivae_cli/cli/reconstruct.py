@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..limits import MOST_SENTENCES
+from ..limits import MAX_SENTENCES
 from .support.options import (
     AsJSON,
     Beam,
@@ -46,7 +46,7 @@ def reconstruct(
         int | None,
         typer.Option(
             min=1,
-            max=MOST_SENTENCES,
+            max=MAX_SENTENCES,
             help="Maximum number of sentences; 10 by default for the test split.",
             show_default=False,
         ),

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from ..limits import (
-    LEAST_TEMPERATURE,
-    MOST_BEAM,
-    MOST_SENTENCES,
-    MOST_TEMPERATURE,
-    MOST_VOCABULARY,
+    MAX_BEAM,
+    MAX_SENTENCES,
+    MAX_TEMPERATURE,
+    MAX_VOCABULARY,
+    MIN_TEMPERATURE,
 )
 from .support.options import (
     AsJSON,
@@ -26,19 +26,19 @@ def sample(
     run: RunArgument = None,
     run_option: Run = None,
     n: Annotated[
-        int, typer.Option("--n", "-n", min=1, max=MOST_SENTENCES, help="How many sentences.")
+        int, typer.Option("--n", "-n", min=1, max=MAX_SENTENCES, help="How many sentences.")
     ] = 10,
     temperature: Annotated[
         float | None,
         typer.Option(
-            min=LEAST_TEMPERATURE,
-            max=MOST_TEMPERATURE,
+            min=MIN_TEMPERATURE,
+            max=MAX_TEMPERATURE,
             help="Below 1: likelier words; above: bolder ones; by default 0.8.",
             show_default=False,
         ),
     ] = None,
     top_k: Annotated[
-        int, typer.Option(min=0, max=MOST_VOCABULARY, help="Keep the k likeliest words; 0: all.")
+        int, typer.Option(min=0, max=MAX_VOCABULARY, help="Keep the k likeliest words; 0: all.")
     ] = 0,
     top_p: Annotated[
         float, typer.Option(min=0, max=1, help="Keep the words that make up this share.")
@@ -47,7 +47,7 @@ def sample(
         bool, typer.Option("--greedy", help="Always take the likeliest word.")
     ] = False,
     beam: Annotated[
-        int, typer.Option(min=0, max=MOST_BEAM, help="Beam search with so many hypotheses.")
+        int, typer.Option(min=0, max=MAX_BEAM, help="Beam search with so many hypotheses.")
     ] = 0,
     no_repeat_ngram: NoRepeatNgram = 0,
     repetition_penalty: RepetitionPenalty = 1.0,

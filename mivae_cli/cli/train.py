@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..limits import MOST_BATCH, MOST_LATENT, MOST_SEED, MOST_WEIGHT
+from ..limits import MAX_BATCH, MAX_LATENT, MAX_SEED, MAX_WEIGHT
 from .support.options import Epochs, IWSamples, Sets
 from .support.text_options import (
     BadRowsOption,
@@ -51,19 +51,19 @@ def train(
     mi_weight: Annotated[
         float | None,
         typer.Option(
-            min=0, max=MOST_WEIGHT, help="Weight (lambda) of the mutual-information bound."
+            min=0, max=MAX_WEIGHT, help="Weight (lambda) of the mutual-information bound."
         ),
     ] = None,
     latent: Annotated[
-        int | None, typer.Option(min=0, max=MOST_LATENT, help="Latent units.")
+        int | None, typer.Option(min=0, max=MAX_LATENT, help="Latent units.")
     ] = None,
     epochs: Epochs = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=2, max=MOST_BATCH, help="Sentences per step; --resume may change it."),
+        typer.Option(min=2, max=MAX_BATCH, help="Sentences per step; --resume may change it."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=MOST_SEED, help="Seeds every random draw.")
+        int | None, typer.Option(min=0, max=MAX_SEED, help="Seeds every random draw.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: IWSamples = None,

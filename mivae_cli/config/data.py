@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..choices import BadRows, Quoting, TextFormat
-from ..limits import MOST_VOCABULARY
+from ..limits import MAX_VOCABULARY
 from ..schema import Count, Frozen, Probability, Text
 
 
@@ -31,7 +31,7 @@ class WordTokenizerConfig(Frozen):
     """Words are what stands between spaces, as in the field's benchmarks."""
 
     kind: Literal["word"] = "word"
-    vocab_size: Annotated[int, Field(ge=3, le=MOST_VOCABULARY)] = 20_000
+    vocab_size: Annotated[int, Field(ge=3, le=MAX_VOCABULARY)] = 20_000
     """At most so many entries, the end of a sentence and the unknown word among them."""
     min_count: Count = 2
     """Rarer words are read as the unknown word."""
@@ -41,7 +41,7 @@ class BPETokenizerConfig(Frozen):
     """Byte-level byte-pair encoding: any text is read and given back without loss."""
 
     kind: Literal["bpe"] = "bpe"
-    vocab_size: Annotated[int, Field(ge=258, le=MOST_VOCABULARY)] = 8_000
+    vocab_size: Annotated[int, Field(ge=258, le=MAX_VOCABULARY)] = 8_000
     """At most so many entries; 256 bytes and two symbols are always there."""
     min_count: Count = 2
     """A pair seen less often is not merged."""

@@ -16,12 +16,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import limits
 from ..errors import ConfigError
 from .messages import LISTED, listed
 from .resolve import read_config
 from .run import RunConfig
 
-MOST_RUNS = 1000  # of a grid: more is a slip of the hand
 LONGEST = 100  # characters of a name, which is to be a folder's
 BRACKETS = {"[": "]", "{": "}"}
 ODD = re.compile(r"[^A-Za-z0-9_.+=,-]+")  # what a folder's name is better without
@@ -59,8 +59,10 @@ def expand(
         factors["seed"] = _checked(f"--seeds {seeds}", alternatives(seeds))
     families = [_checked(f"--preset {text}", alternatives(text)) for text in presets]
     count = math.prod(map(len, [*families, *factors.values()]))
-    if count > MOST_RUNS:
-        raise ConfigError(f"the grid has {count:,} runs, and may have {MOST_RUNS:,} at most")
+    if count > limits.MAX_GRID_RUNS:
+        raise ConfigError(
+            f"the grid has {count:,} runs, and may have {limits.MAX_GRID_RUNS:,} at most"
+        )
     varying = [key for key, values in factors.items() if len(values) > 1]
     labels = {key: shortened(key, {*varying, "kind"}) for key in varying}
     members = []

@@ -24,7 +24,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..choices import Pooling
-from ..limits import MOST_LATENT
+from ..limits import MAX_LATENT
 from ..schema import Frozen, OrNone, Probability
 
 Width = Annotated[int, Field(ge=1, le=65_536)]
@@ -161,7 +161,7 @@ Decoder = Annotated[RecurrentDecoderConfig | TransformerDecoderConfig, Field(dis
 class ModelConfig(Frozen):
     """The network."""
 
-    latent_size: Annotated[int, Field(ge=0, le=MOST_LATENT)] = 32
+    latent_size: Annotated[int, Field(ge=0, le=MAX_LATENT)] = 32
     """Units of z; 0 leaves the encoder out: a plain language model."""
     posterior: Posterior = GaussianPosteriorConfig()
     """q(z | x) and its prior: gaussian, batch-norm, committed-rate or von-mises-fisher."""

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from .. import limits
 from ..errors import ConfigError
 from ..schema import NONE
 from .data import TEXTS
@@ -32,7 +33,6 @@ from .messages import cut, explain, suggestion
 from .run import RunConfig
 from .toml import Table, read_toml, toml_text, toml_value
 
-DEEPEST = 10  # parts of a key; the longest that exists has four
 PLAIN = "vae"  # the preset that all other methods change
 RECURRENT = ("lstm", "gru")  # kinds of networks whose settings are the same
 OF_METHODS = ("pooling", "word_dropout")  # what a method says of a network of any kind
@@ -240,7 +240,7 @@ def _flattened(table: Table, prefix: str = "") -> Table:
 
 def _nested(key: str, value: object) -> Table:
     parts = key.split(".")
-    if len(parts) > DEEPEST:
+    if len(parts) > limits.MAX_KEY_PARTS:
         raise ConfigError(f"there is no setting '{cut(key)}'")
     for part in reversed(parts):
         value = {part: value}

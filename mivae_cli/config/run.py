@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ..limits import MOST_IW_SAMPLES, MOST_SEED
+from ..limits import MAX_IW_SAMPLES, MAX_SEED
 from ..objectives.objective import Objective
 from ..schema import Frozen, Name, Text
 from .data import DataConfig
@@ -21,9 +21,9 @@ from .training import CriticConfig, TrainingConfig
 class EvaluationConfig(Frozen):
     """The protocol by which train, eval and sweep evaluate the run; figures are its own."""
 
-    iw_samples: Annotated[int, Field(ge=1, le=MOST_IW_SAMPLES)] = 100
+    iw_samples: Annotated[int, Field(ge=1, le=MAX_IW_SAMPLES)] = 100
     """Samples of z per sentence for the importance-weighted bound; 500 in published tables."""
-    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seeds every draw of an evaluation, whatever the run's own seed."""
 
 
@@ -32,7 +32,7 @@ class RunConfig(Frozen):
 
     name: Name = "default"
     """Part of the run directory's name; at first the presets that it was made from."""
-    seed: Annotated[int, Field(ge=0, le=MOST_SEED)] = 0
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
     """Seeds every random draw."""
     device: Text = "auto"
     """auto, cpu, cuda, cuda:1, mps; auto takes a CUDA device where there is one."""

@@ -7,11 +7,10 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from .. import limits
 from ..errors import ConfigError
 from .messages import cut
 
-MOST_FILE = 2**20  # bytes of a TOML file
-MOST_DOTS = 50  # of a line of it: tomllib takes the square of a key's parts in time and room
 Table = dict[str, Any]
 
 
@@ -23,13 +22,13 @@ def read_toml(path: Path) -> Table:
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_FILE + 1)
-        if len(content) > MOST_FILE:
-            raise ValueError(f"a configuration has {MOST_FILE:,} bytes at most")
+            content = file.read(limits.MAX_TOML_BYTES + 1)
+        if len(content) > limits.MAX_TOML_BYTES:
+            raise ValueError(f"a configuration has {limits.MAX_TOML_BYTES:,} bytes at most")
         text = content.decode("utf-8")
         for number, line in enumerate(text.split("\n"), start=1):
-            if line.count(".") > MOST_DOTS and not line.lstrip().startswith("#"):
-                raise ValueError(f"line {number} has more than {MOST_DOTS} dots")
+            if line.count(".") > limits.MAX_TOML_DOTS and not line.lstrip().startswith("#"):
+                raise ValueError(f"line {number} has more than {limits.MAX_TOML_DOTS} dots")
         return _parsed(text)
     except OSError as error:
         raise ConfigError(f"cannot read '{path}': {error.strerror}") from error
@@ -52,7 +51,7 @@ def toml_text(value: object) -> str:
     # JSON's other scalars are TOML's too, but for one character that TOML wants escaped
     text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     # so many dots on a line would be taken for those of a key
-    return text.replace(".", "\\u002e") if text.count(".") > MOST_DOTS else text
+    return text.replace(".", "\\u002e") if text.count(".") > limits.MAX_TOML_DOTS else text
 
 
 def _parsed(text: str) -> Table:

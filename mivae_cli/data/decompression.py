@@ -13,13 +13,12 @@ import io
 import os
 from typing import TYPE_CHECKING, BinaryIO
 
+from .. import limits
 from ..errors import DataError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-FREE = 64 * 2**20  # bytes that any file may unpack to
-MOST_TIMES = 100  # as large as its file that anything larger may be
 BUFFER = 2**17  # bytes
 
 
@@ -35,11 +34,10 @@ def check_unpacked(name: str, unpacked: int, packed: int) -> None:
         DataError: It is more than 64 MiB and 100 times as large as its file, or larger than the
             memory of this machine.
     """
-    if unpacked > max(FREE, MOST_TIMES * packed):
+    if _is_bomb(unpacked, packed):
         raise DataError(
-            f"{name} would unpack from {_size(packed)} to {_size(unpacked)}; more than "
-            f"{MOST_TIMES} times as much is not read, unless it is below {_size(FREE)}: if you "
-            "trust the file, save it without compression"
+            f"{name} would unpack from {_size(packed)} to {_size(unpacked)}, more than the limit of "
+            f"{limits.MAX_UNPACKED_RATIO} times; if you trust the file, save it uncompressed"
         )
     if unpacked > (memory := _memory()):
         raise DataError(
@@ -73,13 +71,17 @@ class _Unpacked(io.RawIOBase):
     def readinto(self, buffer: "WriteableBuffer", /) -> int:
         count = self._unpacked.readinto(memoryview(buffer))
         self._count += count
-        if self._count > max(FREE, MOST_TIMES * self._file.tell()):
+        if _is_bomb(self._count, packed := self._file.tell()):
             raise DataError(
-                f"{self._name} has unpacked from {_size(self._file.tell())} to "
-                f"{_size(self._count)} so far; more than {MOST_TIMES} times as much is not read, "
-                f"unless it is below {_size(FREE)}: if you trust the file, unpack it first"
+                f"{self._name} unpacks from {_size(packed)} to {_size(self._count)} so far, more "
+                f"than the limit of {limits.MAX_UNPACKED_RATIO} times; if you trust the file, "
+                "unpack it first"
             )
         return count
+
+
+def _is_bomb(unpacked: int, packed: int) -> bool:
+    return unpacked > max(limits.SMALL_UNPACKED_BYTES, limits.MAX_UNPACKED_RATIO * packed)
 
 
 def _memory() -> int:

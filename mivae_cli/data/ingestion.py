@@ -29,6 +29,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import limits
 from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_dense
@@ -39,7 +40,6 @@ from .records import RowCounts
 from .tokenizer import UNKNOWN
 
 CHUNK = 500_000  # characters tokenised at a time
-MOST_LINES = 2**32 - 1  # what four bytes can number
 WIDTHS = ("<u2", "<u4")  # of ids, as numpy spells them
 Ids = NDArray[np.integer[Any]]
 Lines = NDArray[np.uint32]
@@ -248,8 +248,8 @@ def _short(digest: Digest) -> str:
 
 
 def _chunk(sentences: list[str], numbers: list[int]) -> Chunk:
-    if numbers[-1] > MOST_LINES:
-        raise DataError(f"a file of more than {MOST_LINES:,} lines: split it in two")
+    if numbers[-1] > limits.MAX_CORPUS_LINES:
+        raise DataError(f"a file of more than {limits.MAX_CORPUS_LINES:,} lines: split it in two")
     return Chunk(sentences, np.array(numbers, np.uint32))
 
 

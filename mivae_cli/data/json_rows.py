@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from .. import limits
 from ..errors import DataError, listing, reason
 from .lines import UTF8_BOM, Digest, lines_of, opened, whole_text
 
-MOST_ARRAY = 2**27  # bytes of a file that is one array: all of it is held at once
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()
 Row = tuple[int, str, str, Any]
@@ -68,7 +68,7 @@ def _is_array(file: BinaryIO) -> bool:
 
 def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
     """Yields the items of one array; an item has the number of the line that it begins on."""
-    text = whole_text(file, path, MOST_ARRAY)
+    text = whole_text(file, path, limits.MAX_JSON_ARRAY_BYTES)
     line, counted = 1, 0
 
     def line_at(place: int) -> int:

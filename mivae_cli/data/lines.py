@@ -1,7 +1,7 @@
 """Lines and rows of text files, of which no more is ever held than one may take.
 
 `.gz` is unpacked on the way. A small archive can unpack to terabytes, and a quote that is never
-closed makes a file one row: what is longer than `MOST_LINE` is refused before it is read. A line
+closed makes a file one row: what is longer than `MAX_LINE` is refused before it is read. A line
 ends with a line feed, a carriage return, or both.
 """
 
@@ -24,13 +24,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from .. import limits
 from ..errors import DataError
 from .decompression import unpacked_file
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-MOST_LINE = 2**24  # bytes of a line, and characters of a table's row, its line ends among them
 BUFFER = 2**17  # bytes
 BLOCK = 2**16  # bytes read at a time
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
@@ -121,9 +121,9 @@ def lines_of(file: BinaryIO, path: Path) -> Iterator[str]:
             line = _checked_start(path, line)
             if not line:  # a byte order mark and nothing else
                 return
-        if len(line) > MOST_LINE:
+        if len(line) > limits.MAX_LINE:
             raise DataError(
-                f"'{path}', line {number}, is longer than {MOST_LINE:,} bytes: is this a "
+                f"'{path}', line {number}, is longer than {limits.MAX_LINE:,} bytes: is this a "
                 "text of one sentence a line?"
             )
         yield _decoded(path, line, number)
@@ -177,9 +177,9 @@ def read_rows(
         for number, line in enumerate(read_lines(path, digest), start=1):
             start = start if length else number
             length += len(line)
-            if length > MOST_LINE:
+            if length > limits.MAX_LINE:
                 raise DataError(
-                    f"'{path}', line {number}, goes on with a row of more than {MOST_LINE:,} "
+                    f"'{path}', line {number}, goes on with a row of more than {limits.MAX_LINE:,} "
                     "characters: is a quote never closed?"
                 )
             yield line
@@ -191,7 +191,9 @@ def read_rows(
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    csv.field_size_limit(MOST_LINE)  # all readers share it; its default is less than a long page
+    csv.field_size_limit(
+        limits.MAX_LINE
+    )  # all readers share it; its default is less than a long page
     try:
         for row in rows:
             length = 0
@@ -217,15 +219,15 @@ def pickle_error(path: Path) -> DataError:
 
 
 def _split(file: BinaryIO) -> Iterator[bytes]:
-    """Yields lines with their ends; of one that is longer than `MOST_LINE`, a part and no more."""
+    """Yields lines with their ends; of one that is longer than `MAX_LINE`, a part and no more."""
     rest = b""
     # reads grow with what is still without an end, so that a long line is not copied too often
-    while block := file.read(min(max(BLOCK, len(rest)), MOST_LINE + 1 - len(rest))):
+    while block := file.read(min(max(BLOCK, len(rest)), limits.MAX_LINE + 1 - len(rest))):
         lines = (rest + block).splitlines(keepends=True)
         # a carriage return at the end may be the first half of a line's end
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         yield from lines
-        if len(rest) > MOST_LINE:
+        if len(rest) > limits.MAX_LINE:
             break
     if rest:
         yield rest

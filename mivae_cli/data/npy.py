@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_HEADER = 10_000  # bytes that describe a .npy file; numpy parses no more
+from .. import limits
 
 
 def map_npy(path: Path, dtype: str) -> NDArray[Any]:
@@ -35,8 +35,11 @@ def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[
     version = np.lib.format.read_magic(stream)
     prefix = stream.read(2 if version == (1, 0) else 4)
     size = int.from_bytes(prefix, "little")
-    if size > MOST_HEADER:  # numpy would ask for room before it looks
-        raise ValueError(f"its header claims {size:,} bytes, and {MOST_HEADER:,} are the most")
+    if size > limits.MAX_NPY_HEADER_BYTES:  # numpy would allocate them before it checks
+        raise ValueError(
+            f"a header of {size:,} bytes is longer than the limit of "
+            f"{limits.MAX_NPY_HEADER_BYTES:,}"
+        )
     header = io.BytesIO(prefix + stream.read(size))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # remarks on headers that Python 2 wrote

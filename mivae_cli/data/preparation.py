@@ -23,7 +23,7 @@ from .records import RowCounts
 from .tokenizer import train_tokenizer
 
 FORMAT = 2  # of the prepared form: another one is another key of the cache
-MOST_DISTINCT = 1000  # sentences; a file with more has copies enough for no split to be empty
+MAX_DISTINCT = 1000  # sentences; a file with more has copies enough for no split to be empty
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
@@ -102,7 +102,7 @@ def _shortage(path: Path, config: DataConfig) -> str:
     distinct: set[str] = set()
     for sentence in read_sentences(path, config, counts):
         distinct.add(sentence)
-        if len(distinct) > MOST_DISTINCT:
+        if len(distinct) > MAX_DISTINCT:
             return "is too short"
     if len(distinct) == counts.sentences:
         return "is too short"

@@ -27,20 +27,20 @@ import tokenizers
 from numpy.typing import NDArray
 from tokenizers import decoders, models, pre_tokenizers, trainers
 
+from .. import limits
 from ..config.data import BPETokenizerConfig, WordTokenizerConfig
 from ..errors import CheckpointError, DataError, reason
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]
-MOST_FILE = 2**26  # bytes of a vocabulary on disk
 CHUNK = 1_000  # sentences counted at a time
-MOST_WORDS = 4_000_000  # distinct words that are counted
-MOST_TEXT = 64_000_000  # characters that merges are learned from
+MAX_WORDS = 4_000_000  # distinct words that are counted
+MAX_TEXT = 64_000_000  # characters that merges are learned from
 LONG = 2**14  # characters of a sentence that the library is given at once
 LONGEST_WORD = 1_000  # characters; longer ones are no words, but base64 or the like
 BETWEEN = re.compile(r"(?<=\S) (?=\S)")
 ENDLESS = re.compile(rf"\S{{{LONGEST_WORD + 1}}}|\s{{{LONGEST_WORD + 1}}}")
-MOST_DISTINCT = 5_000_000  # bytes of the distinct words among these
+MAX_DISTINCT = 5_000_000  # bytes of the distinct words among these
 
 
 class Tokenizer:
@@ -104,10 +104,10 @@ class Tokenizer:
             DataError: It would be larger than `load` accepts.
         """
         content = self._backend.to_str(pretty=True).encode()
-        if len(content) > MOST_FILE:
+        if len(content) > limits.MAX_TOKENIZER_BYTES:
             raise DataError(
-                f"the vocabulary takes {len(content):,} bytes, and {MOST_FILE:,} are the most: "
-                "lower data.tokenizer.vocab_size"
+                f"the vocabulary takes {len(content):,} bytes, more than the limit of "
+                f"{limits.MAX_TOKENIZER_BYTES:,}; lower data.tokenizer.vocab_size"
             )
         path.write_bytes(content)
 
@@ -158,7 +158,7 @@ def train_tokenizer(
 
 
 def _word_counts(sentences: Iterator[str]) -> Counter[str]:
-    """Counts words; of more than `MOST_WORDS` distinct ones, the rarest so far are forgotten.
+    """Counts words; of more than `MAX_WORDS` distinct ones, the rarest so far are forgotten.
 
     A word that comes back later is then counted from zero, so only words near the least count
     that has been dropped can be missed: none that a vocabulary of a usual size would hold.
@@ -167,7 +167,7 @@ def _word_counts(sentences: Iterator[str]) -> Counter[str]:
     while chunk := list(islice(sentences, CHUNK)):
         counts.update(chain.from_iterable(map(str.split, chunk)))
         least = 1
-        while len(counts) > MOST_WORDS:
+        while len(counts) > MAX_WORDS:
             counts = Counter({word: count for word, count in counts.items() if count > least})
             least += 1
     return counts
@@ -193,7 +193,7 @@ def training_sample(sentences: Iterable[str]) -> list[str]:
         new = set(sentence.split()) - words
         words |= new
         distinct += len("".join(new).encode())
-        while length > MOST_TEXT or distinct > MOST_DISTINCT:
+        while length > MAX_TEXT or distinct > MAX_DISTINCT:
             share /= 2
             kept = [sentence for sentence in kept if generator.random() < 0.5]
             words = {word for sentence in kept for word in sentence.split()}
@@ -268,8 +268,10 @@ def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         raise ValueError("it is no regular file")
-    if status.st_size > MOST_FILE:
-        raise ValueError(f"it has {status.st_size:,} bytes, and {MOST_FILE:,} are the most")
+    if status.st_size > limits.MAX_TOKENIZER_BYTES:
+        raise ValueError(
+            f"{status.st_size:,} bytes are more than the limit of {limits.MAX_TOKENIZER_BYTES:,}"
+        )
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)

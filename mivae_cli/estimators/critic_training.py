@@ -11,8 +11,8 @@ Shapes: B pairs of a batch, X and Z coordinates.
 """
 
 __all__ = [
-    "MOST_TEST",
-    "MOST_VALID",
+    "MAX_TEST",
+    "MAX_VALID",
     "PROFILES",
     "CriticObjective",
     "Fitted",
@@ -44,8 +44,8 @@ ALPHA = 0.5  # of the interpolated bound
 XI_DECAY = 0.9  # of the moving average of Z behind the dual variable
 WEIGHT_DECAY = 0.01
 MAX_NORM = 5.0
-MOST_VALID = 4_096  # pairs worth validating with: all are scored against all, at every look
-MOST_TEST = 10_000  # and worth testing on, once
+MAX_VALID = 4_096  # pairs worth validating with: all are scored against all, at every look
+MAX_TEST = 10_000  # and worth testing on, once
 
 Sides = tuple[Tensor, Tensor]
 
@@ -118,7 +118,7 @@ def fit_critic(
     Arguments:
         critic: With its weights at the start; moved and frozen.
         train: What is climbed on.
-        valid: What decides when to stop, from two pairs to `MOST_VALID`.
+        valid: What decides when to stop, from two pairs to `MAX_VALID`.
         ascent: What is climbed.
         plan: How long.
 

@@ -26,7 +26,7 @@ from ..models.latent import LOG_2_PI
 from .critic_training import one_thread
 
 HIDDEN = 64
-LEAST_LOG_SCALE = -7.0  # of standardised coordinates; without a limit one point gets all density
+MIN_LOG_SCALE = -7.0  # of standardised coordinates; without a limit one point gets all density
 BLOCK = 2**20  # component densities held at a time
 BATCH = 512
 LEARNING_RATE = 3e-3
@@ -111,7 +111,7 @@ class MixtureDensity(nn.Module):
             weights = weights + through[0]
             means = means + (self.around(x) + through[1]).view(shape)
             log_scales = log_scales + through[2].view(shape)
-        bounded = LEAST_LOG_SCALE + softplus(log_scales - LEAST_LOG_SCALE)
+        bounded = MIN_LOG_SCALE + softplus(log_scales - MIN_LOG_SCALE)
         return weights.log_softmax(dim=1), means, bounded
 
 

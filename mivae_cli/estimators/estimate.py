@@ -28,7 +28,7 @@ import torch
 
 from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError, DataError
-from ..limits import MOST_KSG_NEIGHBOURS, MOST_PERMUTATIONS, MOST_SEED, check_range
+from ..limits import MAX_KSG_NEIGHBOURS, MAX_PERMUTATIONS, MAX_SEED, check_range
 from .estimator_suite import KSG_DIMENSIONS, Bench
 from .io.pairs import check_pairs
 from .report import Estimate, Recommendation, Report
@@ -94,9 +94,9 @@ def estimate_mutual_information(
         ConfigError: A name is unknown or said twice, or a number is out of range.
     """
     _check_names(estimators, profile, transform, network)
-    check_range("the number of permutations", permutations, 0, MOST_PERMUTATIONS)
-    check_range("the number of neighbours (k of ksg)", neighbours, 1, MOST_KSG_NEIGHBOURS)
-    check_range("the seed", seed, 0, MOST_SEED)
+    check_range("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
+    check_range("the number of neighbours (k of ksg)", neighbours, 1, MAX_KSG_NEIGHBOURS)
+    check_range("the seed", seed, 0, MAX_SEED)
     pairs, warnings = check_pairs(x, z, names)
     if neighbours >= len(pairs):
         raise ConfigError(

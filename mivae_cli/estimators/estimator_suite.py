@@ -20,8 +20,8 @@ from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
 from .calibration import Calibration
 from .critic_training import (
     ALPHA,
-    MOST_TEST,
-    MOST_VALID,
+    MAX_TEST,
+    MAX_VALID,
     PROFILES,
     CriticObjective,
     Fitted,
@@ -40,8 +40,8 @@ from .score_matrix import CARRIED, Bound, ScoreSummary, tally
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
-MOST_KSG = 20_000
-MOST_MATRIX = 4_096  # test pairs whose matrix is held whole
+MAX_KSG = 20_000
+MAX_MATRIX = 4_096  # test pairs whose matrix is held whole
 SMILE_CLIP = -5.0, 5.0
 KSG_DIMENSIONS = 10  # of x and z together, above which k-NN reads far too low
 NEAR_ONE = 1 - 1e-9  # a squared correlation that stands for a deterministic relation
@@ -167,7 +167,7 @@ class Bench:
         Scores are the critic's, its start put back to what it was before noise was taken out:
         a test may use faint signs that an estimate does better without.
         """
-        x, z = (side[:MOST_MATRIX] for side in self.test)
+        x, z = (side[:MAX_MATRIX] for side in self.test)
         fitted = self.fitted("dual")
         with torch.inference_mode():
             scores = fitted.scores(x, z)
@@ -226,7 +226,7 @@ class Bench:
 
     def _nearest_neighbours(self) -> Estimate:
         chosen = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(self.seed))[
-            :MOST_KSG
+            :MAX_KSG
         ]
         with clock() as seconds:
             interval = ksg(self.x[chosen], self.z[chosen], self.neighbours)
@@ -242,7 +242,7 @@ class Bench:
     def _from_densities(self, name: EstimatorName) -> Estimate:
         spent, conditional = self._conditional()
         with clock() as seconds:
-            x, z = (side[:MOST_MATRIX].float() for side in self.test)
+            x, z = (side[:MAX_MATRIX].float() for side in self.test)
             if name == "doe":
                 marginal = self._density(conditioned=False)
                 interval = mean_interval(doe_terms(conditional, marginal, x, z))
@@ -286,11 +286,11 @@ def _doubts(
 def _split(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Deals the pairs to training, validation and test."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
-    test = min(MOST_TEST, round(TEST_SHARE * count))
+    test = min(MAX_TEST, round(TEST_SHARE * count))
     share = max(
         VALID_SHARE * count, min(100.0, TEST_SHARE * count)
     )  # small sets need relatively more
-    valid = min(MOST_VALID, round(share))
+    valid = min(MAX_VALID, round(share))
     return order[test + valid :], order[test : test + valid], order[:test]
 
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from ..choices import Profile
 from ..models.latent import Posterior
 from .calibration import Calibration
-from .critic_training import MOST_TEST, MOST_VALID, PROFILES, Source, fit_critic
+from .critic_training import MAX_TEST, MAX_VALID, PROFILES, Source, fit_critic
 from .critics import CoordinateTransform, PairCritic
 from .gaussian_copula import GaussianRatio
 from .intervals import interval_without_groups
@@ -95,7 +95,7 @@ def held_out_dual(
 
         chosen, reported = (
             view(_features(split)[:most], split.z[:most].double())
-            for split, most in ((valid, MOST_VALID), (test, MOST_TEST))
+            for split, most in ((valid, MAX_VALID), (test, MAX_TEST))
         )
         critic = PairCritic("separable", features.shape[1], z.shape[1], plan.hidden, start)
         fitted = fit_critic(critic, Source(len(train), fresh), chosen, "dual", plan)

@@ -21,7 +21,7 @@ from torch import Tensor
 from ..data.batches import Batch, ordered_batches
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
-from ..limits import MOST_IW_SAMPLES, MOST_SEED, check_range
+from ..limits import MAX_IW_SAMPLES, MAX_SEED, check_range
 from ..models.vae import VAE
 from ..stages import Stage
 from .consistency import contradictions
@@ -119,8 +119,8 @@ def evaluate(
     Raises:
         ConfigError: The samples or the seed are out of range.
     """
-    check_range("the number of importance samples", iw_samples, 1, MOST_IW_SAMPLES)
-    check_range("the seed", seed, 0, MOST_SEED)
+    check_range("the number of importance samples", iw_samples, 1, MAX_IW_SAMPLES)
+    check_range("the seed", seed, 0, MAX_SEED)
     store = store.canonical()
     reading = encode_split(model, store, seed)
     unit_rates = reading.posterior.unit_rates().tolist()

@@ -36,14 +36,14 @@ from ..estimators.known_posterior import (
     batched_empirical,
 )
 from ..estimators.report import clock
-from ..limits import MOST_DRAWS, check_range
+from ..limits import MAX_DRAWS, check_range
 from ..models.vae import VAE
 from .encode import Encoded, encode_split, posteriors
 
 FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
 BATCH = 32  # the batches of He et al. (2019)
 # draws of z, of all sentences together and of each: see `draws_of`
-DRAWS, MOST_OF_EACH, LEAST_OF_EACH = 100_000, 32, 4
+DRAWS, MAX_OF_EACH, MIN_OF_EACH = 100_000, 32, 4
 TOO_FEW = "below the dual's interval: so few sentences cannot show all there is; see its ceiling"
 
 
@@ -105,7 +105,7 @@ def measure(
     """
     count, size = len(store), min(BATCH, len(store))
     draws = draws_of(count) if draws is None else draws
-    check_range("the number of draws", draws, 1, MOST_DRAWS)
+    check_range("the number of draws", draws, 1, MAX_DRAWS)
     posterior, rate = reading.posterior.double(), float(reading.rate.mean())
     z = posterior.rsample(torch.Generator().manual_seed(seed), count=draws)
     densities = aggregated_posterior(posterior, z)
@@ -129,7 +129,7 @@ def draws_of(sentences: int) -> int:
     the standard error that they leave is below a tenth of the interval's width. From 3,125 sentences
     on there are fewer, so that evaluating many sentences stays affordable.
     """
-    return min(MOST_OF_EACH, max(LEAST_OF_EACH, DRAWS // sentences))
+    return min(MAX_OF_EACH, max(MIN_OF_EACH, DRAWS // sentences))
 
 
 def report(

@@ -10,6 +10,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from .. import limits
+
 COUNTS = (
     "iw_samples",
     "active_units",
@@ -22,9 +24,6 @@ COUNTS = (
 FIGURES = ("elbo", "nll", "iw_nll", "ppl_elbo", "ppl_iw", "distortion", "rate", "effective_units",
            "kl_aggregated_prior")  # fmt: skip
 GROUPS = ("mi", "text", "checkpoint", "full")
-MOST_COUNT = 2**63 - 1  # a seed may be so large
-MOST_FIGURE = 1e300  # so that sums and squares of a few have room
-DEEPEST = 10  # groups within groups; mivae writes four
 
 
 def check_record(record: Mapping[str, Any]) -> None:
@@ -35,7 +34,9 @@ def check_record(record: Mapping[str, Any]) -> None:
     """
     for key in COUNTS:
         value = record.get(key)
-        if value is not None and not (type(value) is int and 0 <= value <= MOST_COUNT):
+        if value is not None and not (
+            type(value) is int and 0 <= value <= limits.MAX_RECORD_COUNT
+        ):
             raise ValueError(f"'{key}' of a record is no count")
     for key in FIGURES:
         if not _is_figure(record.get(key)):
@@ -49,7 +50,7 @@ def check_record(record: Mapping[str, Any]) -> None:
     name = (record.get("checkpoint") or {}).get("name")
     if not isinstance(name, str | None):
         raise ValueError("'checkpoint' of a record has no name")  # noqa: TRY004
-    _check_sizes(record, "", DEEPEST)
+    _check_sizes(record, "", limits.MAX_RECORD_DEPTH)
 
 
 def _check_sizes(value: object, path: str, depth: int) -> None:
@@ -73,5 +74,5 @@ def _is_figure(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if isinstance(value, int):
-        return abs(value) <= MOST_COUNT
-    return math.isfinite(value) and abs(value) <= MOST_FIGURE
+        return abs(value) <= limits.MAX_RECORD_COUNT
+    return math.isfinite(value) and abs(value) <= limits.MAX_RECORD_VALUE

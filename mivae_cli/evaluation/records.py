@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .. import limits
 from .record_checks import check_record
 
 Record = Mapping[str, Any]
-LARGEST = 8 * 2**20  # bytes: half of what a document may have
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class EvaluationRecords:
     def _within_limits(self) -> "EvaluationRecords":
         """Drops the oldest records of other checkpoints, then the oldest, if there is no room."""
         kept = self
-        while len(kept.records) > 1 and len(json.dumps(kept.body())) > LARGEST:
+        while len(kept.records) > 1 and len(json.dumps(kept.body())) > limits.MAX_EVALUATION_BYTES:
             newest = checkpoint_of(kept.records[-1])
             others = [n for n, each in enumerate(kept.records) if checkpoint_of(each) != newest]
             kept = replace(kept, records=_without(kept.records, (others or [0])[0]))

@@ -9,7 +9,7 @@ __all__ = ["Rounded", "grouped", "rounded", "two_decimals"]
 import math
 from typing import NamedTuple
 
-MOST_DIGITS = 6  # after the point; an uncertainty below is none
+MAX_DIGITS = 6  # after the point; an uncertainty below is none
 LARGE = 1e6  # from there on a figure is written with a power of ten
 
 
@@ -32,10 +32,10 @@ def rounded(
         sd: Its standard deviation, which is shown unless it is zero.
         half_width: Half its confidence interval, which is not shown: it takes digits away only.
     """
-    if sd is not None and sd > max(10.0**-MOST_DIGITS, 1e-12 * abs(value)):
+    if sd is not None and sd > max(10.0**-MAX_DIGITS, 1e-12 * abs(value)):
         if digits and max(abs(value), sd) >= LARGE:
             return _large(value, sd)
-        digits = min(digits + 1 if digits == 0 else MOST_DIGITS, _digits(sd))
+        digits = min(digits + 1 if digits == 0 else MAX_DIGITS, _digits(sd))
         spread = _text(sd, digits)
         return Rounded(_text(value, digits), spread if float(spread) else "")
     if sd is not None and digits == 0 and value != round(value):
@@ -73,7 +73,7 @@ def _large(value: float, sd: float) -> Rounded:
     """Returns a figure with a power of ten, its uncertainty with the same power."""
     power = int(f"{max(abs(value), sd):.2e}".partition("e")[2])  # of 9.999e6, 7
     scaled, spread = value / 10.0**power, sd / 10.0**power
-    if spread < 10.0**-MOST_DIGITS:
+    if spread < 10.0**-MAX_DIGITS:
         return Rounded(_text(scaled, 2), "", power)
-    digits = min(MOST_DIGITS, _digits(spread))
+    digits = min(MAX_DIGITS, _digits(spread))
     return Rounded(_text(scaled, digits), _text(spread, digits), power)

@@ -12,7 +12,7 @@ from .comparison import Comparison, select
 from .export import AT_CEILING, MISSING, TOO_HIGH, Cell, Sheet, setting_text, sheet
 
 PAPER = ("ppl_iw", "rate", "mi_dual", "mi_known_posterior", "active_units", "effective_units")
-MOST_SETTINGS = 3  # columns of settings that nobody asked for
+MAX_SETTINGS = 3  # columns of settings that nobody asked for
 LONGEST = 16  # characters of a setting in such a column
 LISTED = 10  # settings that a comment names
 MARKS = {AT_CEILING: r"$^\dagger$", TOO_HIGH: r"$^\ddagger$"}
@@ -111,7 +111,7 @@ def _for_paper(comparison: Comparison) -> tuple[Comparison, list[str]]:
         for key in comparison.settings
         if all(len(setting_text(row.settings.get(key))) <= LONGEST for row in rows)
     ]
-    settings = short if len(comparison.settings) <= MOST_SETTINGS else []
+    settings = short if len(comparison.settings) <= MAX_SETTINGS else []
     hidden = [key for key in comparison.settings if key not in settings]
     return select(comparison, [*settings, *found]), hidden
 

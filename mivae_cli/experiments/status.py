@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from .. import limits
 from ..config.data import TEXTS
 from ..config.run import RunConfig
 from ..data.corpus import locate_splits
@@ -26,8 +27,6 @@ from ..storage.lock import held_by
 from ..storage.manifest import MANIFEST, Manifest
 from ..storage.ownership import drafted
 from .summary import Outcome, Standing
-
-DEEPEST = 20  # folders within folders that runs are looked for in
 
 
 def outcome(path: Path, name: str) -> Outcome:
@@ -114,7 +113,7 @@ def _runs(place: Path) -> Iterator[Path]:
                 )
         except OSError as error:
             raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
-        if depth < DEEPEST:
+        if depth < limits.MAX_FOLDER_DEPTH:
             left += [(folder / name, depth + 1) for name in names if not drafted(name)]
 
 

@@ -10,14 +10,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeGuard
 
+from .. import limits
 from ..config.run import RunConfig
 from ..estimators.diagnostics import at_ceiling, missing_pairs
 from ..evaluation.effective_units import effective_units, units_above
 from ..evaluation.records import EvaluationRecords, samples_of
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
-LARGEST = 1e100  # of a figure; what is larger is damage, and none
-MOST_PAIRS = 1e9
 WORDS = {"trained": "not evaluated"}  # where the name alone says too little
 
 
@@ -130,7 +129,7 @@ def _estimate(record: Mapping[str, Any]) -> Figure | None:
     unseen, count = record.get("unseen"), record.get("n")
     if figure is None or not (_is_number(unseen) and _is_number(count)):
         return figure
-    if not (0 <= unseen <= 1 and 1 <= count <= MOST_PAIRS):
+    if not (0 <= unseen <= 1 and 1 <= count <= limits.MAX_SUMMARY_PAIRS):
         return figure
     return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
 
@@ -159,4 +158,4 @@ def _unit_figures(record: Mapping[str, Any]) -> dict[str, Figure | None]:
 def _is_number(value: object) -> TypeGuard[float]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) <= LARGEST  # which no NaN is
+    return abs(value) <= limits.MAX_SUMMARY_VALUE  # which no NaN is

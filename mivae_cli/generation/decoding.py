@@ -14,12 +14,12 @@ from torch.nn.functional import pad
 
 from ..data.tokenizer import BOUNDARY, UNKNOWN
 from ..errors import ConfigError
-from ..limits import LEAST_PENALTY, MOST_BEAM, MOST_NGRAM, MOST_PENALTY, check_range
+from ..limits import MAX_BEAM, MAX_NGRAM, MAX_PENALTY, MIN_PENALTY, check_range
 from ..models.vae import VAE
 from .repetition import ban_repeated_ngrams, penalize_written
 
 AT_ONCE = 256  # sentences decoded side by side
-MOST_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
+MAX_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
 FEW = 256  # words: most often enough for top-p, and much quicker to find than to sort all
 
 
@@ -49,13 +49,13 @@ class Decoding:
             raise ConfigError("the temperature must be above 0 (use --greedy for its limit)")
         if self.top_k < 0:
             raise ConfigError("top-k must not be negative")
-        check_range("the width of the beam", self.beam, 0, MOST_BEAM)
+        check_range("the width of the beam", self.beam, 0, MAX_BEAM)
         if not 0 < self.top_p <= 1:
             raise ConfigError("top-p must be above 0 and at most 1")
         if self.max_tokens < 1:
             raise ConfigError("a sentence must be allowed one token at least")
-        check_range("no-repeat-ngram", self.no_repeat_ngram, 0, MOST_NGRAM)
-        check_range("repetition-penalty", self.repetition_penalty, LEAST_PENALTY, MOST_PENALTY)
+        check_range("no-repeat-ngram", self.no_repeat_ngram, 0, MAX_NGRAM)
+        check_range("repetition-penalty", self.repetition_penalty, MIN_PENALTY, MAX_PENALTY)
 
 
 @torch.inference_mode()
@@ -76,7 +76,7 @@ def decode(
     sentences: list[list[int]] = []
     if not len(z):
         return sentences
-    at_once = min(AT_ONCE, max(1, MOST_AT_ONCE // max(1, decoding.beam)))
+    at_once = min(AT_ONCE, max(1, MAX_AT_ONCE // max(1, decoding.beam)))
     for part in z.to(model.device).split(at_once):
         if decoding.beam:
             tokens = _beam(model, part, decoding)

@@ -43,7 +43,7 @@ from ..evaluation.text_record import (
     Protocol,
     Reconstruction,
 )
-from ..limits import MOST_SENTENCES, check_range
+from ..limits import MAX_SENTENCES, check_range
 from ..models.vae import VAE
 from ..stages import Stage
 from .decoding import AT_ONCE, Decoding, decode
@@ -61,7 +61,7 @@ from .text_metrics import (
     token_accuracy,
 )
 
-MOST_SAMPLES = 10_000
+MAX_SAMPLES = 10_000
 Ids = list[list[int]]
 
 
@@ -73,7 +73,7 @@ class Plan:
         ConfigError: The samples are fewer than 2 or more than 10,000,000.
     """
 
-    samples: int | None = None  # by default as many as training sentences, up to MOST_SAMPLES
+    samples: int | None = None  # by default as many as training sentences, up to MAX_SAMPLES
     self_bleu: int = 500  # sentences, each held against the others
     pairs: int = 200  # to walk between, fewer where the sentences are fewer than twice that
     steps: int = 7  # of a walk, its ends among them
@@ -81,7 +81,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.samples is not None:
-            check_range("the number of samples", self.samples, 2, MOST_SENTENCES)
+            check_range("the number of samples", self.samples, 2, MAX_SENTENCES)
 
 
 def measure(
@@ -112,7 +112,7 @@ def measure(
     """
     plan, store = plan or Plan(), store.canonical()
     train, valid, tokenizer = corpus["train"], corpus["valid"], corpus.tokenizer
-    count = plan.samples or min(len(train), MOST_SAMPLES)
+    count = plan.samples or min(len(train), MAX_SAMPLES)
     means = torch.empty(len(store), 0)
     reconstruction = signature = None
     if model.latent_size:

@@ -25,7 +25,7 @@ from ..data.batches import ordered_batches
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
 from ..errors import DataError
-from ..limits import MOST_SCALE, MOST_SENTENCES, MOST_STEPS, check_range
+from ..limits import MAX_INTERPOLATION_STEPS, MAX_SCALE, MAX_SENTENCES, check_range
 from ..models.latent import Posterior, Prior
 from ..models.vae import VAE
 from .decoding import AT_ONCE, Decoding, decode
@@ -62,7 +62,7 @@ def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
     Raises:
         ConfigError: The count is below 1 or above 10,000,000.
     """
-    check_range("the number of samples", count, 1, MOST_SENTENCES)
+    check_range("the number of samples", count, 1, MAX_SENTENCES)
     return prior.sample(count, torch.Generator().manual_seed(seed))
 
 
@@ -85,7 +85,7 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
     Raises:
         ConfigError: The number of latents is out of its range.
     """
-    check_range("the number of steps", steps, 2, MOST_STEPS)
+    check_range("the number of steps", steps, 2, MAX_INTERPOLATION_STEPS)
     t = torch.linspace(0, 1, steps, device=start.device)[:, None]
     # from the half angle, which stays exact where the cosine is rounded to almost 1 or -1
     a, b = (torch.nn.functional.normalize(vector, dim=0) for vector in (start, end))
@@ -114,7 +114,7 @@ def analogous(a: Tensor, b: Tensor, c: Tensor, scale: float = 1.0) -> Tensor:
     Raises:
         ConfigError: The scale is beyond 1000 either way: no latent is there.
     """
-    check_range("the scale", scale, -MOST_SCALE, MOST_SCALE)  # finite numbers stay so
+    check_range("the scale", scale, -MAX_SCALE, MAX_SCALE)  # finite numbers stay so
     return c + scale * (b - a)
 
 

@@ -29,7 +29,7 @@ from ..storage.sealed_json import check_output
 
 TABLES = (".csv", ".parquet")
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy", *TABLES)
-MOST_EXACT = 2**53  # integers up to here are the same as floats
+MAX_EXACT = 2**53  # integers up to here are the same as floats
 Column = Sequence[object] | NDArray[Any]
 
 
@@ -196,7 +196,7 @@ def _of_one_type(column: Sequence[object]) -> Sequence[object]:
         return column
     if types and types <= {int, float}:
         numbers = [value for value in column if isinstance(value, int)]
-        most = MOST_EXACT if float in types else 2**63 - 1
+        most = MAX_EXACT if float in types else 2**63 - 1
         if all(abs(number) <= most for number in numbers):
             return column if types == {int} else [_float(value) for value in column]
     return [None if value is None else _text(value) for value in column]

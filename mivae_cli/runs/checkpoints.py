@@ -7,7 +7,7 @@ A checkpoint is complete or not there (what is in one: see `checkpoint`). `best`
 files: they are found from the manifests, so there is no pointer that could be lost.
 """
 
-__all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "MOST_STEPS", "NAME", "Checkpoint", "Checkpoints"]
+__all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "NAME", "Checkpoint", "Checkpoints"]
 
 import os
 import re
@@ -18,6 +18,7 @@ from typing import TypeGuard, TypeVar
 
 from pydantic import ValidationError
 
+from .. import limits
 from ..errors import CheckpointError
 from ..storage.files import reason
 from ..storage.lock import held_by
@@ -25,7 +26,6 @@ from ..storage.manifest import MANIFEST, Entry, Manifest
 
 CHECKPOINTS = "checkpoints"
 T = TypeVar("T")
-MOST_STEPS = 2**53  # that a float counts exactly
 ATTEMPTS = 5  # to read a checkpoint that a training run keeps replacing
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
 CHECKPOINT_FILE = re.compile(r"(model|critic|training)\.safetensors|(state|manifest)\.json")
@@ -213,4 +213,4 @@ class Checkpoints:
 
 
 def _is_count(value: object) -> TypeGuard[int]:
-    return type(value) is int and 0 <= value <= MOST_STEPS
+    return type(value) is int and 0 <= value <= limits.MAX_TRAINING_STEPS

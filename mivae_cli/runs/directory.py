@@ -27,6 +27,7 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
+from .. import limits
 from ..config.messages import explain
 from ..config.run import RunConfig
 from ..data.prepared_corpus import Corpus, open_corpus
@@ -43,7 +44,6 @@ from ..storage.sealed_json import json_value, read_sealed, write_sealed
 from .checkpoints import CHECKPOINTS, NAME, Checkpoint, Checkpoints
 from .tensor_files import check, load_weights
 
-MOST_NAMES = 1000  # of a folder that may hold a run of a similar name
 WRITTEN = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)  # after the beginning
 FACTS = {"id": str, "corpus": str, "evaluated": bool}  # that a run's manifest states
 
@@ -317,7 +317,7 @@ def nearest_run(path: Path) -> Path | None:
     runs: dict[str, Path] = {}
     for folder in (Path("runs"), path.parent):
         with suppress(OSError):
-            names = sorted(os.listdir(folder))[:MOST_NAMES]
+            names = sorted(os.listdir(folder))[: limits.MAX_FOLDER_NAMES]
             runs |= {name: folder / name for name in names if (folder / name / MANIFEST).exists()}
     close = get_close_matches(path.name, runs, 1)
     return runs[close[0]] if close else None

@@ -20,24 +20,21 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 from pydantic import ValidationError as InvalidError
 from torch import Tensor
 
+from .. import limits
 from ..config.training import TrainingConfig
 from ..errors import CheckpointError, ConfigError
-from ..limits import MOST_BATCH
 from ..mi_terms.build import Term
 from ..models.vae import VAE
 from ..storage.manifest import Entry, Manifest
 from ..storage.sealed_json import read_sealed, sealed
-from .checkpoints import MOST_STEPS
 from .tensor_files import load_weights, read_tensors, tensor_bytes, weight_bytes
 
-MOST_SIZES = 1000  # of batches, within one epoch
 MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Single = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]  # what single precision holds
-Count = Annotated[int, Field(ge=0, le=MOST_STEPS)]
-MOST_RESUMED = MOST_STEPS // 2  # which training can go on from: an epoch has at most 2^31 steps
-BatchSize = Annotated[int, Field(ge=2, le=MOST_BATCH)]
+Count = Annotated[int, Field(ge=0, le=limits.MAX_TRAINING_STEPS)]
+BatchSize = Annotated[int, Field(ge=2, le=limits.MAX_BATCH)]
 Turns = Annotated[int, Field(ge=0, le=2_000_000)]  # the limits of a configuration are half of it
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
@@ -66,7 +63,9 @@ class TrainingState(BaseModel):
     """Batches of the epoch already done."""
     batch_size: BatchSize | None = None
     """Sentences per batch; not known of a checkpoint that mivae saved when it could not change."""
-    earlier: Annotated[tuple[tuple[BatchSize, Count], ...], Field(max_length=MOST_SIZES)] = ()
+    earlier: Annotated[
+        tuple[tuple[BatchSize, Count], ...], Field(max_length=limits.MAX_BATCH_SIZE_CHANGES)
+    ] = ()
     """The batches of the epoch that had other sizes, in order: the size and how many."""
     best: Finite | None = None
     """The best validation objective so far, the higher the better: the ELBO, where that is it."""
@@ -98,9 +97,10 @@ class TrainingState(BaseModel):
         """
         done = self.position - sum(count for _, count in self.earlier)
         if self.batch_size is not None and self.batch_size != size and done:
-            if len(self.earlier) == MOST_SIZES:
+            if len(self.earlier) == limits.MAX_BATCH_SIZE_CHANGES:
                 raise ConfigError(
-                    f"'training.batch_size' has changed {MOST_SIZES:,} times within this epoch: "
+                    f"'training.batch_size' has changed {limits.MAX_BATCH_SIZE_CHANGES:,} times "
+                    "within this epoch: "
                     "resume without --batch-size"
                 )
             self.earlier = (*self.earlier, (self.batch_size, done))
@@ -205,7 +205,7 @@ def load_training(
     if term is not None:
         path = manifest.path("critic.safetensors")
         load_weights(term, path)
-        if not 0 <= int(term.pushed) <= MOST_RESUMED:
+        if not 0 <= int(term.pushed) <= limits.MAX_RESUMED_STEPS:
             raise CheckpointError(f"'{path}' is damaged: 'pushed' is no count")
     state = load_state(manifest)
     _check_room(state, manifest)
@@ -231,7 +231,7 @@ def _check_room(state: TrainingState, manifest: Manifest) -> None:
         "window.tokens": state.window.tokens,
     }
     for name, count in counts.items():
-        if count > MOST_RESUMED:
+        if count > limits.MAX_RESUMED_STEPS:
             path = manifest.folder / "state.json"
             raise CheckpointError(
                 f"'{path}' is damaged: '{name}' is {count:,}, more than any training comes to"

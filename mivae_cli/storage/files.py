@@ -34,12 +34,11 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .. import limits
 from ..errors import CheckpointError, ConfigError
 from .ownership import draft_of, remove_drafts
 
 FICLONE = 0x40049409  # has two files share their blocks until one is written
-SMALL = 2**26  # bytes that are read in no time, whatever they are
-DENSEST = 64  # times that a file may be larger than what it takes on the disk, if it has holes
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -179,7 +178,7 @@ def check_dense(file: BufferedReader, path: Path) -> None:
     """
     status = os.fstat(file.fileno())
     on_disk = 512 * status.st_blocks
-    if status.st_size <= max(SMALL, DENSEST * on_disk):
+    if status.st_size <= max(limits.SMALL_FILE_BYTES, limits.MAX_SPARSE_RATIO * on_disk):
         return
     try:
         hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)

@@ -19,12 +19,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .. import limits
 from ..errors import CheckpointError, ConfigError
 from .files import last_written, parse_json, plain_bytes, writable
 from .ownership import open_own
 
 LOCK = "lock.json"
-MOST = 4096  # bytes that name a holder
 QUIET = 600.0
 MOUNTS = Path("/proc/self/mountinfo")
 LOCAL = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
@@ -85,7 +85,7 @@ def held_by(folder: Path) -> str | None:
 def is_lock(path: Path) -> bool:
     """Tells whether a file is a lock that names its holder, or is empty as a new one is."""
     try:
-        data = plain_bytes(path, MOST)
+        data = plain_bytes(path, limits.MAX_LOCK_BYTES)
         return not data or _named(data) is not None
     except CheckpointError:
         return False
@@ -153,7 +153,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _holder(descriptor: int) -> Holder | None:
     """Returns whom a lock file names; nobody where it is empty or damaged."""
     try:
-        return _named(os.pread(descriptor, MOST, 0))
+        return _named(os.pread(descriptor, limits.MAX_LOCK_BYTES, 0))
     except (OSError, CheckpointError):
         return None
 

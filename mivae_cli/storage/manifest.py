@@ -15,14 +15,12 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from .. import limits
 from ..errors import CheckpointError
 from .files import PLAIN_NAME, check_dense, open_plain
 from .sealed_json import Kind, read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
-MOST_FILES = 1000
-MOST_BYTES = {".json": 2**26, ".safetensors": 2**38, ".npy": 2**42, ".tokens": 2**42}
-MOST_OTHER = 2**30
 
 
 class Entry(BaseModel):
@@ -65,7 +63,7 @@ class Manifest:
         for file in files:
             if not PLAIN_NAME.fullmatch(file):  # neither '../x' nor '/x' nor 'x/y'
                 raise CheckpointError(f"'{path}' is damaged: it names a file {file[:80]!r}")
-        if len(files) > MOST_FILES:
+        if len(files) > limits.MAX_MANIFEST_FILES:
             raise CheckpointError(f"'{path}' is damaged: it names {len(files):,} files")
         return cls(folder, files, body)
 
@@ -82,7 +80,9 @@ class Manifest:
         with open_plain(path) as file:
             try:
                 size = os.fstat(file.fileno()).st_size
-                if size > (most := MOST_BYTES.get(path.suffix, MOST_OTHER)):
+                if size > (
+                    most := limits.MAX_FILE_BYTES.get(path.suffix, limits.MAX_OTHER_FILE_BYTES)
+                ):
                     raise CheckpointError(
                         f"'{path}' is damaged: it has {size:,} bytes, and no such file has more "
                         f"than {most:,}"

@@ -25,12 +25,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
-from .. import __version__
+from .. import __version__, limits
 from ..errors import CheckpointError, ConfigError
 from .files import parse_json, plain_bytes, write_durably
 
 FORMAT = 2  # of the run directory and every file in it
-MOST = 16 * 2**20  # bytes: no document comes near it
 SHOWN = 40  # characters of what a stranger wrote that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
@@ -83,7 +82,7 @@ def read_sealed(path: Path, kind: Kind) -> Body:
         CheckpointError: It is missing, damaged, changed by hand, of another kind, or of a newer
             format.
     """
-    data = plain_bytes(path, MOST)
+    data = plain_bytes(path, limits.MAX_DOCUMENT_BYTES)
     document = parse_json(data, path)
     if not isinstance(document, dict) or "checksum" not in document:
         raise CheckpointError(f"'{path}' is damaged: it carries no checksum")
@@ -115,7 +114,7 @@ def claimed_kind(path: Path) -> str | None:
     A file that says so was made by mivae, whatever has happened to it since.
     """
     try:
-        document = parse_json(plain_bytes(path, MOST), path)
+        document = parse_json(plain_bytes(path, limits.MAX_DOCUMENT_BYTES), path)
     except CheckpointError:
         return None
     if not isinstance(document, dict) or not {"mivae", "checksum"} <= document.keys():

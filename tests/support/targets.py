@@ -80,7 +80,7 @@ TARGETS = (
 )
 LONGEST = 10_000  # characters of a message
 PATIENCE = 300.0  # seconds until an input is broken off; on a busy machine all takes longer
-MOST_RESIDENT, MOST_VIRTUAL = 300.0, 1024.0  # MiB that a target may add to the peak
+MAX_RESIDENT, MAX_VIRTUAL = 300.0, 1024.0  # MiB that a target may add to the peak
 
 CHECKPOINT = "checkpoints/epoch-0001"
 DOCUMENTS = {
@@ -509,8 +509,8 @@ def check_memory() -> Iterator[None]:
     resident, virtual = memory()
     yield
     now_resident, now_virtual = memory()
-    assert now_resident - resident < MOST_RESIDENT
-    assert now_virtual - virtual < MOST_VIRTUAL
+    assert now_resident - resident < MAX_RESIDENT
+    assert now_virtual - virtual < MAX_VIRTUAL
 
 
 def memory() -> tuple[float, float]:

@@ -9,12 +9,12 @@ import traceback
 
 from ... import __version__
 
-MOST_SHOWN = 200  # characters of an error's own words
+MAX_SHOWN = 200  # characters of an error's own words
 
 
 def report_line(error: BaseException) -> str:
     """Returns the line that tells of a fault, after its traceback has been saved."""
-    words = " ".join(str(error).split())[:MOST_SHOWN]
+    words = " ".join(str(error).split())[:MAX_SHOWN]
     what = type(error).__name__ + (f": {words}" if words else "")
     try:
         saved = f"its traceback is in {_save_traceback(error)}"

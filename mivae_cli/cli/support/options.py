@@ -27,15 +27,15 @@ from typing import Annotated
 import typer
 
 from ...limits import (
-    LEAST_PENALTY,
-    LEAST_TEMPERATURE,
-    MOST_BEAM,
-    MOST_COUNT,
-    MOST_IW_SAMPLES,
-    MOST_NGRAM,
-    MOST_PENALTY,
-    MOST_SEED,
-    MOST_TEMPERATURE,
+    MAX_BEAM,
+    MAX_COUNT,
+    MAX_IW_SAMPLES,
+    MAX_NGRAM,
+    MAX_PENALTY,
+    MAX_SEED,
+    MAX_TEMPERATURE,
+    MIN_PENALTY,
+    MIN_TEMPERATURE,
 )
 
 RunArgument = Annotated[
@@ -73,32 +73,28 @@ NoFold = Annotated[
     bool,
     typer.Option("--no-fold", help="A row for every run, also where only seeds differ."),
 ]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=MOST_SEED, help="Seeds every random draw.")
-]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Seeds every random draw.")]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", min=1, max=MOST_COUNT, help="Maximum number of epochs.")
+    int | None, typer.Option("--epochs", min=1, max=MAX_COUNT, help="Maximum number of epochs.")
 ]
 IWSamples = Annotated[
     int | None,
     typer.Option(
         "--iw-samples",
         min=1,
-        max=MOST_IW_SAMPLES,
+        max=MAX_IW_SAMPLES,
         help="Samples of the importance-weighted bound; by default the run's own "
         "(evaluation.iw_samples).",
         show_default=False,
     ),
 ]
-Beam = Annotated[
-    int, typer.Option("--beam", min=1, max=MOST_BEAM, help="Beam width; 1 is greedy.")
-]
+Beam = Annotated[int, typer.Option("--beam", min=1, max=MAX_BEAM, help="Beam width; 1 is greedy.")]
 WordTemperature = Annotated[
     float | None,
     typer.Option(
         "--temperature",
-        min=LEAST_TEMPERATURE,
-        max=MOST_TEMPERATURE,
+        min=MIN_TEMPERATURE,
+        max=MAX_TEMPERATURE,
         help="Draw words at this temperature instead of writing the likeliest sentence.",
         show_default=False,
     ),
@@ -108,7 +104,7 @@ NoRepeatNgram = Annotated[
     typer.Option(
         "--no-repeat-ngram",
         min=0,
-        max=MOST_NGRAM,
+        max=MAX_NGRAM,
         help="Write no N tokens in a row twice in a sentence; 0: no limit.",
     ),
 ]
@@ -116,8 +112,8 @@ RepetitionPenalty = Annotated[
     float,
     typer.Option(
         "--repetition-penalty",
-        min=LEAST_PENALTY,
-        max=MOST_PENALTY,
+        min=MIN_PENALTY,
+        max=MAX_PENALTY,
         help="Above 1: tokens already written in the sentence are less likely.",
     ),
 ]

@@ -19,7 +19,7 @@ from .sampler import check_probabilities, seeded_generator, standard_normal
 TOLERANCE = 1e-7  # nats between two grids that end an integration: the finer is far nearer
 REACH = 8.0  # standard deviations that a grid covers: beyond lie 1e-15 of the mass
 FEWEST_NODES = 24  # of a grid, along each dimension
-MOST_NODES = 2**22  # of a grid, all told
+MAX_NODES = 2**22  # of a grid, all told
 BLOCK = 2**14  # nodes of a grid evaluated at a time
 
 
@@ -64,7 +64,7 @@ class GaussianMixture:
         steps = torch.linalg.solve_triangular(factors[:, None], factors, upper=False)
         widest = float(torch.linalg.matrix_norm(steps, ord=2).max())  # in others' deviations
         previous, nodes = math.inf, math.ceil(FEWEST_NODES * widest)
-        while nodes ** (self.x_dim + self.z_dim) <= MOST_NODES:
+        while nodes ** (self.x_dim + self.z_dim) <= MAX_NODES:
             value = self._integral(nodes)
             if abs(value - previous) < TOLERANCE:
                 return value

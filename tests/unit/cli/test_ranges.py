@@ -19,7 +19,7 @@ from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.evaluate_text import Plan
 from mivae_cli.generation.generate import analogous, interpolation, prior_samples
-from mivae_cli.limits import MOST_SEED, check_range
+from mivae_cli.limits import MAX_SEED, check_range
 from support.program import Mivae
 
 
@@ -126,6 +126,6 @@ def test_the_ends_of_a_range_are_inside() -> None:
 
 
 def test_the_greatest_seed_is_one_for_torch_and_numpy() -> None:
-    torch.Generator().manual_seed(MOST_SEED + 1)  # as words are drawn
-    np.random.default_rng(MOST_SEED)
-    TokenStore.from_ids([[2, 3]] * 9).sample(3, MOST_SEED)
+    torch.Generator().manual_seed(MAX_SEED + 1)  # as words are drawn
+    np.random.default_rng(MAX_SEED)
+    TokenStore.from_ids([[2, 3]] * 9).sample(3, MAX_SEED)

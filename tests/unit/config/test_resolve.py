@@ -20,9 +20,9 @@ from mivae_cli.config.resolve import (
     template,
 )
 from mivae_cli.config.run import RunConfig
-from mivae_cli.config.toml import MOST_FILE
 from mivae_cli.config.training import AdamConfig, SGDConfig
 from mivae_cli.errors import ConfigError
+from mivae_cli.limits import MAX_TOML_BYTES
 from mivae_cli.objectives.schedules import Constant, Cyclical, Linear
 
 
@@ -404,7 +404,7 @@ class TestOddSources:
 
     @pytest.mark.parametrize(
         "content",
-        [b"#" * (MOST_FILE + 1), b"a." * 100_000 + b"a = 1", b"[" + b"a." * 100_000 + b"a]",
+        [b"#" * (MAX_TOML_BYTES + 1), b"a." * 100_000 + b"a = 1", b"[" + b"a." * 100_000 + b"a]",
          b"a = " + b"[" * 100_000, b"a = " + b"{b = " * 10_000, b"seed = " + b"9" * 5000,
          b"seed = 0x" + b"f" * 5000, b"\xff", b"\0", b"seed = 1\0", b'name = "' + b"x" * 9999 + b'"',
          b"".join(b"key%d = 1\n" % number for number in range(10_000))],
@@ -419,8 +419,8 @@ class TestOddSources:
 
     def test_a_file_of_the_utmost_size_is_read(self, tmp_path: Path) -> None:
         lines = b"# ....................................................\n"
-        content = b"seed = 3\n" + lines * ((MOST_FILE - 9) // len(lines))
-        (tmp_path / "a.toml").write_bytes(content.ljust(MOST_FILE, b"\n"))
+        content = b"seed = 3\n" + lines * ((MAX_TOML_BYTES - 9) // len(lines))
+        (tmp_path / "a.toml").write_bytes(content.ljust(MAX_TOML_BYTES, b"\n"))
         assert read_config(file=tmp_path / "a.toml").seed == 3
 
     def test_of_many_mistakes_some_are_named(self, tmp_path: Path) -> None:

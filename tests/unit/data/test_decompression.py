@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from mivae_cli.config.data import DataConfig
-from mivae_cli.data import decompression as unpacking
 from mivae_cli.data.corpus import read_sentences
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.io.pairs import read_pairs
@@ -23,7 +22,7 @@ ROWS = 400_000  # of 8 bytes: three times as much
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "FREE", FREE)
+    monkeypatch.setattr("mivae_cli.limits.SMALL_UNPACKED_BYTES", FREE)
 
 
 def npz(path: Path, packed: bool = True) -> Path:

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data import lines
 from mivae_cli.data.corpus import read_sentences
-from mivae_cli.data.lines import MOST_LINE, PICKLES, read_lines, read_rows
+from mivae_cli.data.lines import PICKLES, read_lines, read_rows
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.io.number_tables import read_table
+from mivae_cli.limits import MAX_LINE
 
 BOUND = 1000
 
@@ -27,7 +28,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "MOST_LINE", BOUND)
+    monkeypatch.setattr("mivae_cli.limits.MAX_LINE", BOUND)
 
 
 NAMES = ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.txt.gz", "a.csv.gz"]
@@ -72,8 +73,8 @@ class TestLongLines:
         path = tmp_path / "bomb.txt.gz"
         with gzip.open(path, "wb", 1) as file:
             for _ in range(10):
-                file.write(b"a" * MOST_LINE)
-        assert path.stat().st_size < MOST_LINE / 10
+                file.write(b"a" * MAX_LINE)
+        assert path.stat().st_size < MAX_LINE / 10
         tracemalloc.start()
         try:
             with pytest.raises(DataError, match=r"line 1, is longer than 16,777,216"):
@@ -81,7 +82,7 @@ class TestLongLines:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert peak < 4 * MOST_LINE
+        assert peak < 4 * MAX_LINE
 
     @pytest.mark.parametrize(
         "cells", [b'1,"' + b"word\n" * 500, b'1,"\n' + b'","\n' * 500], ids=["one", "many"]

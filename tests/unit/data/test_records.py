@@ -11,7 +11,6 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from mivae_cli.config.data import DataConfig
-from mivae_cli.data import json_rows
 from mivae_cli.data.file_formats import EXTENSIONS, format_of
 from mivae_cli.data.records import Record, RowCounts, TextRecords
 from mivae_cli.errors import DataError
@@ -254,7 +253,7 @@ class TestJSON:
 
     def test_an_array_is_bounded(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         content = json.dumps(LINES)
-        monkeypatch.setattr(json_rows, "MOST_ARRAY", len(content))
+        monkeypatch.setattr("mivae_cli.limits.MAX_JSON_ARRAY_BYTES", len(content))
         assert texts(tmp_path / "a.json", content) == LINES
         with pytest.raises(DataError, match=r"a\.json'.*jq"):
             read(tmp_path / "a.json", content + " ")
@@ -346,7 +345,7 @@ class TestLines:
         self, bound: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Also where the end comes in two parts, because no more of a line is read at once."""
-        monkeypatch.setattr("mivae_cli.data.lines.MOST_LINE", bound)
+        monkeypatch.setattr("mivae_cli.limits.MAX_LINE", bound)
         found, _ = read(tmp_path / "a.txt", "one\rtwo\r\nthr\n\rfour\r\r\nfive\r")
         assert [(record.line, record.text) for record in found] == [
             (1, "one"), (2, "two"), (3, "thr"), (5, "four"), (7, "five"),

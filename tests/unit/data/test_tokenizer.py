@@ -163,7 +163,7 @@ class TestBounds:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("mivae_cli.data.tokenizer.CHUNK", 10)
-        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_WORDS", 200)
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MAX_WORDS", 200)
         corpus = [f"often{n % 7} usual{n % 50} rare{n}" for n in range(2000)]
         config = WordTokenizerConfig(min_count=1, vocab_size=59)
         expected = {f"often{n}" for n in range(7)} | {f"usual{n}" for n in range(50)}
@@ -173,7 +173,7 @@ class TestBounds:
     def test_as_many_words_as_are_counted_are_all_kept(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_WORDS", 200)
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MAX_WORDS", 200)
         corpus = [f"rare{n}" for n in range(200)]
         assert train_tokenizer(corpus, WordTokenizerConfig(min_count=1)).size == 202
         with pytest.raises(DataError, match="min_count"):
@@ -182,7 +182,7 @@ class TestBounds:
     def test_merges_are_learned_from_the_whole_of_a_corpus_within_bounds(self) -> None:
         assert training_sample(iter(SENTENCES)) == SENTENCES
 
-    @pytest.mark.parametrize("bound", ["MOST_TEXT", "MOST_DISTINCT"])
+    @pytest.mark.parametrize("bound", ["MAX_TEXT", "MAX_DISTINCT"])
     def test_merges_are_learned_from_an_even_share_of_a_larger_one(
         self, bound: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -190,14 +190,14 @@ class TestBounds:
         corpus = [f"w{n:05} w{n:05} end" for n in range(10_000)]  # 17 characters, 6 of them new
         kept = training_sample(iter(corpus))
         assert kept == sorted(set(kept))
-        full = 9_000 / (17 if bound == "MOST_TEXT" else 6)
+        full = 9_000 / (17 if bound == "MAX_TEXT" else 6)
         assert full / 3 < len(kept) <= full
         # a quarter of them from each quarter of the corpus, but for chance
         quarters, _ = np.histogram([int(text[1:6]) for text in kept], 4, (0, 10_000))
         assert np.abs(quarters - len(kept) / 4).max() < 4 * np.sqrt(len(kept) / 4)
 
     def test_a_sentence_beyond_the_bound_is_no_trap(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_TEXT", 100)
+        monkeypatch.setattr("mivae_cli.data.tokenizer.MAX_TEXT", 100)
         assert "x" * 1000 not in training_sample(["short", "x" * 1000, "short too"])
 
 
@@ -416,10 +416,10 @@ class TestStrangers:
         path = tmp_path / "tokenizer.json"
         words().save(path)
         size = path.stat().st_size
-        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_FILE", size)
+        monkeypatch.setattr("mivae_cli.limits.MAX_TOKENIZER_BYTES", size)
         words().save(path)
         assert Tokenizer.load(path).size == words().size
-        monkeypatch.setattr("mivae_cli.data.tokenizer.MOST_FILE", size - 1)
+        monkeypatch.setattr("mivae_cli.limits.MAX_TOKENIZER_BYTES", size - 1)
         with pytest.raises(CheckpointError, match=f"{size:,} bytes"):
             Tokenizer.load(path)
         with pytest.raises(DataError, match=r"lower data\.tokenizer\.vocab_size"):

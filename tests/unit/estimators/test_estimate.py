@@ -374,7 +374,7 @@ def test_neighbours_are_sought_among_so_many_pairs_and_it_is_said(
 ) -> None:
     pairs = CorrelatedGaussian(1, 0.9).draw(400, seed=5)
     whole = estimate_mutual_information(*pairs, ["ksg"]).estimates[0]
-    monkeypatch.setattr(bench, "MOST_KSG", 300)
+    monkeypatch.setattr(bench, "MAX_KSG", 300)
     part = estimate_mutual_information(*pairs, ["ksg"]).estimates[0]
     assert whole.warnings == []
     assert "300 of the 400 pairs" in part.warnings[0]

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.evaluation import records as evaluation_records
 from mivae_cli.evaluation.records import EvaluationRecords
 from mivae_cli.experiments.comparison import compare
 from mivae_cli.experiments.summary import Outcome
@@ -113,7 +112,7 @@ def test_values_of_other_types_do_no_harm(odd: object) -> None:
 def test_where_there_is_no_room_records_of_other_checkpoints_go_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(evaluation_records, "LARGEST", 450)
+    monkeypatch.setattr("mivae_cli.limits.MAX_EVALUATION_BYTES", 450)
     found = kept(*(record(samples, epoch=epoch) for epoch in (1, 2) for samples in (1, 2, 3)))
     assert {each["checkpoint"]["name"] for each in found.records} == {"epoch-0002"}
     assert found.records[-1]["iw_samples"] == 3

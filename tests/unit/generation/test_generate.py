@@ -261,7 +261,7 @@ class TestBeam:
         decoding = Decoding(beam=8, max_tokens=12)
         expected = decode(model, latents, decoding)
         for most in (1, 20):
-            monkeypatch.setattr("mivae_cli.generation.decoding.MOST_AT_ONCE", most)
+            monkeypatch.setattr("mivae_cli.generation.decoding.MAX_AT_ONCE", most)
             rows = rows_of_steps(model, monkeypatch)
             assert decode(model, latents, decoding) == expected
             assert max(rows) == max(8, most // 8 * 8)

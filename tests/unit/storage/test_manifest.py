@@ -210,7 +210,7 @@ def test_a_file_that_is_almost_all_hole_is_refused_before_it_is_read(
 def test_a_file_larger_than_any_of_its_kind_is_refused_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
 ) -> None:
-    monkeypatch.setattr("mivae_cli.storage.files.DENSEST", 10**9)
+    monkeypatch.setattr("mivae_cli.limits.MAX_SPARSE_RATIO", 10**9)
     path = write(tmp_path / "c") / name
     path.write_bytes(DATA)
     refuse_unread(path, size, monkeypatch)

@@ -190,9 +190,9 @@ def test_a_file_beyond_the_bound_is_refused_without_being_read(
     path = tmp_path / "x.json"
     data = sealed("config", BODY)
     path.write_bytes(data)
-    monkeypatch.setattr(documents, "MOST", len(data))
+    monkeypatch.setattr("mivae_cli.limits.MAX_DOCUMENT_BYTES", len(data))
     assert read_sealed(path, "config")["run"] == "abc"
-    monkeypatch.setattr(documents, "MOST", len(data) - 1)
+    monkeypatch.setattr("mivae_cli.limits.MAX_DOCUMENT_BYTES", len(data) - 1)
     with pytest.raises(CheckpointError, match=r"x\.json' is damaged: it has"):
         read_sealed(path, "config")
     monkeypatch.undo()
