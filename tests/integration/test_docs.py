@@ -81,3 +81,25 @@ def test_the_example_configurations_are_valid(name: str, monkeypatch: pytest.Mon
     with pytest.raises(SystemExit) as stop:
         main()
     assert not stop.value.code
+
+
+def test_contributing_lists_every_module() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = re.search(r"```text\n(.*?)```", text, flags=re.DOTALL)
+    assert tree
+    listed, folders = set(), []
+    for line in tree[1].splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        name = line.split()[0]
+        assert line.split()[1:], f"{name} has no description"
+        folders = [*folders[:depth], name]
+        if name.endswith(".py"):
+            listed.add("".join(folders))
+    package = ROOT / "mivae_cli"
+    modules = {str(path.relative_to(package)) for path in package.rglob("*.py")}
+    assert listed == {
+        name for name in modules if not name.endswith(("__init__.py", "__main__.py"))
+    }
+    renamed = text.partition("| old module | new module |")[2].partition("\n\n")[0]
+    for module in re.findall(r"\| `([\w.]+)` \|$", renamed, flags=re.MULTILINE):
+        assert f"{module.replace('.', '/')}.py" in listed, module
