@@ -87,7 +87,8 @@ def test_contributing_lists_every_module() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     tree = re.search(r"```text\n(.*?)```", text, flags=re.DOTALL)
     assert tree
-    listed, folders = set(), []
+    listed = set()
+    folders: list[str] = []
     for line in tree[1].splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
         name = line.split()[0]
