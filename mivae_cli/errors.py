@@ -12,7 +12,6 @@ __all__ = [
     "DataError",
     "DivergedError",
     "MivaeError",
-    "NonFiniteBatch",
     "StorageError",
     "lacks_memory",
     "listing",
@@ -63,21 +62,6 @@ class StorageError(MivaeError):
     """What was computed could not be stored."""
 
     exit_code = 6
-
-
-class NonFiniteBatch(DivergedError):
-    """A batch that no step may follow; the training loop passes over it.
-
-    Arguments:
-        subject: The number that gave it away: the loss, the critic's gradient, ...
-        found: What it is.
-    """
-
-    def __init__(self, subject: str, found: str) -> None:
-        self.subject, self.reason = subject, f"{subject} is {found}"
-        super().__init__(
-            f"training diverged: on a batch, {self.reason}; try a lower learning rate"
-        )
 
 
 def lacks_memory(error: Exception) -> bool:

@@ -1,52 +1,83 @@
-"""The numbers on which a step of training rests, and what they must be."""
+"""Checks of the numbers that a training step computes: finite, and within their possible range."""
 
-__all__ = ["Look", "Number", "look"]
+__all__ = ["Checker", "FiniteCheck", "NonFiniteBatch", "Quantity", "verify_all"]
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 import torch
 from torch import Tensor
 
-from .errors import NonFiniteBatch
+from .errors import DivergedError
+
+
+class Quantity(Enum):
+    """A checked number of a training step; the value is its name in messages."""
+
+    LOSS = "the loss"
+    RATE = "the rate"
+    GRADIENT = "the gradient"
+    CRITIC_LOSS = "the critic's loss"
+    CRITIC_GRADIENT = "the critic's gradient"
+    LOG_XI = "log xi"
+    BOUND = "the mutual-information bound"
+
+
+class NonFiniteBatch(DivergedError):
+    """A batch failed a check; the training loop skips it.
+
+    Arguments:
+        quantity: The number that failed.
+        value: Its value: NaN, infinite, or outside its possible range.
+        low: The smallest possible value.
+        high: The largest possible value.
+    """
+
+    def __init__(
+        self, quantity: Quantity, value: float, low: float = -math.inf, high: float = math.inf
+    ) -> None:
+        self.quantity, self.value = quantity, value
+        if math.isfinite(value):
+            shown = f"{value:.4g} nats (possible: {low:.0f} to {high:.0f})"
+        else:
+            shown = str(value)
+        self.reason = f"{quantity.value} is {shown}"
+        super().__init__(f"training diverged: {self.reason}; try a lower learning rate")
 
 
 @dataclass(frozen=True)
-class Number:
-    """A number that a step rests on, and the limits within which it is possible."""
+class FiniteCheck:
+    """A number to check, with its possible range."""
 
-    name: str
-    value: Tensor  # with shape ()
+    quantity: Quantity
+    value: Tensor  # ()
     low: float = -math.inf
     high: float = math.inf
 
-    def detached(self) -> "Number":
-        """Returns the number without what it was computed from."""
+    def detached(self) -> "FiniteCheck":
+        """Returns the check without the computation graph of its value."""
         return replace(self, value=self.value.detach())
 
-    def judge(self, value: float) -> None:
-        """Raises NonFiniteBatch, naming it, where what was read is NaN, infinite or not possible."""
-        if not math.isfinite(value):
-            raise NonFiniteBatch(self.name, str(value))
-        if not self.low <= value <= self.high:
-            limits = f"not between {self.low:.0f} and {self.high:.0f}"
-            raise NonFiniteBatch(self.name, f"{value:.4g} nats, {limits}")
+    def verify(self, value: float) -> None:
+        """Raises NonFiniteBatch if a value read from the device is not finite or out of range."""
+        if not math.isfinite(value) or not self.low <= value <= self.high:
+            raise NonFiniteBatch(self.quantity, value, self.low, self.high)
 
 
-# What is done with a step's numbers: judged at once (`look`), or noted, to be judged later.
-Look = Callable[[Sequence[Number]], None]
+# Handles the checks of a step: verifies them immediately (`verify_all`), or stores them for later.
+Checker = Callable[[Sequence[FiniteCheck]], None]
 
 
-def look(numbers: Sequence[Number]) -> None:
-    """Reads numbers, all at once, and judges them.
+def verify_all(checks: Sequence[FiniteCheck]) -> None:
+    """Reads all values in one transfer and verifies them.
 
-    A device is waited for here. Nothing else would do: whether to move the weights is decided
-    on the processor.
+    This waits for the device. It cannot be avoided: the CPU decides whether the weights move.
 
     Raises:
-        NonFiniteBatch: One of them is not finite or not possible; the first such is named.
+        NonFiniteBatch: A value is not finite or out of range; the error has the first such one.
     """
-    values = torch.stack([number.value.detach() for number in numbers]).tolist()
-    for number, value in zip(numbers, values, strict=True):
-        number.judge(value)
+    values = torch.stack([check.value.detach() for check in checks]).tolist()
+    for check, value in zip(checks, values, strict=True):
+        check.verify(value)

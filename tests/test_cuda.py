@@ -10,9 +10,9 @@ import torch
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
-from mivae_cli.errors import NonFiniteBatch
 from mivae_cli.evaluation.encode import encode_split
 from mivae_cli.evaluation.evaluate import importance_weighted
+from mivae_cli.finite_checks import NonFiniteBatch
 from mivae_cli.models.vae import VAE
 from mivae_cli.runs.create import create_run
 from mivae_cli.training.cuda_graphs import graphs

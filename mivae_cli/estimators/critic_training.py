@@ -157,7 +157,10 @@ def fit_critic(
     moved.load_state_dict(kept)
     moved.requires_grad_(False)
     if not math.isfinite(best):
-        raise DivergedError(f"the critic of '{ascent}' does not score in finite numbers")
+        raise DivergedError(
+            f"the critic of '{ascent}' diverged: its scores are not finite. Check x and z for "
+            "NaN, infinite and extreme values, or try another --seed"
+        )
     return Fitted(critic, baseline, at)
 
 

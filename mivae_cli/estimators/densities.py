@@ -171,8 +171,8 @@ def fit_density(
                 value = float(density.log_prob(x_valid, z_valid).mean())
             if not math.isfinite(value):
                 raise DivergedError(
-                    f"the fit of a density left the finite numbers by step {step}: standardise "
-                    "the samples, and leave out those that are not finite"
+                    f"the density model diverged at step {step}. Remove samples with NaN or "
+                    "infinite values, and standardise the others"
                 )
             schedule.step(value)
             if value > best:

@@ -109,7 +109,7 @@ def trained_lm(
             return run.load_model(device)
         except DivergedError as error:  # whose own advice is about a run that will be gone
             raise DivergedError(
-                "the fixed language model's training diverged: try another --seed"
+                "training of the reference language model diverged. Try another --seed"
             ) from error
         except (ConfigError, StorageError) as error:
             raise StorageError(

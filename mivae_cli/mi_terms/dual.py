@@ -36,7 +36,7 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..config.training import CriticConfig
 from ..estimators.bounds import dual, log_mean_exp_product
-from ..finite_checks import Look, Number, look
+from ..finite_checks import Checker, FiniteCheck, Quantity, verify_all
 from .critics import build_critic
 from .queue import Queued
 
@@ -86,7 +86,7 @@ class MutualInformationTerm(Queued):
         z: Tensor,
         optimizer: torch.optim.Optimizer,
         max_norm: float,
-        check: Look = look,
+        check: Checker = verify_all,
     ) -> None:
         """Makes K psi- and xi-steps on a batch.
 
@@ -109,14 +109,19 @@ class MutualInformationTerm(Queued):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = clip_grad_norm_(self.critic.parameters(), max_norm)
-            check([Number("the critic's loss", loss), Number("the critic's gradient", norm)])
+            check(
+                [
+                    FiniteCheck(Quantity.CRITIC_LOSS, loss),
+                    FiniteCheck(Quantity.CRITIC_GRADIENT, norm),
+                ]
+            )
             # an impossible bound, too, teaches the critic, but would spoil xi for long: its
             # average is over Z, so one huge Z outweighs all others for many batches
             possible = (-loss >= self.floor) & (-loss <= self.ceiling)
             self.log_partition.copy_(torch.where(possible, log_partition, self.log_partition))
             optimizer.step()
 
-    def lower_bound(self, features: Tensor, z: Tensor, check: Look = look) -> Tensor:
+    def lower_bound(self, features: Tensor, z: Tensor, check: Checker = verify_all) -> Tensor:
         """Returns the bound on a batch in nats, differentiable in z alone, with shape ().
 
         Arguments:
@@ -135,8 +140,8 @@ class MutualInformationTerm(Queued):
         # the critic has moved since
         log_partition = self._followed(log_mean_exp_product(scores.detach()))
         bound = dual(scores, -log_partition, clip=self.config.clip)
-        bounded = Number("the bound", bound, self.floor, self.ceiling)
-        check([Number("log xi", -log_partition), bounded])
+        bounded = FiniteCheck(Quantity.BOUND, bound, self.floor, self.ceiling)
+        check([FiniteCheck(Quantity.LOG_XI, -log_partition), bounded])
         self.log_partition.copy_(log_partition)
         return bound
 

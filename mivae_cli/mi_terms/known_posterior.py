@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..estimators.known_posterior import pairwise_log_prob
-from ..finite_checks import Look, Number, look
+from ..finite_checks import Checker, FiniteCheck, Quantity, verify_all
 from ..models.latent import Posterior
 from .queue import Queued
 
@@ -26,7 +26,7 @@ from .queue import Queued
 class KnownPosteriorTerm(Queued):
     """A queue of posteriors, each by its P parameters, and the bound that they give."""
 
-    def lower_bound(self, posterior: Posterior, z: Tensor, check: Look = look) -> Tensor:
+    def lower_bound(self, posterior: Posterior, z: Tensor, check: Checker = verify_all) -> Tensor:
         """Returns the bound on a batch in nats, with shape ().
 
         Arguments:
@@ -41,5 +41,5 @@ class KnownPosteriorTerm(Queued):
         scores = pairwise_log_prob(posterior.with_parameters(everyone), z)  # (B + Q, B)
         mixture = scores.logsumexp(dim=0) - math.log(len(scores))
         bound = (scores.diagonal() - mixture).mean()
-        check([Number("the bound", bound)])
+        check([FiniteCheck(Quantity.BOUND, bound)])
         return bound.to(z.dtype)

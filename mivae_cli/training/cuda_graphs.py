@@ -25,8 +25,7 @@ from torch import Tensor
 
 from ..choices import TrainedPart
 from ..data.batches import Batch
-from ..errors import NonFiniteBatch
-from ..finite_checks import Look, Number, look
+from ..finite_checks import Checker, FiniteCheck, NonFiniteBatch, verify_all
 from ..objectives.objective import Terms, Weights
 
 MOST = 1024  # recordings that are kept: shapes beyond take ordinary steps
@@ -43,7 +42,7 @@ class Stepper(Protocol):
     device: torch.device
 
     def advance(
-        self, batch: Batch, weights: Weights, side: TrainedPart, check: Look
+        self, batch: Batch, weights: Weights, side: TrainedPart, check: Checker
     ) -> tuple[Terms, Tensor]:
         """Makes a step; returns the terms and the loss, with shape ()."""
 
@@ -60,9 +59,9 @@ class Recording:
     """A step for batches of one shape: where it finds its batch, and what it leaves."""
 
     batch: Batch
-    numbers: list[Number] = field(default_factory=list)
+    checks: list[FiniteCheck] = field(default_factory=list)
     terms: Terms | None = None
-    values: Tensor | None = None  # of the loss, then of the numbers
+    values: Tensor | None = None  # of the loss, then of the checks
     replay: Callable[[], None] | None = None
 
 
@@ -101,7 +100,7 @@ class Recorder:
         key = batch.tokens.shape, side, tuple(weight is None for weight in weights)
         if key not in self.recordings:
             if not self._ready(key):
-                terms, loss = self.learner.advance(batch, weights, side, look)
+                terms, loss = self.learner.advance(batch, weights, side, verify_all)
                 self._seen.add(key)
                 return terms, float(loss)
             self.recordings[key] = self._recorded(batch, weights, side)
@@ -125,13 +124,13 @@ class Recorder:
 
         def work() -> None:
             _copy(self._copies, self._moving)
-            noted: list[Number] = []
+            noted: list[FiniteCheck] = []
             recording.terms, loss = self.learner.advance(
                 recording.batch, Weights._make(there), side, noted.extend
             )
             # without what they were computed from, which would hold all of the step's memory
-            recording.numbers = [each.detached() for each in noted]
-            values = [number.value.float() for number in recording.numbers]
+            recording.checks = [each.detached() for each in noted]
+            values = [check.value.float() for check in recording.checks]
             recording.values = torch.stack([loss.float(), *values])
 
         recording.replay = self._record(work)
@@ -152,8 +151,8 @@ class Recorder:
         assert recording.values is not None
         loss, *values = recording.values.tolist()  # the device is waited for here
         try:
-            for number, value in zip(recording.numbers, values, strict=True):
-                number.judge(value)
+            for check, value in zip(recording.checks, values, strict=True):
+                check.verify(value)
         except NonFiniteBatch:
             _copy(self._moving, self._copies)
             raise

@@ -1,71 +1,88 @@
-"""The errors that end a diverged training, and what to change before the next attempt."""
+"""Errors that end a diverged training, with advice on which settings to change."""
 
-__all__ = ["advised", "divergence", "validation_divergence"]
+__all__ = ["batch_divergence", "validation_divergence", "with_advice", "with_resume_command"]
 
 import math
+from typing import assert_never
 
 from ..config.run import RunConfig
 from ..config.training import CriticConfig, SplitConfig, TrainingConfig
-from ..errors import DivergedError, NonFiniteBatch
+from ..errors import CheckpointError, DivergedError
 from ..evaluation.validation import HeldOut
+from ..finite_checks import NonFiniteBatch, Quantity
 from ..objectives.objective import Objective
+from ..runs.directory import RunDirectory
 from ..schema import Frozen
 from .events import Skipped
 
-SHOWN = 5  # sentences that an error names
-FAR = 10.0  # times its usual value: from there on a third of a setting is no help
+SHOWN = 5  # line numbers listed in an error
+FAR = 10.0  # a setting above this multiple of its default is advised to return to the default
 
 
-def divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -> DivergedError:
-    """Returns the error that ends a training after so many bad batches in a row.
+def batch_divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -> DivergedError:
+    """Returns the error for too many skipped batches in a row.
 
     Arguments:
-        skipped: The last of them.
-        bad: What was wrong with it.
-        config: The run's settings, from which the advice departs.
+        skipped: The record of the last skipped batch.
+        bad: The failed check of that batch.
+        config: The run's settings, from which the advice starts.
     """
     if skipped.lines is None:
-        where = f"sentences {_some(skipped.sentences)} of the training split, counted from 0"
+        where = f"sentences {_listed(skipped.sentences)} of the training split, counted from 0"
     else:
-        where = f"lines {_some(skipped.lines)} of the training text"
+        where = f"lines {_listed(skipped.lines)} of the training text"
     return DivergedError(
-        f"training diverged: at step {skipped.step}, {config.training.max_bad_batches} batches "
-        f"in a row had to be passed over; in the last ({where}) {bad.reason}; try "
-        + _advice(bad.subject, config)
+        f"training diverged at step {skipped.step}: {config.training.max_bad_batches} batches in "
+        f"a row were skipped. In the last one ({where}), {bad.reason}. "
+        + _advice(bad.quantity, config)
     )
 
 
 def validation_divergence(epoch: int, found: HeldOut, config: RunConfig) -> DivergedError:
-    """Returns the error that ends a training whose validation figures are not finite.
+    """Returns the error for validation figures that are not finite.
 
     Arguments:
-        epoch: The epoch that was just finished, counted from 1.
-        found: The figures of the validation split.
-        config: The run's settings, from which the advice departs.
+        epoch: The epoch just finished, counted from 1.
+        found: The validation figures.
+        config: The run's settings, from which the advice starts.
     """
-    named = {"the ELBO": found.elbo, "the objective": found.loss}
-    bad = [f"{name} is {value}" for name, value in named.items() if not math.isfinite(value)]
+    figures = {"the ELBO": found.elbo, "the objective": found.loss}
+    bad = [f"{name} is {value}" for name, value in figures.items() if not math.isfinite(value)]
     return DivergedError(
-        f"training diverged: on the validation split after epoch {epoch}, {' and '.join(bad)}; try "
-        + _advice("the loss", config)
+        f"training diverged: on the validation split after epoch {epoch}, {' and '.join(bad)}. "
+        + _advice(Quantity.LOSS, config)
     )
 
 
-def advised(error: DivergedError, config: RunConfig) -> DivergedError:
-    """Returns the error of a single batch, or of weights that are not finite, with advice."""
-    said, subject = str(error), "the loss"
+def with_advice(error: DivergedError, config: RunConfig) -> DivergedError:
+    """Returns an error of one batch, or of non-finite weights, with advice on settings."""
     if isinstance(error, NonFiniteBatch):
-        said, subject = f"training diverged: on a batch, {error.reason}", error.subject
-    return DivergedError(f"{said}; try {_advice(subject, config)}")
+        message, quantity = f"training diverged: {error.reason}", error.quantity
+    else:
+        message, quantity = str(error), Quantity.LOSS
+    return DivergedError(f"{message}. {_advice(quantity, config)}")
 
 
-def _some(numbers: tuple[int, ...]) -> str:
+def with_resume_command(error: DivergedError, run: RunDirectory) -> DivergedError:
+    """Returns the error with the command that resumes or restarts the run."""
+    try:
+        newest, _ = run.checkpoints.newest()
+    except CheckpointError:
+        following = "No checkpoint was saved yet: restart with this change and --overwrite"
+    else:
+        command = f"mivae train --resume --out {run.path}"
+        following = f"Resume from {newest.name} with this change: {command}"
+    return DivergedError(f"{error}. {following}")
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    """Returns the smallest numbers, separated by commas."""
     more = ", ..." if len(numbers) > SHOWN else ""
     return ", ".join(map(str, sorted(numbers)[:SHOWN])) + more
 
 
-def _advice(subject: str, config: RunConfig) -> str:
-    """Returns what to change where such a number is bad; what is far from usual comes first."""
+def _advice(quantity: Quantity, config: RunConfig) -> str:
+    """Returns which settings to change if a quantity is bad, those far above default first."""
     optimizer = config.training.optimizer
     default = type(optimizer)()
     model = [_lower("training.optimizer.learning_rate", optimizer, default)]
@@ -73,31 +90,33 @@ def _advice(subject: str, config: RunConfig) -> str:
         model.append(_lower("training.optimizer.word_learning_rate", optimizer, default))
     critic = _lower("critic.learning_rate", config.critic, CriticConfig())
     clip = (False, f"--set critic.clip={(config.critic.clip or 10.0) / 2:g}")
-    match subject:
-        case "the critic's loss" | "the critic's gradient":
+    match quantity:
+        case Quantity.CRITIC_LOSS | Quantity.CRITIC_GRADIENT:
             advice = [critic, *model]
-        case "log xi" | "the bound":
+        case Quantity.LOG_XI | Quantity.BOUND:
             advice = [critic, clip]
-        case _:
+        case Quantity.LOSS | Quantity.RATE | Quantity.GRADIENT:
             advice = model
+        case _:
+            assert_never(quantity)
     if config.objective.mi_weight:
         advice.append(_lower("objective.mi_weight", config.objective, Objective()))
     if (far := _lower("training.max_norm", config.training, TrainingConfig()))[0]:
         advice.append(far)
-    usual = " and ".join(text for far, text in advice if far)
-    return " or ".join(filter(None, [usual, *(text for far, text in advice if not far)]))
+    first = " and ".join(text for far, text in advice if far)
+    return "Try " + " or ".join(filter(None, [first, *(text for far, text in advice if not far)]))
 
 
-def _lower(key: str, given: Frozen, usual: Frozen) -> tuple[bool, str]:
-    """Returns whether a setting is far above its usual value, and an option that lowers it.
+def _lower(key: str, given: Frozen, default: Frozen) -> tuple[bool, str]:
+    """Returns whether a setting is far above its default, and an option that lowers it.
 
     Arguments:
-        key: The setting's dotted key.
-        given: The section of the configuration that has it.
-        usual: The same section with its defaults.
+        key: The dotted key of the setting.
+        given: The configuration section that contains it.
+        default: The same section with default values.
     """
     name = key.rpartition(".")[2]
-    value, normal = getattr(given, name), getattr(usual, name)
-    if value > FAR * normal:
-        return True, f"--set {key}={normal:g} (the usual value)"
+    value, usual = getattr(given, name), getattr(default, name)
+    if value > FAR * usual:
+        return True, f"--set {key}={usual:g} (the default)"
     return False, f"--set {key}={value / 3:.1g}"

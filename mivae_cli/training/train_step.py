@@ -24,7 +24,7 @@ from ..config.model import ModelConfig, RecurrentEncoderConfig, VonMisesFisherPo
 from ..config.run import RunConfig
 from ..data.batches import Batch
 from ..devices import reduced_precision
-from ..finite_checks import Look, Number, look
+from ..finite_checks import Checker, FiniteCheck, Quantity, verify_all
 from ..mi_terms.build import build_term
 from ..mi_terms.dual import MutualInformationTerm
 from ..mi_terms.known_posterior import KnownPosteriorTerm
@@ -92,7 +92,7 @@ class Learner:
         return terms, float(loss)
 
     def advance(
-        self, batch: Batch, weights: Weights, side: TrainedPart, check: Look = look
+        self, batch: Batch, weights: Weights, side: TrainedPart, check: Checker = verify_all
     ) -> tuple[Terms, Tensor]:
         """Makes a step without a look at any number, but for those that are checked.
 
@@ -128,8 +128,13 @@ class Learner:
         ]
         # the rate is not part of a loss with beta = 0, but of what is reported
         rate, norm = terms.rates.sum(), torch.stack(norms).sum()
-        named = {"the loss": loss, "the rate": rate, "the gradient": norm}
-        check([Number(name, value) for name, value in named.items()])
+        check(
+            [
+                FiniteCheck(Quantity.LOSS, loss),
+                FiniteCheck(Quantity.RATE, rate),
+                FiniteCheck(Quantity.GRADIENT, norm),
+            ]
+        )
         for optimizer in self.model_optimizers.values():
             optimizer.step()
         match self.term:
@@ -175,7 +180,7 @@ class Learner:
         if self.recorder is not None:
             self.recorder.clear()
 
-    def _terms(self, batch: Batch, check: Look) -> tuple[Terms, Encoding]:
+    def _terms(self, batch: Batch, check: Checker) -> tuple[Terms, Encoding]:
         with self.precision:
             encoding = self.model.encode(batch)
         z = encoding.posterior.rsample()
@@ -185,7 +190,7 @@ class Learner:
         rates = encoding.posterior.rates()
         return Terms(-likelihood, rates, bound, self._discrepancy(z)), encoding
 
-    def _bound(self, encoding: Encoding, z: Tensor, check: Look) -> Tensor | float:
+    def _bound(self, encoding: Encoding, z: Tensor, check: Checker) -> Tensor | float:
         """Returns the bound on I(x; z) of a batch, after the critic has followed."""
         match self.term:
             case None:

@@ -17,9 +17,10 @@ from ..data.batches import Batch, BatchSampler
 from ..data.prefetch import ahead
 from ..data.prepared_corpus import Corpus
 from ..devices import check_memory, release_memory, resolve_device
-from ..errors import CheckpointError, ConfigError, DivergedError, NonFiniteBatch, StorageError
+from ..errors import CheckpointError, ConfigError, DivergedError, StorageError
 from ..evaluation.encode import Encoded, encode_split
 from ..evaluation.validation import held_out_figures
+from ..finite_checks import NonFiniteBatch
 from ..models.vae import build_model
 from ..objectives.objective import Terms
 from ..objectives.rate_transforms import MinimumRate
@@ -29,7 +30,12 @@ from ..runs.training_state import TrainingState, load_training, snapshot
 from ..signals import Interrupted, Interruption
 from ..storage.metrics_log import Journal
 from .collapse import has_collapsed
-from .divergence import advised, divergence, validation_divergence
+from .divergence import (
+    batch_divergence,
+    validation_divergence,
+    with_advice,
+    with_resume_command,
+)
 from .events import Meter, Record, SaveFailed, Skipped, Step, Validation
 from .optimizers import Adam, set_rates
 from .train_step import Learner
@@ -167,7 +173,7 @@ class Trainer:
                 while not self.finished:
                     yield from self._epoch(keeper, interruption)
             except DivergedError as error:
-                raise DivergedError(f"{error}; {self._way_on(run)}") from error
+                raise with_resume_command(error, run) from error
             except Interrupted:
                 if self._kept != self.state.name:
                     yield from self._save(keeper)
@@ -179,14 +185,6 @@ class Trainer:
                     "what was saved before is whole: when the disk is well again, go on with "
                     f"mivae train --resume --out {run.path}"
                 )
-
-    def _way_on(self, run: RunDirectory) -> str:
-        """Says what to do after training has diverged."""
-        try:
-            found, _ = run.checkpoints.newest()
-        except CheckpointError:
-            return "no checkpoint was saved yet: restart with this change and --overwrite"
-        return f"so go on from {found.name} with mivae train --resume --out {run.path}"
 
     def step(self, batch: Batch) -> tuple[Terms, float]:
         """Makes one step of the critic's and the model's optimizers on a batch.
@@ -288,7 +286,7 @@ class Trainer:
                 skipped = self._skipped(batch, bad)
                 yield self._noted(skipped)
                 if self.state.bad >= self.config.training.max_bad_batches:
-                    raise divergence(skipped, bad, self.config) from None
+                    raise batch_divergence(skipped, bad, self.config) from None
             if self.state.step % self.config.training.log_every == 0:
                 if self._meter.steps:
                     yield self._noted(self._progress())
@@ -320,7 +318,7 @@ class Trainer:
         try:
             taken = snapshot(self.state, self.model, self.term, self.optimizers, entry)
         except DivergedError as error:
-            raise advised(error, self.config) from error
+            raise with_advice(error, self.config) from error
         saved = keeper.save(taken)
         release_memory()
         if saved:

@@ -10,8 +10,8 @@ import torch
 
 from ...config.run import RunConfig
 from ...data.prepared_corpus import Corpus
-from ...errors import NonFiniteBatch
-from ...training.divergence import advised
+from ...finite_checks import NonFiniteBatch
+from ...training.divergence import with_advice
 from ...training.profiler import profile
 from ...training.trainer import Trainer
 from .console import print_json, stdout
@@ -28,7 +28,7 @@ def rehearse(config: RunConfig, corpus: Corpus, profiled: bool, as_json: bool) -
             return
         timing = profile(trainer)
     except NonFiniteBatch as bad:
-        raise advised(bad, config) from bad
+        raise with_advice(bad, config) from bad
     if as_json:
         print_json({"seconds": timing.seconds, "tokens_per_second": timing.tokens_per_second})
     else:

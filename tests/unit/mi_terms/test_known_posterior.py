@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from mivae_cli.config.model import ModelConfig, VonMisesFisherPosteriorConfig
-from mivae_cli.errors import NonFiniteBatch
 from mivae_cli.estimators.known_posterior import aggregated_posterior
+from mivae_cli.finite_checks import NonFiniteBatch, Quantity
 from mivae_cli.mi_terms.known_posterior import KnownPosteriorTerm
 from mivae_cli.models.latent import DiagonalGaussian
 from mivae_cli.models.von_mises_fisher import VonMisesFisher
@@ -89,5 +89,6 @@ def test_a_bound_that_is_no_number_is_refused() -> None:
     mean = torch.zeros(4, 3)
     mean[0, 0] = math.nan
     posterior = DiagonalGaussian(mean, torch.zeros(4, 3))
-    with pytest.raises(NonFiniteBatch, match="the bound is nan"):
+    with pytest.raises(NonFiniteBatch) as caught:
         KnownPosteriorTerm(0, 6).lower_bound(posterior, torch.zeros(4, 3))
+    assert caught.value.quantity is Quantity.BOUND

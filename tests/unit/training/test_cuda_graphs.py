@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.errors import NonFiniteBatch
+from mivae_cli.finite_checks import NonFiniteBatch
 from mivae_cli.training.cuda_graphs import Record, Recorder, no_collection
 from mivae_cli.training.trainer import Trainer
 from support.small import networks, small_config, write_scenes
