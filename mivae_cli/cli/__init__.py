@@ -1,4 +1,4 @@
-"""The command line: each module here is one command, and none of them computes anything.
+"""The command line: one command per module; commands call the engine and display its records.
 
 Commands import the engine inside their bodies: torch takes seconds to import, and --help and
 shell completion should not wait for it.
@@ -32,36 +32,40 @@ from .sweep import sweep
 from .train import train
 from .verify import verify
 
+TRAINING = "Train and evaluate"
+MODEL = "Use a trained model"
+FILES = "Runs and settings"
+
 app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")
-app.command()(train)
-app.command()(sweep)
-app.command(name="eval")(evaluate)
-app.command()(compare)
-app.command(name="estimate-mi")(estimate_mi)
-app.command()(sample)
-app.command()(interpolate)
-app.command()(analogy)
-app.command()(neighbours)
-app.command()(reconstruct)
-app.command()(encode)
-app.command()(verify)
-app.command()(presets)
-app.add_typer(config, name="config")
+app.command(rich_help_panel=TRAINING)(train)
+app.command(rich_help_panel=TRAINING)(sweep)
+app.command(name="eval", rich_help_panel=TRAINING)(evaluate)
+app.command(rich_help_panel=TRAINING)(compare)
+app.command(name="estimate-mi", rich_help_panel=TRAINING)(estimate_mi)
+app.command(rich_help_panel=MODEL)(sample)
+app.command(rich_help_panel=MODEL)(reconstruct)
+app.command(rich_help_panel=MODEL)(interpolate)
+app.command(rich_help_panel=MODEL)(analogy)
+app.command(rich_help_panel=MODEL)(neighbours)
+app.command(rich_help_panel=MODEL)(encode)
+app.command(rich_help_panel=FILES)(presets)
+app.add_typer(config, name="config", rich_help_panel=FILES)
+app.command(rich_help_panel=FILES)(verify)
 
 
 @app.callback()
 def mivae(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
 ) -> None:
-    """Train text VAEs that are held to carry information, and measure how much they do.
+    """Train text VAEs that avoid posterior collapse, and measure mutual information.
 
     Example: [bold]mivae train corpus.txt[/], then [bold]mivae sample --n 10[/].
     """
 
 
 def main() -> None:
-    """Runs the app. An error is one line on standard error and an exit code, not a traceback."""
+    """Runs the command line: an error prints one line on stderr and sets the exit code."""
     open_streams()
     arguments = sys.argv[1:]
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
@@ -69,19 +73,19 @@ def main() -> None:
     arguments = [each for each in options if each != "--debug"] + arguments[len(options) :]
     try:
         code = _run(arguments)
-        sys.stdout.flush()  # here, where it can still be said that a disk is full
+        sys.stdout.flush()  # a full disk raises here, where it can still be reported
     except (KeyboardInterrupt, Interrupted) as stop:
-        code = _complain("interrupted", getattr(stop, "exit_code", 130))
-    except BrokenPipeError:  # the reader of our output has seen enough
+        code = _report("interrupted", getattr(stop, "exit_code", 130))
+    except BrokenPipeError:  # the reader closed the pipe, as 'head' does
         discard_output(sys.stdout)
         code = 0
-    except Exception as error:  # noqa: BLE001  # every fault ends in one line
-        message, code = _told(error, debug)
+    except Exception as error:  # noqa: BLE001  # every other error ends in one line
+        message, code = _message(error, debug)
         if debug:
             with contextlib.suppress(OSError):
                 traceback.print_exception(error)
-        else:
-            _complain(message, code)
+        elif message:
+            _report(message, code)
     settle_streams()
     sys.exit(code)
 
@@ -93,22 +97,22 @@ def _run(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False)
     except SystemExit as stop:
-        # typer and rich exit like this when the reader of their output has gone
+        # typer and rich exit when the reader of their output closes the pipe
         if isinstance(stop.__context__, BrokenPipeError):
             raise stop.__context__ from None
         raise
     return code if isinstance(code, int) else 0
 
 
-def _told(error: Exception, debug: bool) -> tuple[str, int]:
-    """Returns what to say of an error, and its exit code."""
+def _message(error: Exception, debug: bool) -> tuple[str, int]:
+    """Returns the message and the exit code of an error."""
     from .support.crashes import report_line
 
     match error:
         case MivaeError():
             return str(error), error.exit_code
-        case typer.TyperException():  # an option or argument that does not fit
-            return _usage_error(error), 2
+        case typer.TyperException():  # an invalid command line
+            return _usage_message(error), 2
         case MemoryError() | RuntimeError() if lacks_memory(error):
             return LACK_OF_MEMORY, 1
         case OSError() if error.filename:
@@ -120,21 +124,27 @@ def _told(error: Exception, debug: bool) -> tuple[str, int]:
             return "" if debug else report_line(error), INTERNAL_ERROR
 
 
-def _usage_error(error: typer.TyperException) -> str:
+def _usage_message(error: typer.TyperException) -> str:
+    """Returns the message of an invalid command line, which names the command's help."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "mivae"
     message = error.format_message() if hasattr(error, "format_message") else str(error)
+    if not message:  # a group without a command: its help has been printed
+        return ""
+    if near := getattr(error, "possibilities", None):
+        message = f"{getattr(error, 'message', message)}. Did you mean '{near[0]}'?"
     hint = ""
     params = context.command.params if context else []
-    if any(param.name == "arguments" for param in params):  # sentences, or names of files
+    if any(param.name == "arguments" for param in params):  # of sentences or file names
         known = {option for param in params for option in param.opts} | {"-", "--help"}
         dashed = (each for each in sys.argv[1:] if each.startswith("-"))
         if any(each.partition("=")[0] not in known for each in dashed):
-            hint = f"; a sentence that starts with a dash goes after --: {path} -- '- a man'"
-    return f"{message.rstrip('.')}{hint}; see '{path} --help'"
+            hint = f" Put a sentence that starts with '-' after '--': {path} -- '- a man'."
+    end = "" if message.endswith((".", "?")) else "."
+    return f"{message}{end}{hint} See '{path} --help'."
 
 
-def _complain(message: str, code: int) -> int:
+def _report(message: str, code: int) -> int:
     from .support.console import complain
 
     complain(message)

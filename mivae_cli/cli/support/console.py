@@ -1,4 +1,4 @@
-"""Where things are shown: results on stdout, all else on stderr."""
+"""Output: results go to stdout, everything else to stderr."""
 
 __all__ = [
     "complain",
@@ -26,70 +26,71 @@ from rich.text import Text
 from ...storage.sealed_json import json_value
 
 
-class _Remarks(Console):
-    """Says what it can; where nobody can hear it, that ends no training."""
+class _MessageConsole(Console):
+    """Console for messages, whose write errors do not stop the program."""
 
     def print(self, *objects: Any, **settings: Any) -> None:  # noqa: ANN401  # as in rich
         try:
             super().print(*objects, **settings)
         except OSError as error:
-            # a log on a full disk may have room again; a terminal that is closed stays so
+            # space on a full disk may become free; a closed terminal stays closed
             self.quiet = error.errno != errno.ENOSPC
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
 
 
-class _Results(Console):
-    """Leaves it to the program's end what a reader that has gone means."""
+class _ResultConsole(Console):
+    """Console for results, which raises BrokenPipeError where rich would exit."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
 
-# a name with :bomb: in it is no emoji
-stdout = _Results(soft_wrap=False, emoji=False)
-stderr = _Remarks(stderr=True, highlight=False, emoji=False)
+# emoji=False: ":bomb:" in a file name stays text
+stdout = _ResultConsole(soft_wrap=False, emoji=False)
+stderr = _MessageConsole(stderr=True, highlight=False, emoji=False)
 
-JOINERS = "\u00ad\u200c\u200d\u200e\u200f"  # soft hyphen; what shapes letters, emoji and lines
-# What JSON lets stand though a terminal obeys it, or though no encoding can write it: DEL and C1,
-# line and paragraph separators, overrides of the writing direction, halves of surrogate pairs.
-STEERING = re.compile("[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+JOINERS = "\u00ad\u200c\u200d\u200e\u200f"  # soft hyphen, joiners, direction marks
+# Characters that JSON does not escape, though terminals interpret them or no encoding can write
+# them: DEL and C1, line and paragraph separators, direction overrides, lone surrogates.
+CONTROL = re.compile("[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def note(message: str) -> None:
-    """Says something on stderr; brackets in it are text, not markup."""
+    """Prints a message on stderr; brackets are text, not markup."""
     stderr.print(plain(message), style="dim", markup=False, soft_wrap=True)
 
 
 def warn(message: str) -> None:
-    """Says on stderr what may go wrong."""
+    """Prints a warning on stderr."""
     stderr.print(f"warning: {plain(message)}", style="yellow", markup=False, soft_wrap=True)
 
 
 def complain(message: str) -> None:
-    """Says on stderr what went wrong."""
+    """Prints an error on stderr."""
     stderr.print(Text.assemble(("error:", "bold red"), f" {plain(message)}"), soft_wrap=True)
 
 
 def print_line(text: str) -> None:
-    """Prints a sentence as one line, less what could steer a terminal."""
+    """Prints a sentence on one line, without control characters."""
     sys.stdout.write(plain(text, kept="\t") + "\n")
 
 
 def print_text(text: str) -> None:
-    """Prints a text of several lines, less what could steer a terminal."""
+    """Prints a text of several lines, without control characters."""
     sys.stdout.write(plain(text) + "\n")
 
 
 def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  # any JSON
-    """Prints a value as JSON; numbers that JSON lacks become null, what steers is escaped.
+    """Prints a value as JSON.
 
-    So is every character that the output's encoding lacks, in a way that JSON knows.
+    NaN and infinity become null. Control characters are escaped, and so are characters that the
+    encoding of stdout lacks.
     """
     value = json_value(value)
     text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
-    text = STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except UnicodeEncodeError:
@@ -98,10 +99,17 @@ def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  
 
 
 def plain(text: str, kept: str = "\n\t") -> str:
-    """Returns text with what could steer a terminal replaced, apart from what is kept.
+    """Replaces characters that a terminal could interpret by U+FFFD.
 
-    That is all that Python calls unprintable, but for spaces of every width and the joiners
-    that Persian and emoji are written with.
+    These are the characters that Python calls unprintable, except spaces of any width and the
+    joiners that Persian and emoji need.
+
+    Args:
+        text: The text to print.
+        kept: Control characters to keep.
+
+    Returns:
+        A text of the same length.
     """
     if text.isprintable():
         return text

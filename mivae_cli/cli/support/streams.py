@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, broken, or unable to write some characters."""
+"""Standard streams that may be closed, broken, or limited to a small character set."""
 
 __all__ = ["discard_output", "open_streams", "settle_streams"]
 
@@ -10,14 +10,13 @@ from typing import TextIO
 
 
 def open_streams() -> None:
-    """Makes all three standard streams usable, whatever the program was started with.
+    """Makes the three standard streams usable even if the program was started without them.
 
-    Standard input that is closed is empty, and standard error that is closed is lost. Standard
-    output that is closed fails when it is written to, as a full disk does. Characters that an
-    encoding lacks are escaped.
+    A closed stdin reads as empty, and output to a closed stderr is discarded. A closed stdout
+    fails on the first write, as a full disk does. Characters that an encoding lacks are escaped.
     """
-    # A closed descriptor would go to the next file that is opened, and results into that file.
-    # Opened for reading only, standard output refuses what is written to it.
+    # The next file opened would take a closed descriptor, and results would go into that file.
+    # Descriptor 1 is opened read-only, so that writing to stdout fails.
     for number, flags in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
@@ -38,17 +37,20 @@ def open_streams() -> None:
 
 
 def settle_streams() -> None:
-    """Writes what is left, or drops it: at its end, the interpreter would fail at it."""
+    """Flushes stdout and stderr, and discards what cannot be written.
+
+    Otherwise the interpreter would report the failed write when it exits.
+    """
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):  # a stream that fails, or one that is closed
+        except (OSError, ValueError):  # the write failed, or the stream is closed
             discard_output(stream)
 
 
 def discard_output(stream: TextIO) -> None:
-    """Sends what is still to be written to a stream nowhere."""
-    with contextlib.suppress(OSError, ValueError):  # it may have no descriptor
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, stream.fileno())
-        os.close(nowhere)
+    """Redirects a stream to the null device, with everything it has not yet written."""
+    with contextlib.suppress(OSError, ValueError):  # the stream may have no descriptor
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
