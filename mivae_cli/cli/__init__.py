@@ -56,7 +56,9 @@ app.command(rich_help_panel=FILES)(verify)
 @app.callback()
 def mivae(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     """Train text VAEs that avoid posterior collapse, and measure mutual information.
 

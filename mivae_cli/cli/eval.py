@@ -85,11 +85,11 @@ def evaluate(
     from ..generation.text_metrics import require_sacrebleu
     from ..signals import Interruption
     from .support.console import print_json, stdout
+    from .support.evaluation_table import evaluation_table
     from .support.live_stages import stages
     from .support.live_text_evaluation import measured_in_full
     from .support.live_training import store_evaluation
     from .support.run_lookup import device_of, load_judge, load_pinned, locate, open_split
-    from .support.tables import evaluation_table
     from .support.text_input import reading_options
 
     if not full and (samples is not None or lm is not None):

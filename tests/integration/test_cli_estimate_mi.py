@@ -87,7 +87,7 @@ def test_the_table_names_the_figure_to_quote_and_why(mivae: Mivae, inside: Path)
     out = mivae("estimate-mi", "--demo", "swiss-roll", "--n", "3000", "--permutations", "19").out
     assert "recommended: dual" in out
     assert "the Gaussian copula misses" in out
-    assert "the truth is 0.413 nats" in out
+    assert "true value: 0.413 nats" in out
     assert "p = 0.05" in out
     assert " lower " in out
 

@@ -31,10 +31,11 @@ from ...signals import Interrupted, Interruption
 from ...training.collapse import COLLAPSED, remedies
 from ...training.trainer import SaveFailed, Skipped, Step, Trainer, Validation
 from .console import note, print_json, stderr, stdout, warn
+from .evaluation_table import evaluation_table
 from .live_stages import stages
 from .live_text_evaluation import measured_in_full
 from .run_lookup import load_judge, load_pinned
-from .tables import evaluation_table, validation_line
+from .tables import validation_line
 
 LINES = 5  # that a warning names; metrics.jsonl has all
 SMALLEST_BATCH = 2  # a sentence alone has no other to be told from
