@@ -102,16 +102,16 @@ def rounds(folder: Path, number: int) -> None:
             pass
     except Interrupted:
         pass
-    trainer = Trainer(config, run.corpus)
+    trainer = Trainer(config, run.open_corpus())
     assert trainer.resume(run) == []
     for _ in trainer.fit(run):
         pass
     opened = RunDirectory.open(place)
-    model, corpus = opened.load_model(), opened.corpus
+    model, corpus = opened.load_model(), opened.open_corpus()
     record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), 20, number)
     opened.write_evaluation({"nll": record.nll})
     z = prior_samples(50, model.prior, number)
-    list(generated(model, opened.tokenizer, z, Decoding(0.8), number))
+    list(generated(model, opened.load_tokenizer(), z, Decoding(0.8), number))
     assert verify(opened).sound
 
 

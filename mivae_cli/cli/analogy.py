@@ -62,14 +62,14 @@ def analogy(
         raise ConfigError("--beam gives the likeliest sentence only: leave out --n, --temperature")
     if drawn and temperature is None:
         temperature = 0.8
-    most = found.config.data.max_tokens
+    most = found.load_config().data.max_tokens
     decoding = likeliest_or_drawn(temperature, beam, most, no_repeat_ngram, repetition_penalty)
     model = load_latent_model(found, device)
-    posterior = encode_texts(model, found.tokenizer, texts, found.config.data)
+    posterior = encode_texts(model, found.load_tokenizer(), texts, found.load_config().data)
     a, b, c = posterior.mean
-    note_unknown_words(found.tokenizer, texts)
+    note_unknown_words(found.load_tokenizer(), texts)
     z = posterior.prior.projected(analogous(a, b, c, scale)).expand(n, -1)
-    for text in generated(model, found.tokenizer, z, decoding, seed):
+    for text in generated(model, found.load_tokenizer(), z, decoding, seed):
         if as_json:
             print_json({"text": text})
         else:

@@ -52,7 +52,7 @@ def show(
     from .support.run_lookup import locate
 
     if run is not None or run_option is not None:
-        print_text(template(locate(run, run_option).config).rstrip())
+        print_text(template(locate(run, run_option).load_config()).rstrip())
     else:
         print_text(template(read_config(preset, file, overrides=set_)).rstrip())
 

@@ -76,7 +76,7 @@ def encode(
         header=header,
         bad_rows=bad_rows,
     )
-    settings = text_settings(found.config, options, source)
+    settings = text_settings(found.load_config(), options, source)
     with text_file(source) as path:
         reader = TextRecords(path, settings)
         records = list(reader)
@@ -86,8 +86,8 @@ def encode(
     check_aligned(out, reader.counts)
     model = load_latent_model(found, device)
     texts = [record.text for record in records]
-    note_cut(source, found.tokenizer, texts, settings)
-    posterior = encode_texts(model, found.tokenizer, texts, settings)
+    note_cut(source, found.load_tokenizer(), texts, settings)
+    posterior = encode_texts(model, found.load_tokenizer(), texts, settings)
     write_vectors(out, posterior, TextRows.of(records, reader.header))
     rows = "1 row" if len(texts) == 1 else f"{len(texts):,} rows"
     note(f"wrote {rows} of {model.latent_size} units to {out}")

@@ -214,7 +214,7 @@ def _of_run(
     from .support.run_lookup import load_latent_model, locate, open_split
 
     found = locate(str(paths[0]) if paths else None, run_option)
-    store, corpus = open_split(found, data), found.corpus
+    store, corpus = open_split(found, data), found.open_corpus()
     model = load_latent_model(found, device)
     fitting = corpus["train"], corpus["valid"]
     report = information.report(model, store, fitting, seed, profile, draws)

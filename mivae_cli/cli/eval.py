@@ -106,8 +106,8 @@ def evaluate(
         header=header,
         bad_rows=bad_rows,
     )
-    store, corpus = open_split(found, data, options), found.corpus
-    config = found.config
+    store, corpus = open_split(found, data, options), found.open_corpus()
+    config = found.load_config()
     device = device or device_of(config)
     chosen, model = load_pinned(found, device)
     judge = None if lm is None else load_judge(lm, found, device)

@@ -48,18 +48,18 @@ def interpolate(
 
     found, texts = locate_with_texts(arguments, run_option)
     decoding = likeliest_or_drawn(
-        temperature, beam, found.config.data.max_tokens, no_repeat_ngram, repetition_penalty
+        temperature, beam, found.load_config().data.max_tokens, no_repeat_ngram, repetition_penalty
     )
     if len(texts) not in (0, 2):
         raise ConfigError(f"interpolate takes two sentences or none, not {len(texts)}")
     if not texts:
-        texts = sentence_pair(found.corpus["test"], found.tokenizer, seed)
+        texts = sentence_pair(found.open_corpus()["test"], found.load_tokenizer(), seed)
     model = load_latent_model(found, device)
     for text in texts:
         note(f"between: {text}")
-    start, end = encode_texts(model, found.tokenizer, texts, found.config.data).mean
+    start, end = encode_texts(model, found.load_tokenizer(), texts, found.load_config().data).mean
     z = model.prior.projected(interpolation(start, end, steps, path))
-    for place, text in enumerate(generated(model, found.tokenizer, z, decoding, seed)):
+    for place, text in enumerate(generated(model, found.load_tokenizer(), z, decoding, seed)):
         t = place / (steps - 1)
         if as_json:
             print_json({"t": t, "text": text})

@@ -85,7 +85,7 @@ def neighbours(
         header=header,
         bad_rows=bad_rows,
     )
-    tokenizer, config = found.tokenizer, text_settings(found.config, options, among)
+    tokenizer, config = found.load_tokenizer(), text_settings(found.load_config(), options, among)
     model = load_latent_model(found, device)
     query = encode_texts(model, tokenizer, texts, config)
     note_unknown_words(tokenizer, texts)
@@ -93,7 +93,7 @@ def neighbours(
     with nullcontext() if among is None else text_file(among) as path:
         if path is None:
             where = "the run's training split"
-            sentences = stored_texts(found.corpus["train"], tokenizer)
+            sentences = stored_texts(found.open_corpus()["train"], tokenizer)
         else:
             where = "standard input" if str(among) == "-" else f"'{among}'"
             sentences = read_sentences(path, config, rows)

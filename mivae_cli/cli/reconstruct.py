@@ -92,7 +92,7 @@ def reconstruct(
         header=header,
         bad_rows=bad_rows,
     )
-    tokenizer, settings = found.tokenizer, text_settings(found.config, options, data)
+    tokenizer, settings = found.load_tokenizer(), text_settings(found.load_config(), options, data)
     if data is not None:
         rows = RowCounts()
         with text_file(data) as path:
@@ -102,7 +102,7 @@ def reconstruct(
             raise DataError(f"{named(data, quoted=True)} holds no sentences")
         note_cut(data, tokenizer, texts, settings)
     elif not texts:
-        test = found.corpus["test"]
+        test = found.open_corpus()["test"]
         texts = [
             tokenizer.decode(test.sentence(place))
             for place in range(min(limit or DEFAULT, len(test)))

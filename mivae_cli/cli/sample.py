@@ -79,13 +79,13 @@ def sample(
         top_k,
         top_p,
         1 if greedy else beam,
-        found.config.data.max_tokens,
+        found.load_config().data.max_tokens,
         no_repeat_ngram=no_repeat_ngram,
         repetition_penalty=repetition_penalty,
     )
     model = load_model(found, device)
     z = prior_samples(n, model.prior, seed)
-    for text in generated(model, found.tokenizer, z, decoding, seed):
+    for text in generated(model, found.load_tokenizer(), z, decoding, seed):
         if as_json:
             print_json({"text": text})
         else:

@@ -32,8 +32,8 @@ def evaluate_run(
         protocol: Samples and seed; by default the run's own.
         watch: Is told how far it has come.
     """
-    corpus, checkpoint = run.corpus, run.checkpoint
-    protocol = protocol or run.config.evaluation
+    corpus, checkpoint = run.open_corpus(), run.find_checkpoint()
+    protocol = protocol or run.load_config().evaluation
     record = evaluate(
         model,
         corpus["test"] if store is None else store,

@@ -73,7 +73,7 @@ def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
     Raises:
         CheckpointError: The run's corpus is damaged.
     """
-    begun = run.config.data
+    begun = run.load_config().data
     if all(getattr(config.data, key) == getattr(begun, key) for key in TEXTS):
         return config
     key = _corpus(run).body.get("key")
@@ -123,7 +123,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     Raises:
         CheckpointError: It is not.
     """
-    config = run.config
+    config = run.load_config()
     corpus = _corpus(run)
     tested = (corpus.files.get(file) for file in ("test.tokens", "test.offsets.npy"))
     vocabulary = run.manifest.files.get("tokenizer.json")
@@ -139,7 +139,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     elif not (run.path / "eval.json").exists() and not run.manifest.body["evaluated"]:
         standing, problem = "trained", "it has not been evaluated"
     else:
-        best, found, protocol = checkpoints[-1].best, run.evaluations, config.evaluation
+        best, found, protocol = checkpoints[-1].best, run.load_evaluations(), config.evaluation
         evaluations = found.about(best)
         evaluation = evaluations.best(protocol.iw_samples, protocol.seed)
         standing = "evaluated"
@@ -147,7 +147,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
             standing, measured = "trained", sorted({str(checkpoint_of(r)) for r in found.records})
             problem = f"its evaluation is of {', '.join(measured)}, and its best is {best} now"
     with torch.device("meta"):  # which takes no memory
-        weights = build_model(config.model, run.tokenizer.size).parameters()
+        weights = build_model(config.model, run.load_tokenizer().size).parameters()
     return Outcome(
         name=name,
         path=str(run.path),

@@ -65,10 +65,10 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
     yield Finding(MANIFEST)
     for name in manifest.files:
         yield _tried(name, partial(manifest.path, name))
-    yield _tried("config.json", lambda: run.config)
+    yield _tried("config.json", run.load_config)
     yield from _corpus_findings(run)
     if manifest.body.get("evaluated") or (run.path / "eval.json").exists():
-        yield _tried("eval.json", lambda: run.evaluations)
+        yield _tried("eval.json", run.load_evaluations)
     yield from _journal_findings(run)
     trainer = _trainer(run)
     for folder in run.checkpoints.folders():
@@ -90,7 +90,7 @@ def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
     found = [_tried(f"data/{name}", partial(manifest.path, name)) for name in manifest.files]
     yield from found
     if not any(finding.problem for finding in found):  # else it is said already
-        yield _tried(f"data/{CORPUS_MANIFEST}", lambda: run.corpus)
+        yield _tried(f"data/{CORPUS_MANIFEST}", run.open_corpus)
 
 
 def _journal_findings(run: RunDirectory) -> Iterator[Finding]:
@@ -105,7 +105,7 @@ def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
     None where a file that it takes is damaged, which is said of the file itself.
     """
     try:
-        config, corpus, _ = run.config, run.corpus, run.tokenizer
+        config, corpus, _ = run.load_config(), run.open_corpus(), run.load_tokenizer()
     except MivaeError:
         return None
     try:

@@ -90,8 +90,7 @@ class RunDirectory:
             raise CheckpointError(f"'{path}' is no run directory (it has no {MANIFEST}): {advice}")
         return cls(path)
 
-    @property
-    def config(self) -> RunConfig:
+    def load_config(self) -> RunConfig:
         """The run's configuration."""
         path = self.path / "config.json"
         record = read_sealed(path, "config")
@@ -104,13 +103,11 @@ class RunDirectory:
                 f"'{path}' is damaged or of another version: {explain(error)}"
             ) from error
 
-    @property
-    def tokenizer(self) -> Tokenizer:
+    def load_tokenizer(self) -> Tokenizer:
         """The run's vocabulary."""
         return Tokenizer.load(self.manifest.path("tokenizer.json"))
 
-    @property
-    def corpus(self) -> Corpus:
+    def open_corpus(self) -> Corpus:
         """The run's prepared corpus."""
         corpus = open_corpus(self.path / "data")
         if corpus.checksum != self.manifest.body["corpus"]:
@@ -130,8 +127,7 @@ class RunDirectory:
         """The run's checkpoints."""
         return Checkpoints(self.path, self.id)
 
-    @property
-    def checkpoint(self) -> Checkpoint:
+    def find_checkpoint(self) -> Checkpoint:
         """The checkpoint that is meant.
 
         Raises:
@@ -177,7 +173,6 @@ class RunDirectory:
                 )
             yield
 
-    @property
     def is_replaced(self) -> bool:
         """Whether another run is in this one's place by now, so that it must not be written."""
         with suppress(CheckpointError):
@@ -212,7 +207,7 @@ class RunDirectory:
         """
         manifest = self.checkpoints.newest()[0].manifest
         with torch.device("meta"):
-            model = build_model(config.model, self.tokenizer.size)
+            model = build_model(config.model, self.load_tokenizer().size)
             check(manifest.path("model.safetensors"), model)
             if (term := build_term(config, model.features)) is not None:
                 check(manifest.path("critic.safetensors"), term)
@@ -223,8 +218,8 @@ class RunDirectory:
         Raises:
             CheckpointError: There is no such checkpoint, or it is damaged.
         """
-        config, size = self.config.model, self.tokenizer.size
-        path = self.checkpoint.manifest.path("model.safetensors")
+        config, size = self.load_config().model, self.load_tokenizer().size
+        path = self.find_checkpoint().manifest.path("model.safetensors")
         with torch.device("meta"):  # so that no memory is set aside for what the file lacks
             check(path, build_model(config, size))
         with torch.random.fork_rng(devices=[]):  # a training that goes on meanwhile needs its own
@@ -232,8 +227,7 @@ class RunDirectory:
         load_weights(model, path)
         return model.to(device).eval()
 
-    @property
-    def evaluations(self) -> EvaluationRecords:
+    def load_evaluations(self) -> EvaluationRecords:
         """The evaluation records in eval.json.
 
         Raises:
@@ -248,8 +242,7 @@ class RunDirectory:
         except ValueError as error:
             raise CheckpointError(f"'{path}' is damaged: {error}") from error
 
-    @property
-    def evaluation(self) -> dict[str, Any]:
+    def load_evaluation(self) -> dict[str, Any]:
         """The record that stands for the run: of the checkpoint that was evaluated last.
 
         It is the one of the run's own protocol, or the one with the most importance samples.
@@ -257,7 +250,7 @@ class RunDirectory:
         Raises:
             CheckpointError: There is none, or what is needed to know is damaged.
         """
-        found, protocol = self.evaluations, self.config.evaluation
+        found, protocol = self.load_evaluations(), self.load_config().evaluation
         if not found.records:
             raise CheckpointError(f"'{self.path / 'eval.json'}' holds no record")
         latest = found.about(checkpoint_of(found.records[-1]))
@@ -298,7 +291,7 @@ class RunDirectory:
         path = self.path / "eval.json"
         with self.writing(), writable(path):
             try:
-                earlier = self.evaluations
+                earlier = self.load_evaluations()
             except CheckpointError:
                 earlier = EvaluationRecords()
                 set_aside(path)

@@ -105,7 +105,7 @@ def _looked_at(run: RunDirectory) -> _Candidate:
     """Looks at a run as far as is needed to know where its training stands."""
     try:
         training = held_by(run.path) is not None
-        epochs = run.config.training
+        epochs = run.load_config().training
 
         def read() -> tuple[bool, bool]:
             found = run.checkpoints.all([])

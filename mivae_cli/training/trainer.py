@@ -117,7 +117,7 @@ class Trainer:
                 run.set_journal_aside()
             if self.finished and not trouble:  # no save follows that would; what is damaged stays
                 tidy(run, found, self.config.training.keep)
-        self._resume_epoch(run.config.training.batch_size, found.manifest.folder)
+        self._resume_epoch(run.load_config().training.batch_size, found.manifest.folder)
         self._meter = Meter(self.state.window)
         self._kept = self.state.name
         return trouble
@@ -333,7 +333,7 @@ class Trainer:
 
     def _check_place(self) -> None:
         """Raises StorageError where what is written would go into another run."""
-        if self._run is not None and self._run.is_replaced:
+        if self._run is not None and self._run.is_replaced():
             raise StorageError(
                 f"'{self._run.path}' is another run by now: this one was deleted while it trained; "
                 "to train it again, choose another place with --out"

@@ -64,7 +64,7 @@ def inside(folder: Path) -> Iterator[Path]:
 def test_two_words_train_evaluate_and_leave_a_run(inside: Path) -> None:
     record = json.loads((inside / "trained.json").read_text())
     run = inside / "runs" / "scenes-default-1"
-    assert RunDirectory.open(run).evaluation == record
+    assert RunDirectory.open(run).load_evaluation() == record
     assert record["iw_samples"] == 3
     assert record["latent_units"] == 4
     assert record["mi"]["dual"]["n"] == record["sentences"]

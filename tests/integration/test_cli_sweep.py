@@ -62,7 +62,7 @@ def sweep(mivae: Mivae, out: Path | str, *arguments: object, grid: list[str] = G
 
 
 def evaluations(place: Path | str, names: list[str] = NAMES) -> dict[str, Any]:
-    return {name: RunDirectory.open(Path(place) / name).evaluation for name in names}
+    return {name: RunDirectory.open(Path(place) / name).load_evaluation() for name in names}
 
 
 def without_times(text: str) -> list[dict[str, Any]]:
@@ -100,14 +100,14 @@ def test_eval_gives_the_record_of_train_and_sweep_to_the_last_digit(
 ) -> None:
     name, place = "mi_weight=1,seed=1", tmp_path / "run"
     shutil.copytree(undisturbed / name, place)
-    before = RunDirectory.open(place).evaluation
+    before = RunDirectory.open(place).load_evaluation()
     assert before["iw_samples"] == 2  # of the sweep's --iw-samples, kept with the run
     assert before["seed"] == 0  # an evaluation's, not the training's
     ran = mivae("eval", place, "--json")
-    assert json.loads(ran.out) == RunDirectory.open(place).evaluation == before
+    assert json.loads(ran.out) == RunDirectory.open(place).load_evaluation() == before
     resumed = mivae("train", "--resume", "--out", place, "--json")
     assert json.loads(resumed.out) == before
-    assert RunDirectory.open(place).config.evaluation.iw_samples == 2
+    assert RunDirectory.open(place).load_config().evaluation.iw_samples == 2
     other = mivae("eval", place, "--json", "--seed", "5", "--iw-samples", "1")
     found = json.loads(other.out)
     assert (found["seed"], found["iw_samples"]) == (5, 1)
@@ -294,7 +294,7 @@ def test_no_later_evaluation_loses_what_was_measured_in_full(
     shutil.copytree(undisturbed / NAMES[3], place / "seed=1")
     run = RunDirectory.open(place / "seed=1")
     full = {"protocol": {"seed": 0, "samples": 9}, "generation": {"reverse_ppl": 12.5}}
-    run.write_evaluation({**run.evaluation, "full": full})
+    run.write_evaluation({**run.load_evaluation(), "full": full})
     for command in (
         [
             "sweep",
@@ -316,8 +316,8 @@ def test_no_later_evaluation_loses_what_was_measured_in_full(
         assert ran.code == 0, ran.err
         _, row = json.loads(mivae("compare", place, "--json", "--no-fold").out)
         assert row["figures"]["full.generation.reverse_ppl"]["value"] == 12.5
-    assert RunDirectory.open(run.path).evaluations.sampled == {1, 2, 3, 4}
-    assert RunDirectory.open(run.path).evaluation["full"] == full
+    assert RunDirectory.open(run.path).load_evaluations().sampled == {1, 2, 3, 4}
+    assert RunDirectory.open(run.path).load_evaluation()["full"] == full
     done = sweep(mivae, place, "--full", "--lm", "judge", "--dry-run", "--json", grid=one)
     states = [row["state"] for row in json.loads(done.out)]
     assert states == ["trained", "trained"]  # 100 samples are asked for
@@ -341,7 +341,7 @@ def test_another_number_of_samples_evaluates_anew(
     assert list(found.values()) == [evaluations(undisturbed)[name] for name in NAMES[:2]]
     both = mivae("compare", tmp_path / "few" / "seed=0", place / NAMES[0])
     assert both.err == ""
-    records = RunDirectory.open(tmp_path / "few" / "seed=0").evaluations
+    records = RunDirectory.open(tmp_path / "few" / "seed=0").load_evaluations()
     assert records.sampled == {2, 3}
     again = sweep(mivae, tmp_path / "few", "--iw-samples", "3", grid=one)
     assert again.err.count("it is there already") == 2  # no record was lost

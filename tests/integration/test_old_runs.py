@@ -30,8 +30,8 @@ def test_every_format_so_far_is_kept() -> None:
 
 def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirectory) -> None:
     assert verify(run).sound
-    corpus, record = run.corpus, run.evaluation
-    seed = record.get("seed", run.config.seed)  # of format 1: the training's
+    corpus, record = run.open_corpus(), run.load_evaluation()
+    seed = record.get("seed", run.load_config().seed)  # of format 1: the training's
     found = evaluate(run.load_model(), corpus["test"], iw_samples=5, seed=seed)
     assert found.sentences == record["sentences"] == 8
     # with format 1, noise was drawn in the order of the lines

@@ -53,14 +53,14 @@ def used(path: Path) -> tuple[list[str], list[int]]:
     run = RunDirectory.open(path)
     model = run.load_model()
     z = prior_samples(3, model.prior, seed=1)
-    texts = list(generated(model, run.tokenizer, z, Decoding(beam=1, max_tokens=15), 0))
-    return texts, run.corpus["test"].tokens.tolist()
+    texts = list(generated(model, run.load_tokenizer(), z, Decoding(beam=1, max_tokens=15), 0))
+    return texts, run.open_corpus()["test"].tokens.tolist()
 
 
 def resumed(path: Path) -> tuple[str, dict[str, Tensor], list[str]]:
     """Returns the checkpoint that training goes on from, its weights, and what was damaged."""
     run = RunDirectory.open(path)
-    trainer = Trainer(run.config, run.corpus)
+    trainer = Trainer(run.load_config(), run.open_corpus())
     trouble = trainer.resume(run)
     return trainer.state.name, trainer.model.state_dict(), trouble
 

@@ -145,7 +145,7 @@ def run(trained: Path, tmp_path: Path) -> RunDirectory:
     path = tmp_path / "run"
     shutil.copytree(trained, path)
     found = RunDirectory(path)
-    found.write_evaluation(changed(("checkpoint", "name"), found.checkpoint.name))
+    found.write_evaluation(changed(("checkpoint", "name"), found.find_checkpoint().name))
     return found
 
 

@@ -122,7 +122,7 @@ def test_what_is_sound_is_taken(workshop: Workshop) -> None:
         run = RunDirectory.open(path)
         assert verify(run).sound
         assert run.load_model().latent_size == 2
-        assert run.evaluation == {"nll": 1.0, "rates": [0.5, 0.5]}
+        assert run.load_evaluation() == {"nll": 1.0, "rates": [0.5, 0.5]}
         _, trainer = resumed(path, lambda config: config)
         assert trainer.state.epoch == 1
 

@@ -182,7 +182,7 @@ def test_counts_of_a_corpus_are_counts(workshop: Workshop, run: Path) -> None:
     path = run / "data" / "corpus.json"
     change_document(workshop, path, change)
     with pytest.raises(CheckpointError, match="are no counts"):
-        _ = RunDirectory.open(run).corpus
+        _ = RunDirectory.open(run).open_corpus()
 
 
 @pytest.mark.parametrize("value", [0, -5])
@@ -193,7 +193,7 @@ def test_a_sentence_of_a_corpus_has_a_word(workshop: Workshop, run: Path, value:
     workshop.put(path, npy_bytes(offsets))
     workshop.vouch(run)
     with pytest.raises(CheckpointError, match="does not rise"):
-        _ = RunDirectory.open(run).corpus
+        _ = RunDirectory.open(run).open_corpus()
 
 
 def test_the_size_of_a_corpus_is_not_counted_beyond_64_bits(workshop: Workshop, run: Path) -> None:
@@ -211,7 +211,7 @@ def test_the_size_of_a_corpus_is_not_counted_beyond_64_bits(workshop: Workshop, 
             body["files"][name] = entry_of(content).model_dump()
         workshop.put(path, sealed_bytes(body))
         workshop.vouch(run, but="data/corpus.json")
-        return RunDirectory.open(run).corpus
+        return RunDirectory.open(run).open_corpus()
 
     assert opened()
     offsets[-1] += 2**62
@@ -240,7 +240,7 @@ def test_a_header_that_claims_gigabytes_takes_none(
         with pytest.raises(DataError, match="header claims 4,294,967,295 bytes"):
             read_pairs([tmp_path / "pairs.npz"])
         with pytest.raises(CheckpointError, match="header claims 4,294,967,295 bytes"):
-            _ = RunDirectory.open(run).corpus
+            _ = RunDirectory.open(run).open_corpus()
 
 
 def test_a_dictionary_that_claims_gigabytes_takes_none(tmp_path: Path) -> None:

@@ -351,7 +351,7 @@ class Workshop:
         """Does with a run what commands do."""
 
         def batches() -> object:
-            corpus = RunDirectory.open(path).corpus
+            corpus = RunDirectory.open(path).open_corpus()
             for split in get_args(Split):
                 for _, batch in ordered_batches(corpus[split], 16):
                     assert batch.lengths.min() > 0
@@ -361,7 +361,7 @@ class Workshop:
             run = RunDirectory.open(path / "checkpoints" / choices.pick(("best", "last")))
             model = run.load_model()
             z = prior_samples(2, model.prior, seed=0)
-            return list(generated(model, run.tokenizer, z, Decoding(max_tokens=4)))
+            return list(generated(model, run.load_tokenizer(), z, Decoding(max_tokens=4)))
 
         def resume() -> Trainer:
             with redirect_stderr(io.StringIO()):
@@ -377,7 +377,7 @@ class Workshop:
 
         def settings() -> object:
             run = RunDirectory.open(path)
-            return run.config, run.checkpoint.best, run.evaluation
+            return run.load_config(), run.find_checkpoint().best, run.load_evaluation()
 
         doings: tuple[Callable[[], object], ...] = (
             resume,

@@ -75,7 +75,9 @@ def begin(
     size, keep = trainer.checkpoint_bytes, config.training.keep
     check_space(RunDirectory(place), size, keep, corpus.disk_bytes)
     run = create_run(place, config, corpus, overwrite)
-    trainer.read_from(run.corpus)  # its own copy: what happens to the cache does not concern it
+    trainer.read_from(
+        run.open_corpus()
+    )  # its own copy: what happens to the cache does not concern it
     return run, trainer
 
 
@@ -97,7 +99,7 @@ def resumed(
         note(f"run: {run.path} ({newest.reason})")
     else:
         run = RunDirectory.open(out)
-    begun = run.config
+    begun = run.load_config()
     config = with_own_paths(run, settings(begun))
     try:
         check_resumable(begun, config)
@@ -106,7 +108,7 @@ def resumed(
     tune_cpu()
     if any(run.checkpoints.folders()):
         run.check_network(config)
-    trainer = Trainer(config, run.corpus)
+    trainer = Trainer(config, run.open_corpus())
     for problem in trainer.resume(run):
         note(f"warning: {problem}")
     if changed := differences(begun, config):

@@ -89,12 +89,12 @@ def open_split(
         data: The file, or - for standard input; None for the test split.
         options: How the file is read, where not as the run's own text; see `reading_options`.
     """
-    settings = text_settings(run.config, options or {}, data)
+    settings = text_settings(run.load_config(), options or {}, data)
     if data is None:
-        return run.corpus["test"]
+        return run.open_corpus()["test"]
     rows, summary = RowCounts(), SplitSummary()
     with text_file(data) as path:
-        store = encode_file(path, run.tokenizer, settings, rows, summary)
+        store = encode_file(path, run.load_tokenizer(), settings, rows, summary)
     note_rows(data, rows)
     if summary.truncated:
         note(f"{named(data)}: {summary.truncated:,} cut to {settings.max_tokens} tokens")
@@ -148,7 +148,7 @@ def load_pinned(run: RunDirectory, device: str) -> tuple[RunDirectory, VAE]:
 
 def _pinned(run: RunDirectory) -> RunDirectory:
     if run.name != "last":
-        checkpoint = run.checkpoint
+        checkpoint = run.find_checkpoint()
     else:
         checkpoint, trouble = run.checkpoints.newest()
         for problem in trouble:
@@ -171,7 +171,7 @@ def load_judge(path: Path, run: RunDirectory, device: str) -> tuple[str, VAE]:
         CheckpointError: It has a latent, or another vocabulary than the run.
     """
     judge = RunDirectory.open(path)
-    if judge.config.model.latent_size:
+    if judge.load_config().model.latent_size:
         raise CheckpointError(
             f"'{path}' is no language model (it has a latent): train one with --preset lm"
         )

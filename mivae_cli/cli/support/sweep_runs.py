@@ -206,7 +206,7 @@ def _is_begun(plan: Planned) -> bool:
 
 def _check_same(plan: Planned, run: RunDirectory) -> None:
     """Raises ConfigError where a run was begun with other settings than those asked for."""
-    changed = differences(run.config, with_own_paths(run, plan.config))
+    changed = differences(run.load_config(), with_own_paths(run, plan.config))
     for key in [key for key in changed if key == "device" or key.startswith("evaluation.")]:
         del changed[key]  # where it is computed and how it is evaluated may differ
     if changed:

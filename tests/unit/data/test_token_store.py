@@ -57,7 +57,7 @@ def offset(run: RunDirectory, split: str, value: int) -> str:
 
 DAMAGE: dict[str, Callable[[RunDirectory, str], str]] = {
     "the greatest id": lambda run, split: ids(run, split, 0xFFFF),
-    "the first id beyond": lambda run, split: ids(run, split, run.tokenizer.size),
+    "the first id beyond": lambda run, split: ids(run, split, run.load_tokenizer().size),
     "an offset of 0": lambda run, split: offset(run, split, 0),
     "a negative offset": lambda run, split: offset(run, split, -5),
     "the least offset": lambda run, split: offset(run, split, -(2**63)),
@@ -88,8 +88,8 @@ def sentences(store: TokenStore) -> list[list[int]]:
 
 
 def fitted(run: RunDirectory, corpus: Corpus) -> object:
-    training = run.config.training.model_copy(update={"epochs": 2})
-    trainer = Trainer(run.config.model_copy(update={"training": training}), corpus)
+    training = run.load_config().training.model_copy(update={"epochs": 2})
+    trainer = Trainer(run.load_config().model_copy(update={"training": training}), corpus)
     trainer.resume(run)
     return list(trainer.fit(run))
 
@@ -102,7 +102,7 @@ def test_damage_beneath_an_open_corpus_is_an_error_that_names_the_file(
     split: str,
     use: Callable[[RunDirectory, Corpus], object],
 ) -> None:
-    corpus = run.corpus
+    corpus = run.open_corpus()
     name = damage(run, split)
     with pytest.raises(CheckpointError) as caught:
         use(run, corpus)
@@ -112,12 +112,12 @@ def test_damage_beneath_an_open_corpus_is_an_error_that_names_the_file(
 
 def test_what_is_sound_is_used_without_a_remark(run: RunDirectory) -> None:
     for _, use in list(USES.values())[1:]:  # training is the same as validation
-        assert use(run, run.corpus) is not None
+        assert use(run, run.open_corpus()) is not None
 
 
 def test_a_new_run_trains_on_its_own_copy(sound: RunDirectory, tmp_path: Path) -> None:
     """Damage to the cache, or to another run on the same text, does not reach it."""
-    config = sound.config
+    config = sound.load_config()
     corpus = prepare_corpus(config.data, tmp_path / "cache")
     runs = [begin(config, corpus, tmp_path / name, overwrite=False) for name in ("one", "two")]
     before = [sentences(trainer.corpus["train"]) for _, trainer in runs]

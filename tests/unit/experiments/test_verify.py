@@ -46,7 +46,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     run = RunDirectory.open(run.path)
     run.write_evaluation({"rate": 1.0})
     assert [found.name for found in run.checkpoints.all()] == [FIRST, SECOND, THIRD]
-    assert run.checkpoint.name == SECOND
+    assert run.find_checkpoint().name == SECOND
     return run
 
 
@@ -58,7 +58,7 @@ def run(whole: RunDirectory, tmp_path: Path) -> RunDirectory:
 
 def test_figures_beyond_all_numbers_are_kept_as_none(run: RunDirectory) -> None:
     run.write_evaluation({"ppl_iw": math.inf, "mi": {"ci": (math.nan, 1.0)}, "rate": 2.0})
-    assert run.evaluation == {"ppl_iw": None, "mi": {"ci": [None, 1.0]}, "rate": 2.0}
+    assert run.load_evaluation() == {"ppl_iw": None, "mi": {"ci": [None, 1.0]}, "rate": 2.0}
 
 
 def problems(run: RunDirectory) -> dict[str, str]:
@@ -140,7 +140,7 @@ def test_it_says_what_is_left_to_use(
     result = verify(run)
     assert not result.sound
     assert (result.best, result.resumable) == (best, resumable)
-    trainer = Trainer(run.config, run.corpus)
+    trainer = Trainer(run.load_config(), run.open_corpus())
     trainer.resume(run)
     assert trainer.state.name == resumable
 
@@ -178,12 +178,12 @@ def test_an_evaluation_is_missing_only_where_there_was_one(run: RunDirectory) ->
     assert list(problems(run)) == ["eval.json"]
     run.write_evaluation({"rate": 2.0})
     assert problems(run) == {}
-    never = create_run(run.path.parent / "new", run.config, run.corpus)
+    never = create_run(run.path.parent / "new", run.load_config(), run.open_corpus())
     assert problems(never) == {}
 
 
 def test_what_belongs_to_another_run_is_said(run: RunDirectory, tmp_path: Path) -> None:
-    other = create_run(tmp_path / "other", run.config, run.corpus)
+    other = create_run(tmp_path / "other", run.load_config(), run.open_corpus())
     other.write_evaluation({"rate": 2.0})
     shutil.copytree(run.path / "checkpoints" / FIRST, other.path / "checkpoints" / FIRST)
     for name in ("config.json", "eval.json"):
@@ -222,7 +222,7 @@ def test_a_vocabulary_that_is_not_the_corpus_s_is_said(run: RunDirectory, tmp_pa
 
 
 def test_a_network_that_is_not_the_weights_is_said_of_every_checkpoint(run: RunDirectory) -> None:
-    config = run.config.model_dump(mode="json")
+    config = run.load_config().model_dump(mode="json")
     config["model"]["decoder"]["hidden_size"] += 1
     resealed(run.path / "config.json", "config", config=config)
     found = problems(run)

@@ -63,7 +63,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def corpus(runs: Path) -> Corpus:
-    return RunDirectory.open(runs / "vae").corpus
+    return RunDirectory.open(runs / "vae").open_corpus()
 
 
 def model_of(logits: dict[int, float], size: int, latent_size: int = 4) -> VAE:
@@ -274,15 +274,18 @@ def test_the_program_measures_in_full_and_keeps_it(
         assert words in ran.out
     assert f"forward: the run {runs / 'lm'}" in ran.out
     stored = RunDirectory.open(runs / "vae")
-    record = stored.evaluation
+    record = stored.load_evaluation()
     full = record["full"]
-    assert record["checkpoint"] == {"name": stored.checkpoint.name, "step": stored.checkpoint.step}
+    assert record["checkpoint"] == {
+        "name": stored.find_checkpoint().name,
+        "step": stored.find_checkpoint().step,
+    }
     assert set(full) == {"protocol", "reconstruction", "generation", "interpolation"}
     assert full["protocol"]["samples"] == 20
     assert full["protocol"]["forward_lm"] == f"the run {runs / 'lm'}"
     assert full["interpolation"]["steps"] == len(full["interpolation"]["nll_per_token"]) == 7
     lm = RunDirectory.open(runs / "lm").load_model()
-    by_hand = evaluate(lm, stored.corpus["test"]).ppl_elbo
+    by_hand = evaluate(lm, stored.open_corpus()["test"]).ppl_elbo
     assert full["generation"]["forward_ppl_real"] == pytest.approx(by_hand)
     assert "training a language model on the samples ..." in ran.err
     assert "on the training split" not in ran.err
@@ -290,18 +293,18 @@ def test_the_program_measures_in_full_and_keeps_it(
 
     again = evaluated()
     assert "eval.json keeps the figures" in again.pop("said")
-    assert again == RunDirectory.open(runs / "vae").evaluation == record
+    assert again == RunDirectory.open(runs / "vae").load_evaluation() == record
     last = mivae("eval", runs / "vae" / "checkpoints" / "last", "--iw-samples", "1")
     assert last.code == 0
-    assert RunDirectory.open(runs / "vae").evaluation["full"] == full
+    assert RunDirectory.open(runs / "vae").load_evaluation()["full"] == full
 
     few = "--full", "--samples", "10", *judge, "--iw-samples", "2"
     for options in (("--seed", "1"), ("--iw-samples", "3"), few):
         other = evaluated(*map(str, options))
         assert (other["seed"], other["iw_samples"]) != (0, 1)
         assert "1 samples, seed 0" in other["said"]
-        assert RunDirectory.open(runs / "vae").evaluations.exactly(1, 0) == record
-    sampled = [each["full"]["protocol"]["samples"] for each in stored.evaluations.full]
+        assert RunDirectory.open(runs / "vae").load_evaluations().exactly(1, 0) == record
+    sampled = [each["full"]["protocol"]["samples"] for each in stored.load_evaluations().full]
     assert sampled == [20, 10]
 
 

@@ -219,7 +219,7 @@ def test_a_disk_without_room_is_refused_before_the_first_step(
 
 def test_the_size_of_a_checkpoint_is_known_beforehand(whole: RunDirectory) -> None:
     found = sum(entry.size for entry in whole.checkpoints.newest()[0].manifest.files.values())
-    promised = Trainer(whole.config, whole.corpus).checkpoint_bytes
+    promised = Trainer(whole.load_config(), whole.open_corpus()).checkpoint_bytes
     assert found <= promised < found + 2**17
 
 
@@ -275,8 +275,8 @@ def ends_alike(run: RunDirectory, expected: RunDirectory) -> None:
         assert found.files[name] == wanted.files[name], name
     assert [checkpoint.best for checkpoint in run.checkpoints.all()][-1] is not None
     assert (
-        run.checkpoint.manifest.files["model.safetensors"]
-        == (expected.checkpoint.manifest.files["model.safetensors"])
+        run.find_checkpoint().manifest.files["model.safetensors"]
+        == (expected.find_checkpoint().manifest.files["model.safetensors"])
     )
 
 
@@ -308,7 +308,7 @@ def test_after_a_failure_a_save_is_tried_before_the_epochs_end(
     monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.RETRY", -1.0)  # with the very next step
     attempts = Attempts(monkeypatch, lambda attempt: attempt == 1)
     run, _, _ = train_to_end(config, tmp_path / "run")
-    steps = len(Trainer(config, run.corpus).sampler)
+    steps = len(Trainer(config, run.open_corpus()).sampler)
     later = [name for name in attempts.names[1:] if name != "epoch-0001"]  # which may be the best
     assert later == [f"step-{steps + 1:08d}", "epoch-0002", "epoch-0003"]
     ends_alike(run, whole)

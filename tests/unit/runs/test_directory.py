@@ -42,7 +42,7 @@ def trained(sound: tuple[RunDirectory, Corpus], tmp_path: Path) -> tuple[RunDire
 
 
 def model_file(run: RunDirectory) -> Path:
-    return run.checkpoint.manifest.folder / "model.safetensors"
+    return run.find_checkpoint().manifest.folder / "model.safetensors"
 
 
 def vouch_again(folder: Path) -> None:
@@ -67,8 +67,8 @@ def test_a_run_holds_all_that_its_model_needs(tmp_path: Path) -> None:
     opened = RunDirectory.open(run.path)
     model = opened.load_model()
     assert not model.training
-    assert opened.tokenizer.size == len(model.decoder.output.bias)
-    assert len(opened.corpus["train"]) > len(opened.corpus["test"]) > 0
+    assert opened.load_tokenizer().size == len(model.decoder.output.bias)
+    assert len(opened.open_corpus()["train"]) > len(opened.open_corpus()["test"]) > 0
 
 
 def test_no_file_of_a_run_is_a_pickle(trained: tuple[RunDirectory, Corpus]) -> None:
@@ -107,7 +107,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
 
 def test_a_run_without_a_checkpoint_is_refused(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
-    shutil.rmtree(run.checkpoint.manifest.folder)
+    shutil.rmtree(run.find_checkpoint().manifest.folder)
     with pytest.raises(CheckpointError, match="has no checkpoint"):
         run.load_model()
     with pytest.raises(CheckpointError, match="there is no checkpoint"):
@@ -157,7 +157,7 @@ def test_a_flipped_bit_that_safetensors_does_not_see_is_seen(
 
 def test_weights_of_another_model_are_refused(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
-    config = run.config
+    config = run.load_config()
     model = config.model.model_copy(update={"latent_size": 5})
     run.update_config(config.model_copy(update={"model": model}))
     with pytest.raises(CheckpointError, match=r"another model: '.*' is \["):
@@ -168,7 +168,7 @@ def test_a_model_of_terabytes_is_refused_without_being_built(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
-    config = run.config
+    config = run.load_config()
     decoder = config.model.decoder.model_copy(update={"hidden_size": 2**16})
     model = config.model.model_copy(update={"decoder": decoder})
     run.update_config(config.model_copy(update={"model": model}))
@@ -212,13 +212,13 @@ def test_what_belongs_to_another_run_is_refused(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = trained
-    other = create_run(tmp_path / "other", run.config, corpus)
+    other = create_run(tmp_path / "other", run.load_config(), corpus)
     shutil.copytree(run.path / "checkpoints", other.path / "checkpoints")
     with pytest.raises(CheckpointError, match="belongs to another run"):
         other.load_model()
     shutil.copy(run.path / "config.json", other.path / "config.json")
     with pytest.raises(CheckpointError, match="belongs to another run"):
-        _ = other.config
+        _ = other.load_config()
 
 
 def test_a_newer_format_is_refused_with_what_to_do(trained: tuple[RunDirectory, Corpus]) -> None:
@@ -253,13 +253,13 @@ def test_a_training_state_of_nonsense_is_refused(
     trained: tuple[RunDirectory, Corpus], body: dict[str, object]
 ) -> None:
     run, corpus = trained
-    folder = run.checkpoint.manifest.folder
+    folder = run.find_checkpoint().manifest.folder
     write_sealed(folder / "state.json", "state", body)
     with pytest.raises(CheckpointError, match="state"):
-        Trainer(run.config, corpus).resume(run)
+        Trainer(run.load_config(), corpus).resume(run)
     vouch_again(folder)
     with pytest.raises(CheckpointError, match=r"state|resumed|corpus"):
-        Trainer(run.config, corpus).resume(run)
+        Trainer(run.load_config(), corpus).resume(run)
 
 
 @pytest.mark.parametrize("change", ["shape", "nan", "random", "missing", "surplus"])
@@ -267,7 +267,7 @@ def test_moments_and_random_states_that_do_not_fit_are_refused(
     trained: tuple[RunDirectory, Corpus], change: str
 ) -> None:
     run, corpus = trained
-    folder = run.checkpoint.manifest.folder
+    folder = run.find_checkpoint().manifest.folder
     path = folder / "training.safetensors"
     tensors = load_file(str(path))
     if change == "surplus":
@@ -283,14 +283,14 @@ def test_moments_and_random_states_that_do_not_fit_are_refused(
     save_file(tensors, str(path))
     vouch_again(folder)
     with pytest.raises(CheckpointError, match="cannot be resumed"):
-        Trainer(run.config, corpus).resume(run)
+        Trainer(run.load_config(), corpus).resume(run)
 
 
 def test_a_run_is_not_replaced_unless_asked_and_then_wholly(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
-    config = run.config
+    config = run.load_config()
     with pytest.raises(ConfigError, match="--overwrite"):
         create_run(run.path, config, corpus)
     assert run.load_model().latent_size == 4
@@ -307,7 +307,7 @@ def test_a_folder_with_other_files_is_never_replaced(
     place.mkdir()
     (place / "thesis.txt").write_text("years of work")
     with pytest.raises(ConfigError, match=r"thesis\.txt"):
-        create_run(place, run.config, corpus, overwrite=True)
+        create_run(place, run.load_config(), corpus, overwrite=True)
     assert (place / "thesis.txt").read_text() == "years of work"
 
 
@@ -339,7 +339,7 @@ def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_text("years of work")
     with pytest.raises(ConfigError, match=r"no part of a run|did not write"):
-        create_run(place, run.config, corpus, overwrite)
+        create_run(place, run.load_config(), corpus, overwrite)
     assert all((place / name).read_text() == "years of work" for name in names)
     assert sum(path.is_file() for path in place.rglob("*")) == len(names)
 
@@ -364,10 +364,10 @@ def test_what_is_left_of_a_run_is_replaced_only_when_asked(
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(run.path / name, place / name)
     with pytest.raises(ConfigError, match="--overwrite"):
-        create_run(place, run.config, corpus)
+        create_run(place, run.load_config(), corpus)
     assert all((place / name).exists() for name in names)
-    create_run(place, run.config, corpus, overwrite=True)
-    assert RunDirectory.open(place).config == run.config
+    create_run(place, run.load_config(), corpus, overwrite=True)
+    assert RunDirectory.open(place).load_config() == run.load_config()
 
 
 def test_a_beginning_cut_short_at_any_write_may_be_begun_anew(
@@ -387,12 +387,12 @@ def test_a_beginning_cut_short_at_any_write_may_be_begun_anew(
     for writes in range(5):  # config, environment, tokenizer, journal, manifest
         place, left = tmp_path / "cut", writes
         with pytest.raises(ConfigError, match="No space left"):
-            create_run(place, run.config, corpus)
+            create_run(place, run.load_config(), corpus)
         with pytest.raises(CheckpointError, match="no run directory"):
             RunDirectory.open(place)
     left = 5
-    create_run(place, run.config, corpus)
-    assert RunDirectory.open(place).config == run.config
+    create_run(place, run.load_config(), corpus)
+    assert RunDirectory.open(place).load_config() == run.load_config()
 
 
 @pytest.mark.parametrize("name", ["data", "checkpoints"])
@@ -400,7 +400,7 @@ def test_links_in_place_of_a_runs_folders_are_not_ours_to_replace(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, name: str
 ) -> None:
     run, corpus = trained
-    config = run.config
+    config = run.load_config()
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years of work")
     shutil.rmtree(run.path / name)
@@ -414,7 +414,7 @@ def test_what_saves_cut_short_have_left_is_replaced_with_the_run(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
-    config = run.config
+    config = run.load_config()
     draft = draft_of(run.path / "checkpoints" / "epoch-0002")
     draft.mkdir()
     (draft / "model.safetensors").touch()
@@ -445,7 +445,7 @@ def test_what_a_user_has_put_into_a_run_is_never_removed(
     trained: tuple[RunDirectory, Corpus], put: Callable[[Path], object]
 ) -> None:
     run, corpus = trained
-    config = run.config
+    config = run.load_config()
     put(run.path)
     before = {path for path in run.path.rglob("*") if not path.match("*/lock.json")}
     with pytest.raises(ConfigError, match="no part of a run"):
@@ -458,7 +458,7 @@ def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
 ) -> None:
     run, _ = trained
     with pytest.raises(ConfigError, match="lies in it"):
-        create_run(run.path, run.config, run.corpus, overwrite=True)
+        create_run(run.path, run.load_config(), run.open_corpus(), overwrite=True)
     assert run.load_model().latent_size == 4
 
 
@@ -475,7 +475,7 @@ def test_a_sealed_manifest_of_nonsense_is_refused(
     write_sealed(path, "run", {**body, key: value})
     attempts: list[Callable[[RunDirectory], object]] = [
         RunDirectory.load_model,
-        lambda opened: opened.config,
+        RunDirectory.load_config,
         lambda opened: opened.write_evaluation({}),
     ]
     for attempt in attempts:
@@ -489,8 +489,8 @@ def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
     run, corpus = trained
     for number in range(2):
         run.journal.write_text(f"damaged {number}")
-        config = run.config.model_copy(
-            update={"training": run.config.training.model_copy(update={"epochs": 2})}
+        config = run.load_config().model_copy(
+            update={"training": run.load_config().training.model_copy(update={"epochs": 2})}
         )
         trainer = Trainer(config, corpus)
         [problem] = trainer.resume(run)
@@ -514,7 +514,7 @@ def test_nothing_is_written_through_a_link(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, name: str, hard: bool
 ) -> None:
     run, corpus = trained
-    path, config = run.path / name, run.config
+    path, config = run.path / name, run.load_config()
     trainer = Trainer(config, corpus)
     if name in ("eval.json", "lock.json"):
         path.write_text("years of work")
@@ -553,7 +553,7 @@ def test_data_that_an_older_version_linked_with_the_cache_may_be_read(
     run, _ = trained
     for path in (run.path / "data").iterdir():
         os.link(path, tmp_path / path.name)
-    trainer = Trainer(run.config, run.corpus)
+    trainer = Trainer(run.load_config(), run.open_corpus())
     assert trainer.resume(run) == []
 
 
@@ -562,7 +562,7 @@ def test_a_run_is_written_through_a_link_to_the_whole_of_it(
 ) -> None:
     run, corpus = trained
     (tmp_path / "link").symlink_to(run.path)
-    assert Trainer(run.config, corpus).resume(RunDirectory.open(tmp_path / "link")) == []
+    assert Trainer(run.load_config(), corpus).resume(RunDirectory.open(tmp_path / "link")) == []
 
 
 def test_a_save_removes_its_own_leftovers_only(
@@ -576,8 +576,8 @@ def test_a_save_removes_its_own_leftovers_only(
     put_inside(folder / ".draft-epoch-0002")
     put_inside(folder / "epoch-0000")
     (folder / "epoch-0002").mkdir()
-    config = run.config.model_copy(
-        update={"training": run.config.training.model_copy(update={"epochs": 2})}
+    config = run.load_config().model_copy(
+        update={"training": run.load_config().training.model_copy(update={"epochs": 2})}
     )
     trainer = Trainer(config, corpus)
     trainer.resume(run)
@@ -591,8 +591,8 @@ def test_a_save_does_not_replace_what_it_has_not_written(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
-    config = run.config.model_copy(
-        update={"training": run.config.training.model_copy(update={"epochs": 2})}
+    config = run.load_config().model_copy(
+        update={"training": run.load_config().training.model_copy(update={"epochs": 2})}
     )
     trainer = Trainer(config, corpus)
     trainer.resume(run)
@@ -615,15 +615,15 @@ def test_a_run_that_is_replaced_as_it_begins_is_given_up(
 
     monkeypatch.setattr("mivae_cli.runs.create.vouch_for", vouched_by_another)
     with pytest.raises(ConfigError, match="another run"):
-        create_run(tmp_path / "new", run.config, corpus)
+        create_run(tmp_path / "new", run.load_config(), corpus)
 
 
 def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(
     trained: tuple[RunDirectory, Corpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, corpus = trained
-    training = run.config.training.model_copy(update={"epochs": 4, "keep": 0})
-    trainer = Trainer(run.config.model_copy(update={"training": training}), corpus)
+    training = run.load_config().training.model_copy(update={"epochs": 4, "keep": 0})
+    trainer = Trainer(run.load_config().model_copy(update={"training": training}), corpus)
     trainer.resume(run)
     with monkeypatch.context() as patched:
         patched.setattr("mivae_cli.runs.checkpoint_writer.remove_tree", full)
@@ -644,7 +644,7 @@ def test_a_place_that_cannot_be_written_is_an_error(
     run, corpus = trained
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot write"):
-        create_run(tmp_path / "file" / "run", run.config, corpus)
+        create_run(tmp_path / "file" / "run", run.load_config(), corpus)
 
 
 def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
@@ -652,12 +652,12 @@ def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
 ) -> None:
     run, corpus = trained
     place = tmp_path / "cut"
-    begun = create_run(place, run.config, corpus)
+    begun = create_run(place, run.load_config(), corpus)
     (begun.path / "manifest.json").unlink()
     with pytest.raises(CheckpointError, match="no run directory"):
         RunDirectory.open(place)
-    create_run(place, run.config, corpus)
-    assert RunDirectory.open(place).config == run.config
+    create_run(place, run.load_config(), corpus)
+    assert RunDirectory.open(place).load_config() == run.load_config()
 
 
 def test_the_best_the_last_and_so_many_others_are_kept_and_no_drafts(tmp_path: Path) -> None:
@@ -671,8 +671,8 @@ def test_the_best_the_last_and_so_many_others_are_kept_and_no_drafts(tmp_path: P
     objective = {"mi_weight": 0.0, "beta_schedule": {"kind": "constant"}}
     config = small_config(text, training=training, objective=objective)
     run, _, _ = train_to_end(config, tmp_path / "run")
-    best = run.checkpoint.name
-    assert best == f"epoch-{Trainer(config, run.corpus).state.best_epoch or 1:04d}"
+    best = run.find_checkpoint().name
+    assert best == f"epoch-{Trainer(config, run.open_corpus()).state.best_epoch or 1:04d}"
     names = sorted(path.name for path in (run.path / "checkpoints").iterdir())
     assert names == [best, "epoch-0004", "epoch-0005", "epoch-0006"]
     assert sorted(path.name for path in run.path.iterdir()) == [
@@ -717,7 +717,7 @@ def test_damaged_checkpoints_make_room_for_the_first_after_resuming(tmp_path: Pa
     found = RunDirectory.open(run.path).checkpoints.all()
     step = f"step-{trainer.state.step:08d}"
     assert [checkpoint.name for checkpoint in found] == ["epoch-0002", "epoch-0003", step]
-    assert RunDirectory(run.path, "last").checkpoint.name == step
+    assert RunDirectory(run.path, "last").find_checkpoint().name == step
     check_beginning(run.journal, found[-1].journal)
 
 
@@ -725,7 +725,7 @@ def test_a_damaged_manifest_hides_no_best_checkpoint(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
-    path = run.checkpoint.manifest.folder / "manifest.json"
+    path = run.find_checkpoint().manifest.folder / "manifest.json"
     path.write_bytes(path.read_bytes()[:-2])
     with pytest.raises(CheckpointError, match=r"epoch-0001/manifest\.json"):
         run.load_model()
@@ -736,7 +736,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
     trained: tuple[RunDirectory, Corpus], name: str
 ) -> None:
     run, _ = trained
-    folder = run.checkpoint.manifest.folder
+    folder = run.find_checkpoint().manifest.folder
     body = read_sealed(folder / "manifest.json", "checkpoint")
     for key in ("kind", "format", "mivae", "checksum"):
         del body[key]
@@ -751,7 +751,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
 )
 def test_links_in_a_run_are_refused(trained: tuple[RunDirectory, Corpus], name: str) -> None:
     run, _ = trained
-    path = Path(os.path.normpath(run.checkpoint.manifest.folder / name))
+    path = Path(os.path.normpath(run.find_checkpoint().manifest.folder / name))
     elsewhere = run.path.parent.parent / "elsewhere"
     path.rename(elsewhere)
     path.symlink_to(elsewhere)
@@ -778,7 +778,7 @@ def test_a_file_of_weights_is_no_run(tmp_path: Path, name: str) -> None:
 def resumed_anew(path: Path) -> Trainer:
     """Does what a command does with a run it has not seen before."""
     run = RunDirectory.open(path)
-    trainer = Trainer(run.config, run.corpus)
+    trainer = Trainer(run.load_config(), run.open_corpus())
     trainer.resume(run)
     return trainer
 
@@ -793,7 +793,7 @@ def test_no_run_is_made_where_its_weights_could_not_be_read(
     run, corpus = sound
     place = tmp_path / os.fsdecode(b"run-\xff")
     with pytest.raises(ConfigError, match="UTF-8"):
-        create_run(place, run.config, corpus)
+        create_run(place, run.load_config(), corpus)
     assert not place.exists()
 
 
@@ -803,5 +803,5 @@ def test_a_file_in_the_place_of_a_run_is_no_folder(
     run, corpus = sound
     (tmp_path / "text.txt").write_text("a sentence\n")
     with pytest.raises(ConfigError, match="no folder"):
-        create_run(tmp_path / "text.txt", run.config, corpus)
+        create_run(tmp_path / "text.txt", run.load_config(), corpus)
     assert (tmp_path / "text.txt").read_text() == "a sentence\n"

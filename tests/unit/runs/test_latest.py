@@ -49,8 +49,8 @@ def make(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
             run = RunDirectory(path)
             match kind:
                 case "interrupted":
-                    training = run.config.training.model_copy(update={"epochs": 9})
-                    run.update_config(run.config.model_copy(update={"training": training}))
+                    training = run.load_config().training.model_copy(update={"epochs": 9})
+                    run.update_config(run.load_config().model_copy(update={"training": training}))
                 case "without checkpoint" | "before its first checkpoint":
                     shutil.rmtree(path / "checkpoints")
                 case "damaged":
@@ -267,7 +267,7 @@ class TestRotation:
         chosen, _ = load_pinned(RunDirectory(run.path, name), "cpu")
         assert chosen.name == "epoch-0009"
         shutil.rmtree(run.checkpoints.folder)
-        assert chosen.checkpoint.name == "epoch-0009"  # known, though it is gone by now
+        assert chosen.find_checkpoint().name == "epoch-0009"  # known, though it is gone by now
 
     def test_a_comparison_and_a_verification_find_no_damage(
         self, make: Make, monkeypatch: pytest.MonkeyPatch

@@ -353,16 +353,16 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def replaced(run: RunDirectory) -> RunDirectory:
-    config = RunDirectory.open(run.path).config
+    config = RunDirectory.open(run.path).load_config()
     corpus = prepare_corpus(config.data)  # which is there already
     return create_run(run.path, config, corpus, overwrite=True)
 
 
 WRITERS: dict[str, Callable[[RunDirectory], object]] = {
     "create": replaced,
-    "resume": lambda run: Trainer(run.config, run.corpus).resume(run),
-    "fit": lambda run: list(Trainer(run.config, run.corpus).fit(run)),
-    "update_config": lambda run: run.update_config(run.config),
+    "resume": lambda run: Trainer(run.load_config(), run.open_corpus()).resume(run),
+    "fit": lambda run: list(Trainer(run.load_config(), run.open_corpus()).fit(run)),
+    "update_config": lambda run: run.update_config(run.load_config()),
     "write_evaluation": lambda run: run.write_evaluation({"rate": 1.0}),
 }
 writers = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
@@ -421,8 +421,8 @@ def test_a_document_that_cannot_be_written_leaves_the_old_one_and_is_named(
 
 def test_a_run_that_another_has_replaced_is_not_written_into(run: RunDirectory) -> None:
     """An evaluation may take an hour, in which somebody trains anew to the same place."""
-    config = run.config
-    trainer = Trainer(config, run.corpus)
+    config = run.load_config()
+    trainer = Trainer(config, run.open_corpus())
     replaced(run)
     before = content(run.path)
     for attempt in (
@@ -438,7 +438,7 @@ def test_a_run_that_another_has_replaced_is_not_written_into(run: RunDirectory) 
 
 def test_a_run_begun_and_replaced_before_it_trains_is_not_written_into(run: RunDirectory) -> None:
     begun = replaced(run)
-    trainer = Trainer(begun.config, begun.corpus)
+    trainer = Trainer(begun.load_config(), begun.open_corpus())
     replaced(run)
     with pytest.raises(ConfigError, match="another run"):
         list(trainer.fit(begun))
@@ -457,7 +457,7 @@ def test_a_run_that_somebody_begins_between_the_look_and_the_lock_is_kept(
 
     monkeypatch.setattr("mivae_cli.runs.create.locked", late)
     with pytest.raises(ConfigError, match="already holds a run"):
-        create_run(place, run.config, run.corpus)
+        create_run(place, run.load_config(), run.open_corpus())
     assert content(place) == content(run.path)
 
 

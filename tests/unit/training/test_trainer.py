@@ -256,7 +256,7 @@ def test_a_decoder_that_needs_no_z_collapses_and_the_record_says_so(
 def test_the_critic_is_trained_only_where_it_counts(text: Path, tmp_path: Path) -> None:
     config = small_config(text, objective={"mi_weight": 0.0}, training={"epochs": 1})
     run, _, records = train_to_end(config, tmp_path / "run")
-    assert "critic.safetensors" not in run.checkpoint.manifest.files
+    assert "critic.safetensors" not in run.find_checkpoint().manifest.files
     assert all(record.mi_bound is None for record in records if isinstance(record, Step))
 
 
@@ -383,7 +383,7 @@ def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
     assert kinds.count("validation") == 2
     with run.journal.open("a") as file:
         file.write('{"kind": "step", "step": 10000')  # by a process that was killed then
-    trainer = Trainer(config, run.corpus)
+    trainer = Trainer(config, run.open_corpus())
     assert trainer.resume(run) == []
     list(trainer.fit(run))
     assert run.journal.read_text().splitlines()[: len(lines)] == lines
@@ -430,12 +430,12 @@ def test_a_best_checkpoint_that_is_damaged_is_said_on_resuming_and_replaced(
     trainer.resume(run)
     trainer.state.best = 0.0  # an ELBO that no text has, so that the third epoch stays the best
     list(trainer.fit(run))
-    assert RunDirectory.open(run.path).checkpoint.name == "epoch-0003"
+    assert RunDirectory.open(run.path).find_checkpoint().name == "epoch-0003"
     (run.path / "checkpoints" / "epoch-0003" / "model.safetensors").write_bytes(b"")
     trainer = Trainer(small_config(text, training={"epochs": 5}), corpus)
     [problem] = trainer.resume(run)
     assert "epoch-0003/model.safetensors' is damaged" in problem
     list(trainer.fit(run))
     run = RunDirectory.open(run.path)
-    assert run.checkpoint.name == "epoch-0005"
+    assert run.find_checkpoint().name == "epoch-0005"
     run.load_model()
