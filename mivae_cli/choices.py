@@ -1,6 +1,6 @@
-"""The names that settings and options choose among, for a help page that need not wait.
+"""The valid names of settings and options, as literals.
 
-They stand apart from `config`, which costs the import of pydantic.
+This module imports neither pydantic nor torch, so that help pages appear quickly.
 """
 
 __all__ = [
@@ -25,9 +25,11 @@ from typing import Literal
 Pooling = Literal["last", "mean", "max"]
 FreeBitsScope = Literal["unit", "sentence-unit", "sentence", "batch"]
 MIBound = Literal["dual", "known-posterior"]
-TrainedPart = Literal["both", "encoder", "decoder"]  # of a model, that a step moves
+TrainedPart = Literal[
+    "both", "encoder", "decoder"
+]  # parts of the model that a training step updates
 
-# What `estimate-mi` measures pairs with
+# Estimators of `estimate-mi`
 EstimatorName = Literal[
     "dual",
     "mine",
@@ -51,10 +53,10 @@ Transform = Literal["rank", "standard", "asinh"]
 Precision = Literal["auto", "float32", "bfloat16"]
 PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
-# What `neighbours` measures between posteriors
+# Distances of `neighbours` between posteriors
 Distance = Literal["mean", "cosine", "bhattacharyya"]
 
-# How text files are read
+# Reading of text files
 TextFormat = Literal["auto", "text", "json", "csv", "tsv"]
 Quoting = Literal["auto", "minimal", "none"]
 BadRows = Literal["stop", "skip"]

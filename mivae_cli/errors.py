@@ -1,89 +1,99 @@
-"""What can go wrong in a way that the user can mend.
+"""Errors that a user can fix, the exit codes of the program, and parts of messages.
 
-Library code raises one of these and never prints or exits; the command line shows the
-message on standard error and leaves with the error's exit code.
+Library code raises a `MivaeError`; it never prints or exits. The command line shows the message on
+standard error and exits with the code of its class:
+
+    0       success
+    1       out of memory, a sweep with failed runs, or an error of no other class
+    2       ConfigError: wrong usage, setting or output path
+    3       DataError: text or arrays that cannot be read
+    4       CheckpointError: a run or checkpoint that is missing, damaged or unsuitable
+    5       DivergedError: training produced numbers that are not finite
+    6       StorageError, or an OSError: results could not be stored
+    70      an internal error (EX_SOFTWARE in sysexits.h)
+    128 + N stopped by signal N, such as 130 after Ctrl-C
 """
 
 __all__ = [
     "INTERNAL_ERROR",
-    "LACK_OF_MEMORY",
+    "OUT_OF_MEMORY",
     "CheckpointError",
     "ConfigError",
     "DataError",
     "DivergedError",
     "MivaeError",
     "StorageError",
-    "lacks_memory",
+    "cut",
+    "is_out_of_memory",
     "listing",
     "reason",
 ]
 
 from collections.abc import Iterable
 
-INTERNAL_ERROR = 70  # exit code of a fault in mivae itself; EX_SOFTWARE in sysexits.h
-LISTED = 12  # names that a message lists before it counts the rest
-LONGEST = 200  # characters of a name that a message shows
-LACK_OF_MEMORY = (
-    "there is not enough memory for this: choose a smaller batch or model, or fewer samples"
-)
+INTERNAL_ERROR = 70  # exit code
+MAX_SHOWN = 200  # characters of a name or a cause in a message
+OUT_OF_MEMORY = "out of memory; use a smaller batch, a smaller model or fewer samples"
 
 
 class MivaeError(Exception):
-    """The root: says what is wrong, where, and what to do about it."""
+    """Base class: the message says what happened, where, and what to do about it."""
 
     exit_code = 1
 
 
 class ConfigError(MivaeError):
-    """A setting, a preset, an option or an output place that cannot be used."""
+    """A setting, preset, option or output path is invalid."""
 
     exit_code = 2
 
 
 class DataError(MivaeError):
-    """Text that cannot be read, or of which there is too little."""
+    """Input text or arrays cannot be read, or there are too few of them."""
 
     exit_code = 3
 
 
 class CheckpointError(MivaeError):
-    """A run or checkpoint that is missing, damaged or made for something else."""
+    """A run or checkpoint is missing, damaged or unsuitable."""
 
     exit_code = 4
 
 
 class DivergedError(MivaeError):
-    """Training left the finite numbers."""
+    """Training produced numbers that are not finite."""
 
     exit_code = 5
 
 
 class StorageError(MivaeError):
-    """What was computed could not be stored."""
+    """Results could not be written to the disk."""
 
     exit_code = 6
 
 
-def lacks_memory(error: Exception) -> bool:
-    """Tells whether an error is one of memory; torch has its own words on each device."""
+def is_out_of_memory(error: Exception) -> bool:
+    """Returns whether memory ran out; torch raises a RuntimeError whose text depends on the device."""
     first, *_ = str(error).split("\n")
-    torchs = isinstance(error, RuntimeError) and "memory" in first
-    return isinstance(error, MemoryError) or torchs
-
-
-def listing(names: Iterable[object]) -> str:
-    """Returns names as a message lists them: the first of them, and how many more there are."""
-    names = list(names)
-    rest = len(names) - LISTED
-    return ", ".join(_cut(str(name)) for name in names[:LISTED]) + (
-        f" and {rest:,} more" if rest > 0 else ""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "memory" in first
     )
 
 
+def cut(text: str, length: int = MAX_SHOWN) -> str:
+    """Returns the start of a text, at most `length` characters, on one line."""
+    line = " ".join(text[: length + 1].split())
+    return line if len(text) <= length else f"{line[:length]}..."
+
+
+def listing(names: Iterable[object], most: int = 12) -> str:
+    """Returns the first names, separated by commas, and the number of the others."""
+    names = list(names)
+    rest = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(cut(str(name)) for name in names[:most]) + rest
+
+
 def reason(error: BaseException) -> str:
-    """Returns what an error says, as a part of one line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[:LONGEST]}..."
+    """Returns the cause of an error on one line; for an OSError without the path."""
+    said = getattr(error, "strerror", None) or str(error)
+    return " ".join(said.split())[:MAX_SHOWN] or type(error).__name__

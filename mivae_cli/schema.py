@@ -1,4 +1,4 @@
-"""What every piece of a configuration is: frozen, and strict about names and numbers."""
+"""Base class and field types of configurations: frozen, without unknown keys, NaN or infinity."""
 
 __all__ = [
     "NONE",
@@ -25,12 +25,12 @@ Factor = Annotated[float, Field(ge=0, le=MAX_WEIGHT)]
 Epochs = Annotated[float, Field(ge=0, le=1e6)]
 Duration = Annotated[float, Field(gt=0, le=1e6)]
 
-NONE = "none"  # TOML has no word of its own for a value that is left open
+NONE = "none"  # TOML has no null
 OrNone = BeforeValidator(lambda value: None if value == NONE else value)
 
 
 class Frozen(BaseModel):
-    """A value with named fields; a field's docstring is its description."""
+    """Base of all configuration classes; the docstring of a field is its help text."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
@@ -39,7 +39,7 @@ class Frozen(BaseModel):
 
 def _without_controls(text: str) -> str:
     if not CONTROLS.isdisjoint(text):
-        raise ValueError("must not contain control characters")
+        raise ValueError("control characters are not allowed")
     return text
 
 

@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from ..errors import INTERNAL_ERROR, LACK_OF_MEMORY, MivaeError, StorageError, lacks_memory
+from ..errors import INTERNAL_ERROR, OUT_OF_MEMORY, MivaeError, StorageError, is_out_of_memory
 from ..signals import Interrupted
 from .analogy import analogy
 from .compare import compare
@@ -115,8 +115,8 @@ def _message(error: Exception, debug: bool) -> tuple[str, int]:
             return str(error), error.exit_code
         case typer.TyperException():  # an invalid command line
             return _usage_message(error), 2
-        case MemoryError() | RuntimeError() if lacks_memory(error):
-            return LACK_OF_MEMORY, 1
+        case MemoryError() | RuntimeError() if is_out_of_memory(error):
+            return OUT_OF_MEMORY, 1
         case OSError() if error.filename:
             return f"'{error.filename}': {error.strerror or error}", StorageError.exit_code
         case OSError():

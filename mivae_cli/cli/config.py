@@ -8,17 +8,19 @@ import typer
 from .support.options import Run, RunArgument, Sets
 
 config = typer.Typer(
-    no_args_is_help=True, help="Write, show and check configurations.", rich_markup_mode="rich"
+    no_args_is_help=True, help="Write, show and validate configurations.", rich_markup_mode="rich"
 )
-Presets = Annotated[list[str], typer.Option("--preset", help="Begin with a preset.")]
+Presets = Annotated[
+    list[str], typer.Option("--preset", help="Start from a preset; may be repeated.")
+]
 
 
 @config.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="Where to write it.")] = Path("mivae.toml"),
+    path: Annotated[Path, typer.Argument(help="The file to write.")] = Path("mivae.toml"),
     preset: Presets = [],
 ) -> None:
-    """Write a TOML file that explains every setting, for 'mivae train --config'.
+    """Write a TOML file with all settings explained, for 'mivae train --config'.
 
     Example: [bold]mivae config init mine.toml --preset mine[/]
     """
@@ -28,11 +30,11 @@ def init(
     from .support.console import note
 
     if path.exists():
-        raise ConfigError(f"'{path}' is there already: name another file")
+        raise ConfigError(f"'{path}' already exists; choose another file")
     text = template(read_config(preset))
     with whole(path) as draft:
         draft.write_text(text, encoding="utf-8")
-    note(f"wrote {path}; train with: mivae train corpus.txt --config {path}")
+    note(f"wrote {path}; to train: mivae train corpus.txt --config {path}")
 
 
 @config.command()
@@ -43,7 +45,7 @@ def show(
     file: Annotated[Path | None, typer.Option("--config", help="A TOML file.")] = None,
     set_: Sets = [],
 ) -> None:
-    """Print the settings of a run, or those that presets, a file and --set make together.
+    """Print the settings of a run, or of presets, a file and --set combined.
 
     Example: [bold]mivae config show --preset mine --set objective.mi_weight=2[/]
     """
@@ -59,7 +61,7 @@ def show(
 
 @config.command()
 def validate(file: Annotated[Path, typer.Argument(help="A TOML file.")]) -> None:
-    """Check a TOML file: does every key exist, and can it have that value?
+    """Check that a TOML file has only known settings with valid values.
 
     Example: [bold]mivae config validate mine.toml[/]
     """

@@ -9,11 +9,11 @@ from .support.options import AsJSON
 
 def presets(
     name: Annotated[
-        str | None, typer.Argument(help="Print this one's TOML.", show_default=False)
+        str | None, typer.Argument(help="Print the TOML of this preset.", show_default=False)
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List the methods and recipes that come with mivae, or print one.
+    """List all presets (methods of papers and recipes for corpora), or print one.
 
     Example: [bold]mivae presets mine[/]
     """

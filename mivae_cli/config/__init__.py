@@ -1,1 +1,1 @@
-"""The frozen configuration of a run, and how it is resolved from presets, files and options."""
+"""The frozen configuration of a run, merged from presets, files and options."""

@@ -1,6 +1,6 @@
 """Settings of the corpus and its tokenizer."""
 
-__all__ = ["TEXTS", "BPETokenizerConfig", "DataConfig", "WordTokenizerConfig"]
+__all__ = ["PATHS", "BPETokenizerConfig", "DataConfig", "WordTokenizerConfig"]
 
 from typing import Annotated, Literal
 
@@ -15,12 +15,11 @@ def _delimiter(text: str) -> str:
     if text in ("\t", r"\t"):
         return "tab"
     if text not in ("auto", "tab") and (len(text) != 1 or text in '"\r\n\0'):
-        raise ValueError("write one character (not a quote), tab, or auto")
+        raise ValueError("use one character other than a quote, or tab, or auto")
     return text
 
 
-TEXTS = ("train", "valid", "test")  # the data settings that are paths
-
+PATHS = ("train", "valid", "test")  # settings whose values are paths
 
 Column = Annotated[
     Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)
@@ -28,58 +27,58 @@ Column = Annotated[
 
 
 class WordTokenizerConfig(Frozen):
-    """Words are what stands between spaces, as in the field's benchmarks."""
+    """Word tokenizer: splits at white space, as in published benchmarks."""
 
     kind: Literal["word"] = "word"
     vocab_size: Annotated[int, Field(ge=3, le=MAX_VOCABULARY)] = 20_000
-    """At most so many entries, the end of a sentence and the unknown word among them."""
+    """Maximum vocabulary size, including the end-of-sentence and unknown-word symbols."""
     min_count: Count = 2
-    """Rarer words are read as the unknown word."""
+    """Minimum count of a word in the training text; rarer words become the unknown word."""
 
 
 class BPETokenizerConfig(Frozen):
-    """Byte-level byte-pair encoding: any text is read and given back without loss."""
+    """Byte-level byte-pair encoding (BPE): lossless for any text."""
 
     kind: Literal["bpe"] = "bpe"
     vocab_size: Annotated[int, Field(ge=258, le=MAX_VOCABULARY)] = 8_000
-    """At most so many entries; 256 bytes and two symbols are always there."""
+    """Maximum vocabulary size, including the 256 bytes and two special symbols."""
     min_count: Count = 2
-    """A pair seen less often is not merged."""
+    """Minimum count of a pair of tokens; rarer pairs are not merged."""
 
 
 Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discriminator="kind")]
 
 
 class DataConfig(Frozen):
-    """Where the sentences are and how they become tokens."""
+    """Text files, their format, splits and tokenizer."""
 
     train: Text = ""
-    """A text file, a folder, or - for standard input; relative to the TOML file if named there."""
+    """Training text: a file, a folder, or - for standard input. Relative to a TOML file that sets it."""
     valid: Text = ""
-    """Held-out sentences to choose the checkpoint on; empty: split off from train."""
+    """Validation file, used to select the best checkpoint; empty: split off from train."""
     test: Text = ""
-    """Held-out sentences to report on; empty: split off from train."""
+    """Test file, used for evaluation; empty: split off from train."""
     valid_share: Probability = 0.05
-    """The share that is split off for validation, by a hash of the sentence."""
+    """Share of the training text to split off for validation, by a hash of each sentence."""
     test_share: Probability = 0.05
-    """The share that is split off for the test, by a hash of the sentence."""
+    """Share of the training text to split off for testing, by a hash of each sentence."""
     format: TextFormat = "auto"
-    """How files are read: text, json, csv or tsv; auto goes by the file's extension."""
+    """File format: text, json, csv or tsv; auto uses the file extension."""
     field: Text = "text"
-    """The field that holds the text in JSON objects; data.text is the field text inside data."""
+    """JSON field with the text; data.text is the field text inside data."""
     column: Column = "text"
-    """The column that holds the text in tables: its name, or its number counted from 1."""
+    """Table column with the text: its name, or its number counted from 1."""
     delimiter: Annotated[str, AfterValidator(_delimiter)] = "auto"
-    """What separates the cells of a table: a character or tab; auto is , in .csv and tab in .tsv."""
+    """Delimiter of table cells: a character or tab; auto is a comma in .csv and a tab in .tsv."""
     quoting: Quoting = "auto"
-    """Whether quotes enclose cells: minimal or none; auto is minimal in .csv and none in .tsv."""
+    """Quoting of table cells: minimal or none; auto is minimal in .csv and none in .tsv."""
     header: bool = True
-    """Whether the first row of a table names its columns."""
+    """Whether the first row of a table contains the column names."""
     bad_rows: BadRows = "stop"
-    """Rows of the wrong length and records without a text: stop with an error, or skip and count."""
+    """Malformed rows and records without text: stop with an error, or skip and count them."""
     tokenizer: Tokenizer = BPETokenizerConfig()
-    """How a sentence becomes tokens: word or bpe."""
+    """Tokenizer: word or bpe."""
     max_tokens: Count = 100
-    """The longest sentence, in tokens, the end symbol not counted."""
+    """Maximum sentence length in tokens, without the end symbol."""
     too_long: Literal["truncate", "skip"] = "truncate"
-    """What becomes of longer sentences."""
+    """Handling of longer sentences: truncate or skip."""

@@ -1,7 +1,7 @@
-"""Settings that do not fit into the epochs of a training: a ramp that is longer than it.
+"""Warnings about schedules that do not finish before training ends.
 
-A run whose weights still change at its last epoch was not trained on the objective that it is
-evaluated by, and runs of different ramps then have different budgets.
+If the weights of the objective still change in the last epoch, the run was never trained on its
+final objective, and runs with different schedules are not comparable.
 """
 
 __all__ = ["budget_warnings", "shared_budget_warnings"]
@@ -9,16 +9,16 @@ __all__ = ["budget_warnings", "shared_budget_warnings"]
 import math
 from collections.abc import Iterator, Mapping
 
+from ..errors import listing
 from ..objectives.schedules import Cyclical, Linear, Schedule
-from .messages import listed
 from .run import RunConfig
 
 
 def budget_warnings(config: RunConfig) -> list[str]:
-    """Returns a warning for each schedule that is not complete before the last epoch begins.
+    """Returns a warning for each schedule that is not complete before the last epoch starts.
 
-    A warning says at which epoch the schedule is complete and which settings to change. A
-    language model has no schedules, so there is none for it.
+    A warning names the epoch at which the schedule completes and the settings to change. A
+    language model has no schedules.
     """
     training, objective = config.training, config.objective
     if not config.model.latent_size:
@@ -29,7 +29,7 @@ def budget_warnings(config: RunConfig) -> list[str]:
         if training.epochs >= rest:
             choices.append(f"--set training.autoencoder_epochs={training.epochs - rest}")
         problem = f"all {training.epochs} epochs are autoencoder epochs"
-        return [f"{problem}, so the objective is never trained; use {' or '.join(choices)}"]
+        return [f"{problem}, so the objective is never used; use {' or '.join(choices)}"]
     warnings = list(_cooldown_warnings(config))
     weights = {"beta": objective.beta, "mi": objective.mi_weight}
     for name, schedule in objective.schedules.items():
@@ -38,27 +38,27 @@ def budget_warnings(config: RunConfig) -> list[str]:
 
 
 def shared_budget_warnings(configs: Mapping[str, RunConfig]) -> list[str]:
-    """Returns the warnings of several runs, each of them once, after the names of its runs."""
+    """Returns the distinct warnings of several runs, each prefixed with the names of its runs."""
     runs: dict[str, list[str]] = {}
     for name, config in configs.items():
         for warning in budget_warnings(config):
             runs.setdefault(warning, []).append(name)
-    return [f"{listed(names)}: {warning}" for warning, names in runs.items()]
+    return [f"{listing(names, 3)}: {warning}" for warning, names in runs.items()]
 
 
 def _cooldown_warnings(config: RunConfig) -> Iterator[str]:
-    """Yields what is wrong with a fall of the learning rate, whatever the schedules are."""
+    """Yields warnings about the cooldown of the learning rate."""
     training = config.training
     if training.cooldown_epochs >= training.epochs:
         yield (
-            f"training.cooldown_epochs={training.cooldown_epochs} is not shorter than training "
-            f"({training.epochs} epochs): the learning rate falls from the first step; use "
-            f"--set training.cooldown_epochs={training.epochs // 4}"
+            f"training.cooldown_epochs={training.cooldown_epochs} is not less than training.epochs "
+            f"({training.epochs}), so the learning rate decays from the first step; use --set "
+            f"training.cooldown_epochs={training.epochs // 4}"
         )
     elif training.autoencoder_epochs > (start := training.epochs - training.cooldown_epochs):
         yield (
-            f"the learning rate falls from epoch {start} on, but the objective is trained only "
-            f"from epoch {training.autoencoder_epochs} on; use --set training.epochs="
+            f"the learning rate decays from epoch {start}, before the autoencoder epochs end at "
+            f"epoch {training.autoencoder_epochs}; use --set training.epochs="
             f"{training.autoencoder_epochs + 2 * training.cooldown_epochs}"
         )
 
@@ -66,29 +66,29 @@ def _cooldown_warnings(config: RunConfig) -> Iterator[str]:
 def _schedule_warnings(
     name: str, schedule: Schedule, weight: float, config: RunConfig
 ) -> Iterator[str]:
-    """Yields what is wrong with the schedule of one weight of the objective."""
+    """Yields warnings about the schedule of one weight."""
     training, key = config.training, f"objective.{name}_schedule"
     before, epochs = training.autoencoder_epochs, training.epochs
     if not schedule.settled:
         return
     complete, cooldown = before + schedule.settled, min(training.cooldown_epochs, epochs - 1)
     after = f" (after {before} autoencoder epochs)" if before else ""
-    said = f"{key} is complete at epoch {complete:g}{after}"
+    status = f"{key} is complete at epoch {complete:g}{after}"
     if complete > epochs:
-        last = math.nextafter(float(epochs - before), 0.0)  # of a schedule that jumps to 0 there
+        last = math.nextafter(float(epochs - before), 0.0)  # before a cycle jumps to 0
         if isinstance(schedule, Cyclical):
             place = f"in cycle {int(last / schedule.period) + 1} of {schedule.cycles}"
         else:
             final, now = weight * schedule(math.inf), weight * schedule(last)
             symbol = "beta" if name == "beta" else "lambda"
             place = f"with {symbol} at {now:.2g} instead of {final:.2g}"
-        problem = f"{said}, but training ends after epoch {epochs}, {place}"
+        problem = f"{status}, but training ends after epoch {epochs}, {place}"
     elif complete > epochs - 1:
         problem = (
-            f"{said}, so only {epochs - complete:g} of the {epochs} epochs use its final value"
+            f"{status}, so only {epochs - complete:g} of the {epochs} epochs use its final value"
         )
     elif complete > epochs - cooldown:
-        problem = f"{said}, but the learning rate falls from epoch {epochs - cooldown} on"
+        problem = f"{status}, but the learning rate decays from epoch {epochs - cooldown}"
     else:
         return
     needed = math.ceil(complete) + max(1, cooldown)

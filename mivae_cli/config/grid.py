@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import limits
-from ..errors import ConfigError
-from .messages import LISTED, listed
+from ..errors import ConfigError, listing
+from .messages import MAX_MISTAKES
 from .resolve import read_config
 from .run import RunConfig
 
@@ -138,18 +138,18 @@ def configurations(
             mistakes.setdefault(str(error), []).append(member.name)
     if mistakes:
         told = [
-            message if len(names) == len(members) else f"{listed(names)}: {message}"
+            message if len(names) == len(members) else f"{listing(names, 3)}: {message}"
             for message, names in mistakes.items()
         ]
-        more = f"; and {len(told) - LISTED:,} more" if len(told) > LISTED else ""
-        raise ConfigError(f"{'; '.join(told[:LISTED])}{more}")
+        more = f"; and {len(told) - MAX_MISTAKES:,} more" if len(told) > MAX_MISTAKES else ""
+        raise ConfigError(f"{'; '.join(told[:MAX_MISTAKES])}{more}")
     alike: dict[str, list[str]] = {}
     for member, config in zip(members, found, strict=True):
         alike.setdefault(config.model_dump_json(exclude={"name"}), []).append(member.name)
     twice = [" and ".join(names) for names in alike.values() if len(names) > 1]
     if twice:
         raise ConfigError(
-            f"the same run would be made twice: {listed(twice)}; where presets differ, see whether "
+            f"the same run would be made twice: {listing(twice, 3)}; where presets differ, see whether "
             "--config or --set, which come after them, say otherwise"
         )
     return found

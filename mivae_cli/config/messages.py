@@ -1,10 +1,9 @@
-"""What a configuration's keys are, and what is wrong with a value, in short lines.
+"""Messages about invalid settings: one line per mistake, which names the key and a remedy.
 
-A key that does not exist is answered with the nearest one. Whatever a source holds, an error is
-one line of readable length.
+An unknown key gets the most similar known key as a suggestion.
 """
 
-__all__ = ["LISTED", "cut", "explain", "known_keys", "listed", "suggestion"]
+__all__ = ["MAX_MISTAKES", "explain", "known_keys", "suggestion"]
 
 import difflib
 import types
@@ -13,38 +12,32 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union, get_args, get_origi
 
 from pydantic import BaseModel, ValidationError
 
+from ..errors import cut
 from .run import RunConfig
 
-if TYPE_CHECKING:  # pydantic's core has no promise of staying where it is
+if TYPE_CHECKING:  # pydantic_core is not a public API
     from pydantic_core import ErrorDetails
 
-SHOWN = 80  # characters of what was given that a message shows
-LISTED = 20  # mistakes that a message names before it counts the rest
-NAMED = 3  # runs that a message names before it counts the rest
+MAX_SHOWN = 80  # characters of a key or value in a message
+MAX_MISTAKES = 20  # mistakes in one message
 
 
 def explain(error: ValidationError) -> str:
-    """Returns a validation error as lines that name the key and what to write instead."""
+    """Returns a message that names each invalid key, its value and the valid values."""
     details = error.errors(include_url=False)
-    lines = [_explained(detail) for detail in details[:LISTED]]
-    if len(details) > LISTED:
-        lines.append(f"and {len(details) - LISTED:,} mistakes more")
+    lines = [_mistake(detail) for detail in details[:MAX_MISTAKES]]
+    if len(details) > MAX_MISTAKES:
+        lines.append(f"and {len(details) - MAX_MISTAKES:,} more")
     return "; ".join(lines)
 
 
-def listed(names: Sequence[str]) -> str:
-    """Returns the first names of several, and how many more there are."""
-    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
-
-
 def known_keys() -> dict[str, str]:
-    """Returns every dotted key of a configuration, with its description."""
+    """Returns the description of every setting by its dotted key."""
     return {key: description for key, _, description in _fields(RunConfig, "")}
 
 
 def suggestion(name: str, known: Sequence[str]) -> str:
-    """Returns a hint at the nearest known name, of the whole or of its last part."""
+    """Returns a hint with the most similar known name, or with one whose last part is similar."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if not near:
         last = name.rpartition(".")[2]
@@ -53,39 +46,33 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     return f": did you mean '{near[0]}'?" if near else ""
 
 
-def cut(text: str, length: int = SHOWN) -> str:
-    """Returns the beginning of a text, in one line."""
-    line = " ".join(text[: length + 1].split())
-    return line if len(text) <= length else f"{line[:length]}..."
-
-
-def _explained(detail: "ErrorDetails") -> str:
-    """Returns one mistake in one line."""
-    if not detail["loc"]:  # not one value, but the whole, is no configuration
-        return cut(detail["msg"], 200)
-    # a union's tag stands in the location, but not in the file
+def _mistake(detail: "ErrorDetails") -> str:
+    """Returns the message for one invalid value."""
+    if not detail["loc"]:  # the input as a whole is not a table
+        return cut(detail["msg"])
+    # pydantic's location contains the tags of unions, which are not part of the key
     location = [str(part) for part in detail["loc"]]
     keys = known_keys()
-    named = ".".join(location)
-    if named not in keys:
-        shorter = [part for part in location[:-1] if not _is_tag(part)]
-        # a key that does not exist may be spelt like a tag; else what ends in one is a whole table
+    key = ".".join(location)
+    if key not in keys:
+        parents = [part for part in location[:-1] if not _is_tag(part)]
+        # an unknown key may be spelt like a tag; otherwise a tag at the end stands for a table
         is_key = detail["type"] == "extra_forbidden" or not _is_tag(location[-1])
-        named = ".".join(shorter + location[-1:] if is_key else shorter)
-    if detail["type"] == "extra_forbidden" and named in keys:
-        return f"'{named}' does not go with the kind that is chosen there"
+        key = ".".join(parents + location[-1:] if is_key else parents)
+    if detail["type"] == "extra_forbidden" and key in keys:
+        return f"'{key}' does not apply to the chosen kind"
     if detail["type"] == "extra_forbidden":
-        return f"there is no setting '{cut(named)}'{suggestion(named, list(keys))}"
+        return f"unknown setting '{cut(key, MAX_SHOWN)}'{suggestion(key, list(keys))}"
     if detail["type"] == "union_tag_invalid":
         kinds = detail["ctx"]["expected_tags"].replace("'", "")
-        tag = cut(detail["ctx"]["tag"])
-        return f"'{named}.kind' cannot be '{tag}': it is one of {kinds}"
-    message = detail["msg"].removeprefix("Value error, ")  # what a validator of ours said
+        tag = cut(detail["ctx"]["tag"], MAX_SHOWN)
+        return f"'{key}.kind' is '{tag}', but must be one of {kinds}"
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should", "must", 1)
     try:
         given = repr(detail["input"])
-    except (ValueError, RecursionError):  # thousands of digits, or of brackets
+    except (ValueError, RecursionError):  # thousands of digits or brackets
         given = f"this {type(detail['input']).__name__}"
-    return f"'{named}' cannot be {cut(given)}: {cut(message, 200)}"
+    return f"'{key}' cannot be {cut(given, MAX_SHOWN)}: {cut(message)}"
 
 
 def _is_tag(part: str) -> bool:
@@ -97,6 +84,7 @@ def _is_tag(part: str) -> bool:
 
 
 def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, str]]:
+    """Yields the dotted key, annotation and description of every field."""
     for name, field in model.model_fields.items():
         yield f"{prefix}{name}", field.annotation, field.description or ""
         for inner in _models(field.annotation):
@@ -104,7 +92,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, object, 
 
 
 def _models(annotation: object) -> Iterator[type[BaseModel]]:
-    """Yields the models that an annotation admits."""
+    """Yields the models in an annotation."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     elif get_origin(annotation) in (Annotated, Union, types.UnionType):

@@ -1,7 +1,4 @@
-"""The description of a network: encoder, decoder, posterior, and the critic's shape.
-
-A part of `config`, and like it without torch.
-"""
+"""Settings of the model: encoder, decoder, posterior and critic network."""
 
 __all__ = [
     "BatchNormPosteriorConfig",
@@ -32,75 +29,75 @@ Layers = Annotated[int, Field(ge=1, le=64)]
 
 
 class RecurrentEncoderConfig(Frozen):
-    """An LSTM or a GRU whose pooled states are the sentence's features."""
+    """LSTM or GRU encoder; its pooled states are the features of the sentence."""
 
     kind: Literal["lstm", "gru"] = "lstm"
     embedding_size: Width = 256
-    """Width of the word vectors."""
+    """Size of the token embeddings."""
     hidden_size: Width = 256
-    """Width of the states, each way."""
+    """Size of the hidden states, per direction."""
     layers: Layers = 1
-    """Layers, one above the other."""
+    """Number of layers."""
     bidirectional: bool = False
-    """Whether every layer also reads the sentence backwards."""
+    """Whether each layer also reads the sentence backwards."""
     pooling: Pooling = "max"
-    """How the states become one vector: the last one, their mean, or their maximum."""
+    """Pooling of the states over the sentence: last, mean or max."""
     dropout: Probability = 0.0
-    """Dropout on the word vectors and between layers."""
+    """Dropout on the embeddings and between layers."""
 
 
 class RecurrentDecoderConfig(Frozen):
-    """An LSTM or a GRU that sees z in its initial states and at every step."""
+    """LSTM or GRU decoder; z sets its initial state and is an input at every step."""
 
     kind: Literal["lstm", "gru"] = "lstm"
     embedding_size: Width = 256
-    """Width of the word vectors."""
+    """Size of the token embeddings."""
     hidden_size: Width = 256
-    """Width of the states."""
+    """Size of the hidden states."""
     layers: Layers = 1
-    """Layers, one above the other."""
+    """Number of layers."""
     dropout: Probability = 0.5
-    """Dropout on the word vectors, between layers, and on the states before the output layer."""
+    """Dropout on the embeddings, between layers, and before the output layer."""
     word_dropout: Probability = 0.0
-    """The share of previous words that the decoder is not shown in training."""
+    """Share of the decoder's input words replaced by the unknown word in training."""
     tie_weights: bool = False
-    """Whether the output layer reuses the word vectors; both widths must then be equal."""
+    """Whether the output layer shares the embeddings' weights; requires equal sizes."""
 
     @model_validator(mode="after")
     def _tied_widths_are_equal(self) -> Self:
         if self.tie_weights and self.embedding_size != self.hidden_size:
-            raise ValueError("tie_weights needs embedding_size and hidden_size to be equal")
+            raise ValueError("tie_weights requires embedding_size and hidden_size to be equal")
         return self
 
 
 class GaussianPosteriorConfig(Frozen):
-    """A Gaussian of free mean and scale, and a standard normal prior."""
+    """Gaussian posterior with learnt mean and scale; standard normal prior."""
 
     kind: Literal["gaussian"] = "gaussian"
 
 
 class BatchNormPosteriorConfig(Frozen):
-    """A Gaussian whose means are normalised over each batch (Zhu et al., 2020)."""
+    """Gaussian posterior whose means are normalised over each batch (Zhu et al., 2020)."""
 
     kind: Literal["batch-norm"] = "batch-norm"
     scale: Annotated[float, Field(gt=0, le=1000)] = 0.6
-    """Spread (gamma) of a unit's means over a batch; its mean rate is gamma^2 / 2 at least."""
+    """Standard deviation (gamma) of the means; each unit's mean rate is at least gamma^2 / 2 nats."""
 
 
 class CommittedRatePosteriorConfig(Frozen):
-    """A Gaussian whose mean and scale keep away from the prior's (Razavi et al., 2019)."""
+    """Gaussian posterior with a minimum distance from the prior (Razavi et al., 2019)."""
 
     kind: Literal["committed-rate"] = "committed-rate"
     rate: Annotated[float, Field(ge=1e-4, le=100)] = 0.15
-    """Rate (delta) in nats that no unit of any sentence falls below."""
+    """Minimum rate (delta) of each unit for each sentence, in nats."""
 
 
 class VonMisesFisherPosteriorConfig(Frozen):
-    """A von Mises-Fisher distribution, and a uniform prior on the sphere (Xu & Durrett, 2018)."""
+    """Von Mises-Fisher posterior, uniform prior on the sphere (Xu & Durrett, 2018)."""
 
     kind: Literal["von-mises-fisher"] = "von-mises-fisher"
     concentration: Annotated[float, Field(ge=1e-3, le=100_000)] = 80.0
-    """How near z keeps to its direction (kappa); it alone sets the rate."""
+    """Concentration (kappa) around the mean direction; it alone determines the rate."""
 
 
 Posterior = Annotated[
@@ -113,45 +110,45 @@ Posterior = Annotated[
 
 
 class _TransformerConfig(Frozen):
-    """What the two Transformers have in common."""
+    """Settings shared by the Transformer encoder and decoder."""
 
     kind: Literal["transformer"] = "transformer"
     width: Width = 256
-    """Width of the word vectors and of the states."""
+    """Size of the embeddings and hidden states."""
     layers: Layers = 2
-    """Layers, one above the other."""
+    """Number of layers."""
     heads: Annotated[int, Field(ge=1, le=1024)] = 4
-    """Heads of attention in every layer; they share the width, which they must divide."""
+    """Attention heads per layer; must divide the width."""
     feedforward_size: Width = 1024
-    """Width of the hidden layer between two layers of attention."""
+    """Hidden size of the feed-forward networks."""
 
     @field_validator("heads")
     @classmethod
     def _heads_divide_the_width(cls, heads: int, info: ValidationInfo) -> int:
-        width = info.data.get("width", heads)  # absent where it is itself mistaken
+        width = info.data.get("width", heads)  # missing if it is invalid
         if width % heads:
-            raise ValueError(f"heads must divide width, which is {width}")
+            raise ValueError(f"must divide the width, {width}")
         return heads
 
 
 class TransformerEncoderConfig(_TransformerConfig):
-    """A Transformer that reads both ways; its pooled states are the sentence's features."""
+    """Bidirectional Transformer; its pooled states are the features of the sentence."""
 
     pooling: Pooling = "max"
-    """How the states become one vector: the last one, their mean, or their maximum."""
+    """Pooling of the states over the sentence: last, mean or max."""
     dropout: Probability = 0.0
-    """Dropout on the word vectors and on what every layer adds."""
+    """Dropout on the embeddings and on the output of each sublayer."""
 
 
 class TransformerDecoderConfig(_TransformerConfig):
-    """A causal Transformer that sees z in every word vector and as a memory in every layer."""
+    """Causal Transformer; z is added to every embedding and is a memory slot in every layer."""
 
     dropout: Probability = 0.1
-    """Dropout on the word vectors and on what every layer adds."""
+    """Dropout on the embeddings and on the output of each sublayer."""
     word_dropout: Probability = 0.0
-    """The share of previous words that the decoder is not shown in training."""
+    """Share of the decoder's input words replaced by the unknown word in training."""
     tie_weights: bool = False
-    """Whether the output layer reuses the word vectors."""
+    """Whether the output layer shares the embeddings' weights."""
 
 
 Encoder = Annotated[RecurrentEncoderConfig | TransformerEncoderConfig, Field(discriminator="kind")]
@@ -159,55 +156,55 @@ Decoder = Annotated[RecurrentDecoderConfig | TransformerDecoderConfig, Field(dis
 
 
 class ModelConfig(Frozen):
-    """The network."""
+    """Encoder, latent code and decoder."""
 
     latent_size: Annotated[int, Field(ge=0, le=MAX_LATENT)] = 32
-    """Units of z; 0 leaves the encoder out: a plain language model."""
+    """Number of latent units; 0: a language model without an encoder."""
     posterior: Posterior = GaussianPosteriorConfig()
-    """q(z | x) and its prior: gaussian, batch-norm, committed-rate or von-mises-fisher."""
+    """Posterior and prior: gaussian, batch-norm, committed-rate or von-mises-fisher."""
     encoder: Encoder = RecurrentEncoderConfig()
-    """From a sentence to its features: lstm, gru or transformer."""
+    """Encoder: lstm, gru or transformer."""
     decoder: Decoder = RecurrentDecoderConfig()
-    """From z to a sentence: lstm, gru or transformer."""
+    """Decoder: lstm, gru or transformer."""
     init_scale: Annotated[Annotated[float, Field(gt=0, le=1000)] | None, OrNone] = None
-    """Draw initial weights from U(-s, s), embeddings from ten times that; none: torch's own."""
+    """Initialise weights from U(-s, s) and embeddings from U(-10s, 10s); none: PyTorch defaults."""
 
     @field_validator("encoder", "decoder", mode="before")
     @classmethod
-    def _kind_was_once_left_out(cls, given: object) -> object:
-        """Takes a table without a kind for an LSTM's, as when there was no other."""
+    def _default_kind(cls, given: object) -> object:
+        """Reads a table without a kind as an LSTM's: old configurations have no kinds."""
         return {"kind": "lstm", **given} if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _a_sphere_has_two_dimensions(self) -> Self:
         if isinstance(self.posterior, VonMisesFisherPosteriorConfig) and self.latent_size == 1:
-            raise ValueError("a von-mises-fisher posterior needs latent_size to be 2 at least")
+            raise ValueError("a von-mises-fisher posterior requires latent_size to be at least 2")
         return self
 
     @property
     def posterior_size(self) -> int:
-        """How many numbers describe a sentence's posterior."""
+        """Number of posterior parameters per sentence."""
         if isinstance(self.posterior, VonMisesFisherPosteriorConfig):
             return self.latent_size
         return 2 * self.latent_size
 
 
 class SeparableCriticConfig(Frozen):
-    """Scores are inner products, f(x, z) = g(x) . k(z) / sqrt(m): all pairs in one product."""
+    """Separable critic, f(x, z) = g(x) . k(z) / sqrt(m): one matrix product scores all pairs."""
 
     kind: Literal["separable"] = "separable"
     hidden_size: Width = 128
-    """Width of the two networks' hidden layers."""
+    """Size of the hidden layers of g and k."""
     score_size: Width = 64
-    """Width m of the vectors that are multiplied."""
+    """Size m of the outputs of g and k."""
 
 
 class ConcatenatedCriticConfig(Frozen):
-    """One network reads x's features and z side by side: a pass for every pair."""
+    """Concatenated critic: a network that takes the features of x and z; one pass per pair."""
 
     kind: Literal["concatenated"] = "concatenated"
     hidden_size: Width = 256
-    """Width of the two hidden layers."""
+    """Size of the two hidden layers."""
 
 
 Critic = Annotated[SeparableCriticConfig | ConcatenatedCriticConfig, Field(discriminator="kind")]

@@ -1,9 +1,8 @@
-"""From presets, a TOML file and overrides to one resolved configuration.
+"""Merge presets, a TOML file and overrides into one configuration.
 
-Later sources win: the defaults, then presets in the order they are named, then the file, then
-options of the command line, then `--set`. A preset is a method of a paper or a recipe for a corpus.
-Methods are changes to the plain VAE, which is laid below them, so that they can be combined; the
-defaults themselves are the method `mine`.
+Later sources override earlier ones: defaults, presets in the given order, the file, options of the
+command line, `--set`. A preset is a method of a paper or a recipe for a corpus. Methods are
+changes to the plain VAE, so that they can be combined; the defaults are those of the method `mine`.
 """
 
 __all__ = [
@@ -26,17 +25,17 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from .. import limits
-from ..errors import ConfigError
+from ..errors import ConfigError, cut
 from ..schema import NONE
-from .data import TEXTS
-from .messages import cut, explain, suggestion
+from .data import PATHS
+from .messages import explain, suggestion
 from .run import RunConfig
 from .toml import Table, read_toml, toml_text, toml_value
 
-PLAIN = "vae"  # the preset that all other methods change
-RECURRENT = ("lstm", "gru")  # kinds of networks whose settings are the same
-OF_METHODS = ("pooling", "word_dropout")  # what a method says of a network of any kind
-CHANGEABLE = {
+BASELINE = "vae"  # the preset below all methods
+RECURRENT = ("lstm", "gru")  # kinds with the same settings
+SHARED_KEYS = ("pooling", "word_dropout")  # settings that a change of kind keeps
+CHANGEABLE = {  # settings that a resumed run may change, besides objective.*
     "name",
     "device",
     "critic.clip",
@@ -68,22 +67,22 @@ def read_config(
     overrides: Sequence[str] = (),
     base: RunConfig | None = None,
 ) -> RunConfig:
-    """Returns the configuration that these sources make together.
+    """Returns the configuration merged from the given sources.
 
     Arguments:
         presets: Names of presets, merged from left to right.
-        file: A TOML file of the same form. Paths in it are taken from its own folder and made absolute.
+        file: A TOML file; relative paths in it are relative to its folder.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
-        base: What all of these are laid over; by default the defaults, and below a method the
-            plain VAE.
+        base: The configuration to change; by default the defaults or, if a preset is a method,
+            the plain VAE.
 
     Raises:
-        ConfigError: A preset, key or value is not one that exists.
+        ConfigError: A preset or key does not exist, or a value is invalid.
     """
     table: Table = (base or RunConfig()).model_dump(mode="json")
     if base is None and any(preset_kind(name) == "method" for name in presets):
-        table = _merged(table, _preset(PLAIN))
+        table = _merged(table, _preset(BASELINE))
     for name in presets:
         table = _merged(table, _preset(name))
     if presets:
@@ -96,7 +95,7 @@ def read_config(
     for text in overrides:
         key, equals, value = (part.strip() for part in text.partition("="))
         if not equals or not all(key.split(".")) or "\n" in value or "\r" in value:
-            raise ConfigError(f"--set {cut(text)}: write it as section.key=value, on one line")
+            raise ConfigError(f"--set {cut(text, 80)}: expected section.key=value on one line")
         table = _merged(table, _nested(key, toml_value(value)))
     try:
         return RunConfig.model_validate(table)
@@ -105,7 +104,7 @@ def read_config(
 
 
 def preset_names() -> list[str]:
-    """Returns the names of the presets that come with mivae."""
+    """Returns the names of all presets."""
     folder = resources.files(__package__) / "presets"
     names = (entry.name for entry in folder.iterdir())
     return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
@@ -118,26 +117,26 @@ def preset_text(name: str) -> str:
         ConfigError: There is no such preset.
     """
     if name not in preset_names():
+        hint = suggestion(name, preset_names()) or "."
         raise ConfigError(
-            f"there is no preset '{cut(name)}'{suggestion(name, preset_names())}; "
-            "'mivae presets' lists them"
+            f"unknown preset '{cut(name, 80)}'{hint} List all presets with: mivae presets"
         )
     file = resources.files(__package__) / "presets" / f"{name}.toml"
     return file.read_text(encoding="utf-8")
 
 
 def describe_preset(name: str) -> str:
-    """Returns the one line in which a preset describes itself."""
+    """Returns the one-line description of a preset."""
     return str(tomllib.loads(preset_text(name))["description"])
 
 
 def preset_kind(name: str) -> str:
-    """Returns what a preset is: a method or a recipe."""
+    """Returns the kind of a preset: method or recipe."""
     return str(tomllib.loads(preset_text(name))["kind"])
 
 
 def differences(before: RunConfig, after: RunConfig) -> dict[str, str]:
-    """Returns the dotted keys whose values differ, each with both in words."""
+    """Returns a text with both values of each setting that differs, by dotted key."""
     first, second = flattened(before), flattened(after)
     keys = sorted(first.keys() | second.keys())
     return {
@@ -148,15 +147,15 @@ def differences(before: RunConfig, after: RunConfig) -> dict[str, str]:
 
 
 def flattened(config: RunConfig) -> Table:
-    """Returns a configuration's values by dotted key."""
+    """Returns the values of a configuration by dotted key."""
     return _flattened(config.model_dump())
 
 
 def check_resumable(before: RunConfig, after: RunConfig) -> None:
-    """Raises ConfigError if a run cannot be resumed with other settings; it names them.
+    """Raises ConfigError, naming the settings, if a run cannot be resumed with changed settings.
 
-    How long, where and how it trains may change, also with which batch size. What its weights and
-    moments are made for cannot.
+    Settings of the loop, the device and the objective can change. Settings that determine the
+    data, the model or the optimizer's state cannot.
     """
     fixed = [
         text
@@ -165,27 +164,27 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
     ]
     if fixed:
         raise ConfigError(
-            f"these settings cannot be changed ({'; '.join(fixed)}). Resume without them, or "
+            f"cannot resume with changed settings ({'; '.join(fixed)}). Resume without them, or "
             "start a new run without --resume."
         )
     weighted, bound = before.objective.mi_weight > 0, before.objective.mi_bound
     if weighted != (after.objective.mi_weight > 0):
         raise ConfigError(
-            "'objective.mi_weight' cannot change from or to zero, because the critic would be "
-            f"missing ({before.objective.mi_weight:g}, now {after.objective.mi_weight:g}). Resume "
-            "without it, or start a new run without --resume."
+            "cannot resume with 'objective.mi_weight' changed from or to zero "
+            f"({before.objective.mi_weight:g}, now {after.objective.mi_weight:g}): the checkpoint "
+            "has no critic to match. Resume without it, or start a new run without --resume."
         )
     if weighted and bound != after.objective.mi_bound:
         raise ConfigError(
-            "'objective.mi_bound' cannot be changed, because what the other bound has learnt "
-            f"would be missing ({bound!r}, now {after.objective.mi_bound!r}). Resume without it, "
-            "or start a new run without --resume."
+            f"cannot resume with another 'objective.mi_bound' ({bound!r}, now "
+            f"{after.objective.mi_bound!r}): the checkpoint has the state of the old bound only. "
+            "Resume without it, or start a new run without --resume."
         )
 
 
 def template(config: RunConfig) -> str:
-    """Returns a configuration as TOML, with every key explained."""
-    lines = ["# Every setting of a mivae run. Leave out what you do not change."]
+    """Returns a configuration as TOML, with a comment for each setting."""
+    lines = ["# All settings of a run. Delete the settings that you do not change."]
     _write_table(config, "", lines)
     return "\n".join(lines) + "\n"
 
@@ -208,7 +207,7 @@ def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
 
 
 def _merged(base: Table, layer: Table) -> Table:
-    """Lays one table over another; of one of another kind little or nothing shows through."""
+    """Returns a table with the values of a layer; a layer of another kind replaces the table."""
     merged = dict(base)
     for key, value in layer.items():
         below = merged.get(key)
@@ -222,10 +221,10 @@ def _merged(base: Table, layer: Table) -> Table:
 
 
 def _kept(below: Table, kind: object) -> Table:
-    """Returns what of a table also holds for another kind."""
+    """Returns the settings of a table that also apply to another kind."""
     if kind in RECURRENT and below.get("kind") in RECURRENT:
         return below
-    return {key: below[key] for key in OF_METHODS if key in below}
+    return {key: below[key] for key in SHARED_KEYS if key in below}
 
 
 def _flattened(table: Table, prefix: str = "") -> Table:
@@ -241,7 +240,7 @@ def _flattened(table: Table, prefix: str = "") -> Table:
 def _nested(key: str, value: object) -> Table:
     parts = key.split(".")
     if len(parts) > limits.MAX_KEY_PARTS:
-        raise ConfigError(f"there is no setting '{cut(key)}'")
+        raise ConfigError(f"unknown setting '{cut(key, 80)}'")
     for part in reversed(parts):
         value = {part: value}
     assert isinstance(value, dict)
@@ -249,26 +248,23 @@ def _nested(key: str, value: object) -> Table:
 
 
 def _preset(name: str) -> Table:
-    """Returns what a preset sets."""
+    """Returns the settings of a preset."""
     return _settings(tomllib.loads(preset_text(name)))
 
 
 def _located(table: Table, folder: Path) -> Table:
-    """Returns what a file in a folder sets, its paths to text taken from there.
-
-    They are absolute, so that they mean the same wherever the program is run.
-    """
+    """Returns settings with paths made absolute, relative to a folder."""
     data = table.get("data")
     if not isinstance(data, dict):
         return table
     paths = {
         key: str(folder.resolve() / data[key])
-        for key in TEXTS
+        for key in PATHS
         if isinstance(data.get(key), str) and data[key] not in ("", "-")
     }
     return {**table, "data": {**data, **paths}}
 
 
 def _settings(table: Table) -> Table:
-    """Returns what a file sets; a preset also says what it is and what it is for."""
+    """Returns the settings in a table; the other keys describe a preset."""
     return {key: value for key, value in table.items() if key not in ("kind", "description")}

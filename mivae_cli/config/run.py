@@ -1,7 +1,6 @@
-"""The one description of a run: read from TOML, stored as JSON beside the weights.
+"""The configuration of a run: read from TOML, stored as JSON in the run directory.
 
-Nothing here imports torch, so the command line can offer every choice without paying for
-it, and a run's configuration can be read on any machine.
+This module does not import torch, so that commands start quickly.
 """
 
 __all__ = ["EvaluationConfig", "RunConfig"]
@@ -19,32 +18,32 @@ from .training import CriticConfig, TrainingConfig
 
 
 class EvaluationConfig(Frozen):
-    """The protocol by which train, eval and sweep evaluate the run; figures are its own."""
+    """Settings of the evaluation by train, eval and sweep."""
 
     iw_samples: Annotated[int, Field(ge=1, le=MAX_IW_SAMPLES)] = 100
-    """Samples of z per sentence for the importance-weighted bound; 500 in published tables."""
+    """Samples of z per sentence for the importance-weighted bound; published tables use 500."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Seeds every draw of an evaluation, whatever the run's own seed."""
+    """Random seed of evaluations, independent of the seed of training."""
 
 
 class RunConfig(Frozen):
-    """Everything that, with the code's version, determines a run."""
+    """All settings of a run; with the version of the code, they determine its results."""
 
     name: Name = "default"
-    """Part of the run directory's name; at first the presets that it was made from."""
+    """Name of the run, used in the name of its directory; by default the names of its presets."""
     seed: Annotated[int, Field(ge=0, le=MAX_SEED)] = 0
-    """Seeds every random draw."""
+    """Random seed of training."""
     device: Text = "auto"
-    """auto, cpu, cuda, cuda:1, mps; auto takes a CUDA device where there is one."""
+    """Device: auto, cpu, cuda, cuda:1 or mps; auto: a CUDA device if available, else the CPU."""
     data: DataConfig = DataConfig()
-    """The corpus."""
+    """Corpus and tokenizer."""
     model: ModelConfig = ModelConfig()
-    """The network."""
+    """Encoder, latent code and decoder."""
     objective: Objective = Objective()
-    """What is minimised."""
+    """The loss: D + beta T(R) - lambda I + gamma M."""
     critic: CriticConfig = CriticConfig()
-    """How the mutual-information term learns."""
+    """Critic of the mutual-information term."""
     training: TrainingConfig = TrainingConfig()
-    """The loop."""
+    """Training loop."""
     evaluation: EvaluationConfig = EvaluationConfig()
-    """How the run is evaluated."""
+    """Evaluation of the run."""

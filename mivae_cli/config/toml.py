@@ -1,4 +1,4 @@
-"""TOML of strangers, read within bounds; and values written as TOML."""
+"""Read untrusted TOML, with size limits; write values as TOML."""
 
 __all__ = ["Table", "read_toml", "toml_text", "toml_value"]
 
@@ -8,55 +8,52 @@ from pathlib import Path
 from typing import Any
 
 from .. import limits
-from ..errors import ConfigError
-from .messages import cut
+from ..errors import ConfigError, reason
 
 Table = dict[str, Any]
 
 
 def read_toml(path: Path) -> Table:
-    """Returns the tables of a file.
+    """Returns the content of a TOML file.
 
     Raises:
-        ConfigError: It cannot be read, is no TOML, or is more than a configuration can be.
+        ConfigError: The file cannot be read, is not valid TOML, or exceeds a limit.
     """
     try:
         with path.open("rb") as file:
             content = file.read(limits.MAX_TOML_BYTES + 1)
         if len(content) > limits.MAX_TOML_BYTES:
-            raise ValueError(f"a configuration has {limits.MAX_TOML_BYTES:,} bytes at most")
+            raise ValueError(f"more than {limits.MAX_TOML_BYTES:,} bytes")
         text = content.decode("utf-8")
         for number, line in enumerate(text.split("\n"), start=1):
             if line.count(".") > limits.MAX_TOML_DOTS and not line.lstrip().startswith("#"):
                 raise ValueError(f"line {number} has more than {limits.MAX_TOML_DOTS} dots")
         return _parsed(text)
-    except OSError as error:
-        raise ConfigError(f"cannot read '{path}': {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"cannot read '{path}': {cut(str(error), 200)}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"cannot read '{path}': {reason(error)}") from error
 
 
 def toml_value(text: str) -> object:
-    """Returns what a text stands for in TOML, a word without quotes for itself."""
+    """Returns the value of a TOML expression; text that is not TOML stands for itself."""
     try:
         return _parsed(f"value = {text}")["value"]
-    except (ValueError, RecursionError):  # too long a number is a bare ValueError
+    except (ValueError, RecursionError):  # a number with too many digits is a plain ValueError
         return text
 
 
 def toml_text(value: object) -> str:
-    """Returns a number, a text, or a list of them as TOML."""
+    """Returns a number, a string or a list of them as TOML."""
     if isinstance(value, float):
-        return repr(value)  # as in TOML, also where it is infinite
-    # JSON's other scalars are TOML's too, but for one character that TOML wants escaped
+        return repr(value)  # also valid TOML for inf and nan
+    # JSON scalars are valid TOML, except that TOML requires DEL to be escaped
     text = json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    # so many dots on a line would be taken for those of a key
+    # escape dots, which the limit on dots per line would count
     return text.replace(".", "\\u002e") if text.count(".") > limits.MAX_TOML_DOTS else text
 
 
 def _parsed(text: str) -> Table:
     table = tomllib.loads(text)
-    if _has_long_integer(table):  # which Python may refuse to print; TOML promises 64 bits
+    if _has_long_integer(table):  # TOML guarantees 64 bits, and Python cannot print huge integers
         raise ValueError("an integer has more than 64 bits")
     return table
 

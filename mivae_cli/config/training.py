@@ -1,4 +1,4 @@
-"""Settings of training: the optimizer, its schedule, and the critic's own steps."""
+"""Settings of training: optimizer, learning-rate schedule, checkpoints and the critic."""
 
 __all__ = ["AdamConfig", "CriticConfig", "SGDConfig", "SplitConfig", "TrainingConfig"]
 
@@ -13,87 +13,87 @@ from .model import Critic, SeparableCriticConfig
 
 
 class CriticConfig(Frozen):
-    """The critic of the mutual-information term and how it learns."""
+    """Critic of the mutual-information term."""
 
     network: Critic = SeparableCriticConfig()
-    """The shape of the critic: separable or concatenated."""
+    """Critic network: separable or concatenated."""
     steps: Count = 1
-    """Critic steps before each step of the model (K)."""
+    """Critic steps per model step (K)."""
     learning_rate: PositiveFloat = 1e-3
-    """Adam's step size for the critic."""
+    """Learning rate of the critic's Adam optimizer."""
     queue_size: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 1024
-    """Sentences of earlier batches that the product of the marginals is drawn from."""
+    """Queue of sentences from earlier batches: samples of the product of the marginals."""
     xi_decay: Probability = 0.9
-    """How much of the moving average of the partition function survives a batch."""
+    """Decay per batch of the moving average of the partition function."""
     clip: Annotated[PositiveFloat | None, OrNone] = None
-    """Bound on the pointwise information of product pairs, in the model's gradient only; or none."""
+    """Maximum pointwise information of product pairs in the model's gradient, in nats; or none."""
 
 
 class AdamConfig(Frozen):
-    """Adam."""
+    """Adam optimizer."""
 
     kind: Literal["adam"] = "adam"
     learning_rate: PositiveFloat = 1e-3
-    """Initial step size."""
+    """Initial learning rate."""
 
 
 class SGDConfig(Frozen):
-    """Plain stochastic gradient descent, as in He et al. (2019)."""
+    """Stochastic gradient descent without momentum, as in He et al. (2019)."""
 
     kind: Literal["sgd"] = "sgd"
     learning_rate: PositiveFloat = 1.0
-    """Initial step size."""
+    """Initial learning rate."""
 
 
 class SplitConfig(Frozen):
-    """Plain descent where the decoder's weights belong to single words, Adam for all else."""
+    """SGD for the decoder's embedding and output layer, Adam for all other weights."""
 
     kind: Literal["adam-sgd"] = "adam-sgd"
     learning_rate: PositiveFloat = 1e-3
-    """Adam's initial step size."""
+    """Initial learning rate of Adam."""
     word_learning_rate: PositiveFloat = 1.0
-    """Initial step size of plain descent, for the decoder's embedding and output layer."""
+    """Initial learning rate of SGD."""
 
 
 Optimizer = Annotated[AdamConfig | SGDConfig | SplitConfig, Field(discriminator="kind")]
 
 
 class TrainingConfig(Frozen):
-    """How the objective is minimised."""
+    """Training loop: optimizer, epochs, learning-rate schedule and checkpoints."""
 
     optimizer: Optimizer = AdamConfig()
-    """How the model's weights are moved: adam, sgd or adam-sgd."""
+    """Optimizer: adam, sgd or adam-sgd."""
     epochs: Count = 25
-    """At most so many passes over the corpus."""
+    """Maximum number of epochs."""
     batch_size: Annotated[int, Field(ge=2, le=MAX_BATCH)] = 64
-    """Sentences a step."""
+    """Batch size in sentences."""
     precision: Precision = "auto"
-    """Of the network's products; auto is bfloat16 where a CUDA device has it, else float32."""
+    """Precision of matrix products; auto: bfloat16 on CUDA devices that support it, else float32."""
     max_norm: PositiveFloat = 5.0
-    """An optimizer's gradients are clipped to this Euclidean norm."""
+    """Maximum Euclidean norm of the gradient; larger gradients are clipped."""
     autoencoder_epochs: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
-    """So many of the epochs, the first ones, learn by distortion alone (Li et al., 2019)."""
+    """Initial epochs that minimise the distortion alone (Li et al., 2019)."""
     reset_decoder: bool = False
-    """Whether the decoder's weights are drawn anew after the autoencoder epochs."""
+    """Whether to reinitialise the decoder after the autoencoder epochs."""
     encoder_steps: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
-    """Extra steps of the encoder, at most, before a step of the decoder (He et al., 2019)."""
+    """Maximum number of encoder steps before each decoder step (He et al., 2019); 0: none."""
     encoder_check: Count = 15
-    """Of these, steps between two looks at whether the loss still falls."""
+    """Encoder steps between checks whether the loss still decreases."""
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    """Factor on the learning rate when validation no longer improves."""
+    """Factor on the learning rate at each decay."""
     patience: Count = 2
-    """Validations without improvement before a decay."""
+    """Validations without improvement before the learning rate decays."""
     max_decays: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 3
-    """The decay after so many ends the training."""
+    """Maximum number of decays; training stops when another one is due."""
     cooldown_epochs: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
-    """So many of the epochs, the last ones, take the learning rate straight to zero (Hägele, 2024)."""
+    """Final epochs over which the learning rate decays linearly to zero (Hägele et al., 2024)."""
     graphs: bool = True
-    """Whether a CUDA device replays steps as graphs; without, each is launched anew, and slower."""
+    """Whether to use CUDA graphs, which speed up training on CUDA devices."""
     log_every: Count = 20
-    """Steps between two records of progress."""
+    """Steps between progress records."""
     save_minutes: PositiveFloat = 10.0
-    """Minutes between two saves in the middle of an epoch."""
+    """Minutes between checkpoints within an epoch."""
     keep: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 1
-    """Checkpoints that are kept beside the best and the last."""
+    """Checkpoints to keep besides the best and the last."""
     max_bad_batches: Count = 5
-    """So many batches in a row without finite numbers end the training."""
+    """Consecutive batches without a finite loss or gradient before training stops."""

@@ -5,7 +5,7 @@ __all__ = ["comparability_warnings"]
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ..config.epoch_budget import shared_budget_warnings
-from ..config.messages import listed
+from ..errors import listing
 from ..training.collapse import COLLAPSED
 from .summary import Outcome
 
@@ -32,7 +32,7 @@ def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
     ]
     if collapsed:
         yield (
-            f"the posterior has collapsed, I(x; z) is below {COLLAPSED:g} nats: {listed(collapsed)}"
+            f"the posterior has collapsed, I(x; z) is below {COLLAPSED:g} nats: {listing(collapsed, 3)}"
         )
     yield from shared_budget_warnings(
         {outcome.name: outcome.config for outcome in read if outcome.config is not None}

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..config.data import TEXTS
+from ..config.data import PATHS
 from ..config.grid import shortened
 from ..config.messages import known_keys, suggestion
 from ..config.resolve import flattened
@@ -92,7 +92,7 @@ def _with_one_path(outcomes: Sequence[Outcome]) -> list[Outcome]:
     for outcome in outcomes:
         if (config := outcome.config) is not None and outcome.corpus:
             data = first.setdefault(outcome.corpus, config).data
-            paths = {key: getattr(data, key) for key in TEXTS}
+            paths = {key: getattr(data, key) for key in PATHS}
             data = config.data.model_copy(update=paths)
             outcome = replace(outcome, config=config.model_copy(update={"data": data}))
         found.append(outcome)

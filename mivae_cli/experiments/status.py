@@ -10,19 +10,18 @@ from pathlib import Path
 import torch
 
 from .. import limits
-from ..config.data import TEXTS
+from ..config.data import PATHS
 from ..config.run import RunConfig
 from ..data.corpus import locate_splits
 from ..data.ingestion import content_hash
 from ..data.preparation import corpus_key
 from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
-from ..errors import CheckpointError, MivaeError
+from ..errors import CheckpointError, MivaeError, reason
 from ..evaluation.records import EvaluationRecords, checkpoint_of
 from ..models.vae import build_model
 from ..runs.checkpoints import CHECKPOINTS, NAME, Checkpoint
 from ..runs.directory import RunDirectory
 from ..runs.training_state import TrainingState, load_state
-from ..storage.files import reason
 from ..storage.lock import held_by
 from ..storage.manifest import MANIFEST, Manifest
 from ..storage.ownership import drafted
@@ -74,15 +73,15 @@ def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
         CheckpointError: The run's corpus is damaged.
     """
     begun = run.load_config().data
-    if all(getattr(config.data, key) == getattr(begun, key) for key in TEXTS):
+    if all(getattr(config.data, key) == getattr(begun, key) for key in PATHS):
         return config
     key = _corpus(run).body.get("key")
-    named = begun.model_copy(update={key: getattr(config.data, key) for key in TEXTS})
+    named = begun.model_copy(update={key: getattr(config.data, key) for key in PATHS})
     with suppress(MivaeError):  # there is no such file
         files = locate_splits(named)
         hashes = {split: content_hash(path) for split, path in files.items()}
         if corpus_key(hashes, files, begun) == key:
-            paths = {key: getattr(begun, key) for key in TEXTS}
+            paths = {key: getattr(begun, key) for key in PATHS}
             return config.model_copy(update={"data": config.data.model_copy(update=paths)})
     return config
 

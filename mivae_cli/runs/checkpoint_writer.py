@@ -9,8 +9,8 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import CheckpointError, ConfigError
-from ..storage.files import reason, sync_file, sync_folder, write_synced
+from ..errors import CheckpointError, ConfigError, reason
+from ..storage.files import sync_file, sync_folder, write_synced
 from ..storage.manifest import entry_of, vouch_for
 from ..storage.ownership import draft_of, drafted, holds_only, remove_folder, remove_tree
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME, Checkpoint

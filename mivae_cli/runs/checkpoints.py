@@ -19,8 +19,7 @@ from typing import TypeGuard, TypeVar
 from pydantic import ValidationError
 
 from .. import limits
-from ..errors import CheckpointError
-from ..storage.files import reason
+from ..errors import CheckpointError, reason
 from ..storage.lock import held_by
 from ..storage.manifest import MANIFEST, Entry, Manifest
 

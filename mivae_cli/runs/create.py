@@ -19,8 +19,8 @@ from ..config.run import RunConfig
 from ..data.cache import CORPUS_FILE
 from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..data.prepared_corpus import Corpus
-from ..errors import CheckpointError, ConfigError
-from ..storage.files import reason, write_durably
+from ..errors import CheckpointError, ConfigError, reason
+from ..storage.files import write_durably
 from ..storage.lock import LOCK, is_lock, locked
 from ..storage.manifest import MANIFEST, entry_of, vouch_for
 from ..storage.ownership import drafted, holds_only, remove_folder

@@ -32,11 +32,11 @@ from ..config.messages import explain
 from ..config.run import RunConfig
 from ..data.prepared_corpus import Corpus, open_corpus
 from ..data.tokenizer import Tokenizer
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, reason
 from ..evaluation.records import EvaluationRecords, checkpoint_of
 from ..mi_terms.build import build_term
 from ..models.vae import VAE, build_model
-from ..storage.files import reason, writable
+from ..storage.files import writable
 from ..storage.lock import LOCK, locked
 from ..storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
 from ..storage.ownership import foreign, set_aside

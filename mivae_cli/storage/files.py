@@ -12,7 +12,6 @@ __all__ = [
     "open_plain",
     "parse_json",
     "plain_bytes",
-    "reason",
     "sync_file",
     "sync_folder",
     "whole",
@@ -35,7 +34,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .. import limits
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, reason
 from .ownership import draft_of, remove_drafts
 
 FICLONE = 0x40049409  # has two files share their blocks until one is written
@@ -141,11 +140,6 @@ def last_written(folder: Path) -> float:
         with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
             times.append(entry.lstat().st_mtime)
     return max(times)
-
-
-def reason(error: Exception) -> str:
-    """Returns what the system says of an error, without the path that messages name anyway."""
-    return getattr(error, "strerror", None) or str(error)
 
 
 def open_plain(path: Path) -> BufferedReader:

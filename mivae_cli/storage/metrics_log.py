@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import CheckpointError
-from .files import check_dense, open_plain, reason
+from ..errors import CheckpointError, reason
+from .files import check_dense, open_plain
 from .manifest import Entry
 from .ownership import open_own
 

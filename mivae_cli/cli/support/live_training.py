@@ -21,7 +21,7 @@ from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from ...errors import MivaeError, lacks_memory
+from ...errors import MivaeError, is_out_of_memory
 from ...evaluation.evaluate import Evaluation
 from ...evaluation.records import samples_of
 from ...experiments.evaluate_run import evaluate_run
@@ -52,7 +52,7 @@ def run_training(run: RunDirectory, trainer: Trainer, as_json: bool) -> None:
         raise
     except (MemoryError, RuntimeError) as error:
         size = trainer.config.training.batch_size // 2
-        if trainer.finished or size < SMALLEST_BATCH or not lacks_memory(error):
+        if trainer.finished or size < SMALLEST_BATCH or not is_out_of_memory(error):
             raise
         raise MivaeError(
             f"not enough memory for batches of {trainer.config.training.batch_size:,} sentences. "

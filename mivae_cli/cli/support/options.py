@@ -1,4 +1,4 @@
-"""Arguments that several commands share, so that each reads and helps the same everywhere."""
+"""Arguments and options that several commands share."""
 
 __all__ = [
     "AsCSV",
@@ -42,7 +42,7 @@ RunArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[RUN]",
-        help="A run directory; left out, the newest finished run under runs/.",
+        help="Run directory; default: the newest finished run in runs/.",
         show_default=False,
     ),
 ]
@@ -50,30 +50,30 @@ RunAndTexts = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[RUN] [SENTENCE]...",
-        help="A run directory (left out, the newest under runs/), then sentences.",
+        help="Run directory (default: the newest finished run in runs/), then sentences.",
         show_default=False,
     ),
 ]
 Run = Annotated[
-    Path | None, typer.Option("--run", metavar="RUN", help="The run, said in another way.")
+    Path | None, typer.Option("--run", metavar="RUN", help="Same as the RUN argument.")
 ]
 Data = Annotated[
     Path | None,
     typer.Option(
         "--data",
         metavar="FILE",
-        help="Other sentences than the run's test split; - for standard input.",
+        help="Sentences to use instead of the run's test split; - for standard input.",
     ),
 ]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-AsCSV = Annotated[bool, typer.Option("--csv", help="Print CSV, full precision.")]
-AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a table of Markdown.")]
-AsLaTeX = Annotated[bool, typer.Option("--latex", help="Print a tabular of LaTeX (booktabs).")]
+AsCSV = Annotated[bool, typer.Option("--csv", help="Print CSV with full precision.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
+AsLaTeX = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
 NoFold = Annotated[
     bool,
-    typer.Option("--no-fold", help="A row for every run, also where only seeds differ."),
+    typer.Option("--no-fold", help="Print one row per run, even if only the seeds differ."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Seeds every random draw.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Random seed.")]
 Epochs = Annotated[
     int | None, typer.Option("--epochs", min=1, max=MAX_COUNT, help="Maximum number of epochs.")
 ]
@@ -83,8 +83,8 @@ IWSamples = Annotated[
         "--iw-samples",
         min=1,
         max=MAX_IW_SAMPLES,
-        help="Samples of the importance-weighted bound; by default the run's own "
-        "(evaluation.iw_samples).",
+        help="Samples per sentence for the importance-weighted bound; default: the run's "
+        "evaluation.iw_samples.",
         show_default=False,
     ),
 ]
@@ -95,7 +95,7 @@ WordTemperature = Annotated[
         "--temperature",
         min=MIN_TEMPERATURE,
         max=MAX_TEMPERATURE,
-        help="Draw words at this temperature instead of writing the likeliest sentence.",
+        help="Sample words at this temperature instead of decoding the most likely sentence.",
         show_default=False,
     ),
 ]
@@ -105,7 +105,7 @@ NoRepeatNgram = Annotated[
         "--no-repeat-ngram",
         min=0,
         max=MAX_NGRAM,
-        help="Write no N tokens in a row twice in a sentence; 0: no limit.",
+        help="Do not repeat any sequence of N tokens within a sentence; 0: no limit.",
     ),
 ]
 RepetitionPenalty = Annotated[
@@ -114,13 +114,18 @@ RepetitionPenalty = Annotated[
         "--repetition-penalty",
         min=MIN_PENALTY,
         max=MAX_PENALTY,
-        help="Above 1: tokens already written in the sentence are less likely.",
+        help="Penalty on tokens already in the sentence; above 1 makes them less likely.",
     ),
 ]
 Device = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", show_default=True)
+    str,
+    typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1 or mps.", show_default=True),
 ]
 Sets = Annotated[
     list[str],
-    typer.Option("--set", metavar="KEY=VALUE", help="Set any key, e.g. training.epochs=5."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change any setting, e.g. training.epochs=5; may be repeated.",
+    ),
 ]

@@ -16,7 +16,7 @@ from ...config.resolve import differences
 from ...config.run import RunConfig
 from ...data.prepared_corpus import Corpus
 from ...devices import resolve_device
-from ...errors import LACK_OF_MEMORY, ConfigError, MivaeError, lacks_memory
+from ...errors import OUT_OF_MEMORY, ConfigError, MivaeError, is_out_of_memory
 from ...experiments.status import outcome, sources, with_own_paths
 from ...experiments.summary import WORDS, Outcome
 from ...runs.directory import RunDirectory
@@ -162,8 +162,8 @@ def run_all(
             except OSError:  # a disk that is full is so for all
                 raise
             except Exception as error:  # noqa: BLE001  # a fault in one must not lose the others
-                problem = LACK_OF_MEMORY
-                if not lacks_memory(error):
+                problem = OUT_OF_MEMORY
+                if not is_out_of_memory(error):
                     problem = report_line(error)
             if problem:
                 complain(f"{name}: {problem}")

@@ -115,7 +115,7 @@ def damage_named(path: Path) -> Iterator[None]:
     except (MivaeError, MemoryError):
         raise
     except OSError as error:
-        raise DataError(f"cannot read '{path}': {error.strerror or reason(error)}") from error
+        raise DataError(f"cannot read '{path}': {reason(error)}") from error
     except Exception as error:  # zipfile, zlib, numpy, safetensors, pyarrow: each has its own
         raise DataError(
             f"'{path}' is damaged, or is no {path.suffix} file: {reason(error)}"

@@ -172,7 +172,7 @@ class TestMistakes:
 
     @pytest.mark.parametrize("key", ["data.word", "objective.linear", "data.tokenizer.bpe"])
     def test_a_key_spelt_like_a_kind_is_still_named_in_full(self, key: str) -> None:
-        with pytest.raises(ConfigError, match=f"no setting '{key}'"):
+        with pytest.raises(ConfigError, match=f"'{key}'"):
             read_config(overrides=[f"{key}=1"])
 
     def test_a_key_of_another_kind_is_not_suggested_to_itself(self) -> None:
@@ -183,7 +183,7 @@ class TestMistakes:
         assert "kind" in str(caught.value)
 
     def test_what_resembles_nothing_gets_no_hint(self) -> None:
-        with pytest.raises(ConfigError, match=r"no setting 'qqqqqq'$"):
+        with pytest.raises(ConfigError, match=r"'qqqqqq'$"):
             read_config(overrides=["qqqqqq=1"])
 
     def test_every_mistake_is_told_at_once(self, tmp_path: Path) -> None:
@@ -217,7 +217,7 @@ class TestMistakes:
         ],
     )
     def test_a_bad_value_names_its_key(self, key: str, value: str) -> None:
-        with pytest.raises(ConfigError, match=f"'{key}' cannot be"):
+        with pytest.raises(ConfigError, match=f"^'{key}' "):
             read_config(overrides=[f"{key}={value}"])
 
     def test_a_bad_kind_lists_those_that_there_are(self) -> None:
@@ -226,43 +226,36 @@ class TestMistakes:
 
     @pytest.mark.parametrize("key", ["model.encoder.kind", "model.decoder.kind"])
     def test_a_bad_network_lists_those_that_there_are(self, key: str) -> None:
-        with pytest.raises(
-            ConfigError, match=rf"'{key}' cannot be.*: it is one of lstm, gru, tra"
-        ):
+        with pytest.raises(ConfigError, match=rf"'{key}'.*lstm, gru, transformer"):
             read_config(overrides=[f"{key}=rnn"])
 
     @pytest.mark.parametrize("part", ["encoder", "decoder"])
     def test_heads_that_do_not_divide_the_width_are_refused(self, part: str) -> None:
         overrides = [f"model.{part}.kind=transformer", f"model.{part}.heads=3"]
-        with pytest.raises(ConfigError) as caught:
+        with pytest.raises(ConfigError, match=rf"^'model\.{part}\.heads' [^;]*256$"):
             read_config(overrides=overrides)
-        expected = f"'model.{part}.heads' cannot be 3: heads must divide width, which is 256"
-        assert str(caught.value) == expected
         assert read_config(overrides=[*overrides, f"model.{part}.width=9"])
-        with pytest.raises(ConfigError, match=f"^'model.{part}.width' cannot be 0: [^;]*$"):
+        with pytest.raises(ConfigError, match=rf"^'model\.{part}\.width' [^;]*$"):
             read_config(overrides=[*overrides, f"model.{part}.width=0"])
 
     def test_sizes_of_another_network_are_told_of(self) -> None:
         overrides = ["model.encoder.kind=transformer", "model.encoder.hidden_size=9"]
-        expected = (
-            r"^'model\.encoder\.hidden_size' does not go with the kind that is chosen there$"
-        )
-        with pytest.raises(ConfigError, match=expected):
+        with pytest.raises(ConfigError, match=r"^'model\.encoder\.hidden_size' [^;]*kind$"):
             read_config(overrides=overrides)
 
     @pytest.mark.parametrize("kind", ["lstm", "gru"])
     def test_tied_widths_must_be_equal(self, kind: str) -> None:
         settings = f"{{kind='{kind}', tie_weights=true, hidden_size=9}}"
-        with pytest.raises(ConfigError, match=r"^'model\.decoder' cannot be .*tie_weights needs"):
+        with pytest.raises(ConfigError, match=r"^'model\.decoder' .*tie_weights"):
             read_config(overrides=[f"model.decoder={settings}"])
 
     def test_a_misspelt_preset_names_the_nearest_one(self) -> None:
-        with pytest.raises(ConfigError, match=r"no preset 'min'.*did you mean 'mine'"):
+        with pytest.raises(ConfigError, match=r"'min'.*'mine'"):
             read_config(["min"])
 
     @pytest.mark.parametrize("name", ["", ".", "../config", "mine.toml"])
     def test_a_preset_is_a_name_and_not_a_path(self, name: str) -> None:
-        with pytest.raises(ConfigError, match="no preset"):
+        with pytest.raises(ConfigError, match="preset"):
             preset_text(name)
 
     @pytest.mark.parametrize("content", [b"seed = ", b"\xff", b"[a]\n[a]\n"])
@@ -398,7 +391,7 @@ class TestOddSources:
         assert len(str(caught.value)) < 300
 
     def test_a_preset_of_any_length_is_told_of_in_short(self) -> None:
-        with pytest.raises(ConfigError, match="no preset") as caught:
+        with pytest.raises(ConfigError, match="preset") as caught:
             preset_text("x" * 100_000)
         assert len(str(caught.value)) < 200
 
@@ -425,7 +418,7 @@ class TestOddSources:
 
     def test_of_many_mistakes_some_are_named(self, tmp_path: Path) -> None:
         content = "".join(f"key{number} = 1\n" for number in range(1020))
-        with pytest.raises(ConfigError, match=r"'key19'.*and 1,000 mistakes more$"):
+        with pytest.raises(ConfigError, match=r"'key19'.*and 1,000 more$"):
             read_config(file=written(tmp_path / "a.toml", content))
 
     @pytest.mark.parametrize(
