@@ -489,7 +489,7 @@ def test_too_little_memory_is_no_traceback(
     monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate", starved)
     ran = mivae("eval")
     assert ran.code == 1
-    assert "not enough memory" in ran.err
+    assert "out of memory" in ran.err
 
 
 def test_brackets_in_names_are_shown_as_they_are(mivae: Mivae, tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_a_run_that_fails_does_not_keep_the_others(mivae: Mivae, tmp_path: Path)
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (MemoryError(), ["not enough memory"]),
+        (MemoryError(), ["out of memory"]),
         (ValueError("of seven"), ["internal error", "ValueError: of seven", "mivae-error-"]),
     ],
 )

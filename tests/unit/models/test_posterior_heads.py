@@ -234,7 +234,7 @@ def test_directions_are_unit_vectors_of_the_linear_layers_output() -> None:
 class TestConfiguration:
     def test_a_sphere_has_two_dimensions_at_least(self) -> None:
         sphere = "model.posterior={kind='von-mises-fisher'}"
-        with pytest.raises(ConfigError, match="needs latent_size to be 2 at least"):
+        with pytest.raises(ConfigError, match="latent_size"):
             read_config(overrides=[sphere, "model.latent_size=1"])
         for size in (0, 2):
             config = read_config(overrides=[sphere, f"model.latent_size={size}"])
@@ -256,5 +256,5 @@ class TestConfiguration:
                 read_config(overrides=[f"model.posterior={{kind='{kind}', {field}={value}}}"])
 
     def test_a_setting_of_another_family_is_named(self) -> None:
-        with pytest.raises(ConfigError, match="does not go with the kind"):
+        with pytest.raises(ConfigError, match="kind"):
             read_config(overrides=["model.posterior.rate=0.2"])
