@@ -29,6 +29,7 @@ from mivae_cli.generation.generate import generated, prior_samples
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
+from mivae_cli.stages import finish
 from mivae_cli.training.trainer import Trainer
 
 COLUMNS = ("anonymous MiB", "of it allocated", "open files", "mapped files", "threads")
@@ -108,7 +109,9 @@ def rounds(folder: Path, number: int) -> None:
         pass
     opened = RunDirectory.open(place)
     model, corpus = opened.load_model(), opened.open_corpus()
-    record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), 20, number)
+    record = finish(
+        evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), 20, number)
+    )
     opened.write_evaluation({"nll": record.nll})
     z = prior_samples(50, model.prior, number)
     list(generated(model, opened.load_tokenizer(), z, Decoding(0.8), number))

@@ -20,6 +20,7 @@ from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.evaluation import evaluate as evaluation
 from mivae_cli.generation.decoding import Decoding, decode
+from mivae_cli.stages import finish
 from mivae_cli.training.trainer import Trainer
 from plain import PlainVAE, importance_weighted, plain_copy, plain_step, random_batches
 from speed_plan import Plan, embedding_size, ratio, training_flops
@@ -89,7 +90,7 @@ def iw(plan: Plan, folder: Path, argument: str) -> Record:
     bounds, plain_bounds = [], []
 
     def weigh(store: TokenStore, seed: int) -> None:
-        bounds.append(evaluation.importance_weighted(model, store, plan.iw_samples, seed))
+        bounds.append(finish(evaluation.importance_weighted(model, store, plan.iw_samples, seed)))
 
     def weigh_plainly(store: TokenStore) -> None:
         plain_bounds.append(importance_weighted(plain, store, plan.iw_samples))

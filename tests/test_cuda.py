@@ -15,6 +15,7 @@ from mivae_cli.evaluation.evaluate import importance_weighted
 from mivae_cli.finite_checks import NonFiniteBatch
 from mivae_cli.models.vae import VAE
 from mivae_cli.runs.create import create_run
+from mivae_cli.stages import finish
 from mivae_cli.training.cuda_graphs import graphs
 from mivae_cli.training.events import Validation
 from mivae_cli.training.trainer import Trainer
@@ -229,8 +230,8 @@ def test_a_reading_is_the_same_on_both(trained: tuple[VAE, Corpus]) -> None:
 def test_importance_weighting_agrees_within_its_noise(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     store = corpus["test"]
-    here = importance_weighted(model.cpu(), store, 200, seed=0)
-    gaps = importance_weighted(model.to(CUDA), store, 200, seed=0) - here
+    here = finish(importance_weighted(model.cpu(), store, 200, seed=0))
+    gaps = finish(importance_weighted(model.to(CUDA), store, 200, seed=0)) - here
     error = gaps.std() / len(gaps) ** 0.5
     assert abs(gaps.mean()) < 5 * error + 1e-3
 

@@ -55,11 +55,11 @@ def compare(
     from ..errors import ConfigError
     from ..experiments import comparison
     from ..experiments.status import find_runs, outcome
+    from ..experiments.train_run import RUNS
     from ..report.canvas import check_picture
     from ..report.rate_distortion import draw_plane, plane
     from .support.comparison_output import chosen_format, list_columns, show_comparison
     from .support.console import note
-    from .support.new_run import RUNS
 
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     found = find_runs(runs or [RUNS])

@@ -77,25 +77,22 @@ def evaluate(
 
     Example: [bold]mivae eval runs/mine --iw-samples 500[/]
     """
-    from dataclasses import asdict, replace
-
     from ..errors import ConfigError
     from ..experiments.evaluate_run import evaluate_run
-    from ..generation.evaluate_text import Plan, measure
+    from ..generation.evaluate_text import Plan
     from ..generation.text_metrics import require_sacrebleu
+    from ..runs.directory import RunDirectory
     from ..signals import Interruption
-    from .support.console import print_json, stdout
-    from .support.evaluation_table import evaluation_table
-    from .support.live_stages import stages
-    from .support.live_text_evaluation import measured_in_full
-    from .support.live_training import store_evaluation
-    from .support.run_lookup import device_of, load_judge, load_pinned, locate, open_split
+    from ..stages import finish
+    from .support.evaluation_output import show_evaluation
+    from .support.live_progress import LiveProgress
+    from .support.run_lookup import locate, open_split
     from .support.text_input import reading_options
 
     if not full and (samples is not None or lm is not None):
-        raise ConfigError("--samples and --lm go with --full")
+        raise ConfigError("--samples and --lm require --full")
     if full:
-        require_sacrebleu()  # before what takes minutes
+        require_sacrebleu()  # before minutes of computing
     found = locate(run, run_option)
     options = reading_options(
         format=text_format,
@@ -106,26 +103,21 @@ def evaluate(
         header=header,
         bad_rows=bad_rows,
     )
-    store, corpus = open_split(found, data, options), found.open_corpus()
-    config = found.load_config()
-    device = device or device_of(config)
-    chosen, model = load_pinned(found, device)
-    judge = None if lm is None else load_judge(lm, found, device)
+    sentences = open_split(found, data, options)
     given = {"iw_samples": iw_samples, "seed": seed}
-    protocol = config.evaluation.model_copy(
+    protocol = found.load_config().evaluation.model_copy(
         update={name: value for name, value in given.items() if value is not None}
     )
-    with stages() as show:
-        record = evaluate_run(chosen, model, store, protocol, show)
-    if full:
-        longest, seed = config.data.max_tokens, protocol.seed
-        passes = measure(model, corpus, store, longest, seed, Plan(samples), judge)
-        with Interruption() as interruption:
-            record = replace(record, full=measured_in_full(passes, interruption))
-    table = asdict(record)
-    if data is None and found.name == "best":  # the record that stands for the run
-        table = store_evaluation(found, record)
-    if as_json:
-        print_json(table, indent=2)
-    else:
-        stdout.print(evaluation_table(record, f"{found.path}, {data or 'test split'}"))
+    with Interruption() as interruption, LiveProgress() as show:
+        work = evaluate_run(
+            found,
+            device=device,
+            sentences=None if data is None else sentences,
+            protocol=protocol,
+            full=Plan(samples) if full else None,
+            judge=None if lm is None else RunDirectory.open(lm),
+            store=True,
+            interruption=interruption,
+        )
+        evaluated = finish(work, show)
+    show_evaluation(evaluated, f"{found.path}, {data or 'test split'}", as_json)

@@ -98,19 +98,24 @@ def sweep(
     from ..config.grid import configurations, expand
     from ..errors import ConfigError, MivaeError
     from ..experiments.comparison import compare
+    from ..experiments.sweep import PlannedRun, prepare_corpora, run_sweep
+    from ..experiments.train_run import unused_path
+    from ..generation.evaluate_text import Plan
     from ..generation.text_metrics import require_sacrebleu
+    from ..runs.directory import RunDirectory
+    from ..stages import finish
     from ..storage.manifest import MANIFEST
     from .support.comparison_output import chosen_format, show_comparison
     from .support.console import note, warn
-    from .support.new_run import fresh_place
-    from .support.sweep_runs import Measures, Planned, list_all, prepare_all, run_all
+    from .support.corpus_notes import note_corpus
+    from .support.live_progress import LiveProgress, listening
+    from .support.sweep_listing import list_sweep
     from .support.text_input import reading_options
 
     if lm is not None and not full:
-        raise ConfigError("--lm goes with --full")
+        raise ConfigError("--lm requires --full")
     if full:
-        require_sacrebleu()  # before what takes hours
-    measures = Measures(full, lm)
+        require_sacrebleu()  # before hours of computing
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     reading = reading_options(
         format=text_format,
@@ -131,17 +136,17 @@ def sweep(
     members = expand(preset, set_, seeds)
     configs = configurations(members, config, options)
     if not all(settings.data.train for settings in configs):
-        raise ConfigError("which text? Name it: mivae sweep corpus.txt")
-    place = out or fresh_place(configs[0], "sweep-{corpus}")
+        raise ConfigError("no corpus given. Usage: mivae sweep corpus.txt")
+    place = out or unused_path(configs[0], "sweep-{corpus}")
     if (place / MANIFEST).exists():
-        raise ConfigError(f"'{place}' is a run itself: a sweep takes a folder of runs")
+        raise ConfigError(f"'{place}' is a run: --out must name a folder for several runs")
     if os.path.lexists(place) and not place.is_dir():
-        raise ConfigError(f"'{place}' is no folder: name another place for the runs with --out")
+        raise ConfigError(f"'{place}' is not a folder: choose another one with --out")
     planned = [
-        Planned(member, settings, place / member.name)
+        PlannedRun(member.name, settings, place / member.name)
         for member, settings in zip(members, configs, strict=True)
     ]
-    for warning in shared_budget_warnings({plan.member.name: plan.config for plan in planned}):
+    for warning in shared_budget_warnings({plan.name: plan.config for plan in planned}):
         warn(warning)
     if dry_run:
         given = {
@@ -157,17 +162,25 @@ def sweep(
             "--header": header,
             "--bad-rows": bad_rows,
         }
-        list_all(planned, corpus, given, measures, as_json)
+        list_sweep(planned, members, corpus, given, full, lm, as_json)
         return
-    corpora = prepare_all(planned)
+    corpora = finish(prepare_corpora(planned), note_corpus)
     note(f"sweep: {place}, {len(planned)} runs")
     again = "the same command" + ("" if out else f" and --out {place}")
-    outcomes = run_all(planned, corpora, measures, again)
+    with listening() as interruption, LiveProgress(again) as show:
+        work = run_sweep(
+            planned,
+            corpora,
+            full=Plan() if full else None,
+            judge=None if lm is None else RunDirectory.open(lm),
+            interruption=interruption,
+        )
+        outcomes = finish(work, show)
     show_comparison(compare(outcomes, not no_fold), form, f"{place}, test split")
     failed = [found.name for found in outcomes if found.standing != "evaluated"]
     if failed:
         raise MivaeError(
             f"{len(failed)} of {len(planned)} runs failed ({', '.join(failed[:5])}"
-            f"{', ...' if len(failed) > 5 else ''}); to try them again: {again}"
+            f"{', ...' if len(failed) > 5 else ''}); to retry them, run {again}"
         )
     note(f"next: mivae compare {place}")

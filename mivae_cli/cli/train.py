@@ -90,13 +90,15 @@ def train(
     from ..config.resolve import read_config
     from ..config.run import RunConfig
     from ..errors import ConfigError
+    from ..experiments.train_run import create_training, prepare, resume_training, unused_path
     from ..storage.manifest import MANIFEST
     from ..storage.sealed_json import claimed_kind
     from .support.console import warn
+    from .support.corpus_notes import note_corpus
     from .support.dry_run import rehearse
-    from .support.live_training import run_training
-    from .support.new_run import begin, prepare, resumed
+    from .support.run_lookup import locate_interrupted
     from .support.text_input import reading_options
+    from .support.training_output import show_training
 
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
         raise ConfigError(
@@ -131,19 +133,21 @@ def train(
 
     if resume:
         if overwrite or dry_run or profile:
-            raise ConfigError("--resume does not go with --overwrite, --dry-run or --profile")
-        run, trainer = resumed(out, laid_over)
-        for warning in budget_warnings(trainer.config):
+            raise ConfigError("--resume cannot be combined with --overwrite, --dry-run, --profile")
+        training = resume_training(locate_interrupted(out), laid_over)
+        for warning in budget_warnings(training.trainer.config):
             warn(warning)
-        run_training(run, trainer, as_json)
+        show_training(training, as_json)
         return
     settings = laid_over(None)
     if not settings.data.train:
-        raise ConfigError("which text? Name it: mivae train corpus.txt")
+        raise ConfigError("no corpus given. Usage: mivae train corpus.txt")
     prepared = prepare(settings)
+    note_corpus(prepared)
     for warning in budget_warnings(settings):
         warn(warning)
     if dry_run or profile:
-        rehearse(settings, prepared, profile, as_json)
+        rehearse(settings, prepared.corpus, profile, as_json)
         return
-    run_training(*begin(settings, prepared, out, overwrite), as_json)
+    path = out or unused_path(settings)
+    show_training(create_training(settings, prepared.corpus, path, overwrite), as_json)

@@ -12,7 +12,7 @@ __all__ = [
 ]
 
 import math
-from collections.abc import Callable
+from collections.abc import Generator
 from dataclasses import dataclass, field
 
 import torch
@@ -101,9 +101,8 @@ def evaluate(
     iw_samples: int = 500,
     seed: int = 0,
     tokenizer: Tokenizer | None = None,
-    watch: Callable[[Stage], None] | None = None,
-) -> Evaluation:
-    """Returns the evaluation record of a model on held-out sentences.
+) -> Generator[Stage, None, Evaluation]:
+    """Yields the stages of an evaluation and returns its record.
 
     The record does not depend on the order of the sentences.
 
@@ -114,7 +113,6 @@ def evaluate(
         iw_samples: Samples K of the importance-weighted bound.
         seed: Seeds every draw.
         tokenizer: The vocabulary, for figures a word and a character.
-        watch: Is told how far it has come: importance weighting can take an hour.
 
     Raises:
         ConfigError: The samples or the seed are out of range.
@@ -130,9 +128,9 @@ def evaluate(
     mi, kl_aggregated_prior, warnings = None, 0.0, list[str]()
     active = active_units(reading.posterior.scaled_means())
     if model.latent_size:  # otherwise nothing is integrated out: the likelihood is exact
-        iw_nll = -float(importance_weighted(model, store, iw_samples, seed, watch).mean())
-        if watch is not None:
-            watch(Stage("measuring mutual information", 0, 1))
+        bounds = yield from importance_weighted(model, store, iw_samples, seed)
+        iw_nll = -float(bounds.mean())
+        yield Stage("measuring mutual information", 0, 1)
         found = measure(model, store, reading, fitting, seed)
         mi, kl_aggregated_prior = found.mi, found.kl_aggregated_prior
     ppl_elbo, ppl_iw = (perplexity(value, sentences, tokens) for value in (nll, iw_nll))
@@ -184,13 +182,9 @@ def _text_figures(
 
 @torch.inference_mode()
 def importance_weighted(
-    model: VAE,
-    store: TokenStore,
-    samples: int,
-    seed: int,
-    watch: Callable[[Stage], None] | None = None,
-) -> Tensor:
-    """Returns the importance-weighted bound of each sentence, with shape (N,).
+    model: VAE, store: TokenStore, samples: int, seed: int
+) -> Generator[Stage, None, Tensor]:
+    """Yields its progress and returns the importance-weighted bound of each sentence, (N,).
 
     Sentences are encoded once; their samples go through the decoder as many at a time as keep
     it busy, so that memory depends neither on their number nor on a sentence's length.
@@ -201,8 +195,7 @@ def importance_weighted(
     name = f"{len(store):,} sentences, {samples} importance samples each"
     done, total = 0, len(store.tokens) + len(store)
     for indices, batch in ordered_batches(store, AT_ONCE):
-        if watch is not None:
-            watch(Stage(name, done, total))
+        yield Stage(name, done, total)
         done += int(batch.lengths.sum()) + len(batch)
         batch = batch.to(model.device)
         bound = _importance_weighted(model, batch, samples, generator)

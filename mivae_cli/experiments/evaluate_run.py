@@ -1,46 +1,115 @@
-"""Evaluation of a run's checkpoint: one function for every command."""
+"""Evaluation of a run's checkpoint, by the same function for every command and the API."""
 
-__all__ = ["evaluate_run"]
+__all__ = ["EvaluatedRun", "evaluate_run"]
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Generator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from ..config.run import EvaluationConfig
 from ..data.token_store import TokenStore
+from ..errors import MivaeError
 from ..evaluation.evaluate import CheckpointName, Evaluation, evaluate
-from ..models.vae import VAE
+from ..evaluation.records import EvaluationRecords
+from ..generation.evaluate_text import Plan, evaluate_text
 from ..runs.directory import RunDirectory
-from ..stages import Stage
+from ..runs.loading import LoadedCheckpoint, default_device, load_checkpoint, load_language_model
+from ..signals import Interruption
+from ..stages import Stage, interruptible
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """The evaluation of a run's checkpoint, and the records now stored for that checkpoint."""
+
+    checkpoint: LoadedCheckpoint
+    record: Evaluation
+    stored: EvaluationRecords | None = None  # None: the record was not stored
+    store_error: MivaeError | None = None  # why storing failed
+
+    def table(self) -> dict[str, Any]:
+        """Returns the record in JSON form, with a text evaluation that was stored earlier."""
+        table, record = asdict(self.record), self.record
+        if record.full is None and self.stored is not None:
+            same_protocol = self.stored.exactly(record.iw_samples, record.seed)
+            table["full"] = (same_protocol or {}).get("full")
+        return table
 
 
 def evaluate_run(
     run: RunDirectory,
-    model: VAE,
-    store: TokenStore | None = None,
+    *,
+    device: str | None = None,
+    sentences: TokenStore | None = None,
     protocol: EvaluationConfig | None = None,
-    watch: Callable[[Stage], None] | None = None,
-) -> Evaluation:
-    """Returns the evaluation record of a run's checkpoint.
+    full: Plan | None = None,
+    judge: RunDirectory | None = None,
+    store: bool = False,
+    interruption: Interruption | None = None,
+) -> Generator[Stage, None, EvaluatedRun]:
+    """Loads a run's checkpoint, yields the stages of its evaluation, and returns its record.
 
-    All commands evaluate through this function, so that the same checkpoint, sentences, protocol
-    and device give the same record, to the last digit.
+    The same checkpoint, sentences, protocol and device give the same record, to the last digit.
 
     Arguments:
-        run: The run, opened at the checkpoint.
-        model: The checkpoint's model.
-        store: The sentences to report on; by default the run's test split.
-        protocol: Samples and seed; by default the run's own.
-        watch: Is told how far it has come.
+        run: The run, opened at the checkpoint to evaluate: `best` by default.
+        device: Where to compute; by default where the run was trained, if this machine has it.
+        sentences: The held-out sentences; by default the run's test split.
+        protocol: Number of importance samples, and seed; by default the run's settings.
+        full: Sizes of a text evaluation (reconstruction, samples, interpolation); by default
+            there is none.
+        judge: The run of a language model that scores samples in the text evaluation; by default
+            one is trained.
+        store: Whether to add the record to eval.json. Records of other sentences, or of another
+            checkpoint than `best`, are never stored. A failure to store is returned, not raised,
+            so that the record is not lost.
+        interruption: Signals that stop the evaluation at once.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be read, or the judge does not match the run.
+        ConfigError: The device does not exist, the protocol is out of range, or sacrebleu is
+            missing.
+        DivergedError: Training of a reference language model diverged.
+        StorageError: There is no room for a reference language model.
+        Interrupted: A signal arrived.
     """
-    corpus, checkpoint = run.open_corpus(), run.find_checkpoint()
-    protocol = protocol or run.load_config().evaluation
-    record = evaluate(
-        model,
-        corpus["test"] if store is None else store,
-        (corpus["train"], corpus["valid"]),
-        protocol.iw_samples,
-        protocol.seed,
-        corpus.tokenizer,
-        watch,
+    interruption = interruption or Interruption()
+    work = _evaluated(run, device, sentences, protocol, full, judge)
+    evaluated = yield from interruptible(work, interruption)
+    if not store or sentences is not None or run.name != "best":
+        return evaluated
+    record = evaluated.record
+    try:
+        records = run.write_evaluation(asdict(record))
+    except MivaeError as error:
+        return replace(evaluated, store_error=error)
+    assert record.checkpoint is not None
+    return replace(evaluated, stored=records.about(record.checkpoint.name))
+
+
+def _evaluated(
+    run: RunDirectory,
+    device: str | None,
+    sentences: TokenStore | None,
+    protocol: EvaluationConfig | None,
+    full: Plan | None,
+    judge: RunDirectory | None,
+) -> Generator[Stage, None, EvaluatedRun]:
+    config, corpus = run.load_config(), run.open_corpus()
+    device = device or default_device(config)
+    loaded = load_checkpoint(run, device)
+    model, checkpoint = loaded.model, loaded.run.find_checkpoint()
+    lm = None if judge is None else load_language_model(judge, run, device).model
+    protocol = protocol or config.evaluation
+    store = corpus["test"] if sentences is None else sentences
+    fitting = corpus["train"], corpus["valid"]
+    record = yield from evaluate(
+        model, store, fitting, protocol.iw_samples, protocol.seed, corpus.tokenizer
     )
-    return replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
+    record = replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
+    if full is not None:
+        named = None if lm is None or judge is None else (f"the run {judge.path}", lm)
+        longest, seed = config.data.max_tokens, protocol.seed
+        text = yield from evaluate_text(model, corpus, store, longest, seed, full, named)
+        record = replace(record, full=text)
+    return EvaluatedRun(loaded, record)

@@ -19,7 +19,7 @@ References:
 Shapes: N sentences, Z latent units. Likelihoods in nats.
 """
 
-__all__ = ["Plan", "measure"]
+__all__ = ["Plan", "evaluate_text"]
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
@@ -84,7 +84,7 @@ class Plan:
             check_range("the number of samples", self.samples, 2, MAX_SENTENCES)
 
 
-def measure(
+def evaluate_text(
     model: VAE,
     corpus: Corpus,
     store: TokenStore,
@@ -92,8 +92,8 @@ def measure(
     seed: int = 0,
     plan: Plan | None = None,
     lm: tuple[str, VAE] | None = None,
-) -> Generator[Stage | Full]:
-    """Yields how far the evaluation has come, and at last its record.
+) -> Generator[Stage, None, Full]:
+    """Yields the stages of a text evaluation and returns its record.
 
     Arguments:
         model: The model; a language model has only what it writes to be judged by.
@@ -155,7 +155,7 @@ def measure(
         reverse_lm=described(plan.lm),
         bleu=signature,
     )
-    yield Full(protocol, reconstruction, generation, walks)
+    return Full(protocol, reconstruction, generation, walks)
 
 
 def _reconstruction(

@@ -1,13 +1,24 @@
-"""What training tells while it goes on: frozen records, and the sums that they are made from."""
+"""Records that training yields, and the sums that they are computed from."""
 
-__all__ = ["Meter", "Record", "SaveFailed", "Skipped", "Step", "Validation"]
+__all__ = [
+    "Meter",
+    "SaveFailed",
+    "Skipped",
+    "Started",
+    "Step",
+    "Stopped",
+    "TrainingRecord",
+    "Validation",
+]
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from ..config.run import RunConfig
 from ..data.batches import Batch
 from ..evaluation.validation import HeldOut
 from ..objectives.objective import Terms
@@ -15,36 +26,54 @@ from ..runs.training_state import Window
 
 
 @dataclass(frozen=True)
+class Started:
+    """Training of a run starts or continues."""
+
+    path: Path
+    config: RunConfig
+    parameters: int
+    device: str
+    step: int  # completed steps
+    epoch: int  # completed epochs
+    batches: int  # completed batches of the current epoch
+    steps: int  # total number, if training does not stop early
+    finished: bool  # no step remains
+    resumed: bool
+    warnings: tuple[str, ...]  # damaged files that a resume skipped
+    changes: tuple[str, ...]  # settings that a resume changed
+
+
+@dataclass(frozen=True)
 class Step:
-    """Means over the steps since the last such record, in nats a sentence."""
+    """Means over the steps since the previous record, in nats per sentence."""
 
     step: int
     epoch: float
     loss: float
     distortion: float
     rate: float
-    mi_bound: float | None  # the training batches' own bound: for watching, not for reporting
+    mi_bound: float | None  # on training batches: to monitor training, not to report
     tokens_per_second: float
     seconds_left: float
 
 
 @dataclass(frozen=True)
 class Validation(HeldOut):
-    """An epoch's end: held-out figures, and what follows from them."""
+    """Held-out metrics at the end of an epoch, and the decisions based on them."""
 
     step: int
     epoch: int
     learning_rate: float
     best: bool
     collapsed: bool
-    stopped: bool  # no further epoch follows
+    stopped: bool  # training ends with this epoch
     seconds: float
-    encoder_steps: float  # of its own, before each step of the decoder
+    encoder_steps: float  # encoder-only steps per decoder step
 
 
 @dataclass(frozen=True)
 class SaveFailed:
-    """A checkpoint could not be written; training goes on, and the next save comes sooner."""
+    """A checkpoint could not be written; training continues and saves again sooner."""
 
     step: int
     reason: str
@@ -52,23 +81,31 @@ class SaveFailed:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A batch that was passed over, because its numbers were not finite or not possible."""
+    """A batch that was skipped because a number computed from it was not finite or not valid."""
 
     step: int
     epoch: float
     reason: str
-    lines: tuple[int, ...] | None  # of its sentences in their source, where that is known
-    sentences: tuple[int, ...]  # their places in the training split, in the same order
+    lines: tuple[int, ...] | None  # line numbers of its sentences in their source, if known
+    sentences: tuple[int, ...]  # their indices in the training split, in the same order
 
 
-Record = Step | Validation | SaveFailed | Skipped
+@dataclass(frozen=True)
+class Stopped:
+    """A signal stopped training after this step, or the evaluation that follows training."""
+
+    step: int
+    finished: bool  # training is complete
+
+
+TrainingRecord = Step | Validation | SaveFailed | Skipped  # as written to metrics.jsonl
 
 
 class Meter:
-    """Sums over steps; reads them off the device once."""
+    """Sums over steps, read from the device only when needed."""
 
     def __init__(self, before: Window | None = None) -> None:
-        """Begins, or goes on from a window that was saved."""
+        """Starts from zero, or from the sums in a checkpoint."""
         before = before or Window()
         self.started = time.monotonic() - before.seconds
         self.sums: Tensor = torch.tensor(before.sums)
@@ -76,7 +113,7 @@ class Meter:
         self.steps, self.tokens = before.steps, before.tokens
 
     def add(self, terms: Terms, loss: float, batch: Batch) -> None:
-        """Adds a step's terms and its loss."""
+        """Adds the terms and the loss of a step."""
         values = torch.stack(
             [
                 terms.distortion.mean(),
@@ -90,12 +127,12 @@ class Meter:
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
     def means(self) -> list[float]:
-        """Returns the means of loss, distortion, rate and bound over the steps."""
+        """Returns the mean loss, distortion, rate and MI bound per step."""
         means: list[float] = (self.sums / self.steps).tolist()
         return [self.loss / self.steps, *means]
 
     def window(self) -> Window:
-        """Returns what to save."""
+        """Returns the sums in the form that checkpoints store."""
         distortion, rate, bound = self.sums.tolist()
         return Window(
             sums=(distortion, rate, bound),
@@ -107,15 +144,15 @@ class Meter:
 
     @property
     def seconds(self) -> float:
-        """How long the steps have taken."""
+        """The time that the steps have taken."""
         return time.monotonic() - self.started
 
     @property
     def seconds_per_step(self) -> float:
-        """How long one has taken on average."""
+        """The mean time of a step."""
         return self.seconds / self.steps
 
     @property
     def tokens_per_second(self) -> float:
-        """How quick they were."""
+        """The throughput."""
         return self.tokens / self.seconds

@@ -1,6 +1,6 @@
 """The training loop, as a generator: it computes, and whoever iterates decides what to show."""
 
-__all__ = ["Record", "SaveFailed", "Skipped", "Step", "Trainer", "Validation"]
+__all__ = ["SaveFailed", "Skipped", "Step", "Trainer", "TrainingRecord", "Validation"]
 
 import math
 import time
@@ -36,7 +36,7 @@ from .divergence import (
     with_advice,
     with_resume_command,
 )
-from .events import Meter, Record, SaveFailed, Skipped, Step, Validation
+from .events import Meter, SaveFailed, Skipped, Step, TrainingRecord, Validation
 from .optimizers import Adam, set_rates
 from .train_step import Learner
 
@@ -147,7 +147,7 @@ class Trainer:
 
     def fit(
         self, run: RunDirectory, interruption: Interruption | None = None
-    ) -> Generator[Record, None, None]:
+    ) -> Generator[TrainingRecord, None, None]:
         """Trains to the end, keeping checkpoints and metrics in the run's directory.
 
         Arguments:
@@ -266,7 +266,9 @@ class Trainer:
         self.state.position += 1
         self.state.bad = bad
 
-    def _epoch(self, keeper: CheckpointWriter, interruption: Interruption) -> Iterator[Record]:
+    def _epoch(
+        self, keeper: CheckpointWriter, interruption: Interruption
+    ) -> Iterator[TrainingRecord]:
         """Trains from the present position to the epoch's end and validates."""
         self._started = time.monotonic()
         training = self.config.training
@@ -307,7 +309,7 @@ class Trainer:
         yield from self._save(keeper)
         yield validation
 
-    def _save(self, keeper: CheckpointWriter) -> Iterator[Record]:
+    def _save(self, keeper: CheckpointWriter) -> Iterator[TrainingRecord]:
         """Saves the present state; where that fails, a record says so and training goes on."""
         assert self._journal is not None
         self._check_place()
@@ -339,7 +341,7 @@ class Trainer:
                 "to train it again, choose another place with --out"
             )
 
-    def _noted(self, record: Record) -> Record:
+    def _noted(self, record: TrainingRecord) -> TrainingRecord:
         """Puts a record into the journal."""
         assert self._journal is not None
         self._check_place()

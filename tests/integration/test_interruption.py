@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from mivae_cli.cli.support import console
-from mivae_cli.cli.support import live_training as progress
+from mivae_cli.cli.support.training_output import show_training
 from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.runs.create import create_run
+from mivae_cli.experiments.train_run import create_training
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS, Interrupted, Interruption
 from mivae_cli.training.trainer import Trainer
@@ -290,8 +290,7 @@ def test_a_terminal_that_closes_lets_training_save(tmp_path: Path) -> None:
                 signal.signal(number, signal.SIG_DFL)
             sys.stderr = sys.stdout = os.fdopen(2, "w")
             console.stderr.file = sys.stderr
-            run = create_run(place, config, corpus)
-            progress.run_training(run, Trainer(config, corpus), as_json=True)
+            show_training(create_training(config, corpus, place), as_json=True)
         except Interrupted as stop:
             code = stop.exit_code
         finally:

@@ -12,6 +12,7 @@ import pytest
 from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.directory import RunDirectory
+from mivae_cli.stages import finish
 from mivae_cli.storage.sealed_json import FORMAT
 from support.program import Mivae
 
@@ -32,7 +33,7 @@ def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirector
     assert verify(run).sound
     corpus, record = run.open_corpus(), run.load_evaluation()
     seed = record.get("seed", run.load_config().seed)  # of format 1: the training's
-    found = evaluate(run.load_model(), corpus["test"], iw_samples=5, seed=seed)
+    found = finish(evaluate(run.load_model(), corpus["test"], iw_samples=5, seed=seed))
     assert found.sentences == record["sentences"] == 8
     # with format 1, noise was drawn in the order of the lines
     near = 1e-3 if "units_above" in record else 0.2

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 
-from mivae_cli.cli.support.new_run import resumed
 from mivae_cli.errors import DataError
+from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.directory import RunDirectory
 from support.targets import TARGETS, Workshop, allowed, check_memory, seconds
@@ -123,8 +123,7 @@ def test_what_is_sound_is_taken(workshop: Workshop) -> None:
         assert verify(run).sound
         assert run.load_model().latent_size == 2
         assert run.load_evaluation() == {"nll": 1.0, "rates": [0.5, 0.5]}
-        _, trainer = resumed(path, lambda config: config)
-        assert trainer.state.epoch == 1
+        assert resume_training(RunDirectory.open(path)).trainer.state.epoch == 1
 
 
 @pytest.mark.parametrize("name", TARGETS)

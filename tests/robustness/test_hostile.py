@@ -16,7 +16,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
 
-from mivae_cli.cli.support.new_run import resumed
 from mivae_cli.config.data import BPETokenizerConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.data import tokenizer as module
@@ -24,6 +23,7 @@ from mivae_cli.data.tokenizer import train_tokenizer
 from mivae_cli.devices import resolve_device
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
 from mivae_cli.estimators.io.pairs import read_pairs
+from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.training.trainer import Trainer
@@ -45,7 +45,7 @@ def run(workshop: Workshop) -> Path:
 
 
 def resume(run: Path) -> Trainer:
-    return resumed(run, lambda config: config)[1]
+    return resume_training(RunDirectory.open(run)).trainer
 
 
 def change_tensors(workshop: Workshop, path: Path, change: Callable[[Arrays], None]) -> None:

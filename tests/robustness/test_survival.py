@@ -26,7 +26,7 @@ from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS
-from mivae_cli.training.trainer import Record, SaveFailed, Trainer, Validation
+from mivae_cli.training.trainer import SaveFailed, Trainer, TrainingRecord, Validation
 from support.small import small_config, train_to_end, write_scenes
 
 TIMES = ("tokens_per_second", "seconds_left", "seconds")
@@ -324,7 +324,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
-def until_validation(records: Iterator[Record]) -> list[Record]:
+def until_validation(records: Iterator[TrainingRecord]) -> list[TrainingRecord]:
     """Goes on to an epoch's end."""
     seen = []
     for record in records:

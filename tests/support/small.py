@@ -7,7 +7,7 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.training.trainer import Record, Trainer
+from mivae_cli.training.trainer import Trainer, TrainingRecord
 from support.example_scripts import load
 
 scenes = load("scenes")
@@ -53,7 +53,9 @@ def networks(kind: str) -> dict[str, Any]:
     return {"latent_size": 4, "encoder": network, "decoder": {**network, "word_dropout": 0.1}}
 
 
-def train_to_end(config: RunConfig, place: Path) -> tuple[RunDirectory, Corpus, list[Record]]:
+def train_to_end(
+    config: RunConfig, place: Path
+) -> tuple[RunDirectory, Corpus, list[TrainingRecord]]:
     """Trains a run in one go."""
     corpus = prepare_corpus(config.data)
     run = create_run(place, config, corpus)

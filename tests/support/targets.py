@@ -16,7 +16,7 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, suppress
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from types import FrameType
@@ -25,7 +25,6 @@ from typing import Any, TypeVar, get_args
 import numpy as np
 from safetensors.numpy import save
 
-from mivae_cli.cli.support.new_run import resumed
 from mivae_cli.config.data import DataConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.config.run import RunConfig
@@ -37,6 +36,7 @@ from mivae_cli.data.records import TextRecords
 from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.errors import MivaeError
 from mivae_cli.estimators.io.pairs import check_pairs, read_pairs
+from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.experiments.verify import verify
 from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.generate import generated, prior_samples
@@ -364,8 +364,7 @@ class Workshop:
             return list(generated(model, run.load_tokenizer(), z, Decoding(max_tokens=4)))
 
         def resume() -> Trainer:
-            with redirect_stderr(io.StringIO()):
-                _, trainer = resumed(path, lambda config: config)
+            trainer = resume_training(RunDirectory.open(path)).trainer
             state = trainer.state
             place = (state.epoch, state.position, state.earlier)
             batch = next(trainer.sampler.batches(*place), None)

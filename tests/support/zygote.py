@@ -80,9 +80,9 @@ def serve() -> None:
     import torch
 
     # Everything that a child would import, so that it need not
+    import mivae_cli.cli.support.corpus_notes
     import mivae_cli.cli.support.dry_run
-    import mivae_cli.cli.support.live_training
-    import mivae_cli.cli.support.new_run  # noqa: F401
+    import mivae_cli.cli.support.training_output  # noqa: F401
     from mivae_cli.choices import Profile
     from mivae_cli.estimators.critic_training import PROFILES, Plan
 

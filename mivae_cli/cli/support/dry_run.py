@@ -15,7 +15,7 @@ from ...training.divergence import with_advice
 from ...training.profiler import profile
 from ...training.trainer import Trainer
 from .console import print_json, stdout
-from .live_training import minutes
+from .live_progress import minutes
 from .tables import dry_run_table, timing_table
 
 

@@ -1,12 +1,10 @@
 """Which run a command is about, and what the command needs of it."""
 
 __all__ = [
-    "device_of",
-    "load_judge",
     "load_latent_model",
     "load_model",
-    "load_pinned",
     "locate",
+    "locate_interrupted",
     "locate_with_file",
     "locate_with_texts",
     "note_unknown_words",
@@ -16,23 +14,20 @@ __all__ = [
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ...config.run import RunConfig
 from ...data.file_formats import text_file
 from ...data.prepared_corpus import SplitSummary, TokenStore, encode_file
 from ...data.records import RowCounts
 from ...data.tokenizer import UNKNOWN, Tokenizer
-from ...devices import resolve_device, tune_cpu
-from ...errors import CheckpointError, ConfigError, listing
+from ...errors import CheckpointError, listing
 from ...models.vae import VAE
 from ...runs.checkpoints import CHECKPOINTS
 from ...runs.directory import RunDirectory
-from ...runs.latest import newest_usable
+from ...runs.latest import newest_interrupted, newest_usable
+from ...runs.loading import load_checkpoint
 from ...storage.manifest import MANIFEST
 from .console import note
 from .sentence_arguments import check_sentences
 from .text_input import named, note_rows, text_settings
-
-VOCABULARY = "tokenizer.json"
 
 
 def locate(argument: str | None, option: Path | None) -> RunDirectory:
@@ -41,6 +36,15 @@ def locate(argument: str | None, option: Path | None) -> RunDirectory:
     if named is not None:
         return RunDirectory.open(Path(named))
     newest = newest_usable()
+    note(f"run: {newest.run.path} ({newest.reason})")
+    return newest.run
+
+
+def locate_interrupted(option: Path | None) -> RunDirectory:
+    """Returns the run of an option, or the newest interrupted run, which a note names."""
+    if option is not None:
+        return RunDirectory.open(option)
+    newest = newest_interrupted()
     note(f"run: {newest.run.path} ({newest.reason})")
     return newest.run
 
@@ -116,44 +120,12 @@ def note_unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> None:
         note(f"warning: not in the run's vocabulary: {listing(unknown)}")
 
 
-def device_of(config: RunConfig) -> str:
-    """Returns the name of the device that a run trains on, or auto if this machine lacks it."""
-    try:
-        resolve_device(config.device)
-    except ConfigError:
-        return "auto"
-    return config.device
-
-
 def load_model(run: RunDirectory, device: str) -> VAE:
     """Loads a run's model onto the device of a name."""
-    return load_pinned(run, device)[1]
-
-
-def load_pinned(run: RunDirectory, device: str) -> tuple[RunDirectory, VAE]:
-    """Loads the model of the checkpoint that is now a run's best or last.
-
-    Returns:
-        The run, opened at that checkpoint, and the model.
-    """
-    tune_cpu()
-    where = resolve_device(device)
-
-    def load() -> tuple[RunDirectory, VAE]:
-        chosen = _pinned(run)
-        return chosen, chosen.load_model(where)
-
-    return run.checkpoints.steady(load) if run.name in ("best", "last") else load()
-
-
-def _pinned(run: RunDirectory) -> RunDirectory:
-    if run.name != "last":
-        checkpoint = run.find_checkpoint()
-    else:
-        checkpoint, trouble = run.checkpoints.newest()
-        for problem in trouble:
-            note(f"warning: {problem}; taking {checkpoint.name}")
-    return RunDirectory(run.path, checkpoint.name, checkpoint)
+    loaded = load_checkpoint(run, device)
+    for warning in loaded.warnings:
+        note(f"warning: {warning}")
+    return loaded.model
 
 
 def load_latent_model(run: RunDirectory, device: str) -> VAE:
@@ -162,26 +134,6 @@ def load_latent_model(run: RunDirectory, device: str) -> VAE:
     if not model.latent_size:
         raise CheckpointError(f"'{run.path}' is a language model: it has no latent")
     return model
-
-
-def load_judge(path: Path, run: RunDirectory, device: str) -> tuple[str, VAE]:
-    """Loads a language model that is to judge what a run writes; also returns what to call it.
-
-    Raises:
-        CheckpointError: It has a latent, or another vocabulary than the run.
-    """
-    judge = RunDirectory.open(path)
-    if judge.load_config().model.latent_size:
-        raise CheckpointError(
-            f"'{path}' is no language model (it has a latent): train one with --preset lm"
-        )
-    if judge.manifest.files.get(VOCABULARY) != run.manifest.files.get(VOCABULARY):
-        raise CheckpointError(
-            f"'{path}' has another vocabulary than '{run.path}': train a language model on the "
-            "same corpus with the same data settings and --preset lm"
-        )
-    model = load_model(judge, device)
-    return f"the run {path}", model
 
 
 def _is_run(path: Path) -> bool:

@@ -20,6 +20,7 @@ from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.evaluate_text import Plan
 from mivae_cli.generation.generate import analogous, interpolation, prior_samples
 from mivae_cli.limits import MAX_SEED, check_range
+from mivae_cli.stages import finish
 from support.program import Mivae
 
 
@@ -104,8 +105,8 @@ def test_what_is_outside_is_refused_at_once(
         lambda number: Plan(samples=number),
         lambda number: prior_samples(number, None, 0),  # type: ignore[arg-type]
         lambda number: analogous(torch.ones(2), torch.ones(2), torch.ones(2), number * 10**9),
-        lambda number: evaluate(None, None, iw_samples=number),  # type: ignore[arg-type]
-        lambda number: evaluate(None, None, seed=number * 10**9),  # type: ignore[arg-type]
+        lambda number: finish(evaluate(None, None, iw_samples=number)),  # type: ignore[arg-type]
+        lambda number: finish(evaluate(None, None, seed=number * 10**9)),  # type: ignore[arg-type]
         lambda number: estimate_mutual_information([], [], permutations=number),
         lambda number: estimate_mutual_information([], [], neighbours=number),
         lambda number: estimate_mutual_information([], [], seed=number * 10**9),

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mivae_cli.cli.support.new_run import begin
 from mivae_cli.data.batches import BatchSampler, ordered_batches
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.data.token_store import TokenStore, longest_sentence
 from mivae_cli.errors import CheckpointError
 from mivae_cli.evaluation.evaluate import evaluate
+from mivae_cli.experiments.train_run import create_training
 from mivae_cli.runs.directory import RunDirectory
+from mivae_cli.stages import finish
 from mivae_cli.training.trainer import Trainer
 from support.small import small_config, train_to_end, write_scenes
 
@@ -74,8 +75,8 @@ USES: dict[str, tuple[str, Callable[[RunDirectory, Corpus], object]]] = {
     "batches in order": ("test", lambda run, corpus: list(ordered_batches(corpus["test"], 4))),
     "evaluation": (
         "test",
-        lambda run, corpus: evaluate(
-            run.load_model(), corpus["test"], (corpus["train"], corpus["valid"]), 1, 0
+        lambda run, corpus: finish(
+            evaluate(run.load_model(), corpus["test"], (corpus["train"], corpus["valid"]), 1, 0)
         ),
     ),
     "sentences": ("test", lambda run, corpus: sentences(corpus["test"])),
@@ -119,15 +120,15 @@ def test_a_new_run_trains_on_its_own_copy(sound: RunDirectory, tmp_path: Path) -
     """Damage to the cache, or to another run on the same text, does not reach it."""
     config = sound.load_config()
     corpus = prepare_corpus(config.data, tmp_path / "cache")
-    runs = [begin(config, corpus, tmp_path / name, overwrite=False) for name in ("one", "two")]
-    before = [sentences(trainer.corpus["train"]) for _, trainer in runs]
+    one, two = (create_training(config, corpus, tmp_path / name) for name in ("one", "two"))
+    before = [sentences(each.trainer.corpus["train"]) for each in (one, two)]
     for path in corpus.folder.glob("*.tokens"):
         path.write_bytes(b"\xff" * path.stat().st_size)
-    ids(runs[0][0], "train", 0xFFFF)
+    ids(one.run, "train", 0xFFFF)
     with pytest.raises(CheckpointError, match="one"):
-        list(runs[0][1].fit(runs[0][0]))
-    assert sentences(runs[1][1].corpus["train"]) == before[0] == before[1]
-    assert list(runs[1][1].fit(runs[1][0]))
+        list(one.trainer.fit(one.run))
+    assert sentences(two.trainer.corpus["train"]) == before[0] == before[1]
+    assert list(two.trainer.fit(two.run))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert {path.stat().st_nlink for path in files} == {1}
 

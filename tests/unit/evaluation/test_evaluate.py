@@ -23,7 +23,7 @@ from mivae_cli.evaluation.encode import encode_split
 from mivae_cli.evaluation.evaluate import Evaluation, evaluate, importance_weighted
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.models.von_mises_fisher import log_mean_exp_cosine, resultant_length
-from mivae_cli.stages import Stage
+from mivae_cli.stages import Stage, finish
 from support.small import SMALL, small_config, train_to_end, write_scenes
 
 VOCABULARY = 11
@@ -74,7 +74,7 @@ def uniform_model(latent_size: int = 4, **posterior: object) -> VAE:
 def test_a_uniform_decoder_is_as_perplexed_as_its_vocabulary(
     store: TokenStore, latent_size: int
 ) -> None:
-    record = evaluate(uniform_model(latent_size), store, iw_samples=3)
+    record = finish(evaluate(uniform_model(latent_size), store, iw_samples=3))
     assert record.ppl_elbo == pytest.approx(VOCABULARY, rel=1e-5)
     assert record.ppl_iw == pytest.approx(VOCABULARY, rel=1e-5)
     assert record.tokens == len(store.tokens) + len(store)  # one end symbol a sentence
@@ -83,7 +83,7 @@ def test_a_uniform_decoder_is_as_perplexed_as_its_vocabulary(
 
 
 def test_a_posterior_that_is_the_prior_carries_no_information(store: TokenStore) -> None:
-    record = evaluate(uniform_model(), store, iw_samples=1)
+    record = finish(evaluate(uniform_model(), store, iw_samples=1))
     assert record.mi is not None
     assert record.mi.known_posterior.value == pytest.approx(0.0, abs=1e-6)
     assert record.mi.leave_one_out is not None
@@ -98,7 +98,7 @@ def test_the_importance_weighted_nll_is_exact_where_the_decoder_ignores_z(
     model = uniform_model()
     with torch.no_grad():
         model.head.linear.bias[:4] = 0.5
-    bounds = importance_weighted(model, store, samples=1000, seed=0)
+    bounds = finish(importance_weighted(model, store, samples=1000, seed=0))
     exact = -(torch.from_numpy(store.lengths.copy()) + 1) * math.log(VOCABULARY)
     torch.testing.assert_close(bounds, exact.float(), rtol=0, atol=0.1)
 
@@ -113,7 +113,7 @@ class TestOnTheSphere:
     def test_the_record_has_one_rate_that_is_the_same_for_all(
         self, model: VAE, store: TokenStore
     ) -> None:
-        record = evaluate(model, store, iw_samples=200)
+        record = finish(evaluate(model, store, iw_samples=200))
         kappa, size = 2.0, 4
         assert record.rates == [pytest.approx(record.rate)]
         assert record.rate == pytest.approx(
@@ -134,14 +134,16 @@ class TestOnTheSphere:
             return 2.0 * (z * model.encode(batch).posterior.mean).sum(dim=-1)
 
         monkeypatch.setattr(model, "log_likelihood", log_likelihood)
-        bounds = importance_weighted(model, store, samples=3, seed=0)
+        bounds = finish(importance_weighted(model, store, samples=3, seed=0))
         expected = torch.full((50,), log_mean_exp_cosine(2.0, 4))
         torch.testing.assert_close(bounds, expected, rtol=0, atol=1e-4)
 
 
 def test_the_record_keeps_its_identities(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
-    record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=20)
+    record = finish(
+        evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=20)
+    )
     assert record.mi is not None
     known, dual = record.mi.known_posterior, record.mi.dual
     assert dual is not None
@@ -166,7 +168,9 @@ def test_a_lower_bound_that_is_none_says_so(
     trained: tuple[VAE, Corpus], unseen: float, remark: str
 ) -> None:
     model, corpus = trained
-    record = evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=1)
+    record = finish(
+        evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=1)
+    )
     assert record.mi is not None
     assert record.mi.dual is not None
     mi = replace(record.mi, dual=replace(record.mi.dual, unseen=unseen))
@@ -180,7 +184,7 @@ def test_a_lower_bound_that_is_none_says_so(
 def test_it_tells_how_far_it_has_come(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     told: list[Stage] = []
-    record = evaluate(model, corpus["test"], iw_samples=2, watch=told.append)
+    record = finish(evaluate(model, corpus["test"], iw_samples=2), told.append)
     *weighing, last = told
     assert {stage.name for stage in weighing} == {
         f"{len(corpus['test'])} sentences, 2 importance samples each"
@@ -191,12 +195,12 @@ def test_it_tells_how_far_it_has_come(trained: tuple[VAE, Corpus]) -> None:
     assert done == sorted(set(done))
     assert done[-1] < record.tokens
     assert last.name == "measuring mutual information"
-    assert record == evaluate(model, corpus["test"], iw_samples=2)
+    assert record == finish(evaluate(model, corpus["test"], iw_samples=2))
 
 
 def test_its_json_keys_are_a_contract(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
-    table = json.loads(json.dumps(asdict(evaluate(model, corpus["test"], iw_samples=1))))
+    table = json.loads(json.dumps(asdict(finish(evaluate(model, corpus["test"], iw_samples=1)))))
     assert {
         "elbo", "nll", "iw_nll", "iw_samples", "ppl_elbo", "ppl_iw", "distortion", "rate",
         "active_units", "latent_units", "sentences", "tokens", "mi", "kl_aggregated_prior",
@@ -221,7 +225,10 @@ def test_more_importance_samples_do_not_worsen_the_bound(trained: tuple[VAE, Cor
     model, corpus = trained
     few, many = (
         torch.stack(
-            [importance_weighted(model, corpus["test"], samples, seed).mean() for seed in range(5)]
+            [
+                finish(importance_weighted(model, corpus["test"], samples, seed)).mean()
+                for seed in range(5)
+            ]
         ).mean()
         for samples in (1, 30)
     )
@@ -232,9 +239,9 @@ def test_how_many_samples_pass_at_once_changes_nothing(
     trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, corpus = trained
-    together = importance_weighted(model, corpus["test"], samples=6, seed=0)
+    together = finish(importance_weighted(model, corpus["test"], samples=6, seed=0))
     monkeypatch.setattr("mivae_cli.evaluation.evaluate.SEQUENCES", 1)
-    one_by_one = importance_weighted(model, corpus["test"], samples=6, seed=0)
+    one_by_one = finish(importance_weighted(model, corpus["test"], samples=6, seed=0))
     torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4)
 
 
@@ -253,7 +260,7 @@ def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
 
 
 def test_a_language_model_has_no_information_to_report(store: TokenStore) -> None:
-    record = evaluate(uniform_model(latent_size=0), store)
+    record = finish(evaluate(uniform_model(latent_size=0), store))
     assert record.mi is None
     assert record.nll == record.iw_nll
     assert record.latent_units == 0
@@ -262,7 +269,7 @@ def test_a_language_model_has_no_information_to_report(store: TokenStore) -> Non
 def test_a_single_sentence_is_no_error(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     one = TokenStore.from_ids([corpus["test"].sentence(0)])
-    record = evaluate(model, one, (corpus["train"], corpus["valid"]), iw_samples=2)
+    record = finish(evaluate(model, one, (corpus["train"], corpus["valid"]), iw_samples=2))
     assert record.mi is not None
     assert record.mi.leave_one_out is None
     assert record.mi.dual is None
@@ -279,10 +286,11 @@ def test_the_order_of_the_sentences_changes_no_digit(trained: tuple[VAE, Corpus]
     test, fitting = corpus["test"], (corpus["train"], corpus["valid"])
     twice = [*range(len(test)), 0, 0, 3]  # with copies
     store = TokenStore.from_ids(test.sentence(index) for index in twice)
-    first = evaluate(model, store, fitting, 3, tokenizer=corpus.tokenizer)
+    first = finish(evaluate(model, store, fitting, 3, tokenizer=corpus.tokenizer))
     for seed in (1, 2):
         assert (
-            evaluate(model, shuffled(store, seed), fitting, 3, tokenizer=corpus.tokenizer) == first
+            finish(evaluate(model, shuffled(store, seed), fitting, 3, tokenizer=corpus.tokenizer))
+            == first
         )
     report = information.report(model, store, fitting, draws=2)
     again = information.report(model, shuffled(store, 3), fitting, draws=2)
@@ -292,8 +300,8 @@ def test_the_order_of_the_sentences_changes_no_digit(trained: tuple[VAE, Corpus]
 
 def test_no_order_matters_on_the_sphere_either(store: TokenStore) -> None:
     model = uniform_model(kind="von-mises-fisher", concentration=20.0)
-    assert evaluate(model, shuffled(store, 1), iw_samples=2) == evaluate(
-        model, store, iw_samples=2
+    assert finish(evaluate(model, shuffled(store, 1), iw_samples=2)) == finish(
+        evaluate(model, store, iw_samples=2)
     )
 
 
@@ -315,7 +323,9 @@ def test_another_seed_moves_the_known_posterior_by_less_than_a_tenth_of_its_inte
     trained: tuple[VAE, Corpus],
 ) -> None:
     model, corpus = trained
-    found = [evaluate(model, corpus["test"], iw_samples=1, seed=seed).mi for seed in range(6)]
+    found = [
+        finish(evaluate(model, corpus["test"], iw_samples=1, seed=seed)).mi for seed in range(6)
+    ]
     for name in ("known_posterior", "leave_one_out"):
         figures = [getattr(each, name) for each in found]
         width = figures[0].ci_high - figures[0].ci_low
@@ -331,7 +341,7 @@ def shown(record: Evaluation) -> str:
 
 def test_the_rate_divides_exactly_in_json_and_as_shown(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
-    record = evaluate(model, corpus["test"], iw_samples=1)
+    record = finish(evaluate(model, corpus["test"], iw_samples=1))
     assert record.mi is not None
     assert record.rate - record.mi.known_posterior.value == record.kl_aggregated_prior
     for rate in (record.rate, 5.644, 0.0049):
@@ -350,7 +360,7 @@ class TestContradictions:
     def record(self, trained: tuple[VAE, Corpus]) -> Evaluation:
         model, corpus = trained
         fitting = corpus["train"], corpus["valid"]
-        record = evaluate(model, corpus["test"], fitting, iw_samples=20)
+        record = finish(evaluate(model, corpus["test"], fitting, iw_samples=20))
         return replace(record, rate=20.0, warnings=[])  # so few sentences put the upper bound high
 
     @staticmethod
@@ -408,7 +418,7 @@ class TestContradictions:
         model = uniform_model(kind="von-mises-fisher", concentration=100_000)
         torch.nn.init.normal_(model.head.linear.weight, std=0.02)
         torch.nn.init.ones_(model.head.linear.bias)  # all directions are nearly the same
-        record = evaluate(model, store, iw_samples=1)
+        record = finish(evaluate(model, store, iw_samples=1))
         assert record.mi is not None
         assert record.mi.known_posterior.value > 1
         assert record.active_units > 0

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,11 @@ from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
 from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.evaluation.text_record import Full
-from mivae_cli.generation.evaluate_text import Plan, measure
+from mivae_cli.generation.evaluate_text import Plan, evaluate_text
 from mivae_cli.generation.reference_lm import FIXED_LM, likelihoods, trained_lm
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.stages import Stage
+from mivae_cli.stages import Stage, finish
 from mivae_cli.training.trainer import Trainer
 from support.program import Mivae
 from support.small import SMALL, small_config, train_to_end, write_scenes
@@ -79,9 +79,11 @@ def model_of(logits: dict[int, float], size: int, latent_size: int = 4) -> VAE:
 
 
 def measured(model: VAE, corpus: Corpus, store: TokenStore, **settings: Any) -> Full:  # noqa: ANN401
-    *stages, full = measure(model, corpus, store, max_tokens=3, **{"plan": TINY, **settings})
-    assert isinstance(full, Full)
-    assert all(isinstance(stage, Stage) and stage.done <= stage.total for stage in stages)
+    stages: list[Stage] = []
+    work = evaluate_text(model, corpus, store, max_tokens=3, **{"plan": TINY, **settings})
+    full = finish(work, stages.append)
+    assert stages
+    assert all(stage.done <= stage.total for stage in stages)
     return full
 
 
@@ -190,14 +192,8 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def learned(train: TokenStore, corpus: Corpus) -> VAE:
-    found: list[VAE] = []
-
-    def to_the_end() -> Generator[Stage]:
-        valid, tokenizer = corpus["valid"], corpus.tokenizer
-        found.append((yield from trained_lm("", train, valid, tokenizer, EAGER_LM, CPU, seed=0)))
-
-    assert [stage.done for stage in to_the_end()] != []
-    return found[0]
+    valid, tokenizer = corpus["valid"], corpus.tokenizer
+    return finish(trained_lm("", train, valid, tokenizer, EAGER_LM, CPU, seed=0))
 
 
 def test_a_language_model_learns_the_only_sentence(corpus: Corpus, temporary: Path) -> None:
@@ -225,7 +221,7 @@ def test_bits_a_character_of_uniform_bytes() -> None:
     assert tokenizer.size == 258
     store = TokenStore.from_ids(tokenizer.encode(["a cat sat .", "no"]))
     model = model_of({}, 258, latent_size=0)
-    text = evaluate(model, store, tokenizer=tokenizer).text
+    text = finish(evaluate(model, store, tokenizer=tokenizer)).text
     assert text is not None
     assert text.characters == 11 + 2 + 2
     assert text.bits_per_character_elbo == pytest.approx(math.log2(258))
@@ -237,7 +233,7 @@ def test_bits_a_character_of_uniform_bytes() -> None:
 def test_a_character_may_be_of_several_bytes() -> None:
     tokenizer = train_tokenizer(["ab ba"], BPETokenizerConfig(vocab_size=258, min_count=1000))
     store = TokenStore.from_ids(tokenizer.encode(["né"]))
-    text = evaluate(model_of({}, 258, latent_size=0), store, tokenizer=tokenizer).text
+    text = finish(evaluate(model_of({}, 258, latent_size=0), store, tokenizer=tokenizer)).text
     assert text is not None
     assert text.characters == 3
     assert text.bits_per_character_iw == pytest.approx(4 / 3 * math.log2(258), rel=1e-4)
@@ -245,7 +241,7 @@ def test_a_character_may_be_of_several_bytes() -> None:
 
 def test_words_are_words_where_they_are_the_tokens(corpus: Corpus) -> None:
     model = model_of({BOUNDARY: 1.0}, corpus.tokenizer.size)
-    record = evaluate(model, corpus["test"], iw_samples=2, tokenizer=corpus.tokenizer)
+    record = finish(evaluate(model, corpus["test"], iw_samples=2, tokenizer=corpus.tokenizer))
     assert record.text is not None
     assert record.text.words == record.tokens
     assert record.text.ppl_word_iw == record.ppl_iw
@@ -285,7 +281,7 @@ def test_the_program_measures_in_full_and_keeps_it(
     assert full["protocol"]["forward_lm"] == f"the run {runs / 'lm'}"
     assert full["interpolation"]["steps"] == len(full["interpolation"]["nll_per_token"]) == 7
     lm = RunDirectory.open(runs / "lm").load_model()
-    by_hand = evaluate(lm, stored.open_corpus()["test"]).ppl_elbo
+    by_hand = finish(evaluate(lm, stored.open_corpus()["test"])).ppl_elbo
     assert full["generation"]["forward_ppl_real"] == pytest.approx(by_hand)
     assert "training a language model on the samples ..." in ran.err
     assert "on the training split" not in ran.err

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from mivae_cli.cli.support.new_run import begin
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import CheckpointError, ConfigError, DivergedError, StorageError
+from mivae_cli.experiments.train_run import create_training
 from mivae_cli.runs import checkpoint_writer as saving
 from mivae_cli.runs.checkpoint_writer import RETRY, CheckpointWriter, check_space
 from mivae_cli.runs.create import create_run
@@ -453,16 +453,17 @@ def test_a_run_is_not_replaced_by_one_that_has_no_room(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = prepare_corpus(config.data)
-    run, trainer = begin(config, corpus, tmp_path / "run", overwrite=True)
+    training = create_training(config, corpus, tmp_path / "run", overwrite=True)
+    run, trainer = training.run, training.trainer
     list(trainer.fit(run))
     there = sum(path.stat().st_size for path in (run.path / "checkpoints").glob("*/*"))
     needed = trainer.checkpoint_bytes * (config.training.keep + 3)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there - 1))
     with pytest.raises(ConfigError, match="checkpoints will need"):
-        begin(config, corpus, run.path, overwrite=True)
+        create_training(config, corpus, run.path, overwrite=True)
     assert RunDirectory.open(run.path).checkpoints.newest()[0].epoch == config.training.epochs
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Usage(needed - there))
-    assert begin(config, corpus, run.path, overwrite=True)[0].id != run.id
+    assert create_training(config, corpus, run.path, overwrite=True).run.id != run.id
 
 
 @pytest.mark.parametrize("moment", [Validation, None])

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from mivae_cli.cli.support.new_run import fresh_place
-from mivae_cli.cli.support.run_lookup import load_pinned
 from mivae_cli.cli.support.sentence_arguments import check_sentences
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.experiments.status import outcome
+from mivae_cli.experiments.train_run import unused_path
 from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.checkpoints import Checkpoint, Checkpoints
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.runs.latest import newest_interrupted, newest_usable
+from mivae_cli.runs.loading import load_checkpoint
 from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import MANIFEST, Manifest
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
@@ -264,7 +264,7 @@ class TestRotation:
             return real(*arguments)
 
         monkeypatch.setattr(*moment, rotated)
-        chosen, _ = load_pinned(RunDirectory(run.path, name), "cpu")
+        chosen = load_checkpoint(RunDirectory(run.path, name), "cpu").run
         assert chosen.name == "epoch-0009"
         shutil.rmtree(run.checkpoints.folder)
         assert chosen.find_checkpoint().name == "epoch-0009"  # known, though it is gone by now
@@ -320,7 +320,7 @@ def test_a_link_that_leads_nowhere_is_no_free_place(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     config = small_config(tmp_path / "text.txt")
-    taken = fresh_place(config, "text")
+    taken = unused_path(config, "text")
     taken.parent.mkdir()
     taken.symlink_to("nowhere")
-    assert fresh_place(config, "text") != taken
+    assert unused_path(config, "text") != taken

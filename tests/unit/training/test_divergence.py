@@ -32,7 +32,7 @@ from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.training.divergence import batch_divergence
-from mivae_cli.training.trainer import Record, Skipped, Step, Trainer
+from mivae_cli.training.trainer import Skipped, Step, Trainer, TrainingRecord
 from support.program import Mivae
 from support.small import small_config, write_scenes
 
@@ -387,8 +387,10 @@ def run_of(trainer: Trainer, place: Path) -> RunDirectory:
     return create_run(place, trainer.config, trainer.corpus)
 
 
-def until_diverged(trainer: Trainer, run: RunDirectory) -> tuple[list[Record], DivergedError]:
-    records: list[Record] = []
+def until_diverged(
+    trainer: Trainer, run: RunDirectory
+) -> tuple[list[TrainingRecord], DivergedError]:
+    records: list[TrainingRecord] = []
     with pytest.raises(DivergedError) as caught:
         records.extend(trainer.fit(run))  # keeps what came before the error
     return records, caught.value

@@ -1,0 +1,79 @@
+"""Models of runs that may still be training, loaded from their checkpoints."""
+
+__all__ = ["LoadedCheckpoint", "default_device", "load_checkpoint", "load_language_model"]
+
+from dataclasses import dataclass
+
+from ..config.run import RunConfig
+from ..devices import resolve_device, tune_cpu
+from ..errors import CheckpointError, ConfigError
+from ..models.vae import VAE
+from .checkpoints import Checkpoint
+from .directory import RunDirectory
+
+VOCABULARY = "tokenizer.json"
+
+
+@dataclass(frozen=True)
+class LoadedCheckpoint:
+    """A model and the checkpoint it was loaded from."""
+
+    run: RunDirectory  # opened at this checkpoint, by its name
+    model: VAE
+    warnings: tuple[str, ...] = ()  # newer checkpoints that are damaged and were skipped
+
+
+def default_device(config: RunConfig) -> str:
+    """Returns the device that a run was trained on, or `auto` if this machine does not have it."""
+    try:
+        resolve_device(config.device)
+    except ConfigError:
+        return "auto"
+    return config.device
+
+
+def load_checkpoint(run: RunDirectory, device: str) -> LoadedCheckpoint:
+    """Loads the model of the checkpoint that a run directory is opened at.
+
+    `best` and `last` are resolved to a checkpoint now. If a training process removes that one
+    before it is read, they are resolved again.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or it is damaged.
+        ConfigError: There is no such device.
+    """
+    tune_cpu()
+    where = resolve_device(device)
+
+    def load() -> LoadedCheckpoint:
+        checkpoint, warnings = _resolved(run)
+        pinned = RunDirectory(run.path, checkpoint.name, checkpoint)
+        return LoadedCheckpoint(pinned, pinned.load_model(where), warnings)
+
+    return run.checkpoints.steady(load) if run.name in ("best", "last") else load()
+
+
+def load_language_model(judge: RunDirectory, run: RunDirectory, device: str) -> LoadedCheckpoint:
+    """Loads a language model that scores the sentences of another run.
+
+    Raises:
+        CheckpointError: The model has latent units, or its vocabulary is not that of the run.
+    """
+    if judge.load_config().model.latent_size:
+        raise CheckpointError(
+            f"'{judge.path}' is not a language model (it has latent units): train one with "
+            "--preset lm"
+        )
+    if judge.manifest.files.get(VOCABULARY) != run.manifest.files.get(VOCABULARY):
+        raise CheckpointError(
+            f"'{judge.path}' and '{run.path}' have different vocabularies: train a language model "
+            "on the same corpus with the same data settings and --preset lm"
+        )
+    return load_checkpoint(judge, device)
+
+
+def _resolved(run: RunDirectory) -> tuple[Checkpoint, tuple[str, ...]]:
+    if run.name != "last":
+        return run.find_checkpoint(), ()
+    checkpoint, trouble = run.checkpoints.newest()
+    return checkpoint, tuple(f"{problem}; using {checkpoint.name} instead" for problem in trouble)
