@@ -50,47 +50,47 @@ class TextFigures:
     Both are of the text that the tokens stand for: with `max_tokens`, as far as it was read.
     """
 
-    words: int  # between spaces; each sentence's end counts as one
-    ppl_word_elbo: float
-    ppl_word_iw: float
-    characters: int | None  # each sentence's end counts as one; unknown words have none
-    bits_per_character_elbo: float | None
-    bits_per_character_iw: float | None
+    words: int  # words between spaces; the end of a sentence counts as one
+    ppl_word_elbo: float  # perplexity per word, from the ELBO
+    ppl_word_iw: float  # perplexity per word, from importance weighting
+    characters: int | None  # the end of a sentence counts as one; null if words are unknown
+    bits_per_character_elbo: float | None  # bits per character, from the ELBO
+    bits_per_character_iw: float | None  # bits per character, from importance weighting
 
 
 @dataclass(frozen=True)
 class CheckpointName:
     """Which checkpoint of a run was measured."""
 
-    name: str
-    step: int
+    name: str  # folder of the checkpoint
+    step: int  # training steps up to it
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """The evaluation record; its fields are the keys of the JSON form."""
 
-    elbo: float
-    nll: float
-    iw_nll: float
-    iw_samples: int
-    ppl_elbo: float
-    ppl_iw: float
-    distortion: float
-    rate: float
-    rates: list[float]  # of each latent unit, or the one of a posterior on the sphere
-    active_units: int
-    units_above: int  # whose mean rate is above 0.1 nats
-    effective_units: float  # the exponential of the entropy of the units' shares of the rate
-    latent_units: int
-    sentences: int
-    tokens: int  # predicted ones: each sentence's end counts
-    mi: MutualInformation | None  # none for a language model
-    kl_aggregated_prior: float  # the rate less the known posterior's mutual information
-    seed: int
-    text: TextFigures | None = None  # unless a tokenizer tells what the tokens stand for
-    checkpoint: CheckpointName | None = None  # where the model is a run's
-    full: Full | None = None  # of an evaluation in full
+    elbo: float  # evidence lower bound, -(D + R)
+    nll: float  # the negative ELBO, D + R
+    iw_nll: float  # the negative importance-weighted bound
+    iw_samples: int  # samples of z per sentence of that bound
+    ppl_elbo: float  # perplexity per token, from the ELBO
+    ppl_iw: float  # perplexity per token, from importance weighting
+    distortion: float  # D, the expected -log p(x|z)
+    rate: float  # R, the KL divergence of q(z|x) from the prior
+    rates: list[float]  # rate of each latent unit, or one rate for a posterior on the sphere
+    active_units: int  # units whose posterior mean has a variance of at least 0.01
+    units_above: int  # units with a mean rate above 0.1 nats
+    effective_units: float  # exponential of the entropy of the units' shares of the rate
+    latent_units: int  # size of z
+    sentences: int  # number of sentences
+    tokens: int  # predicted tokens; the end of a sentence counts as one
+    mi: MutualInformation | None  # estimates of I(x; z); null for a language model
+    kl_aggregated_prior: float  # KL(q(z) || p(z)): the rate minus the known posterior's estimate
+    seed: int  # seed of all draws
+    text: TextFigures | None = None  # likelihood per word and character; null without a tokenizer
+    checkpoint: CheckpointName | None = None  # the evaluated checkpoint
+    full: Full | None = None  # results of eval --full
     warnings: list[str] = field(default_factory=list)  # figures that contradict each other
 
 

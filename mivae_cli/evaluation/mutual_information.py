@@ -51,11 +51,11 @@ TOO_FEW = "below the dual's interval: so few sentences cannot show all there is;
 class Figure:
     """A figure with its 95 % interval, the sentences n behind it, and where it must stop."""
 
-    value: float
-    ci_low: float
-    ci_high: float
-    n: int
-    ceiling: float | None  # log n; none for an upper bound
+    value: float  # the estimate
+    ci_low: float  # lower end of the 95 % interval
+    ci_high: float  # upper end of the 95 % interval
+    n: int  # number of sentences
+    ceiling: float | None  # largest possible value, ln n; null for an upper bound
 
     @classmethod
     def of(cls, interval: Interval, n: int, ceiling: float | None) -> "Figure":
@@ -67,10 +67,10 @@ class Figure:
 class MutualInformation:
     """I(x; z) by routes that should agree; its fields are keys of the evaluation's JSON form."""
 
-    known_posterior: Figure
-    leave_one_out: Figure | None  # none for a single sentence
-    batch32: Figure
-    dual: CriticEstimate | None  # none where there is nothing to fit a critic on
+    known_posterior: Figure  # from the known posteriors q(z|x)
+    leave_one_out: Figure | None  # upper bound; null for a single sentence
+    batch32: Figure  # the known posterior's estimate in batches of 32 sentences
+    dual: CriticEstimate | None  # held-out lower bound of a critic; null without data to fit it
 
 
 @dataclass(frozen=True)

@@ -9,51 +9,51 @@ from dataclasses import dataclass
 class Protocol:
     """How the figures were measured."""
 
-    seed: int
-    samples: int
+    seed: int  # seed of all draws
+    samples: int  # number of samples from the prior
     real: int  # training sentences that the samples are compared with
-    temperature: float
-    max_tokens: int
-    self_bleu_sentences: int
-    forward_lm: str
-    reverse_lm: str
-    bleu: str | None  # sacrebleu's signature
+    temperature: float  # temperature of the samples
+    max_tokens: int  # maximum length of a sample
+    self_bleu_sentences: int  # sentences that self-BLEU is computed on
+    forward_lm: str  # language model that judges the samples
+    reverse_lm: str  # language model that is trained on the samples
+    bleu: str | None  # signature of sacrebleu; null without it
 
 
 @dataclass(frozen=True)
 class Reconstruction:
     """Greedy decodings of the posterior means against their sentences."""
 
-    exact_match: float
-    token_accuracy: float
-    bleu: float
+    exact_match: float  # share of sentences that are reproduced exactly
+    token_accuracy: float  # share of tokens that are correct at their position
+    bleu: float  # BLEU, 0 to 100
 
 
 @dataclass(frozen=True)
 class Diversity:
     """How many different things sentences say; n-grams are of words between spaces."""
 
-    distinct_1: float
-    distinct_2: float
-    distinct_3: float
-    distinct_4: float
-    self_bleu_2: float
-    self_bleu_3: float
-    self_bleu_4: float
-    mean_length: float  # words
-    copies: float  # the share that stands in the training split token for token
+    distinct_1: float  # share of distinct words
+    distinct_2: float  # share of distinct pairs of words
+    distinct_3: float  # share of distinct 3-grams
+    distinct_4: float  # share of distinct 4-grams
+    self_bleu_2: float  # BLEU-2 of each sentence against the others
+    self_bleu_3: float  # the same for BLEU-3
+    self_bleu_4: float  # the same for BLEU-4
+    mean_length: float  # words per sentence
+    copies: float  # share of exact copies of training sentences
 
 
 @dataclass(frozen=True)
 class Generation:
     """Samples, and the same figures of real text beside them."""
 
-    forward_ppl: float  # of the samples, under a language model of the training split
-    forward_ppl_real: float  # of the held-out sentences under the same
-    reverse_ppl: float  # of the held-out sentences, under a language model of the samples
-    reverse_ppl_real: float  # the same of as many training sentences as there are samples
-    samples: Diversity
-    real: Diversity  # of those training sentences; its copies are among the held-out ones
+    forward_ppl: float  # perplexity of the samples under a language model of the training split
+    forward_ppl_real: float  # perplexity of held-out sentences under the same model
+    reverse_ppl: float  # perplexity of held-out sentences under a language model of the samples
+    reverse_ppl_real: float  # the same for as many training sentences as samples
+    samples: Diversity  # diversity of the samples
+    real: Diversity  # diversity of these training sentences; copies are of held-out sentences
 
 
 @dataclass(frozen=True)
@@ -64,19 +64,19 @@ class Interpolation:
     beside `ends`: on an even walk, it is no more than a share of it for each step.
     """
 
-    pairs: int
-    steps: int
-    neighbours: float  # the mean distance between a step's sentence and the next one's
-    largest_jump: float  # the largest of a walk, on average
-    ends: float  # the mean distance between the first and the last sentence of a walk
-    nll_per_token: list[float]  # at each step, under the forward language model
+    pairs: int  # number of pairs of sentences
+    steps: int  # sentences per interpolation
+    neighbours: float  # mean distance between consecutive sentences
+    largest_jump: float  # largest such distance of an interpolation, on average
+    ends: float  # mean distance between first and last sentence
+    nll_per_token: list[float]  # -log p per token at each step, under the forward model
 
 
 @dataclass(frozen=True)
 class Full:
     """The record of an evaluation in full; its fields are keys of the JSON form."""
 
-    protocol: Protocol
-    reconstruction: Reconstruction | None  # none without a latent
-    generation: Generation
-    interpolation: Interpolation | None  # none without a latent, or of a single sentence
+    protocol: Protocol  # how the figures were measured
+    reconstruction: Reconstruction | None  # null for a language model
+    generation: Generation  # samples from the prior
+    interpolation: Interpolation | None  # null for a language model, or for a single sentence
