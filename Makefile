@@ -1,10 +1,10 @@
-# 'make demo' and 'make test' do all their own set-up: a virtual environment in .venv.
+# Every target sets up what it needs in the virtual environment .venv.
 
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := runs/demo
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint docs clean
 
 demo: .venv/installed
 	mkdir -p demo
@@ -24,11 +24,19 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-clean:
-	rm -rf .venv demo $(DEMO) build dist *.egg-info
+# needs no network once the extra 'docs' is installed
+docs: .venv/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 
-# constraints.txt names a release of torch, so that no index picks another one
+clean:
+	rm -rf .venv demo site $(DEMO) build dist *.egg-info
+
+# constraints.txt pins torch, so that every index gives the same release
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+.venv/docs: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
 	touch $@

@@ -1,76 +1,155 @@
-"""The README keeps its word: its commands run, and it names every command and preset."""
+"""The README and the pages of the site: their code runs, and the reference is complete."""
 
+import contextlib
+import importlib
+import io
 import re
 import shlex
+import shutil
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 
 from mivae_cli.cli import app, main
+from mivae_cli.config.messages import known_keys
 from mivae_cli.config.resolve import preset_names
-from support.small import write_scenes
+from support.program import Mivae
+from support.small import small_config, train_to_end, write_scenes
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCS = ROOT / "docs"
+PAGES = [*ROOT.glob("*.md"), *sorted(DOCS.rglob("*.md"))]
+GENERATED = {"api", "commands", "estimators", "eval-json", "messages", "mi-report", "settings"}
+# Trainings of the pages are made short
+QUICK = ["training.epochs=1", "data.tokenizer.kind=word", "evaluation.iw_samples=2"] + [
+    f"model.{part}.{size}_size=16"
+    for part in ("encoder", "decoder")
+    for size in ("embedding", "hidden")
+]
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def read(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
 
 
-def commands() -> list[list[str]]:
-    lines = "\n".join(blocks("sh")).splitlines()
-    return [shlex.split(line)[1:] for line in lines if line.startswith("mivae ")]
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT))
 
 
-def test_the_readmes_commands_and_code_run_as_they_stand(
-    brief: None,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    write_scenes(tmp_path / "corpus.txt", count=200)
-    write_scenes(tmp_path / "other.txt", count=30, seed=1)
+def blocks(page: Path) -> list[tuple[str, str]]:
+    """Returns language and text of the blocks that readers can run, in the order of the page."""
+    found = re.findall(r"^( *)```(sh|python)\n(.*?)^ *```$", read(page), re.DOTALL | re.MULTILINE)
+    return [
+        (language, "\n".join(line.removeprefix(indent) for line in code.splitlines()))
+        for indent, language, code in found
+    ]
+
+
+def commands(page: Path) -> list[list[str]]:
+    code = "\n".join(code for language, code in blocks(page) if language == "sh")
+    return [shlex.split(line)[1:] for line in code.splitlines() if line.startswith("mivae ")]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the pages name, and a trained run."""
+    folder = tmp_path_factory.mktemp("workspace")
+    train_to_end(small_config(write_scenes(folder / "corpus.txt", count=200)), folder / "trained")
+    write_scenes(folder / "other.txt", count=30, seed=1)
+    lines = read(folder / "other.txt").splitlines()
+    (folder / "labels.txt").write_text("".join(f"{len(line)}\n" for line in lines))
+    corpus = read(folder / "corpus.txt").splitlines()
+    rows = "".join(f'{number},"{line}"\n' for number, line in enumerate(corpus))
+    (folder / "captions.csv").write_text(f"id,caption\n{rows}")
+    values = "".join(f'{{"data": {{"text": "{line}"}}}}\n' for line in corpus)
+    (folder / "captions.jsonl").write_text(values)
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, 2))
-    np.savez(tmp_path / "pairs.npz", x=x, z=x[:, :1] + rng.normal(size=(300, 1)))
-    assert len(commands()) > 15
-    for arguments in commands():
-        monkeypatch.setattr(sys, "argv", ["mivae", *arguments])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        assert not stop.value.code, (arguments, capsys.readouterr().err)
-    capsys.readouterr()
-    for code, lines in zip(blocks("python"), (6, 2), strict=True):
-        exec(compile(code, "README.md", "exec"), {})  # noqa: S102 (the README's own code)
-        assert len(capsys.readouterr().out.splitlines()) == lines
-    torch.manual_seed(0)
+    np.savez(folder / "pairs.npz", x=x, z=x[:, :1] + rng.normal(size=(300, 1)))
+    return folder
 
 
-def test_the_readme_names_every_command_and_preset() -> None:
-    named = {arguments[0] for arguments in commands()}
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name_of)
+def test_the_code_of_a_page_runs(
+    page: Path, workspace: Path, tmp_path: Path, mivae: Mivae, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(workspace, tmp_path, dirs_exist_ok=True)
+    made = [each for each in commands(page) if each[0] == "train" and "--resume" not in each]
+    if not any("runs/mine" in each for each in made):
+        shutil.copytree(workspace / "trained", tmp_path / "runs" / "mine")
+    variables: dict[str, object] = {}
+    for language, code in blocks(page):
+        if language == "python":
+            with contextlib.redirect_stdout(io.StringIO()):
+                exec(compile(code, page.name, "exec"), variables)  # noqa: S102
+            continue
+        for line in code.splitlines():
+            if line.startswith("mivae "):
+                arguments = shlex.split(line)[1:]
+                if arguments[0] in {"train", "sweep"} and "--resume" not in arguments:
+                    arguments += [part for each in QUICK for part in ("--set", each)]
+                ran = mivae(*arguments)
+                assert ran.code == 0, (line, ran.err)
+
+
+def test_the_readme_runs_every_command() -> None:
     registered = {
         info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands
     }
-    assert registered | {"config"} == named
-    for preset in preset_names():
-        assert f"`{preset}`" in README
+    assert registered | {"config"} == {arguments[0] for arguments in commands(ROOT / "README.md")}
 
 
-def test_every_file_that_the_docs_link_to_is_there() -> None:
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        for link in re.findall(r"\]\(([^)#]+?)\)", path.read_text(encoding="utf-8")):
-            if "://" not in link:
-                assert (path.parent / link).exists(), (path.name, link)
+def test_the_page_of_methods_names_every_method() -> None:
+    recipes = {"ptb", "yahoo", "yelp", "quick"}
+    assert [
+        name
+        for name in preset_names()
+        if f"`{name}`" not in read(DOCS / "explanations" / "methods.md") and name not in recipes
+    ] == []
 
 
-def test_no_placeholder_is_left_in_the_docs() -> None:
-    for path in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
-        assert "@@" not in path.read_text(encoding="utf-8"), path.name
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_between_files_are_valid(page: Path) -> None:
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", read(page)):
+        target = (page.parent / link).resolve()
+        if "://" not in link and not (
+            target.parent == DOCS / "reference" and target.stem in GENERATED
+        ):
+            assert target.exists(), link
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.syspath_prepend(DOCS / "hooks")
+    return DOCS / "hooks"
+
+
+def generator(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def test_the_reference_has_every_command_setting_and_exit_code(hooks: Path) -> None:
+    reference, messages = generator("reference"), generator("messages")
+    page = reference.commands_page()
+    assert {
+        name
+        for info in app.registered_commands
+        for name in [info.name or getattr(info.callback, "__name__", "")]
+        if f"## mivae {name}\n" not in page
+    } == set()
+    page = reference.settings_page()
+    assert {
+        key
+        for key in known_keys()
+        if f"`{key}`" not in page and f"# {key}\n" not in page and not key.endswith(".kind")
+    } == set()
+    page = messages.messages_page()
+    for code in range(1, 7):
+        assert f"## Errors with exit code {code}" in page
 
 
 @pytest.mark.parametrize("name", ["demo.toml", "rate_distortion.toml"])
@@ -84,7 +163,7 @@ def test_the_example_configurations_are_valid(name: str, monkeypatch: pytest.Mon
 
 
 def test_contributing_lists_every_module() -> None:
-    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    text = read(ROOT / "CONTRIBUTING.md")
     tree = re.search(r"```text\n(.*?)```", text, flags=re.DOTALL)
     assert tree
     listed = set()

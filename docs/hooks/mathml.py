@@ -1,0 +1,52 @@
+r"""A Markdown extension that renders formulas as MathML, so that pages need no script.
+
+Formulas are `$...$` and `$$...$$` in pages, and the roles `:math:` and `.. math::` in docstrings.
+"""
+
+__all__ = ["MathML"]
+
+import re
+import xml.etree.ElementTree as etree
+
+from latex2mathml.converter import convert
+from markdown import Extension, Markdown
+from markdown.inlinepatterns import InlineProcessor
+from markdown.preprocessors import Preprocessor
+
+ROLE = re.compile(r":math:`([^`]+)`")
+DIRECTIVE = re.compile(r"^( *)\.\. math:: ?(.*(?:\n(?:\1 +.*|[ ]*(?=\n\1 +\S)))*)", re.MULTILINE)
+DISPLAYED = re.compile(r"^( *)\$\$(.+?)\$\$ *$", re.MULTILINE | re.DOTALL)
+INLINE = r"(?<![\\$\w])\$(?=[^\s$])((?:[^$\n\\]|\\.)*?[^\s$])\$(?![\w$])"
+
+
+class _Displayed(Preprocessor):
+    """Replaces displayed formulas before Markdown splits the text into blocks."""
+
+    def run(self, lines: list[str]) -> list[str]:
+        text = ROLE.sub(r"$\1$", "\n".join(lines))
+        text = DIRECTIVE.sub(self._stash, text)
+        text = DISPLAYED.sub(self._stash, text)
+        return text.split("\n")
+
+    def _stash(self, found: re.Match[str]) -> str:
+        latex = " ".join(found[2].split())
+        place = self.md.htmlStash.store(f"<div class='formula'>{_mathml(latex, 'block')}</div>")
+        return f"\n{found[1]}{place}\n"
+
+
+class _Inline(InlineProcessor):
+    def handleMatch(self, m: re.Match[str], data: str) -> tuple[etree.Element | str, int, int]:
+        return self.md.htmlStash.store(_mathml(m[1], "inline")), m.start(0), m.end(0)
+
+
+class MathML(Extension):
+    """Adds formulas to Markdown."""
+
+    def extendMarkdown(self, md: Markdown) -> None:
+        """Registers the parts: after fenced blocks are stored, and after code in a line."""
+        md.preprocessors.register(_Displayed(md), "formulas", 22)
+        md.inlinePatterns.register(_Inline(INLINE, md), "formula", 185)
+
+
+def _mathml(latex: str, display: str) -> str:
+    return str(convert(latex, display=display))
