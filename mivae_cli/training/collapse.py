@@ -55,7 +55,7 @@ def remedies(config: RunConfig) -> list[str]:
     """Returns what to try against collapse, each with its cost in a few words.
 
     What the run does already is not named again. The costs were measured on image captions; they
-    stand in the table of `docs/methods.md`.
+    stand in the table of `docs/explanations/methods.md`.
     """
     objective, found = config.objective, []
     if objective.mi_weight:
