@@ -153,7 +153,7 @@ class LiveProgress:
                 f"the posterior has collapsed: I(x; z) is {record.mi:.2f} nats. The latent code "
                 "carries almost no information about the sentence. Train another run with "
                 + ", or ".join(remedies(config))
-                + ". The costs were measured on image captions (docs/methods.md)."
+                + ". The costs were measured on image captions (docs/explanations/methods.md)."
             )
         if record.stopped and record.epoch < epochs:
             note("validation no longer improves: stopping early")
