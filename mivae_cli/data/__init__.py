@@ -1,1 +1,1 @@
-"""From text to batches of token ids."""
+"""Text files, tokenizers, prepared corpora and batches of token ids."""

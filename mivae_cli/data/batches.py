@@ -1,9 +1,9 @@
-"""Batches: sentences of like length, in an order that a seed decides and a run can resume.
+"""Batches of sentences of similar length, in a seeded order that a run can resume.
 
-Shapes: B sentences, T tokens of the longest.
+Shapes: B sentences in a batch, T tokens in its longest sentence, V vocabulary, N corpus.
 """
 
-__all__ = ["Batch", "BatchSampler", "Part", "collate", "ordered_batches"]
+__all__ = ["Batch", "BatchSampler", "EpochPart", "collate", "ordered_batches"]
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,60 +18,60 @@ from .permutation import Permutation
 from .prepared_corpus import TokenStore
 from .tokenizer import BOUNDARY
 
-WINDOW = 64  # batches whose sentences are sorted by length together
+WINDOW = 64  # batches per window; the sentences of a window are sorted by length
 
-Earlier = Sequence[tuple[int, int]]  # batch sizes, and how many batches had each
+Earlier = Sequence[tuple[int, int]]  # previous batch sizes of an epoch, and batches of each
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Sentences side by side, padded on the right with the boundary's id."""
+    """Token ids of sentences, padded on the right with `BOUNDARY`."""
 
     tokens: Tensor  # (B, T), without boundaries
     lengths: Tensor  # (B,)
-    indices: NDArray[np.int64] | None = None  # (B,), the sentences' places in their store
+    indices: NDArray[np.int64] | None = None  # (B,), of the sentences in their store
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def to(self, device: torch.device) -> "Batch":
-        """Returns the batch on another device, to which a pinned one is copied meanwhile."""
-        meanwhile = device.type == "cuda"
+        """Returns the batch on a device; a copy from pinned memory to CUDA is asynchronous."""
+        non_blocking = device.type == "cuda"
         return Batch(
-            self.tokens.to(device, non_blocking=meanwhile),
-            self.lengths.to(device, non_blocking=meanwhile),
+            self.tokens.to(device, non_blocking=non_blocking),
+            self.lengths.to(device, non_blocking=non_blocking),
             self.indices,
         )
 
     def pin(self) -> "Batch":
-        """Returns the batch in memory that a CUDA device reads by itself."""
+        """Returns the batch in pinned memory."""
         return Batch(self.tokens.pin_memory(), self.lengths.pin_memory(), self.indices)
 
     @property
     def mask(self) -> Tensor:
-        """Where a token stands, with shape (B, T)."""
+        """True at tokens, False at padding, with shape (B, T)."""
         steps = torch.arange(self.tokens.shape[1], device=self.tokens.device)
         return steps < self.lengths[:, None]
 
     def inputs(self) -> Tensor:
-        """Returns what the decoder reads: the boundary, then the tokens, (B, T + 1)."""
+        """Returns the decoder's inputs: the boundary, then the tokens, with shape (B, T + 1)."""
         return torch.nn.functional.pad(self.tokens, (1, 0), value=BOUNDARY)
 
     def targets(self) -> Tensor:
-        """Returns what the decoder is to say: the tokens, then the boundary, (B, T + 1)."""
+        """Returns the decoder's targets: the tokens, then the boundary, with shape (B, T + 1)."""
         return torch.nn.functional.pad(self.tokens, (0, 1), value=BOUNDARY)
 
     def target_mask(self) -> Tensor:
-        """Where a target counts: the tokens and the end of each sentence, (B, T + 1)."""
+        """Returns True at tokens and at the end of each sentence, with shape (B, T + 1)."""
         steps = torch.arange(self.tokens.shape[1] + 1, device=self.tokens.device)
         return steps <= self.lengths[:, None]
 
 
 def collate(store: TokenStore, indices: NDArray[np.int64]) -> Batch:
-    """Gathers the sentences of the given indices, with shape (B,).
+    """Returns the batch of the sentences at the given indices, with shape (B,).
 
     Raises:
-        CheckpointError: The files that they are mapped from have been damaged meanwhile.
+        CheckpointError: The mapped files have been damaged since they were opened.
     """
     starts, lengths = store.spans(indices)
     steps = np.arange(lengths.max(initial=1))
@@ -84,7 +84,7 @@ def collate(store: TokenStore, indices: NDArray[np.int64]) -> Batch:
 def ordered_batches(
     store: TokenStore, batch_size: int
 ) -> Iterator[tuple[NDArray[np.int64], Batch]]:
-    """Yields every sentence once, shortest first, with its indices in the store."""
+    """Yields all sentences, shortest first, as pairs of indices in the store and a batch."""
     order = np.argsort(store.lengths, kind="stable")
     for start in range(0, len(order), batch_size):
         indices = order[start : start + batch_size]
@@ -92,74 +92,71 @@ def ordered_batches(
 
 
 @dataclass(frozen=True)
-class Part:
-    """The part of an epoch whose batches have the present size; most often it is all of it."""
+class EpochPart:
+    """The part of an epoch with the current batch size: all of it, unless the size changed."""
 
-    before: int  # batches of the epoch that had other sizes
+    before: int  # batches of other sizes, earlier in the epoch
     batches: int
     share: float  # of the corpus
 
-    def done(self, position: int) -> float:
-        """Returns the share of the epoch that is done after so many of all its batches."""
+    def fraction_done(self, position: int) -> float:
+        """Returns the fraction of the epoch that is done after `position` batches."""
         here = (position - self.before) / self.batches if self.batches else 1.0
         return 1 - self.share + self.share * here
 
 
 @dataclass(frozen=True)
-class _Rest:
-    """The sentences of an epoch that are still to come, in the order in which windows take them.
-
-    First those that are named, then all from a place of the epoch's permutation on.
-    """
+class _Remaining:
+    """The remaining sentences of an epoch: a list, then the permutation from `start` on."""
 
     permutation: Permutation
-    named: NDArray[np.int64]
-    place: int
+    listed: NDArray[np.int64]
+    start: int
 
     def __len__(self) -> int:
-        return len(self.named) + self.permutation.size - self.place
+        return len(self.listed) + self.permutation.size - self.start
 
     def batches(self, size: int) -> int:
-        """Returns the number of batches of a size; a single last sentence is not one."""
+        """Returns the number of batches; a single last sentence joins the batch before it."""
         return min(len(self), max(1, math.ceil((len(self) - 1) / size)))
 
     def windows(self, size: int) -> int:
-        """Returns the number of windows of batches of a size."""
+        """Returns the number of windows."""
         return math.ceil(self.batches(size) / WINDOW)
 
     def window(self, size: int, number: int) -> NDArray[np.int64]:
-        """Returns the sentences of a window; the last one takes all that are left."""
+        """Returns the sentences of a window; the last window takes all that are left."""
         start = number * WINDOW * size
         end = len(self) if number == self.windows(size) - 1 else start + WINDOW * size
-        first, last = (self.place + max(0, at - len(self.named)) for at in (start, end))
+        first, last = (self.start + max(0, at - len(self.listed)) for at in (start, end))
         permuted = self.permutation(np.arange(first, last))
-        return np.concatenate([self.named[start:end], permuted])
+        return np.concatenate([self.listed[start:end], permuted])
 
-    def after(self, size: int, number: int, left: Sequence[NDArray[np.int64]]) -> "_Rest":
-        """Returns what is to come when all windows before one are done, and some of its batches.
+    def after(self, size: int, number: int, left: Sequence[NDArray[np.int64]]) -> "_Remaining":
+        """Returns the remaining sentences in the middle of a window.
 
         Arguments:
             size: Sentences per batch.
-            number: The window that is under way.
-            left: Its batches that are not done.
+            number: The current window.
+            left: The remaining batches of that window.
         """
         end = min(len(self), (number + 1) * WINDOW * size)
         if number >= self.windows(size) - 1:
             end = len(self)
-        named = np.concatenate([*left, self.named[end:]])
-        return _Rest(self.permutation, named, self.place + max(0, end - len(self.named)))
+        listed = np.concatenate([*left, self.listed[end:]])
+        return _Remaining(self.permutation, listed, self.start + max(0, end - len(self.listed)))
 
 
 class BatchSampler:
-    """The order of a training run: any epoch's, from any position, without going through it.
+    """The batches of any epoch, starting at any position.
 
     An epoch is a random permutation of the corpus, cut into windows of `WINDOW` batches. The
-    sentences of a window are sorted by length and cut into batches, which come in random order.
-    Only the present window is held, so memory and the time to the first batch do not depend on
-    the size of the corpus.
+    sentences of a window are sorted by length and cut into batches, which are then shuffled. Only
+    the current window is in memory, so memory and the time to the first batch do not depend on the
+    size of the corpus.
 
-    The batch size may change within an epoch. The sentences that were left then, first those of
-    the window under way, are cut into windows of the new size. So each sentence still comes once.
+    The batch size may change within an epoch. The remaining sentences, starting with those of the
+    current window, are then cut into windows of the new size, so that each is used exactly once.
     """
 
     def __init__(self, store: TokenStore, batch_size: int, seed: int) -> None:
@@ -168,48 +165,47 @@ class BatchSampler:
     def __len__(self) -> int:
         return max(1, math.ceil((len(self.store) - 1) / self.batch_size))
 
-    def part(self, epoch: int, earlier: Earlier = ()) -> Part:
-        """Returns the part of an epoch that has batches of the present size.
+    def epoch_part(self, epoch: int, earlier: Earlier = ()) -> EpochPart:
+        """Returns the part of an epoch with the current batch size.
 
         Raises:
-            ValueError: The epoch has no such batches of earlier sizes.
+            ValueError: The epoch has fewer batches of an earlier size.
         """
-        rest = self._rest(epoch, earlier)
+        rest = self._remaining(epoch, earlier)
         before = sum(count for _, count in earlier)
-        return Part(before, rest.batches(self.batch_size), len(rest) / len(self.store))
+        return EpochPart(before, rest.batches(self.batch_size), len(rest) / len(self.store))
 
     def order(
         self, epoch: int, position: int = 0, earlier: Earlier = ()
     ) -> Iterator[NDArray[np.int64]]:
-        """Yields the batches of an epoch as indices, a partition of the corpus, from a position.
+        """Yields the indices of each batch of an epoch; together they partition the corpus.
 
-        A sentence that would be left alone joins the batch before: alone, it has no other
-        sentence to be told from, and the mutual-information term nothing to compare.
+        A single last sentence joins the batch before it, because the mutual-information term
+        needs at least two sentences.
 
         Arguments:
             epoch: The epoch.
-            position: How many of its batches are done.
-            earlier: Those of them that had other sizes, as pairs of a size and how many batches
-                had it, in their order.
+            position: The number of batches that are done.
+            earlier: Previous batch sizes in this epoch and the number of batches of each, in order.
         """
-        rest = self._rest(epoch, earlier)
+        rest = self._remaining(epoch, earlier)
         first, done = divmod(position - sum(count for _, count in earlier), WINDOW)
         for number in range(first, rest.windows(self.batch_size)):
             batches = self._window(rest, self.batch_size, epoch, number, len(earlier))
             yield from batches[done if number == first else 0 :]
 
     def batches(self, epoch: int, position: int = 0, earlier: Earlier = ()) -> Iterator[Batch]:
-        """Yields the batches of an epoch, from a position on; see `order`."""
+        """Yields the batches of an epoch, starting at a position; see `order`."""
         for indices in self.order(epoch, position, earlier):
             yield collate(self.store, indices)
 
-    def _rest(self, epoch: int, earlier: Earlier) -> _Rest:
-        """Returns what is left of an epoch after its batches of other sizes."""
+    def _remaining(self, epoch: int, earlier: Earlier) -> _Remaining:
+        """Returns the sentences that remain after the batches of earlier sizes."""
         permutation = Permutation(len(self.store), self._seed(epoch))
-        rest = _Rest(permutation, np.arange(0), 0)
+        rest = _Remaining(permutation, np.arange(0), 0)
         for turn, (size, count) in enumerate(earlier):
             if count > rest.batches(size):
-                raise ValueError(f"there are no {count} batches of {size} sentences")
+                raise ValueError(f"the epoch has fewer than {count} batches of {size} sentences")
             number, done = divmod(count, WINDOW)
             left = []
             if number < rest.windows(size):
@@ -218,27 +214,27 @@ class BatchSampler:
         return rest
 
     def _window(
-        self, rest: _Rest, size: int, epoch: int, number: int, turn: int
+        self, rest: _Remaining, size: int, epoch: int, number: int, turn: int
     ) -> list[NDArray[np.int64]]:
         """Returns the batches of a window, in random order.
 
         Arguments:
-            rest: The sentences that windows of this size are cut from.
+            rest: The sentences to cut into windows.
             size: Sentences per batch.
             epoch: The epoch.
-            number: The window's number.
-            turn: How many sizes the epoch had before.
+            number: The number of the window.
+            turn: The number of earlier batch sizes in this epoch.
         """
-        batches = self._cut(rest.window(size, number), size)
+        batches = self._sorted_batches(rest.window(size, number), size)
         place = (epoch, number, turn) if turn else (epoch, number)
         order = np.random.default_rng(self._seed(*place)).permutation(len(batches))
         return [batches[chosen] for chosen in order]
 
-    def _cut(self, window: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-        """Returns the batches of a window, the shortest sentences first."""
+    def _sorted_batches(self, window: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
+        """Returns the batches of a window, shortest sentences first."""
         lengths = self.store.offsets[window + 1] - self.store.offsets[window]
         window = window[np.argsort(lengths, kind="stable")]
-        # no cut before the last sentence, which would be alone
+        # never cut before the last sentence, so that it is not alone
         return np.split(window, list(range(size, len(window) - 1, size)))
 
     def _seed(self, *place: int) -> np.random.SeedSequence:

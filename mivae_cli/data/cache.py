@@ -1,15 +1,15 @@
-"""The cache of prepared corpora: which folders are mivae's own, and which are being written.
+"""The cache of prepared corpora: its entries and drafts.
 
-    CACHE/KEY              an entry: a corpus in the form that `data.store` describes
-    CACHE/KEY-2, ...       the same, where something else takes up CACHE/KEY
+    CACHE/KEY              an entry: a prepared corpus, see `data.prepared_corpus`
+    CACHE/KEY-2, ...       the same, if another file or folder occupies CACHE/KEY
     CACHE/KEY.RANDOM       a draft: an entry that a process is writing
 
-KEY has 32 hexadecimal digits. A cache may lie in any folder, so a name alone proves nothing. An
-entry is mivae's own if its manifest says that it is a corpus, a draft if it holds the marker
-`draft.lock`, and either only if there is nothing else in it. Nothing but these is ever removed.
+KEY has 32 hexadecimal digits. The cache may share its folder with other files, so a name does not
+prove that mivae made a folder. An entry must have a manifest of a corpus, a draft must contain the
+marker `draft.lock`, and neither may contain any other file. Only such folders are ever removed.
 
-The owner of a draft keeps its marker locked in the kernel until the draft has become an entry.
-The kernel lets go when a process dies, so a draft whose marker can be locked is abandoned.
+The process that writes a draft locks the marker until the draft has become an entry. The kernel
+releases the lock when the process dies: a draft whose marker can be locked is abandoned.
 """
 
 __all__ = [
@@ -36,7 +36,7 @@ from ..storage.sealed_json import claimed_kind
 
 MANIFEST = "corpus.json"
 MARKER = "draft.lock"
-SLOTS = 9  # in which an entry may lie
+SLOTS = 9  # possible folders of an entry
 CORPUS_FILE = re.compile(
     r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|tokenizer\.json|corpus\.json"
 )
@@ -45,19 +45,19 @@ DRAFT_NAME = re.compile(r"[0-9a-f]{32}\.[0-9a-z_]{8}")
 
 
 def slots(cache: Path, key: str) -> list[Path]:
-    """Returns the folders in which the entry of a key may lie, in the order in which to look."""
+    """Returns the possible folders of an entry, in the order in which they are tried."""
     return [cache / key, *(cache / f"{key}-{number}" for number in range(2, SLOTS + 1))]
 
 
 @contextmanager
 def new_draft(cache: Path, key: str) -> Iterator[Path]:
-    """Makes a draft, which is removed in the end unless it has been published.
+    """Context manager that creates a draft; it is removed at the end unless published.
 
     Raises:
-        OSError: It cannot be made.
+        OSError: The draft cannot be created.
     """
     folder = _draft_name(cache, key)
-    folder.mkdir()  # as the umask has it, so that users can share a cache
+    folder.mkdir()  # with the umask's permissions, so that users can share a cache
     marker = -1
     try:
         marker = _mark(folder)
@@ -70,26 +70,26 @@ def new_draft(cache: Path, key: str) -> Iterator[Path]:
 
 
 def publish(draft: Path, entry: Path) -> bool:
-    """Makes a draft an entry; returns whether nothing was in its place.
+    """Renames a draft to an entry; returns False if that path already exists.
 
     Raises:
-        OSError: It cannot be renamed.
+        OSError: The draft cannot be renamed.
     """
     try:
         if os.path.lexists(entry):
             return False
         draft.rename(entry)
     except OSError:
-        if os.path.lexists(entry):  # by another process, a moment ago
+        if os.path.lexists(entry):  # another process has just created it
             return False
         raise
-    with suppress(OSError):  # its owner's lock holds until the draft's name is gone
+    with suppress(OSError):  # the lock must last until the draft is renamed
         (entry / MARKER).unlink()
     return True
 
 
 def remove_abandoned(cache: Path) -> None:
-    """Removes the drafts of processes that are dead, and nothing else."""
+    """Removes the drafts of dead processes."""
     with suppress(OSError):
         for path in sorted(cache.iterdir()):
             if DRAFT_NAME.fullmatch(path.name):
@@ -98,26 +98,26 @@ def remove_abandoned(cache: Path) -> None:
 
 
 def remove_entry(entry: Path) -> bool:
-    """Removes an entry of the cache that cannot be used; returns whether it is gone.
+    """Removes an unusable entry; returns whether its path is free.
 
-    What is not an entry that mivae made is left as it is.
+    Files and folders that mivae did not create are left alone.
     """
     try:
         before = entry.lstat()
         if not holds_only(entry, CACHE_FILE) or claimed_kind(entry / MANIFEST) != "corpus":
             return False
         marker = _mark(entry)
-    except FileNotFoundError:  # another process was faster
+    except FileNotFoundError:  # another process has removed it
         return not os.path.lexists(entry)
     except (OSError, CheckpointError):
         return False
     try:
-        dropped = _draft_name(entry.parent, entry.name[:32])
-        entry.rename(dropped)
-        if os.path.samestat(dropped.lstat(), before):
-            remove_folder(dropped, CACHE_FILE, last=MARKER)
-        else:  # what another process has just put in its place
-            publish(dropped, entry)
+        discarded = _draft_name(entry.parent, entry.name[:32])
+        entry.rename(discarded)
+        if os.path.samestat(discarded.lstat(), before):
+            remove_folder(discarded, CACHE_FILE, last=MARKER)
+        else:  # another process has just created this one: put it back
+            publish(discarded, entry)
     except OSError:
         return not os.path.lexists(entry)
     finally:
@@ -130,13 +130,13 @@ def _draft_name(cache: Path, key: str) -> Path:
 
 
 def _mark(folder: Path) -> int:
-    """Puts the marker into a folder, and returns a descriptor that keeps it locked.
+    """Creates the marker of a draft and returns a descriptor that keeps it locked.
 
-    It is renamed only once it is locked, so that no process can find it unlocked.
+    The marker gets its name only after it is locked, so that no process can find it unlocked.
     """
     unlocked = folder / f"{secrets.token_hex(4)}.{MARKER}"
     descriptor = open_own(unlocked)
-    with suppress(OSError):  # without locks on this file system, no other process removes it
+    with suppress(OSError):  # without file locks, other processes cannot remove the draft either
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     os.replace(unlocked, folder / MARKER)
     return descriptor

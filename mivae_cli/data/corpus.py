@@ -1,16 +1,15 @@
-"""Sentences of text files, and the files and sentences that belong to each split.
+"""Read the sentences of text files, and assign files and sentences to splits.
 
-A sentence is a line of a text file, a JSON value or its field, or a cell of a table; `.gz` on
-top of any of these is unpacked on the way. Blank sentences are passed over, and counted. A
-sentence's number is that of its line in the file, counted from 1; of a table's row, that of its
-last line.
+A sentence is a line of a text file, a JSON value or a field of one, or a cell of a table; `.gz`
+files are unpacked. Blank sentences are skipped and counted. The number of a sentence is its line
+in the file, counted from 1, or the last line of its table row.
 """
 
 __all__ = [
+    "hash_shares",
     "locate_splits",
     "numbered_sentences",
     "read_sentences",
-    "shares",
     "split_of",
 ]
 
@@ -40,16 +39,16 @@ DEFAULTS = DataConfig()
 def read_sentences(
     path: Path, config: DataConfig, counts: RowCounts | None = None
 ) -> Iterator[str]:
-    """Yields the sentences of a file, white space at their ends removed.
+    """Yields the sentences of a file without leading and trailing white space.
 
     Arguments:
         path: The file.
-        config: How it is read.
-        counts: Counts what is read and what is skipped, if given.
+        config: Settings for reading it.
+        counts: Updated with the numbers of rows read and skipped, if given.
 
     Raises:
-        DataError: The file is missing, is not UTF-8 text (the line is named), lacks the column,
-            or has a row without a text.
+        DataError: The file is missing, is not UTF-8 text, lacks the column, or has a malformed
+            row; the message names the line.
     """
     return (record.text for record in TextRecords(path, config, counts))
 
@@ -60,24 +59,23 @@ def numbered_sentences(
     counts: RowCounts | None = None,
     digest: Digest | None = None,
 ) -> Iterator[tuple[int, str]]:
-    """Yields what `read_sentences` does, each sentence after its number.
+    """Yields pairs of number and sentence; otherwise like `read_sentences`.
 
     Arguments:
         path: The file.
-        config: How it is read.
-        counts: Counts what is read and what is skipped, if given.
-        digest: Receives the bytes of the file, as of `lines.opened`.
+        config: Settings for reading it.
+        counts: Updated with the numbers of rows read and skipped, if given.
+        digest: Updated with the bytes of the file; see `lines.opened`.
     """
     return ((record.line, record.text) for record in TextRecords(path, config, counts, digest))
 
 
 def locate_splits(config: DataConfig) -> dict[Split, Path]:
-    """Returns the file of each split that has one of its own; train is always among them.
+    """Returns the training file, and the files of other splits that are not split off from it.
 
     Raises:
-        ConfigError: A setting is for tables or for JSON, and no file is one.
-        DataError: There is no such file, or a folder without a training file, or a file that is
-            not text.
+        ConfigError: A setting for tables or JSON is given, but no file has that format.
+        DataError: A file does not exist or is not text, or a folder has no training file.
     """
     try:
         files = _located(config)
@@ -85,24 +83,24 @@ def locate_splits(config: DataConfig) -> dict[Split, Path]:
         forms = {format_of(path, config.format) for path in files.values()}
         check_settings(given, forms, str(files["train"]))
         return files
-    except OSError as error:  # too long a name, or a folder that may not be looked into
+    except OSError as error:  # such as a name that is too long, or a folder without permission
         raise DataError(f"cannot read '{error.filename}': {error.strerror}") from error
 
 
 def split_of(sentence: str, valid_share: float, test_share: float) -> Split:
-    """Returns the split of a sentence, decided by its hash alone.
+    """Returns the split of a sentence, which depends only on its hash.
 
-    So duplicates never straddle splits, and a growing corpus keeps its test set apart.
+    Duplicates are therefore in the same split, and the test set of a growing corpus stays held out.
     """
-    [share] = shares([sentence])
+    [share] = hash_shares([sentence])
     if share < test_share:
         return "test"
     return "valid" if share < test_share + valid_share else "train"
 
 
-def shares(sentences: Sequence[str]) -> NDArray[np.float64]:
-    """Returns where the hash of each sentence lies between 0 and 1, with shape (N,)."""
-    blake2b = hashlib.blake2b  # looked up once: this runs for every sentence of a corpus
+def hash_shares(sentences: Sequence[str]) -> NDArray[np.float64]:
+    """Returns the hash of each sentence as a number in [0, 1), with shape (N,)."""
+    blake2b = hashlib.blake2b  # a local name is faster: this runs for every sentence
     digests = [blake2b(sentence.encode(), digest_size=8).digest() for sentence in sentences]
     return np.frombuffer(b"".join(digests), ">u8") / 2.0**64
 
@@ -117,7 +115,7 @@ def _located(config: DataConfig) -> dict[Split, Path]:
                 files[split] = found
         if "train" not in files:
             wanted = ", ".join(f"train{extension}" for extension in EXTENSIONS)
-            raise DataError(f"the folder '{source}' has no training text: looked for {wanted}")
+            raise DataError(f"no training text in folder '{source}'; expected {wanted}")
     else:
         files["train"] = source
     if config.valid:
@@ -130,10 +128,12 @@ def _located(config: DataConfig) -> dict[Split, Path]:
 
 
 def _find(folder: Path, split: Split, names: tuple[str, ...]) -> Path | None:
-    """Returns the file of a split in a folder, if there is one.
+    """Returns the file of a split in a folder, or None.
+
+    A file in an unsupported format is returned too, so that it causes an error later.
 
     Raises:
-        DataError: There are several, or only one that cannot be read: none is passed over.
+        DataError: The folder has several files for the split.
     """
     found, unreadable = [], []
     for path in sorted(folder.iterdir()):
@@ -148,9 +148,9 @@ def _find(folder: Path, split: Split, names: tuple[str, ...]) -> Path | None:
     if len(found) > 1:
         option = "its path" if split == "train" else f"--{split}"
         raise DataError(
-            f"the folder '{folder}' has {len(found)} files for the {split} split "
-            f"({listing(repr(path.name) for path in found)}): keep one of them in the folder, or "
-            f"name the one to read with {option}"
+            f"folder '{folder}' has {len(found)} files for the {split} split "
+            f"({listing(repr(path.name) for path in found)}); keep one of them, or choose one with "
+            f"{option}"
         )
     found = found or unreadable
     return found[0] if found else None

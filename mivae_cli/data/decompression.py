@@ -1,9 +1,8 @@
-"""Limits of what a file may take in memory, known from its header before anything is read.
+"""Decompress untrusted files, with a limit on the compression ratio.
 
-Deflate, the packing of `.npz` and `.gz`, makes text about 3 times smaller and numbers at most some
-10 times; at its best, with a thousand times, a file of a few megabytes fills any memory. What is
-over 64 MiB and more than 100 times as large as its file is therefore refused. Files that are not
-packed may have any size that memory can hold.
+Deflate (`.npz`, `.gz`) compresses text about 3 times and numbers at most about 10 times, but a
+malicious file of a few megabytes can reach 1000 times and exhaust the memory. Data that unpacks to
+more than 64 MiB and to more than 100 times its packed size is therefore rejected.
 """
 
 __all__ = ["check_unpacked", "unpacked_file"]
@@ -23,16 +22,15 @@ BUFFER = 2**17  # bytes
 
 
 def check_unpacked(name: str, unpacked: int, packed: int) -> None:
-    """Refuses what is far larger than its file, or than the machine's memory.
+    """Checks the size of data before it is unpacked.
 
     Arguments:
-        name: What the error calls it: the file, or an array in it.
-        unpacked: The bytes that it takes in memory.
-        packed: The bytes that it takes in its file.
+        name: The file, or an array in it, for the message.
+        unpacked: Its size in memory in bytes.
+        packed: Its size in the file in bytes.
 
     Raises:
-        DataError: It is more than 64 MiB and 100 times as large as its file, or larger than the
-            memory of this machine.
+        DataError: The compression ratio exceeds the limit, or the machine has less memory.
     """
     if _is_bomb(unpacked, packed):
         raise DataError(
@@ -41,24 +39,24 @@ def check_unpacked(name: str, unpacked: int, packed: int) -> None:
         )
     if unpacked > (memory := _memory()):
         raise DataError(
-            f"{name} takes {_size(unpacked)}, and this machine has {_size(memory)} of memory: "
-            "take a part of it"
+            f"{name} needs {_size(unpacked)}, but this machine has {_size(memory)} of memory; use "
+            "a part of it"
         )
 
 
 def unpacked_file(file: BinaryIO, name: str) -> BinaryIO:
-    """Returns a reader of what a gzip file holds.
+    """Returns a reader of the content of a gzip file.
 
-    Its size is not in a header that could be trusted, so the limits are checked as it is read.
+    The header of a gzip file has no reliable size, so the ratio is checked while reading.
 
     Raises:
-        DataError: While reading, if it unpacks to more than the limits.
+        DataError: While reading, if the compression ratio exceeds the limit.
     """
     return io.BufferedReader(_Unpacked(file, name), BUFFER)
 
 
 class _Unpacked(io.RawIOBase):
-    """Counts bytes on both sides of gzip."""
+    """Unpacks a gzip file and compares the bytes read with the bytes unpacked."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         super().__init__()

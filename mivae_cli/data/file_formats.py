@@ -1,4 +1,4 @@
-"""What a text file is, by its name; standard input is kept in a file first."""
+"""Detect the format of a text file by its name; spool standard input to a file."""
 
 __all__ = [
     "EXTENSIONS",
@@ -39,10 +39,10 @@ UNREADABLE = (*PACKED, *DOCUMENTS, *TABLES)
 
 
 def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
-    """Returns how a file is to be read: as chosen, or else by the extension of its name.
+    """Returns the format of a file: as chosen, or by its extension.
 
     Raises:
-        DataError: The extension is not one of text.
+        DataError: The extension is not that of a text format.
     """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes[-1:] == [".gz"]:
@@ -52,31 +52,31 @@ def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
         raise pickle_error(path)
     if chosen != "auto":
         return chosen
-    if suffix in ("", "."):  # such as 'corpus', or a name that ends in a full stop
+    if suffix in ("", "."):  # such as 'corpus' and 'corpus.'
         return "text"
     if suffix in FORMATS:
         return FORMATS[suffix]
     if suffix in PACKED:
-        advice = "unpack it first (only .gz is unpacked by mivae)"
+        advice = "unpack it first (mivae unpacks only .gz)"
     elif suffix in DOCUMENTS:
-        advice = "save its text as .txt first, one sentence a line"
+        advice = "save its text as .txt first, one sentence per line"
     elif suffix in TABLES:
         advice = "save it as .csv or .jsonl first"
     else:
         advice = "if it holds text, add --format text (or json, csv, tsv)"
     raise DataError(
-        f"cannot read '{path}' as text: the extension '{suffix[:40]}' is not one of "
-        f"{', '.join(EXTENSIONS)}, each also with .gz, or none; {advice}"
+        f"cannot read '{path}' as text: unknown extension '{suffix[:40]}'; {advice}. Supported: "
+        f"{', '.join(EXTENSIONS)}, each with or without .gz, and no extension"
     )
 
 
 def check_settings(given: Collection[str], forms: Collection[TextFormat], name: str) -> None:
-    """Raises ConfigError where a setting would be ignored without a word.
+    """Raises ConfigError if a data setting does not apply to any of the files.
 
     Arguments:
-        given: The data settings that are chosen.
-        forms: How the files are read.
-        name: One of them, for the error.
+        given: The data settings that differ from their defaults.
+        forms: The formats of the files.
+        name: One of the files, for the message.
     """
     for keys, needed, kind in (
         (("column", "delimiter", "quoting", "header"), {"csv", "tsv"}, "tables"),
@@ -85,33 +85,33 @@ def check_settings(given: Collection[str], forms: Collection[TextFormat], name: 
         chosen = [key for key in keys if key in given]
         if chosen and not needed & set(forms):
             raise ConfigError(
-                f"'{name}' is read as {', '.join(sorted(forms))}, but data.{chosen[0]} is a setting "
-                f"for {kind}: leave it out, or say how the file is to be read with --format"
+                f"data.{chosen[0]} applies to {kind} only, but '{name}' is read as "
+                f"{', '.join(sorted(forms))}; remove the setting, or choose a --format"
             )
 
 
 def check_file(path: Path) -> None:
-    """Raises DataError unless a corpus can be read from a path: it is read more than once."""
+    """Raises DataError unless a path is a regular file, which can be read more than once."""
     if path.is_file():
         return
     if str(path) == "-":
         raise DataError(
-            "only the training text can come from standard input (mivae train -): save the other "
-            "texts to files"
+            "only the training text can be read from standard input (mivae train -); save the "
+            "other texts to files"
         )
     if path.is_dir():
-        raise DataError(f"'{path}' is a folder: name a file of text")
+        raise DataError(f"'{path}' is a folder; name a text file")
     if path.exists():
         raise DataError(
-            f"'{path}' is a pipe or a device, which cannot be read twice: save the text to a file, "
-            "or send it to standard input (mivae train -)"
+            f"'{path}' is a pipe or a device, which cannot be read twice; save the text to a file, "
+            "or use standard input (mivae train -)"
         )
-    raise DataError(f"there is no file '{path}'")
+    raise DataError(f"file not found: '{path}'")
 
 
 @contextmanager
 def text_file(name: str | Path) -> Iterator[Path]:
-    """Gives the file of a name; of `-`, a temporary one that holds standard input.
+    """Context manager that returns the path of a file; `-` is a temporary copy of standard input.
 
     Raises:
         DataError: Standard input cannot be read.
@@ -125,11 +125,12 @@ def text_file(name: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def spooled_stdin() -> Iterator[Path]:
-    """Keeps standard input in a temporary file, because a corpus is read more than once.
+    """Context manager that copies standard input to a temporary file, which can be read twice.
+
+    A DataError raised inside is raised again with the name "standard input" for the file.
 
     Raises:
-        DataError: Standard input is closed; or of what is raised inside, with the temporary
-            file called standard input.
+        DataError: Standard input is closed.
     """
     if sys.stdin is None:
         raise DataError("cannot read standard input: it is closed")

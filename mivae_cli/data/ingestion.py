@@ -1,6 +1,6 @@
-"""The passes over a corpus: sentences in chunks, each with its split, and ids to disk as they come.
+"""Read a corpus in chunks, assign sentences to splits, and write token ids to disk.
 
-However long the text, only a chunk of it is held. Shapes: N sentences of a chunk.
+Only one chunk is in memory at a time. Shapes: N sentences in a chunk.
 """
 
 __all__ = [
@@ -10,11 +10,11 @@ __all__ = [
     "Lines",
     "SourceChanged",
     "SplitSummary",
-    "assigned",
+    "apply_max_tokens",
     "chunks",
     "content_hash",
-    "fitted",
-    "mapped_split",
+    "map_split",
+    "split_chunks",
     "split_writer",
 ]
 
@@ -33,32 +33,32 @@ from .. import limits
 from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_dense
-from .corpus import Split, numbered_sentences, shares
+from .corpus import Split, hash_shares, numbered_sentences
 from .lines import Digest
 from .npy import map_npy
 from .records import RowCounts
 from .tokenizer import UNKNOWN
 
-CHUNK = 500_000  # characters tokenised at a time
-WIDTHS = ("<u2", "<u4")  # of ids, as numpy spells them
+CHUNK = 500_000  # characters per chunk
+WIDTHS = ("<u2", "<u4")  # NumPy types of token ids
 Ids = NDArray[np.integer[Any]]
 Lines = NDArray[np.uint32]
 
 
 class Chunk(NamedTuple):
-    """Sentences, and the number of the line that each comes from."""
+    """Sentences and their line numbers."""
 
     sentences: list[str]
     lines: Lines  # (N,)
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Chunk":
-        """Returns the sentences that are chosen, by a mask with shape (N,)."""
+    def select(self, chosen: NDArray[np.bool_]) -> "Chunk":
+        """Returns the sentences selected by a mask with shape (N,)."""
         return Chunk(list(compress(self.sentences, chosen)), self.lines[chosen])
 
 
 @dataclass
 class SplitSummary:
-    """What was read into a split."""
+    """Counts of a split: sentences, tokens, unknown tokens, truncated and skipped sentences."""
 
     sentences: int = 0
     tokens: int = 0
@@ -68,26 +68,26 @@ class SplitSummary:
 
     @property
     def unknown_share(self) -> float:
-        """The share of tokens that the vocabulary lacks."""
+        """The share of tokens that are not in the vocabulary."""
         return self.unknown / max(1, self.tokens)
 
 
 class SourceChanged(DataError):
-    """A text file no longer holds the bytes that it held when preparation began."""
+    """A text file changed while it was being read."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         super().__init__(
-            f"'{path}' changes while it is being read: wait until nothing writes it, or train on "
-            "a copy of it"
+            f"'{path}' changed while it was being read; wait until it is complete, or train on a "
+            "copy of it"
         )
 
 
 def content_hash(path: Path) -> str:
-    """Returns the hash of a text file's bytes.
+    """Returns the hash of the bytes of a text file.
 
     Raises:
-        DataError: It cannot be read, or is almost all hole: to hash a terabyte takes hours.
+        DataError: The file cannot be read, or is a huge sparse file, which would take hours.
     """
     try:
         with path.open("rb") as file:
@@ -99,51 +99,51 @@ def content_hash(path: Path) -> str:
         raise DataError(f"cannot read '{path}': {error.strerror}") from error
 
 
-def assigned(
+def split_chunks(
     files: dict[Split, Path],
     config: DataConfig,
     wanted: Sequence[Split],
     hashes: Mapping[Split, str],
     counts: Mapping[Split, RowCounts] | None = None,
 ) -> Iterator[tuple[Split, Chunk]]:
-    """Yields the sentences of the files of the wanted splits, in order, with their split.
+    """Yields pairs of a split and a chunk of its sentences, in the order of the files.
 
     Arguments:
-        files: The file of each split that has one of its own.
-        config: How they are read, and how much of the training file is held out.
-        wanted: Whose files are read.
+        files: The training file, and the files of splits that are not split off from it.
+        config: Settings for reading them, and the shares to split off.
+        wanted: The splits whose files are read.
         hashes: The `content_hash` of each file.
-        counts: Count the rows of each file, if given.
+        counts: Updated with the row counts of each file, if given.
 
     Raises:
         DataError: A file cannot be read.
-        SourceChanged: The bytes read from a file are not those that its hash is of. This is known
-            at the end of the file only: what has been yielded then is not to be kept.
+        SourceChanged: A file does not match its hash. This is only known at the end of the file;
+            discard all chunks.
     """
     valid_share = 0.0 if "valid" in files else config.valid_share
     test_share = 0.0 if "test" in files else config.test_share
     for name in wanted:
         if name not in files:
-            continue  # its sentences are among those of the training file
+            continue  # split off from the training file
         digest, counted = hashlib.blake2b(), (counts or {}).get(name)
         for chunk in chunks(numbered_sentences(files[name], config, counted, digest)):
             if name != "train":
                 yield name, chunk
                 continue
-            share = shares(chunk.sentences)
+            share = hash_shares(chunk.sentences)
             in_test, held_out = share < test_share, share < test_share + valid_share
-            yield "test", chunk.where(in_test)
-            yield "valid", chunk.where(held_out & ~in_test)
-            yield "train", chunk.where(~held_out)
+            yield "test", chunk.select(in_test)
+            yield "valid", chunk.select(held_out & ~in_test)
+            yield "train", chunk.select(~held_out)
         if _short(digest) != hashes[name]:
             raise SourceChanged(files[name])
 
 
 def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
-    """Yields sentences side by side, some `CHUNK` characters of them at a time.
+    """Yields numbered sentences in chunks of about `CHUNK` characters.
 
     Raises:
-        DataError: A number is greater than 2^32 - 1.
+        DataError: A line number exceeds `limits.MAX_CORPUS_LINES`.
     """
     sentences: list[str] = []
     numbers: list[int] = []
@@ -159,16 +159,16 @@ def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
         yield _chunk(sentences, numbers)
 
 
-def fitted(
+def apply_max_tokens(
     ids: Ids,
     lengths: NDArray[np.int64],
     lines: Lines,
     config: DataConfig,
     summary: SplitSummary,
 ) -> tuple[Ids, NDArray[np.int64], Lines]:
-    """Returns sentences, those that are too long cut or left out, and counts them."""
-    most = config.max_tokens
-    too_long = lengths > most
+    """Truncates or skips sentences longer than `max_tokens`, and updates the summary."""
+    limit = config.max_tokens
+    too_long = lengths > limit
     if count := int(too_long.sum()):
         if config.too_long == "skip":
             summary.skipped += count
@@ -178,7 +178,7 @@ def fitted(
             summary.truncated += count
             starts = np.cumsum(lengths) - lengths
             steps = np.arange(len(ids)) - np.repeat(starts, lengths)
-            ids, lengths = ids[steps < most], np.minimum(lengths, most)
+            ids, lengths = ids[steps < limit], np.minimum(lengths, limit)
     summary.sentences += len(lengths)
     summary.tokens += len(ids)
     summary.unknown += int((ids == UNKNOWN).sum())
@@ -189,7 +189,7 @@ def fitted(
 def split_writer(
     folder: Path, split: Split, dtype: np.dtype[Any]
 ) -> Iterator[Callable[[Ids, NDArray[np.int64], Lines], None]]:
-    """Opens the files of a split, and gives the function that adds sentences to them."""
+    """Context manager that opens the files of a split and returns a function that appends to them."""
     count = end = 0
     with ExitStack() as stack:
         tokens, offsets, numbers = (
@@ -212,34 +212,36 @@ def split_writer(
         _write_header(numbers, "<u4", count)
 
 
-def mapped_split(
+def map_split(
     place: Callable[[str], Path], split: Split, width: str, vocab_size: int
 ) -> tuple[Ids, NDArray[np.int64], Lines]:
-    """Maps the ids, the N + 1 offsets and the N numbers that `split_writer` wrote.
+    """Returns the memory-mapped ids, N + 1 offsets and N line numbers of a split.
+
+    NumPy and the operating system may raise further exceptions.
 
     Arguments:
-        place: Gives the path of a file by its name.
-        split: Which split.
+        place: Returns the path of a file, given its name.
+        split: The split.
         width: The type of an id, one of `WIDTHS`.
-        vocab_size: What every id is below.
+        vocab_size: The exclusive upper bound of ids.
 
     Raises:
-        ValueError: They are not of one another's size; numpy and the operating system have more.
+        ValueError: The sizes or values of the arrays do not match.
     """
     if width not in WIDTHS:
-        raise ValueError(f"its ids are {width!r}")
+        raise ValueError(f"unknown type of ids: {width!r}")
     offsets = map_npy(place(f"{split}.offsets.npy"), "<i8")
     if len(offsets) == 0 or offsets[0] != 0 or (offsets[1:] <= offsets[:-1]).any():
-        raise ValueError(f"'{split}.offsets.npy' does not rise from 0")
+        raise ValueError(f"'{split}.offsets.npy' does not increase from 0")
     lines = map_npy(place(f"{split}.lines.npy"), "<u4")
     if len(lines) != len(offsets) - 1:
-        raise ValueError(f"'{split}.lines.npy' has not a number for each sentence")
+        raise ValueError(f"'{split}.lines.npy' does not have one number per sentence")
     path = place(f"{split}.tokens")
     if path.stat().st_size != int(offsets[-1]) * np.dtype(width).itemsize:
-        raise ValueError(f"'{path.name}' has not the size that its offsets ask for")
+        raise ValueError(f"the size of '{path.name}' does not match its offsets")
     ids = np.memmap(path, dtype=width, mode="r")
     if ids.max(initial=0) >= vocab_size:
-        raise ValueError(f"'{path.name}' holds ids that the vocabulary lacks")
+        raise ValueError(f"'{path.name}' contains ids outside the vocabulary")
     return ids, offsets, lines
 
 
@@ -249,12 +251,12 @@ def _short(digest: Digest) -> str:
 
 def _chunk(sentences: list[str], numbers: list[int]) -> Chunk:
     if numbers[-1] > limits.MAX_CORPUS_LINES:
-        raise DataError(f"a file of more than {limits.MAX_CORPUS_LINES:,} lines: split it in two")
+        raise DataError(f"a file has more than {limits.MAX_CORPUS_LINES:,} lines; split it in two")
     return Chunk(sentences, np.array(numbers, np.uint32))
 
 
 def _write_header(file: BinaryIO, dtype: str, count: int) -> None:
-    """Writes what a `.npy` file begins with; numpy pads it, so that any count takes like room."""
+    """Writes the header of a `.npy` file; NumPy pads it to the same size for any count."""
     file.seek(0)
     header = {"descr": dtype, "fortran_order": False, "shape": (count,)}
     np.lib.format.write_array_header_1_0(file, header)

@@ -1,4 +1,4 @@
-"""JSON values of a file: one a line, or the items of one array, whatever its extension is."""
+"""Read untrusted JSON: one value per line, or one array, regardless of the file extension."""
 
 __all__ = ["json_rows", "looks_like_json"]
 
@@ -8,26 +8,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .. import limits
 from ..errors import DataError, listing, reason
 from .lines import UTF8_BOM, Digest, lines_of, opened, whole_text
 
 SPACE = re.compile(r"[ \t\r\n]*")
 DECODER = json.JSONDecoder()
 Row = tuple[int, str, str, Any]
-WORDS = {bool: "true or false", int: "a number", float: "a number", list: "an array"}
+KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an array"}
 
 
 def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[Row]:
-    """Yields the values of a file: line, text, what is wrong with it if anything is, value.
+    """Yields the line, text, problem (if any) and value of each JSON value in a file.
 
     Arguments:
         path: The file.
-        field: The field that holds the text, if a value is an object; see `_text_in`.
-        digest: Receives the bytes of the file, as of `lines.opened`.
+        field: The field with the text, if a value is an object; see `_text_in`.
+        digest: Updated with the bytes of the file; see `lines.opened`.
 
     Raises:
-        DataError: The file cannot be read, is not text, or is no JSON array where it begins so.
+        DataError: The file cannot be read, is not text, or is an invalid JSON array.
     """
     with opened(path, digest) as file:
         if _is_array(file):
@@ -38,19 +37,22 @@ def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[
                 continue
             if line.strip() == "{":
                 raise DataError(
-                    f"'{path}', line {number}, begins a JSON object of several lines: write one "
-                    "value a line or one array, e.g. with: jq -c '.data[]' FILE.json > FILE.jsonl"
+                    f"'{path}', line {number}: a JSON object spans several lines; write one value "
+                    "per line or one array, e.g. with: jq -c '.data[]' FILE.json > FILE.jsonl"
                 )
             try:
                 value = json.loads(line)
-            except (ValueError, RecursionError) as error:  # too long a number is a ValueError
+            except (
+                ValueError,
+                RecursionError,
+            ) as error:  # ValueError: a number with too many digits
                 yield number, "", f"is not JSON: {reason(error)}", line
                 continue
             yield (number, *_text_in(value, field), value)
 
 
 def looks_like_json(line: str) -> bool:
-    """Tells whether the first line of a text is a JSON object or array, or opens one."""
+    """Returns whether the first line of a text is, or starts, a JSON object or array."""
     if not line.lstrip().startswith(("{", "[")):
         return False
     if line.strip() in ("{", "["):
@@ -62,13 +64,13 @@ def looks_like_json(line: str) -> bool:
 
 
 def _is_array(file: BinaryIO) -> bool:
-    start: bytes = file.peek(1)  # type: ignore[attr-defined]  # buffered and gzip files have it
+    start: bytes = file.peek(1)  # type: ignore[attr-defined]  # all readers of `opened` have it
     return start.removeprefix(UTF8_BOM).lstrip().startswith(b"[")
 
 
 def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
-    """Yields the items of one array; an item has the number of the line that it begins on."""
-    text = whole_text(file, path, limits.MAX_JSON_ARRAY_BYTES)
+    """Yields the items of an array, each with the line on which it starts."""
+    text = whole_text(file, path)
     line, counted = 1, 0
 
     def line_at(place: int) -> int:
@@ -85,7 +87,7 @@ def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
         try:
             value, end = DECODER.raw_decode(text, place)
         except (ValueError, RecursionError) as error:
-            # lineno of the decoder counts from the start of the whole text
+            # the decoder counts lines from the start of the text
             number = getattr(error, "lineno", number)
             why = getattr(error, "msg", None) or reason(error)
             raise DataError(f"'{path}', line {number}, is not JSON: {why}") from error
@@ -96,8 +98,8 @@ def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
             return
         if text[place : place + 1] != ",":
             raise DataError(
-                f"'{path}', line {line_at(place)}, is not JSON: a comma or the end of the array is "
-                "missing"
+                f"'{path}', line {line_at(place)}, is not JSON: expected a comma or the end of the "
+                "array"
             )
         place = _after(text, place + 1)
 
@@ -106,22 +108,22 @@ def _check_end(text: str, place: int, path: Path, line_at: Callable[[int], int])
     place = _after(text, place + 1)
     if place < len(text):
         raise DataError(
-            f"'{path}', line {line_at(place)}, comes after the end of the JSON array: a file is one "
-            "array, or one JSON value a line"
+            f"'{path}', line {line_at(place)}: unexpected text after the JSON array; a file must be "
+            "one array, or have one value per line"
         )
 
 
 def _after(text: str, place: int) -> int:
-    """Returns the place of the next character that is not white space."""
+    """Returns the position of the next character that is not white space."""
     found = SPACE.match(text, place)
     return found.end() if found else place
 
 
 def _text_in(value: Any, field: str) -> tuple[str, str]:  # noqa: ANN401  # any JSON
-    """Returns the text of a JSON value and, if it has none, what is wrong.
+    """Returns the text of a JSON value, or an empty text and the problem.
 
-    A string is the text itself. Of an object it is the field of that name; if there is none and
-    the name has dots, it is a path: `data.text` is the field `text` of the object in `data`.
+    A string is the text. In an object, the text is the field of that name, or, if there is no such
+    field, the field at that path: `data.text` is the field `text` of the object in `data`.
     """
     where = "the JSON value"
     if isinstance(value, dict):
@@ -133,17 +135,20 @@ def _text_in(value: Any, field: str) -> tuple[str, str]:  # noqa: ANN401  # any 
         try:
             value.encode()
         except UnicodeEncodeError:
-            return "", f"is not Unicode text: {where} holds half a surrogate pair"
+            return "", f"is not Unicode text: {where} contains half of a surrogate pair"
         return " ".join(value.splitlines()), ""
     if value is None:
         return "", f"has no text: {where} is null"
     if isinstance(value, dict):
-        return "", f"has no text: {where} is an object ({_fields(value)}): name one of its fields"
-    return "", f"has no text: {where} is {WORDS[type(value)]}"
+        return (
+            "",
+            f"has no text: {where} is an object ({_fields(value)}); choose one of its fields with --field",
+        )
+    return "", f"has no text: {where} is {KINDS[type(value)]}"
 
 
 def _at(record: dict[str, Any], field: str) -> tuple[Any, str]:
-    """Returns the value of a field or of a path of fields, and what is wrong if there is none."""
+    """Returns the value of a field or path of fields, or None and the problem."""
     if field in record:
         return record[field], ""
     found: Any = record
@@ -151,12 +156,12 @@ def _at(record: dict[str, Any], field: str) -> tuple[Any, str]:
     for depth, part in enumerate(parts):
         if not isinstance(found, dict):
             parent = ".".join(parts[:depth])
-            kind = "null" if found is None else WORDS.get(type(found), "a string")
+            kind = "null" if found is None else KINDS.get(type(found), "a string")
             return None, f"has no field '{field}': '{parent}' is {kind}, not an object"
         if part not in found:
             inside = f"'{'.'.join(parts[:depth])}'" if depth else "it"
             return None, (
-                f"has no field '{field}' ({inside} has {_fields(found)}): name another with --field"
+                f"has no field '{field}' ({inside} has {_fields(found)}); choose one with --field"
             )
         found = found[part]
     return found, ""

@@ -1,8 +1,8 @@
-"""Lines and rows of text files, of which no more is ever held than one may take.
+"""Read lines and rows of untrusted text files, with a limit on their length.
 
-`.gz` is unpacked on the way. A small archive can unpack to terabytes, and a quote that is never
-closed makes a file one row: what is longer than `MAX_LINE` is refused before it is read. A line
-ends with a line feed, a carriage return, or both.
+`.gz` files are unpacked. A line ends with a line feed, a carriage return, or both. A missing line
+end or closing quote can turn a whole file into one line or row, so that `limits.MAX_LINE` is
+checked before more is read.
 """
 
 __all__ = [
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from .. import limits
-from ..errors import DataError
+from ..errors import DataError, reason
 from .decompression import unpacked_file
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 BUFFER = 2**17  # bytes
 BLOCK = 2**16  # bytes read at a time
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
-PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # how protocols 2 to 5 begin
+PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # first bytes of protocols 2 to 5
 UTF8_BOM, UTF16_BOMS = b"\xef\xbb\xbf", (b"\xff\xfe", b"\xfe\xff")
-OTHERS = {  # how files begin that are not text, and what they are
+BINARY = {  # first bytes of other formats
     b"PK\x03\x04": "a zip archive: unpack it first",
-    b"\x1f\x8b": "compressed with gzip: give it a name that ends in .gz",
+    b"\x1f\x8b": "compressed with gzip: rename it to end in .gz",
     b"BZh91AY&SY": "compressed with bzip2: unpack it first",
     b"\xfd7zXZ\0": "compressed with xz: unpack it first",
     b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
@@ -48,17 +48,17 @@ OTHERS = {  # how files begin that are not text, and what they are
 
 
 class Digest(Protocol):
-    """A hash that bytes are added to, such as those of `hashlib`."""
+    """A hash object, such as those of `hashlib`."""
 
     def update(self, data: bytes | memoryview, /) -> None:
-        """Adds bytes."""
+        """Updates the hash with bytes."""
 
     def hexdigest(self) -> str:
-        """Returns the hash of all bytes so far."""
+        """Returns the hash as hexadecimal digits."""
 
 
 class _HashedFile(io.FileIO):
-    """A file opened for reading that adds all bytes read from it to a digest."""
+    """A file that updates a digest with all bytes read from it."""
 
     def __init__(self, path: Path, digest: Digest) -> None:
         super().__init__(path, "rb")
@@ -72,12 +72,11 @@ class _HashedFile(io.FileIO):
 
 @contextmanager
 def opened(path: Path, digest: Digest | None = None) -> Iterator[BinaryIO]:
-    """Opens a file of text for reading bytes, unpacked where it is compressed.
+    """Context manager that opens a text file for reading bytes; `.gz` files are unpacked.
 
     Arguments:
         path: The file.
-        digest: Receives the bytes of the file as they are read, still compressed; all of them
-            when it has been read to its end.
+        digest: Updated with the bytes of the file as they are read, before unpacking.
 
     Raises:
         DataError: The file cannot be read, here or inside the context, or is a pickle.
@@ -94,52 +93,52 @@ def opened(path: Path, digest: Digest | None = None) -> Iterator[BinaryIO]:
             else:
                 yield file
     except (OSError, EOFError, zlib.error) as error:
-        # a truncated .gz ends in EOFError, a damaged one in BadGzipFile (an OSError) or zlib's
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise DataError(f"cannot read '{path}': {reason}") from error
+        # EOFError: truncated .gz; BadGzipFile (an OSError) or zlib.error: damaged .gz
+        raise DataError(f"cannot read '{path}': {reason(error)}") from error
 
 
 def read_lines(path: Path, digest: Digest | None = None) -> Iterator[str]:
-    """Yields the lines of a UTF-8 file, unpacked where it is compressed.
+    """Yields the lines of a UTF-8 file; `.gz` files are unpacked.
 
     Arguments:
         path: The file.
-        digest: As of `opened`.
+        digest: See `opened`.
 
     Raises:
-        DataError: The file cannot be read, is a pickle or an archive, is not UTF-8, or has a
-            line that is too long: the line is named.
+        DataError: The file cannot be read, is a pickle or an archive, is not UTF-8, or has a line
+            that is too long; the message names the line.
     """
     with opened(path, digest) as file:
         yield from lines_of(file, path)
 
 
 def lines_of(file: BinaryIO, path: Path) -> Iterator[str]:
-    """Yields the lines of an open file; the path is for errors, as of `read_lines`."""
+    """Yields the lines of an open file like `read_lines`; the path is for messages."""
     for number, line in enumerate(_split(file), start=1):
         if number == 1:
             line = _checked_start(path, line)
-            if not line:  # a byte order mark and nothing else
+            if not line:  # a byte order mark only
                 return
         if len(line) > limits.MAX_LINE:
             raise DataError(
-                f"'{path}', line {number}, is longer than {limits.MAX_LINE:,} bytes: is this a "
-                "text of one sentence a line?"
+                f"'{path}', line {number}, is longer than {limits.MAX_LINE:,} bytes; write one "
+                "sentence per line"
             )
         yield _decoded(path, line, number)
 
 
-def whole_text(file: BinaryIO, path: Path, most: int) -> str:
-    """Returns the rest of an open file, if it has at most so many bytes.
+def whole_text(file: BinaryIO, path: Path) -> str:
+    """Returns the rest of an open file that contains one JSON array.
 
     Raises:
-        DataError: It has more, is not text, or is not UTF-8: the line is named.
+        DataError: It exceeds the size limit, is not text, or is not UTF-8; the message names the
+            line.
     """
-    content = file.read(most + 1)
-    if len(content) > most:
+    content = file.read(limits.MAX_JSON_ARRAY_BYTES + 1)
+    if len(content) > limits.MAX_JSON_ARRAY_BYTES:
         raise DataError(
-            f"'{path}' is one JSON array of more than {most:,} bytes: convert it to JSON lines "
-            "first, e.g. with: jq -c '.[]' FILE.json > FILE.jsonl"
+            f"'{path}' is a JSON array of more than {limits.MAX_JSON_ARRAY_BYTES:,} bytes; convert "
+            "it to JSON lines first, e.g. with: jq -c '.[]' FILE.json > FILE.jsonl"
         )
     content = _checked_start(path, content)
     if b"\0" not in content:
@@ -158,17 +157,17 @@ def read_rows(
     advice: str = "",
     digest: Digest | None = None,
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yields the rows of a table that are not blank, each with the number of its last line.
+    """Yields pairs of last line number and cells for the rows of a table; skips blank rows.
 
     Arguments:
         path: The file.
-        delimiter: What separates cells.
-        quoted: Whether quotes enclose cells; else they are characters as any other.
-        advice: What an error adds.
-        digest: As of `opened`.
+        delimiter: The character between cells.
+        quoted: Whether quotes enclose cells; otherwise they are ordinary characters.
+        advice: Added to messages about quotes.
+        digest: See `opened`.
 
     Raises:
-        DataError: As of `read_lines`, or the file is not a table: the line is named.
+        DataError: See `read_lines`; or the file is not a table. The message names the line.
     """
     length = start = 0
 
@@ -179,12 +178,12 @@ def read_rows(
             length += len(line)
             if length > limits.MAX_LINE:
                 raise DataError(
-                    f"'{path}', line {number}, goes on with a row of more than {limits.MAX_LINE:,} "
-                    "characters: is a quote never closed?"
+                    f"'{path}', line {number}: a table row is longer than {limits.MAX_LINE:,} "
+                    "characters; is a closing quote missing?"
                 )
             yield line
 
-    # strict: otherwise a quote that is never closed swallows the rest of the file in silence
+    # strict: otherwise a missing closing quote silently makes one cell of the rest of the file
     rows = csv.reader(
         measured(),
         delimiter=delimiter,
@@ -202,29 +201,27 @@ def read_rows(
     except csv.Error as error:
         if "unexpected end of data" in str(error):
             raise DataError(
-                f"'{path}', line {start}, is not a table: a quote is opened in this row and never "
+                f"'{path}', line {start}, is not a table row: a quoted cell is never "
                 f"closed{advice}"
             ) from error
         raise DataError(
-            f"'{path}', line {rows.line_num}, is not a table: {error} (a quote inside a quoted "
-            f"cell is doubled; a cell that begins with a quote ends with one){advice}"
+            f"'{path}', line {rows.line_num}, is not a table row: {error} (double the quotes "
+            f"inside a quoted cell, and end it with a quote){advice}"
         ) from error
 
 
 def pickle_error(path: Path) -> DataError:
-    """Returns the error that refuses a pickle."""
-    return DataError(
-        f"'{path}' is a pickle: a pickle can run code when it is loaded, and mivae never loads one"
-    )
+    """Returns the error for a pickle file."""
+    return DataError(f"'{path}' is a pickle, which mivae never loads because it can run code")
 
 
 def _split(file: BinaryIO) -> Iterator[bytes]:
-    """Yields lines with their ends; of one that is longer than `MAX_LINE`, a part and no more."""
+    """Yields lines with their ends; stops after the first part of a line that is too long."""
     rest = b""
-    # reads grow with what is still without an end, so that a long line is not copied too often
+    # larger reads for a long line, which is copied with each of them
     while block := file.read(min(max(BLOCK, len(rest)), limits.MAX_LINE + 1 - len(rest))):
         lines = (rest + block).splitlines(keepends=True)
-        # a carriage return at the end may be the first half of a line's end
+        # a final carriage return may be followed by a line feed
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         yield from lines
         if len(rest) > limits.MAX_LINE:
@@ -235,7 +232,7 @@ def _split(file: BinaryIO) -> Iterator[bytes]:
 
 def _decoded(path: Path, line: bytes, number: int) -> str:
     if b"\0" in line:
-        raise DataError(f"'{path}' is not text: line {number} holds a zero byte")
+        raise DataError(f"'{path}' is not text: line {number} contains a zero byte")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -246,12 +243,12 @@ def _decoded(path: Path, line: bytes, number: int) -> str:
 
 
 def _checked_start(path: Path, line: bytes) -> bytes:
-    """Returns the first line, less its byte order mark, if it may be text at all."""
+    """Returns the first line without its byte order mark; raises DataError for binary formats."""
     if line.startswith(UTF16_BOMS):
         raise DataError(f"'{path}' is UTF-16: convert it to UTF-8 first")
     if line.startswith(PICKLED):
         raise pickle_error(path)
-    for start, kind in OTHERS.items():
+    for start, kind in BINARY.items():
         if line.startswith(start):
             raise DataError(f"'{path}' is {kind}")
     return line.removeprefix(UTF8_BOM)

@@ -1,4 +1,4 @@
-"""`.npy` files: their headers, read within limits, and rows that are mapped into memory."""
+"""Read the headers of untrusted `.npy` files, with a size limit, and map vectors into memory."""
 
 __all__ = ["map_npy", "read_npy_header"]
 
@@ -14,24 +14,25 @@ from .. import limits
 
 
 def map_npy(path: Path, dtype: str) -> NDArray[Any]:
-    """Maps the row of a `.npy` file, with shape (N,), without reading it.
+    """Returns the memory-mapped vector in a `.npy` file, with shape (N,).
+
+    NumPy and the operating system may raise further exceptions.
 
     Raises:
-        ValueError: It is no row of that type, or has not the size that its header claims; numpy
-            and the operating system have more.
+        ValueError: The file is not a vector of that type, or its size does not match its header.
     """
     with path.open("rb") as file:
         shape, _, found = read_npy_header(file)
         start = file.tell()
     if found != dtype or len(shape) != 1:
-        raise ValueError(f"'{path.name}' holds something else than a row of {dtype}")
+        raise ValueError(f"'{path.name}' is not a vector of type {dtype}")
     if path.stat().st_size != start + shape[0] * found.itemsize:
-        raise ValueError(f"'{path.name}' has not the size that its header claims")
+        raise ValueError(f"the size of '{path.name}' does not match its header")
     return np.memmap(path, dtype, "r", start, shape)
 
 
 def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Returns the shape, whether columns come first, and the dtype of an array to come."""
+    """Returns shape, Fortran order and dtype of an array; its data follow in the stream."""
     version = np.lib.format.read_magic(stream)
     prefix = stream.read(2 if version == (1, 0) else 4)
     size = int.from_bytes(prefix, "little")
@@ -42,8 +43,8 @@ def read_npy_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[
         )
     header = io.BytesIO(prefix + stream.read(size))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on headers that Python 2 wrote
+        warnings.simplefilter("ignore")  # about headers written by Python 2
         if version == (1, 0):
             return np.lib.format.read_array_header_1_0(header)
-        # 3.0 differs in the names of a record's fields alone
+        # version 3.0 differs only in the encoding of field names
         return np.lib.format.read_array_header_2_0(header)

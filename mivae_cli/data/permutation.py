@@ -1,14 +1,14 @@
-r"""A permutation of 0..N-1 that is evaluated where it is asked, and never laid out in memory.
+r"""A random permutation of 0..N-1, computed on demand without storing it.
 
-A balanced Feistel network permutes the numbers of 2b bits, the fewest that hold N - 1: it cuts
-a number into halves L and R of b bits, and each round makes of them
+A balanced Feistel network permutes the numbers of 2b bits, with the smallest b that holds N - 1. It
+splits a number into halves L and R of b bits, and each round computes
 
 .. math:: (L, R) \to (R, L \oplus f_k(R)),
 
-a bijection whatever the function f is. Here f is a mix of 64 bits under the round's own key k,
-drawn from the seed. A number that falls outside 0..N-1 is permuted again until it falls inside
-(cycle-walking), which leaves a bijection of 0..N-1; as 4N numbers at most are permuted, that
-takes 4 turns on average at most.
+a bijection for any function f. Here f is a 64-bit mixing function with a key k per round, drawn
+from the seed. A result outside 0..N-1 is permuted again until it is inside (cycle-walking), which
+gives a bijection of 0..N-1. As the network permutes at most 4N numbers, this takes at most 4
+iterations on average.
 
 References:
     | How to Construct Pseudorandom Permutations from Pseudorandom Functions (Luby & Rackoff,
@@ -27,7 +27,7 @@ WORD = np.uint64
 
 
 class Permutation:
-    """A seeded permutation of `size` numbers; every call sees the same one."""
+    """A permutation of 0..size-1, determined by the seed."""
 
     def __init__(self, size: int, seed: np.random.SeedSequence) -> None:
         self.size = size
@@ -35,7 +35,7 @@ class Permutation:
         self._keys = seed.generate_state(ROUNDS, WORD)
 
     def __call__(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Returns the numbers that stand at the given places, with the shape of `places`."""
+        """Returns the numbers at the given positions of the permutation, in the same shape."""
         numbers = self._feistel(places.astype(WORD))
         while (outside := numbers >= self.size).any():
             numbers[outside] = self._feistel(numbers[outside])
@@ -45,13 +45,13 @@ class Permutation:
         left = numbers >> self._half
         right = numbers & ((WORD(1) << self._half) - WORD(1))
         for key in self._keys:
-            # the upper bits of a product are the best mixed
+            # the high bits of a product are mixed best
             left, right = right, left ^ (_mix(right + key) >> (WORD(64) - self._half))
         return (left << self._half) | right
 
 
 def _mix(words: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Returns words whose every bit depends on every bit of the given ones."""
+    """Returns words in which every bit depends on every bit of the input (splitmix64)."""
     words = (words ^ (words >> WORD(30))) * WORD(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> WORD(27))) * WORD(0x94D049BB133111EB)
     return words ^ (words >> WORD(31))

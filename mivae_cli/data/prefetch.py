@@ -1,6 +1,6 @@
-"""Work done ahead: the next batch is made while a device computes on this one."""
+"""Prepare the next batches in a thread while the device computes."""
 
-__all__ = ["ahead"]
+__all__ = ["prefetch"]
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,18 +9,20 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 
-def ahead(items: Iterator[Item], count: int = 2) -> Iterator[Item]:
-    """Yields the items of an iterator, of which a thread makes the next ones meanwhile.
+def prefetch(items: Iterator[Item], count: int = 2) -> Iterator[Item]:
+    """Yields the items of an iterator, computed ahead by a thread.
 
-    What the iterator raises is raised when its turn comes.
+    An error of the iterator is raised in the order of the items.
 
     Arguments:
-        items: The iterator; the thread alone may use it from now on.
-        count: Items that are made before they are asked for.
+        items: The iterator; only the thread may use it from now on.
+        count: The number of items to compute ahead.
     """
     end = object()
-    with ThreadPoolExecutor(1, thread_name_prefix="mivae-ahead") as worker:
-        made: list[Future[Item | object]] = [worker.submit(next, items, end) for _ in range(count)]
-        while (item := made.pop(0).result()) is not end:
-            made.append(worker.submit(next, items, end))
-            yield item  # type: ignore[misc]  # all but the end is an item
+    with ThreadPoolExecutor(1, thread_name_prefix="mivae-prefetch") as worker:
+        pending: list[Future[Item | object]] = [
+            worker.submit(next, items, end) for _ in range(count)
+        ]
+        while (item := pending.pop(0).result()) is not end:
+            pending.append(worker.submit(next, items, end))
+            yield item  # type: ignore[misc]  # not the end marker

@@ -1,4 +1,4 @@
-"""The preparation of a corpus: two passes over its text, the vocabulary first, then the ids."""
+"""Prepare a corpus in two passes over its text: train the tokenizer, then write token ids."""
 
 __all__ = ["SPLITS", "corpus_key", "write_corpus"]
 
@@ -18,19 +18,19 @@ from ..storage.files import sync_file
 from ..storage.manifest import entry_of, vouch_for
 from .cache import CORPUS_FILE, MANIFEST
 from .corpus import Split, read_sentences
-from .ingestion import WIDTHS, SplitSummary, assigned, fitted, split_writer
+from .ingestion import WIDTHS, SplitSummary, apply_max_tokens, split_chunks, split_writer
 from .records import RowCounts
 from .tokenizer import train_tokenizer
 
-FORMAT = 2  # of the prepared form: another one is another key of the cache
-MAX_DISTINCT = 1000  # sentences; a file with more has copies enough for no split to be empty
+FORMAT = 2  # format of prepared corpora; part of the cache key
+MAX_DISTINCT = 1000  # distinct sentences: with more, duplicates are not why a split is empty
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def corpus_key(hashes: dict[Split, str], files: dict[Split, Path], config: DataConfig) -> str:
-    """Returns the hash of all that a prepared corpus depends on: its entry's name in the cache."""
+    """Returns the cache key: a hash of the texts and of all settings that affect the corpus."""
     settings = config.model_dump(exclude={"train", "valid", "test"})
-    suffixes = {split: path.suffixes for split, path in files.items()}  # they choose the reader
+    suffixes = {split: path.suffixes for split, path in files.items()}  # they determine the format
     text = json.dumps([FORMAT, hashes, suffixes, settings], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -46,16 +46,16 @@ def write_corpus(
 
     Arguments:
         folder: The folder.
-        key: The `corpus_key`, which the manifest repeats.
-        files: The file of each split that has one of its own.
-        hashes: The hashes of their bytes.
-        config: How they are read and become tokens.
+        key: The `corpus_key`, stored in the manifest.
+        files: The training file, and the files of splits that are not split off from it.
+        hashes: The `content_hash` of each file.
+        config: Settings for reading and tokenising them.
 
     Raises:
-        DataError: The text cannot be read, or a split comes out empty.
-        SourceChanged: A file is not, or no longer, the one that its hash is of.
+        DataError: A text cannot be read, or a split is empty.
+        SourceChanged: A file does not match its hash.
     """
-    passed = assigned(files, config, ["train"], hashes)
+    passed = split_chunks(files, config, ["train"], hashes)
     train = (chunk.sentences for split, chunk in passed if split == "train")
     tokenizer = train_tokenizer(chain.from_iterable(train), config.tokenizer)
     tokenizer.save(folder / "tokenizer.json")
@@ -66,17 +66,17 @@ def write_corpus(
         writers = {
             split: stack.enter_context(split_writer(folder, split, dtype)) for split in SPLITS
         }
-        for split, chunk in assigned(files, config, SPLITS, hashes, rows):
+        for split, chunk in split_chunks(files, config, SPLITS, hashes, rows):
             flat = tokenizer.encode_flat(chunk.sentences)
-            writers[split](*fitted(*flat, chunk.lines, config, summaries[split]))
+            writers[split](*apply_max_tokens(*flat, chunk.lines, config, summaries[split]))
     counts = {split: summary.sentences for split, summary in summaries.items()}
     if not any(counts.values()) and not any(s.skipped for s in summaries.values()):
-        raise DataError(f"'{config.train}' holds no sentences")
+        raise DataError(f"'{config.train}' contains no sentences")
     if min(counts.values()) == 0 or counts["train"] < 2:
         listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
         raise DataError(
-            f"'{config.train}' {_shortage(files['train'], config)}: it gives {listed}; add more "
-            "different sentences, or name held-out files with --valid and --test"
+            f"'{config.train}' {_shortage(files['train'], config)}: {listed}; add more distinct "
+            "sentences, or name held-out files with --valid and --test"
         )
     written = sorted(path for path in folder.iterdir() if CORPUS_FILE.fullmatch(path.name))
     for path in written:
@@ -97,7 +97,7 @@ def write_corpus(
 
 
 def _shortage(path: Path, config: DataConfig) -> str:
-    """Returns why a file is too little to split: it is short, or its sentences are the same."""
+    """Returns why a file cannot be split: it is too short, or has too many duplicates."""
     counts = RowCounts()
     distinct: set[str] = set()
     for sentence in read_sentences(path, config, counts):
@@ -107,6 +107,6 @@ def _shortage(path: Path, config: DataConfig) -> str:
     if len(distinct) == counts.sentences:
         return "is too short"
     return (
-        f"has {counts.sentences:,} sentences, but only {len(distinct):,} distinct (the hash of a "
-        "sentence decides its split, so copies go to the same one)"
+        f"has {counts.sentences:,} sentences, but only {len(distinct):,} distinct ones (duplicates "
+        "are always in the same split)"
     )

@@ -1,16 +1,15 @@
-"""The token store: a corpus as one flat integer array with offsets, memory-mapped.
+"""Prepared corpora: memory-mapped token ids and a tokenizer, created once and cached.
 
 A prepared corpus is a folder:
 
-    tokenizer.json        the vocabulary
-    SPLIT.tokens          the ids of all sentences end to end, without boundaries
-    SPLIT.offsets.npy     where each sentence begins, and the end of the last: N + 1 integers
-    SPLIT.lines.npy       the line of its file that each sentence comes from, counted from 1
-    corpus.json           the manifest: sizes and checksums of these files, hashes of the sources,
-                          counts of what was read, skipped, cut and left out
+    tokenizer.json        the tokenizer
+    SPLIT.tokens          the ids of all sentences, concatenated, without boundaries
+    SPLIT.offsets.npy     the start of each sentence and the end of the last: N + 1 integers
+    SPLIT.lines.npy       the line number of each sentence in its file, counted from 1
+    corpus.json           the manifest: sizes and checksums of these files, hashes of the texts,
+                          counts of sentences, tokens, and truncated and skipped sentences
 
-It is made once and found again by the hash of the source's bytes and the data settings (see
-`data.cache`).
+Its cache key is a hash of the texts and the data settings (see `data.cache`).
 """
 
 __all__ = [
@@ -35,7 +34,14 @@ from ..storage.manifest import Manifest
 from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
 from .corpus import Split, locate_splits, numbered_sentences
 from .file_formats import spooled_stdin
-from .ingestion import SourceChanged, SplitSummary, chunks, content_hash, fitted, mapped_split
+from .ingestion import (
+    SourceChanged,
+    SplitSummary,
+    apply_max_tokens,
+    chunks,
+    content_hash,
+    map_split,
+)
 from .preparation import SPLITS, corpus_key, write_corpus
 from .records import RowCounts
 from .token_store import TokenStore, longest_sentence
@@ -44,27 +50,27 @@ from .tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class Corpus:
-    """A prepared corpus: its tokenizer, and a store and a summary for each split."""
+    """A prepared corpus: a tokenizer, and a token store and summary for each split."""
 
     folder: Path
     tokenizer: Tokenizer
     stores: dict[Split, TokenStore]
     summaries: dict[Split, SplitSummary]
-    sources: dict[str, str] = field(default_factory=dict)  # path -> hash of its bytes
-    checksum: str = ""  # of its manifest, and so of all that it holds
+    sources: dict[str, str] = field(default_factory=dict)  # hash of each text by its path
+    checksum: str = ""  # of the manifest, which contains the checksums of all files
     rows: dict[Split, RowCounts] = field(default_factory=dict)
-    """The rows of the file of each split that has one of its own; empty of an old corpus."""
-    key: str = ""  # of the texts and settings that it was made from
-    warnings: tuple[str, ...] = ()  # what the user should know about the cache it is from
+    """Row counts by text file; empty for corpora of old versions."""
+    key: str = ""  # see `corpus_key`
+    warnings: tuple[str, ...] = ()  # about the cache and the texts
 
     def __getitem__(self, split: Split) -> TokenStore:
         return self.stores[split]
 
     def copy_to(self, folder: Path) -> None:
-        """Copies the corpus to a folder that is made for it, and waits until the disk has it.
+        """Copies the corpus to a new folder and syncs it to the disk.
 
         Raises:
-            OSError: The folder is there already, or cannot be written.
+            OSError: The folder exists already or cannot be written.
         """
         folder.mkdir(parents=True)
         for path in self._files():
@@ -73,7 +79,7 @@ class Corpus:
 
     @property
     def disk_bytes(self) -> int:
-        """The size of its files."""
+        """The total size of its files in bytes."""
         return sum(path.stat().st_size for path in self._files())
 
     def _files(self) -> list[Path]:
@@ -81,14 +87,14 @@ class Corpus:
 
 
 def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
-    """Reads, splits and tokenises a corpus, or finds it already prepared.
+    """Reads, splits and tokenises a corpus, or loads it from the cache.
 
     Arguments:
-        config: Where the text is and how it becomes tokens.
-        cache: The folder of prepared corpora; by default in the user's cache.
+        config: Text files, their format, splits and tokenizer.
+        cache: The folder of prepared corpora; default: `MIVAE_CACHE`, or the user's cache folder.
 
     Raises:
-        DataError: The text cannot be read, or a split comes out empty.
+        DataError: A text cannot be read, or a split is empty.
     """
     if config.train == "-":
         with spooled_stdin() as path:
@@ -96,9 +102,9 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
     files, cache = locate_splits(config), cache or _default_cache()
     try:
         return _prepared(config, files, cache)
-    except SourceChanged as change:  # it may have been saved just then: once more, as it is now
+    except SourceChanged as change:  # perhaps saved just now: try once more
         corpus = _prepared(config, files, cache)
-        warning = f"'{change.path}' changed while it was being read; prepared as it is now"
+        warning = f"'{change.path}' changed while it was being read; used its new content"
         return replace(corpus, warnings=(*corpus.warnings, warning))
 
 
@@ -118,31 +124,31 @@ def _prepared(config: DataConfig, files: dict[Split, Path], cache: Path) -> Corp
                 if publish(draft, entry):
                     return replace(open_corpus(entry), warnings=tuple(warnings))
                 if (found := _found([entry], key, hashes, [])) is not None:
-                    return found  # another process was faster with the same corpus
+                    return found  # another process has just prepared the same corpus
     except OSError as error:
         occupied = os.path.lexists(cache) and not cache.is_dir()
-        why = "it is no folder" if occupied else error.strerror
+        why = "not a folder" if occupied else error.strerror
         raise ConfigError(
-            f"cannot write prepared corpora to '{cache}': {why}; name another place "
-            "in the environment variable MIVAE_CACHE"
+            f"cannot write prepared corpora to '{cache}': {why}; set the environment variable "
+            "MIVAE_CACHE to another folder"
         ) from error
     raise ConfigError(
-        f"'{entries[0]}', '{entries[1]}' and so on to '{entries[-1]}' are taken by something that "
-        "is not a prepared corpus: remove them, or name another place in the environment variable "
-        "MIVAE_CACHE"
+        f"'{entries[0]}', '{entries[1]}' and so on up to '{entries[-1]}' exist, but are not "
+        "prepared corpora; remove them, or set the environment variable MIVAE_CACHE to another "
+        "folder"
     )
 
 
 def _found(
     entries: list[Path], key: str, hashes: dict[Split, str], warnings: list[str]
 ) -> Corpus | None:
-    """Returns the first usable entry; removes those of the cache's own that are damaged.
+    """Returns the first usable entry, if any; removes damaged entries.
 
     Arguments:
-        entries: Where to look.
-        key: What the entry must be made from, as it says itself.
-        hashes: The hashes of the texts that it must be made from.
-        warnings: Where to say what is in the way.
+        entries: The possible folders of the entry.
+        key: The required `corpus_key`.
+        hashes: The required hashes of the texts.
+        warnings: Receives warnings about folders that cannot be removed.
     """
     for entry in entries:
         if not os.path.lexists(entry):
@@ -154,11 +160,11 @@ def _found(
         else:
             if corpus.key == key and set(corpus.sources.values()) == set(hashes.values()):
                 return replace(corpus, warnings=tuple(warnings))
-            problem = f"'{entry}' is prepared from another text"
+            problem = f"'{entry}' was prepared from another text"
         if not remove_entry(entry):
             warnings.append(
-                f"{problem}; it is in the place of a prepared corpus and mivae cannot replace it: "
-                f"remove '{entry}' if you do not need it"
+                f"{problem}; mivae cannot replace it by a prepared corpus: remove '{entry}' if you "
+                "do not need it"
             )
     return None
 
@@ -167,7 +173,7 @@ def open_corpus(folder: Path) -> Corpus:
     """Opens a prepared corpus.
 
     Raises:
-        CheckpointError: A file is missing, or is not as it was written.
+        CheckpointError: A file is missing or damaged.
     """
     manifest = Manifest.read(folder, "corpus", MANIFEST)
     tokenizer = Tokenizer.load(manifest.path("tokenizer.json"))
@@ -178,7 +184,7 @@ def open_corpus(folder: Path) -> Corpus:
         counted = [*map(asdict, summaries.values()), *map(asdict, rows.values())]
         counts = [count for table in counted for count in table.values()]
         if not all(type(count) is int and count >= 0 for count in counts):
-            raise ValueError("what it counts are no counts")
+            raise ValueError("a count is not a non-negative integer")
         stores = {split: _mapped(manifest, split, tokenizer.size) for split in SPLITS}
         return Corpus(
             folder,
@@ -192,14 +198,14 @@ def open_corpus(folder: Path) -> Corpus:
         )
     except CheckpointError:
         raise
-    except Exception as error:  # numpy, the operating system, a stranger's manifest
+    except Exception as error:  # of NumPy, the operating system, or an untrusted manifest
         raise CheckpointError(
             f"the prepared corpus '{folder}' is damaged: {reason(error)}"
         ) from error
 
 
 def _mapped(manifest: Manifest, split: Split, vocab_size: int) -> TokenStore:
-    tokens, offsets, lines = mapped_split(manifest.path, split, manifest.body["dtype"], vocab_size)
+    tokens, offsets, lines = map_split(manifest.path, split, manifest.body["dtype"], vocab_size)
     path = manifest.folder / f"{split}.tokens"
     return TokenStore(tokens, offsets, lines, path, vocab_size, longest_sentence(offsets))
 
@@ -211,41 +217,41 @@ def encode_file(
     rows: RowCounts | None = None,
     summary: SplitSummary | None = None,
 ) -> TokenStore:
-    """Reads a file with an existing vocabulary, into memory.
+    """Returns the sentences of a file, tokenised in memory.
 
     Arguments:
         path: The file.
-        tokenizer: The vocabulary.
-        config: How the file is read.
-        rows: Counts the rows of the file, if given.
-        summary: Counts the sentences that are cut or left out, if given.
+        tokenizer: The tokenizer.
+        config: Settings for reading the file.
+        rows: Updated with the row counts of the file, if given.
+        summary: Updated with the counts of sentences and tokens, if given.
 
     Raises:
-        DataError: The file holds no sentence, or hardly a word that the vocabulary knows.
+        DataError: The file contains no sentences, or most words are not in the vocabulary.
     """
     summary = SplitSummary() if summary is None else summary
     store = TokenStore.from_parts(
-        fitted(*tokenizer.encode_flat(chunk.sentences), chunk.lines, config, summary)
+        apply_max_tokens(*tokenizer.encode_flat(chunk.sentences), chunk.lines, config, summary)
         for chunk in chunks(numbered_sentences(path, config, rows))
     )
     if not len(store):
         only = f" of at most {config.max_tokens} tokens" if summary.skipped else ""
-        raise DataError(f"'{path}' holds no sentences{only}")
+        raise DataError(f"'{path}' contains no sentences{only}")
     if summary.unknown_share > 0.5:
         raise DataError(
-            f"{summary.unknown_share:.0%} of the words of '{path}' are not in the run's "
-            "vocabulary: it was trained on another kind of text, and figures would mean nothing"
+            f"{summary.unknown_share:.0%} of the words in '{path}' are not in the vocabulary of the "
+            "run, so results would be meaningless; use text similar to the training text"
         )
     return store
 
 
 def _default_cache() -> Path:
     if named := os.environ.get("MIVAE_CACHE"):
-        return Path(os.path.expanduser(named))  # a shell expands no ~ within quotes
+        return Path(os.path.expanduser(named))  # a quoted ~ is not expanded by the shell
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    if base.startswith("~"):  # an account of a container, say, that has no home
+    if base.startswith("~"):  # no home directory, as for some users of containers
         raise ConfigError(
-            "the home directory is not known: name a folder for prepared corpora in the "
-            "environment variable MIVAE_CACHE"
+            "no home directory; set the environment variable MIVAE_CACHE to a folder for prepared "
+            "corpora"
         )
     return Path(base) / "mivae"

@@ -1,9 +1,9 @@
-"""The records of a text file: its lines, its JSON values, or the rows of its table.
+"""The records of a text file: lines, JSON values or table rows.
 
-No record is lost without a count: *rows read = sentences + empty rows + malformed rows*. A
-malformed row (a table's row of another length than the first, a JSON value without a text) stops
-the reading with an error that names file and line, or is skipped where `data.bad_rows` is `skip`.
-Blank lines between JSON values and between the rows of a table are not rows.
+All rows are counted: *rows = sentences + empty rows + malformed rows*. A malformed row (a table row
+with the wrong number of cells, or a JSON value without text) causes an error that names the file
+and line, or is skipped if `data.bad_rows` is `skip`. Blank lines in JSON files and tables are not
+rows.
 """
 
 __all__ = ["Record", "RowCounts", "TextRecords"]
@@ -20,55 +20,55 @@ from .json_rows import json_rows, looks_like_json
 from .lines import Digest, read_lines
 from .text_tables import Table
 
-Row = tuple[int, str, str, Any]  # line, text, what is wrong with it if anything is, the row itself
-SKIP = "to skip such rows and count them, add --bad-rows skip"
+Row = tuple[int, str, str, Any]  # line, text, problem (if any), source
+SKIP = "skip and count such rows with --bad-rows skip"
 
 
 class Record(NamedTuple):
-    """A sentence of a file, and where it stands there."""
+    """A sentence and its position in the file."""
 
     row: int
-    """Its number among the rows, counted from 1; a table's header is not a row."""
+    """Row number, counted from 1, without the header of a table."""
     line: int
-    """The line of the file that it begins on, counted from 1; for a table, that it ends on."""
+    """Line number, counted from 1: the first line of the row, or the last line of a table row."""
     text: str
-    """The sentence, white space at its ends removed."""
+    """The sentence without leading and trailing white space."""
     source: Any
-    """The JSON value or the cells of the row that it is from; None of a line of text."""
+    """The JSON value or the cells of the row; None for a line of text."""
 
 
 @dataclass
 class RowCounts:
-    """How many rows were read from a file, and how many of them gave no sentence."""
+    """Counts of the rows of a file."""
 
     rows: int = 0
     empty: int = 0
-    """Rows whose text is empty; always skipped."""
+    """Rows with empty text, which are always skipped."""
     malformed: int = 0
-    """Rows that are skipped because `data.bad_rows` says so."""
+    """Malformed rows that were skipped because `data.bad_rows` is `skip`."""
     spanning: int = 0
-    """Rows of a table that span several lines, because a quoted cell does."""
+    """Table rows with a quoted cell of several lines."""
     quoted: int = 0
-    """Rows of a table whose text keeps the quotes around it, because nobody said what they are."""
+    """Table rows whose text has quotes around it that were kept by default."""
 
     @property
     def sentences(self) -> int:
-        """Rows that gave a sentence."""
+        """The number of sentences."""
         return self.rows - self.empty - self.malformed
 
 
 class TextRecords:
-    """The sentences of a file, read as they are asked for.
+    """An iterable over the sentences of a file, which is read lazily.
 
     Arguments:
         path: The file.
-        config: How it is read.
-        counts: Counts the rows that are read; by default a new one, which starts from zero.
-        digest: Receives the bytes of the file, as of `lines.opened`.
+        config: Settings for reading it.
+        counts: Updated with the row counts; default: a new object.
+        digest: Updated with the bytes of the file; see `lines.opened`.
 
     Raises:
-        DataError: While it is read: the file is missing, is not UTF-8 text, lacks the column, or
-            has a row without a text. The line is named.
+        DataError: During iteration, if the file is missing, is not UTF-8 text, lacks the column,
+            or has a malformed row. The message names the line.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class TextRecords:
         self.path, self.config, self._digest = path, config, digest
         self.counts = RowCounts() if counts is None else counts
         self.header: list[str] = []
-        """The names of a table's columns, known once the first row is read."""
+        """The column names of a table, available after the first row is read."""
 
     def __iter__(self) -> Iterator[Record]:
         counts, skip = self.counts, self.config.bad_rows == "skip"
@@ -113,8 +113,8 @@ class TextRecords:
                 sniffing = False
                 if looks_like_json(line):
                     raise DataError(
-                        f"'{self.path}' looks like JSON: add --format json, or --format text "
-                        "to read every line as a sentence"
+                        f"'{self.path}' looks like JSON; add --format json, or --format text to "
+                        "read each line as a sentence"
                     )
             yield number, line, "", None
 
@@ -124,7 +124,7 @@ class TextRecords:
         before = 0
         for row in table:
             line, _, _, cells = row
-            # blank lines between rows are seldom, so that most cells are never looked through
+            # only search the cells if the line number has jumped
             if line - before > 1 and any("\n" in cell or "\r" in cell for cell in cells):
                 self.counts.spanning += 1
                 table.check_quotes_closed(line, cells)

@@ -1,4 +1,4 @@
-"""Tables of text: which column holds the text, and whether every row has its cell."""
+"""Read one text column of an untrusted table."""
 
 __all__ = ["Table"]
 
@@ -10,24 +10,23 @@ from ..config.data import DataConfig
 from ..errors import DataError, listing
 from .lines import Digest, read_rows
 
-DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}  # and how --delimiter spells them
-LOOKED_AT = 20  # first rows of a table without a header, to see what separates its cells
-SWALLOWED = 3  # lines inside a cell: as many may look like rows by chance, and seldom do
+DELIMITERS = {",": "','", ";": "';'", "\t": "tab", "|": "'|'"}  # and their names for --delimiter
+SNIFFED_ROWS = 20  # rows used to detect a wrong delimiter in a table without a header
+SWALLOWED_LINES = 3  # this many lines in a cell that look like rows are no coincidence
 Row = tuple[int, str, str, list[str]]
 
 
 class Table:
-    """The rows of a table below its header, read as they are asked for.
+    """An iterable over the rows of a table without its header; the file is read lazily.
 
     Arguments:
         path: The file.
-        config: How it is read.
-        by_tabs: Whether cells are separated by tabs and quotes are characters as any other,
-            unless the configuration says something else.
-        digest: Receives the bytes of the file, as of `lines.opened`.
+        config: Settings for reading it.
+        by_tabs: Whether, by default, tabs separate cells and quotes are ordinary characters.
+        digest: Updated with the bytes of the file; see `lines.opened`.
 
     Raises:
-        DataError: The file cannot be read, or has no such column.
+        DataError: The file cannot be read or lacks the column.
     """
 
     def __init__(
@@ -40,14 +39,14 @@ class Table:
         self.quoted = config.quoting == "minimal" or (config.quoting == "auto" and not by_tabs)
         self._assumed = config.delimiter == "auto", config.quoting == "auto"
         self._quotes_kept = not self.quoted and self._assumed[1]
-        advice = "; to read quotes as text, add --quoting none" if self.quoted else ""
+        advice = "; add --quoting none to read quotes as text" if self.quoted else ""
         self._rows = read_rows(path, self.delimiter, self.quoted, advice, digest)
-        first = list(islice(self._rows, 1 if config.header else LOOKED_AT))
+        first = list(islice(self._rows, 1 if config.header else SNIFFED_ROWS))
         if not first:
-            raise DataError(f"'{path}' is an empty table: there is no column '{config.column}'")
+            raise DataError(f"'{path}' is an empty table, without a column '{config.column}'")
         self._first_line, cells = first[0]
         self.names = [cell.strip() for cell in cells]
-        """The names of the columns; without a header, their numbers."""
+        """The column names, or the column numbers if there is no header."""
         if config.header:
             self.column = self._named(config.column)
         else:
@@ -57,9 +56,9 @@ class Table:
             self._rows = chain(first, self._rows)
 
     def __iter__(self) -> Iterator[Row]:
-        """Yields the line of each row, its text, what is wrong with it if anything is, its cells.
+        """Yields the line, text, problem (if any) and cells of each row.
 
-        A row of blank cells has an empty text, however many they are.
+        A row of blank cells has an empty text and no problem, whatever its length.
         """
         width, column, literal = len(self.names), self.column, self._quotes_kept
         for line, cells in self._rows:
@@ -74,7 +73,7 @@ class Table:
                 yield line, "", "", cells
 
     def in_quotes(self, text: str) -> bool:
-        """Tells whether a text has quotes around it that nobody asked to keep."""
+        """Returns whether a text has quotes around it that are kept by default."""
         return self._quotes_kept and len(text) > 1 and text[0] == text[-1] == '"'
 
     def _named(self, column: str) -> int:
@@ -84,21 +83,21 @@ class Table:
             return names.index(column)
         if count:
             raise DataError(
-                f"'{self.path}', line {self._first_line}, has {count} columns named '{column}': "
+                f"'{self.path}', line {self._first_line}, has {count} columns named '{column}'; "
                 "choose one by its number with --column"
             )
         number = _number(column)
-        # a number is one only where no column has a number for a name
+        # a number is ambiguous if a column name is a number
         if not any(map(_number, names)) and 1 <= number <= len(names):
             return number - 1
         if names[0].startswith("sep="):
             raise DataError(
-                f"'{self.path}', line {self._first_line}, is '{names[0][:10]}', which only "
-                "spreadsheet programs read: delete this line and name the character with --delimiter"
+                f"'{self.path}', line {self._first_line}: remove the spreadsheet directive "
+                f"'{names[0][:10]}', and set the character with --delimiter"
             )
         raise DataError(
-            f"'{self.path}' has no column '{column}' (its first row, line {self._first_line}, is "
-            f"{listing(map(repr, names))}): name a column with --column"
+            f"'{self.path}' has no column '{column}' (line {self._first_line} has "
+            f"{listing(map(repr, names))}); choose one with --column"
             f"{self._other_delimiter(column)}; if the first row is not a header, add --no-header"
         )
 
@@ -109,65 +108,65 @@ class Table:
         if 1 <= (number := _number(column)) <= count:
             return number - 1
         raise DataError(
-            f"'{self.path}' has no column '{column}': without a header the columns are numbered "
-            f"from 1 to {count}; choose one with --column"
+            f"'{self.path}' has no column '{column}': without a header, columns are numbered from "
+            f"1 to {count}; choose one with --column"
         )
 
     def _other_delimiter(self, column: str) -> str:
-        """Returns a hint where the first row looks quoted, or separated by something else."""
+        """Returns a hint if the first row suggests quoting or another delimiter."""
         if self._quotes_kept and f'"{column}"' in self.names:
-            return ", or say that quotes enclose cells: --quoting minimal"
+            return ", or add --quoting minimal if quotes enclose cells"
         if self._assumed[0]:
             for delimiter, name in DELIMITERS.items():
                 parts = self.delimiter.join(self.names).split(delimiter)
                 alone = len(self.names) == 1 and len(parts) > 1
                 if alone or (delimiter != self.delimiter and column in map(str.strip, parts)):
-                    return f", or say what separates cells: --delimiter {name}"
+                    return f", or set --delimiter {name}"
         return ""
 
     def _check_delimiter(self, rows: list[list[str]]) -> None:
-        """Raises DataError where rows of one cell each look separated by something else."""
+        """Raises DataError if rows of one cell each suggest another delimiter."""
         if not self._assumed[0] or len(self.names) > 1 or len(rows) < 2:
             return
         for delimiter in "\t;|":
             counts = {row[0].count(delimiter) for row in rows}
             if len(counts) == 1 and counts != {0}:
                 raise DataError(
-                    f"'{self.path}' looks separated by {DELIMITERS[delimiter]}: add --delimiter "
+                    f"'{self.path}' seems to be separated by {DELIMITERS[delimiter]}; add --delimiter "
                     f"{DELIMITERS[delimiter]}, or --delimiter "
                     f"{DELIMITERS.get(self.delimiter, self.delimiter)} if it is not"
                 )
 
     def check_quotes_closed(self, line: int, cells: list[str]) -> None:
-        """Raises DataError where a cell of several lines looks as if it had swallowed rows.
+        """Raises DataError if a cell of several lines seems to contain rows.
 
-        A quote that is opened in one row and closed in another makes a cell of all rows between,
-        and no rule of the format is broken. Each of them then has as many delimiters as a row.
+        If a closing quote is missing, all rows up to the next quote become one cell without a
+        syntax error. Each of its lines then has as many delimiters as a row.
         """
         if not self._assumed[1] or len(self.names) < 2:
             return
         for cell in cells:
             inside = cell.splitlines()[1:-1]
-            if len(inside) >= SWALLOWED and all(
+            if len(inside) >= SWALLOWED_LINES and all(
                 part.count(self.delimiter) == len(self.names) - 1 for part in inside
             ):
                 raise DataError(
-                    f"'{self.path}', lines {line - len(inside) - 1} to {line}, has a quoted cell "
-                    "whose lines look like rows: is a quote never closed? Correct it, or add "
-                    "--quoting none to read quotes as text, or --quoting minimal if it is meant so"
+                    f"'{self.path}', lines {line - len(inside) - 1} to {line}: a quoted cell seems "
+                    "to contain rows. Add the missing quote, or add --quoting none to read quotes "
+                    "as text, or --quoting minimal to accept the cell"
                 )
 
     def _check_quotes(self, line: int, text: str) -> None:
-        """Raises DataError where a quoted cell would be read with its quotes doubled."""
+        """Raises DataError if a quoted cell would keep its doubled quotes."""
         inside = text[1:-1]
         if text.endswith('"') and '""' in inside and '"' not in inside.replace('""', ""):
             raise DataError(
-                f"'{self.path}', line {line}, has a quoted cell: add --quoting minimal to read "
-                "quotes as in .csv, or --quoting none to keep them"
+                f"'{self.path}', line {line}, has a quoted cell; add --quoting minimal to remove "
+                "its quotes, as in .csv, or --quoting none to keep them"
             )
 
     def _wrong_length(self, cells: list[str]) -> str:
-        """Returns what is wrong with a row, and which options may help."""
+        """Returns the message for a row with the wrong number of cells."""
         name = DELIMITERS.get(self.delimiter, repr(self.delimiter))
         advice = "choose the right --delimiter"
         if self.quoted and len(cells) > len(self.names):
@@ -175,11 +174,11 @@ class Table:
         elif not self.quoted and any('"' in cell for cell in cells):
             advice = f"if quotes enclose cells, add --quoting minimal; or {advice}"
         return (
-            f"does not have as many cells as line {self._first_line} ({len(cells)} separated by "
-            f"{name}, not {len(self.names)}): {advice}"
+            f"has {len(cells)} cells separated by {name}, but line {self._first_line} has "
+            f"{len(self.names)}; {advice}"
         )
 
 
 def _number(text: str) -> int:
-    """Returns the number that a text is, or 0."""
+    """Returns a text as a number, or 0 if it is not one."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else 0

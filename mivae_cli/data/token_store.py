@@ -1,7 +1,7 @@
 """The sentences of a split as one flat array of token ids with offsets.
 
-The arrays may be mapped from files that others can write at any time, so what is read from them is
-checked as it is read. Shapes: N sentences, B of a batch.
+The arrays may be memory-mapped files, which other processes can change at any time. Values are
+therefore checked whenever they are read. Shapes: N sentences, B sentences in a batch.
 """
 
 __all__ = ["TokenStore", "longest_sentence"]
@@ -20,33 +20,33 @@ from ..errors import CheckpointError
 from .ingestion import Ids, Lines
 from .permutation import Permutation
 
-BLOCK = 2**20  # offsets looked at together
+BLOCK = 2**20  # offsets processed at a time
 
 
 @dataclass(frozen=True)
 class TokenStore:
-    """The sentences of a split: ids end to end, with shape (tokens,), and N + 1 offsets."""
+    """The sentences of a split: concatenated ids, with shape (tokens,), and N + 1 offsets."""
 
     tokens: Ids
     offsets: NDArray[np.int64]
-    lines: Lines | None = None  # where each sentence stands in its file; unknown of bare ids
-    path: Path | None = None  # of the tokens, where they are mapped from a file
-    vocab_size: int = 2**32  # what every id is below
-    longest: int = 2**62  # tokens that no sentence has more of
+    lines: Lines | None = None  # line numbers in the text file, if known
+    path: Path | None = None  # of the ids, if they are memory-mapped
+    vocab_size: int = 2**32  # exclusive upper bound of ids
+    longest: int = 2**62  # tokens of the longest sentence
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
     @property
     def lengths(self) -> NDArray[np.int64]:
-        """Tokens of each sentence, boundaries not counted, with shape (N,)."""
+        """Tokens of each sentence, without boundaries, with shape (N,)."""
         return np.diff(self.offsets)
 
     def sentence(self, index: int) -> list[int]:
         """Returns the ids of one sentence.
 
         Raises:
-            CheckpointError: The file that they are mapped from has been damaged meanwhile.
+            CheckpointError: A mapped file has been damaged since it was opened.
         """
         start, end = int(self.offsets[index]), int(self.offsets[index + 1])
         if self.path is not None and not 0 <= start < end <= len(self.tokens):
@@ -55,7 +55,7 @@ class TokenStore:
         return ids
 
     def spans(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns where sentences begin among the tokens, and their lengths, both with shape (B,).
+        """Returns the starts of sentences in `tokens` and their lengths, both with shape (B,).
 
         Raises:
             CheckpointError: The file of the offsets has been damaged since it was opened.
@@ -73,10 +73,9 @@ class TokenStore:
         return starts, lengths
 
     def checked(self, ids: Ids) -> Ids:
-        """Returns ids of this store that are all in the vocabulary.
+        """Returns the given ids of this store after checking that they are in the vocabulary.
 
-        A batch's ids are checked when they are read: a file that is mapped can be written by
-        others at any time, and an id beyond the vocabulary would fail deep in the network.
+        An id outside the vocabulary would otherwise fail deep in the network.
 
         Raises:
             CheckpointError: The file of the tokens has been damaged since it was opened.
@@ -87,11 +86,11 @@ class TokenStore:
 
     def _damaged(self, path: Path) -> CheckpointError:
         run = path.parent.parent if path.parent.name == "data" else None
-        advice = "it is prepared again when you train" if run is None else f"mivae verify {run}"
-        return CheckpointError(f"'{path}' has been damaged since it was opened: {advice}")
+        advice = "train again to recreate it" if run is None else f"check with: mivae verify {run}"
+        return CheckpointError(f"'{path}' has been damaged since it was opened; {advice}")
 
     def sample(self, count: int, seed: int) -> "TokenStore":
-        """Returns so many sentences drawn without replacement, or all where there are no more."""
+        """Returns at most `count` sentences, drawn without replacement."""
         if len(self) <= count:
             return self
         drawn = Permutation(len(self), np.random.SeedSequence(seed))(np.arange(count))
@@ -100,11 +99,11 @@ class TokenStore:
         return store if self.lines is None else replace(store, lines=self.lines[drawn])
 
     def canonical(self) -> "TokenStore":
-        """Returns the sentences in an order that depends on them alone, not on their lines.
+        """Returns the sentences in an order that does not depend on the order of the file.
 
-        Whatever is drawn for, or dealt to, sentences in this order is the same for any order of a
-        file's lines. They are sorted by a hash of their ids and of the number of equal ones before,
-        so that neighbours have nothing in common: groups of a jackknife stay random samples.
+        Results of an evaluation are therefore the same for any order of the lines. Sentences are
+        sorted by a hash of their ids and of the number of earlier duplicates, so that consecutive
+        sentences are unrelated: groups of a jackknife are random samples.
         """
         seen: Counter[bytes] = Counter()
         keys = []
@@ -119,13 +118,13 @@ class TokenStore:
 
     @classmethod
     def from_ids(cls, sentences: Iterable[list[int]]) -> "TokenStore":
-        """Keeps sentences in memory."""
+        """Returns a store of sentences in memory."""
         rows = [np.zeros(0, np.uint32), *(np.array(ids, np.uint32) for ids in sentences)]
         return cls(np.concatenate(rows), np.cumsum([len(row) for row in rows], dtype=np.int64))
 
     @classmethod
     def from_parts(cls, parts: Iterable[tuple[Ids, NDArray[np.int64], Lines]]) -> "TokenStore":
-        """Keeps in memory what comes as ids end to end, and each sentence's length and line."""
+        """Returns a store in memory from chunks of concatenated ids, lengths and line numbers."""
         tokens: list[Ids] = [np.zeros(0, np.uint32)]
         lengths = [np.zeros(1, np.int64)]
         lines = [np.zeros(0, np.uint32)]
@@ -138,7 +137,7 @@ class TokenStore:
 
 
 def longest_sentence(offsets: NDArray[np.int64]) -> int:
-    """Returns the most tokens of a sentence, from N + 1 offsets, without copying all of them."""
+    """Returns the length of the longest sentence from N + 1 offsets, block by block."""
     starts = range(0, len(offsets) - 1, BLOCK)
     blocks = (np.diff(offsets[start : start + BLOCK + 1]) for start in starts)
     return max((int(block.max()) for block in blocks), default=0)

@@ -1,13 +1,13 @@
-"""Tokenizers: from a sentence to ids and back, on the `tokenizers` library.
+"""Word and BPE tokenizers, based on the `tokenizers` library.
 
-Two ids are fixed. `BOUNDARY` stands before the first word and after the last, so the
-vocabulary holds one end symbol and no start symbol, and the output layer covers exactly what
-can follow. `UNKNOWN` is what a word tokenizer reads for words it does not know and what word
-dropout shows the decoder; it counts in likelihoods and is never generated.
+Two ids are fixed. `BOUNDARY` precedes the first token and follows the last; as start and end of a
+sentence share an id, the output layer covers exactly the possible next tokens. `UNKNOWN` replaces
+words outside the vocabulary and the words removed by word dropout; it counts in likelihoods and is
+never generated.
 
-The library can do far more than mivae asks of it: a stranger's file could hold an expression that
-never ends, or ids beyond the embeddings. So nothing is loaded but vocabulary and merges; what is
-made of them must then say word for word what the file says.
+An untrusted `tokenizer.json` could contain a regular expression that never terminates, or ids
+beyond the embeddings. Only vocabulary and merges are therefore loaded, and a tokenizer rebuilt
+from them must serialise to exactly the content of the file.
 """
 
 __all__ = ["BOUNDARY", "UNKNOWN", "Tokenizer", "train_tokenizer", "training_sample"]
@@ -33,34 +33,34 @@ from ..errors import CheckpointError, DataError, reason
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]
-CHUNK = 1_000  # sentences counted at a time
-MAX_WORDS = 4_000_000  # distinct words that are counted
-MAX_TEXT = 64_000_000  # characters that merges are learned from
-LONG = 2**14  # characters of a sentence that the library is given at once
-LONGEST_WORD = 1_000  # characters; longer ones are no words, but base64 or the like
+CHUNK = 1_000  # sentences per update of the word counts
+MAX_WORDS = 4_000_000  # distinct words in the counts
+MAX_TEXT = 64_000_000  # characters of text to learn merges from
+MAX_PART = 2**14  # characters per call of the library
+MAX_WORD = 1_000  # characters; longer words are base64 or similar data
 BETWEEN = re.compile(r"(?<=\S) (?=\S)")
-ENDLESS = re.compile(rf"\S{{{LONGEST_WORD + 1}}}|\s{{{LONGEST_WORD + 1}}}")
-MAX_DISTINCT = 5_000_000  # bytes of the distinct words among these
+LONG_WORD = re.compile(rf"\S{{{MAX_WORD + 1}}}|\s{{{MAX_WORD + 1}}}")
+MAX_DISTINCT = 5_000_000  # bytes of distinct words in this text
 
 
 class Tokenizer:
-    """A vocabulary with its rules, as `tokenizer.json` describes it."""
+    """Converts between sentences and token ids; stored as `tokenizer.json`."""
 
     def __init__(self, backend: tokenizers.Tokenizer) -> None:
-        # Text that happens to contain "</s>" or "<unk>" is text, not a symbol.
+        # "</s>" and "<unk>" in a text are text, not special symbols
         backend.encode_special_tokens = True
         self._backend = backend
-        # A corpus word spelt like the end symbol must not end the sentence.
+        # a word spelt like the end symbol must not end the sentence
         self._words = backend.get_vocab() | {SPECIAL[BOUNDARY]: UNKNOWN} if self.by_word else {}
 
     @property
     def size(self) -> int:
-        """The number V of ids."""
+        """The vocabulary size V."""
         return self._backend.get_vocab_size()
 
     @property
     def by_word(self) -> bool:
-        """Whether tokens are whole words, so that unknown ones exist."""
+        """Whether tokens are words, so that there can be unknown words."""
         return isinstance(self._backend.model, models.WordLevel)
 
     def encode(self, sentences: Sequence[str]) -> list[list[int]]:
@@ -71,9 +71,9 @@ class Tokenizer:
     def encode_flat(
         self, sentences: Sequence[str]
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """Returns the ids of N sentences end to end, and the length of each, with shape (N,)."""
+        """Returns the concatenated ids of N sentences, and their lengths, with shape (N,)."""
         pieces: list[Any]
-        if self.by_word:  # to look words up takes a fifth of the library's time
+        if self.by_word:  # a dictionary is five times as fast as the library
             pieces = [sentence.split() for sentence in sentences]
         else:
             pieces = self._by_bytes(list(sentences))
@@ -85,8 +85,8 @@ class Tokenizer:
         return np.maximum(ids, np.uint32(UNKNOWN)), lengths
 
     def _by_bytes(self, sentences: list[str]) -> list[list[int]]:
-        """Returns the ids of each sentence; the library takes some 300 bytes for each of it."""
-        if max(map(len, sentences), default=0) <= LONG:
+        """Returns the ids of each sentence; the library needs about 300 bytes per character."""
+        if max(map(len, sentences), default=0) <= MAX_PART:
             return [found.ids for found in self._backend.encode_batch_fast(sentences)]
         return [
             [index for part in _parts(sentence) for index in self._backend.encode(part).ids]
@@ -101,7 +101,7 @@ class Tokenizer:
         """Writes `tokenizer.json`.
 
         Raises:
-            DataError: It would be larger than `load` accepts.
+            DataError: The file would exceed the limit of `load`.
         """
         content = self._backend.to_str(pretty=True).encode()
         if len(content) > limits.MAX_TOKENIZER_BYTES:
@@ -116,7 +116,7 @@ class Tokenizer:
         """Reads `tokenizer.json`.
 
         Raises:
-            CheckpointError: The file is missing, or not one that mivae wrote.
+            CheckpointError: The file is missing or damaged, or was not written by mivae.
         """
         try:
             record = _strict_json(path)
@@ -124,7 +124,7 @@ class Tokenizer:
             same = record == json.loads(backend.to_str())
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException as error:  # a panic of the library is no Exception
+        except BaseException as error:  # a Rust panic is not an Exception
             raise CheckpointError(
                 f"cannot read the tokenizer '{path}': {reason(error)}"
             ) from error
@@ -136,10 +136,10 @@ class Tokenizer:
 def train_tokenizer(
     sentences: Iterable[str], config: WordTokenizerConfig | BPETokenizerConfig
 ) -> Tokenizer:
-    """Chooses a vocabulary from sentences, the most frequent entries first.
+    """Returns a tokenizer trained on sentences.
 
     Raises:
-        DataError: No word is frequent enough to be kept.
+        DataError: No word reaches `min_count`.
     """
     if isinstance(config, BPETokenizerConfig):
         return _train_bpe(sentences, config)
@@ -150,18 +150,18 @@ def train_tokenizer(
     words = [word for _, word in sorted(kept)][: config.vocab_size - len(SPECIAL)]
     if not words:
         raise DataError(
-            f"no word occurs {config.min_count} times or more: bring more text, lower it with "
-            "--set data.tokenizer.min_count=1, or use --tokenizer bpe, which needs no spaces "
-            "between words"
+            f"no word occurs at least {config.min_count} times; use more text, add --set "
+            "data.tokenizer.min_count=1, or use --tokenizer bpe, which also suits text without "
+            "spaces"
         )
     return Tokenizer(_by_words({word: index for index, word in enumerate(SPECIAL + words)}))
 
 
 def _word_counts(sentences: Iterator[str]) -> Counter[str]:
-    """Counts words; of more than `MAX_WORDS` distinct ones, the rarest so far are forgotten.
+    """Returns word counts; drops the rarest words whenever there are more than `MAX_WORDS`.
 
-    A word that comes back later is then counted from zero, so only words near the least count
-    that has been dropped can be missed: none that a vocabulary of a usual size would hold.
+    The count of a dropped word restarts at zero. This affects only words that are nearly as rare
+    as the dropped ones, which are not in a vocabulary of usual size.
     """
     counts: Counter[str] = Counter()
     while chunk := list(islice(sentences, CHUNK)):
@@ -174,12 +174,12 @@ def _word_counts(sentences: Iterator[str]) -> Counter[str]:
 
 
 def training_sample(sentences: Iterable[str]) -> list[str]:
-    """Returns the sentences, or an even share of them where there are more than are needed.
+    """Returns all sentences, or a random sample that respects `MAX_TEXT` and `MAX_DISTINCT`.
 
-    The trainer holds about 130 bytes for each byte of a distinct word, so a half of the sentences
-    is dropped at random, and of those to come, whenever the text or its distinct words grow
-    beyond a bound. That costs little: with merges learned from a sixteenth of 200 MB of text with
-    a million distinct words, held-out sentences came to 0.02 % more tokens.
+    The BPE trainer needs about 130 bytes per byte of distinct words. Whenever a limit is exceeded,
+    half of the sentences, including all later ones, are dropped at random. The loss is small:
+    merges learnt from 1/16 of 200 MB of text with a million distinct words gave 0.02 % more tokens
+    on held-out sentences.
     """
     generator = random.Random(0)
     kept: list[str] = []
@@ -211,24 +211,24 @@ def _train_bpe(sentences: Iterable[str], config: BPETokenizerConfig) -> Tokenize
         show_progress=False,
     )
     sample = training_sample(sentences)
-    backend.train_from_iterator(chain.from_iterable(map(_to_learn_from, sample)), trainer)
+    backend.train_from_iterator(chain.from_iterable(map(_training_parts, sample)), trainer)
     return Tokenizer(backend)
 
 
 def _parts(sentence: str) -> Iterator[str]:
-    """Cuts a long sentence between words, before spaces, so that its ids are the same."""
+    """Splits a long sentence before spaces between words, which does not change its ids."""
     start = 0
-    while len(sentence) - start > LONG and (cut := BETWEEN.search(sentence, start + LONG)):
+    while len(sentence) - start > MAX_PART and (cut := BETWEEN.search(sentence, start + MAX_PART)):
         yield sentence[start : cut.start()]
         start = cut.start()
     yield sentence[start:]
 
 
-def _to_learn_from(sentence: str) -> Iterator[str]:
-    """Cuts what takes the trainer the square of its length in time: words without an end."""
+def _training_parts(sentence: str) -> Iterator[str]:
+    """Splits very long words too, for which the BPE trainer needs quadratic time."""
     for part in _parts(sentence):
-        if len(part) > LONGEST_WORD and ENDLESS.search(part):
-            yield from (part[at : at + LONGEST_WORD] for at in range(0, len(part), LONGEST_WORD))
+        if len(part) > MAX_WORD and LONG_WORD.search(part):
+            yield from (part[at : at + MAX_WORD] for at in range(0, len(part), MAX_WORD))
         else:
             yield part
 
@@ -246,28 +246,28 @@ def _by_merges(vocabulary: dict[str, int], merges: list[tuple[str, str]]) -> tok
     return backend
 
 
-def _rebuilt(model: Any) -> tokenizers.Tokenizer:  # noqa: ANN401  # as a stranger wrote it
-    """Returns what training would have made of the vocabulary and merges of a file."""
+def _rebuilt(model: Any) -> tokenizers.Tokenizer:  # noqa: ANN401  # untrusted JSON
+    """Returns the tokenizer that training would produce with this vocabulary and these merges."""
     vocabulary = model["vocab"]
     ids = list(vocabulary.values())
     if not all(type(index) is int for index in ids) or sorted(ids) != list(range(len(ids))):
-        raise ValueError("its ids are not those from 0 to V - 1, each once")
+        raise ValueError("the ids are not 0 to V - 1")
     if [vocabulary.get(symbol) for symbol in SPECIAL] != [BOUNDARY, UNKNOWN]:
-        raise ValueError("it is not a tokenizer that mivae wrote: other symbols come first")
+        raise ValueError("the special symbols are not those of mivae")
     if model["type"] == "WordLevel":
         return _by_words(vocabulary)
     if not vocabulary.keys() >= set(pre_tokenizers.ByteLevel.alphabet()):
-        raise ValueError("its vocabulary lacks some of the 256 bytes")
+        raise ValueError("the vocabulary lacks some of the 256 bytes")
     backend = _by_merges(vocabulary, [(left, right) for left, right in model["merges"]])
     backend.add_special_tokens(SPECIAL)
     return backend
 
 
 def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
-    """Returns what a regular file of bounded size holds, if every reader would see the same."""
+    """Returns the JSON in a file of limited size; rejects duplicate keys, NaN and infinity."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is no regular file")
+        raise ValueError("not a regular file")
     if status.st_size > limits.MAX_TOKENIZER_BYTES:
         raise ValueError(
             f"{status.st_size:,} bytes are more than the limit of {limits.MAX_TOKENIZER_BYTES:,}"
@@ -276,11 +276,11 @@ def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
         if len(table) != len(pairs):
-            raise ValueError("a key stands in it twice")
+            raise ValueError("duplicate key")
         return table
 
     def refused(constant: str) -> None:
-        raise ValueError(f"{constant} is no JSON")
+        raise ValueError(f"{constant} is not JSON")
 
     content = path.read_text(encoding="utf-8")
     return json.loads(content, object_pairs_hook=unique, parse_constant=refused)

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..choices import TrainedPart
 from ..config.run import RunConfig
 from ..data.batches import Batch, BatchSampler
-from ..data.prefetch import ahead
+from ..data.prefetch import prefetch
 from ..data.prepared_corpus import Corpus
 from ..devices import check_memory, release_memory, resolve_device
 from ..errors import CheckpointError, ConfigError, DivergedError, StorageError
@@ -57,7 +57,7 @@ class Trainer:
         self.optimizers = self.learner.optimizers
         self.sampler = BatchSampler(corpus["train"], config.training.batch_size, config.seed)
         self.state = TrainingState(batch_size=config.training.batch_size)
-        self._part = self.sampler.part(self.state.epoch)
+        self._part = self.sampler.epoch_part(self.state.epoch)
         self._kept = self.state.name  # the checkpoint on disk of this very state; none is needed
         self._journal: Journal | None = None
         self._run: RunDirectory | None = None
@@ -138,7 +138,7 @@ class Trainer:
             )
         state.change_batch_size(size)
         try:
-            self._part = self.sampler.part(state.epoch, state.earlier)
+            self._part = self.sampler.epoch_part(state.epoch, state.earlier)
             place = state.position - self._part.before
         except ValueError:
             place = -1
@@ -222,7 +222,7 @@ class Trainer:
     @property
     def done(self) -> float:
         """Epochs that are done, in fractions."""
-        return self.state.epoch + self._part.done(self.state.position)
+        return self.state.epoch + self._part.fraction_done(self.state.position)
 
     @property
     def steps_left(self) -> int:
@@ -279,7 +279,7 @@ class Trainer:
         state = self.state
         batches = self.sampler.batches(state.epoch, state.position, state.earlier)
         if self.device.type == "cuda":  # a CPU would only take time from itself
-            batches = ahead(batch.pin() for batch in batches)
+            batches = prefetch(batch.pin() for batch in batches)
         interruption.check()
         for batch in batches:
             try:
@@ -301,7 +301,7 @@ class Trainer:
         steps = state.position
         state.epoch += 1
         state.position, state.earlier = 0, ()
-        self._part = self.sampler.part(state.epoch)
+        self._part = self.sampler.epoch_part(state.epoch)
         self._meter = Meter()
         validation = self._noted(
             self._validation(reading, steps)

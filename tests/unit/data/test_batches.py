@@ -103,9 +103,9 @@ def test_each_sentence_comes_once_whichever_batch_sizes_an_epoch_has(
         patched.setattr("mivae_cli.data.batches.WINDOW", window)  # of which a corpus has many
         for size, count in [*turns, (last, len(chosen))]:
             sampler = BatchSampler(store, size, 0)
-            part, position = sampler.part(epoch, earlier), len(seen)
+            part, position = sampler.epoch_part(epoch, earlier), len(seen)
             left = sum(map(len, seen))
-            assert part.done(position) == pytest.approx(left / len(chosen))
+            assert part.fraction_done(position) == pytest.approx(left / len(chosen))
             batches = list(sampler.order(epoch, position, earlier))
             assert (part.before, part.batches) == (position, len(batches))
             assert all(len(batch) <= size + 1 for batch in batches)
@@ -124,10 +124,10 @@ def test_each_sentence_comes_once_whichever_batch_sizes_an_epoch_has(
 
 def test_an_epoch_that_cannot_have_had_such_batches_is_refused() -> None:
     sampler = BatchSampler(uneven(100), 8, 0)
-    assert sampler.part(0, [(50, 2)]).batches == 0
+    assert sampler.epoch_part(0, [(50, 2)]).batches == 0
     for earlier in ([(50, 3)], [(8, 5), (2, 60)], [(65_536, 2)]):
         with pytest.raises(ValueError, match="batches"):
-            sampler.part(0, earlier)
+            sampler.epoch_part(0, earlier)
 
 
 def test_only_the_window_of_a_batch_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

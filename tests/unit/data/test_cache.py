@@ -14,7 +14,7 @@ from mivae_cli.config.data import BPETokenizerConfig, DataConfig
 from mivae_cli.data import preparation
 from mivae_cli.data import prepared_corpus as store
 from mivae_cli.data.cache import MARKER, new_draft, publish, remove_abandoned, remove_entry
-from mivae_cli.data.ingestion import assigned
+from mivae_cli.data.ingestion import split_chunks
 from mivae_cli.data.prepared_corpus import SPLITS, Corpus, prepare_corpus
 from mivae_cli.data.tokenizer import train_tokenizer
 from mivae_cli.errors import ConfigError, DataError
@@ -311,12 +311,12 @@ def test_a_text_that_is_another_for_a_moment_is_noticed(place: Path, text: Path)
         content = text.read_bytes()
         rename_over(text)
         try:
-            yield from assigned(*given)  # type: ignore[arg-type]
+            yield from split_chunks(*given)  # type: ignore[arg-type]
         finally:
             text.write_bytes(content)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(preparation, "assigned", replaced_meanwhile)
+        patched.setattr(preparation, "split_chunks", replaced_meanwhile)
         with pytest.raises(DataError, match=str(text)):
             prepare_corpus(config_of(text), place)
     assert list(place.iterdir()) == []
@@ -453,7 +453,7 @@ def test_a_cache_that_is_no_folder_is_said_to_be_none(place: Path, text: Path, n
         place.write_text("something else")
     else:
         place.symlink_to("nowhere")
-    with pytest.raises(ConfigError, match="no folder"):
+    with pytest.raises(ConfigError, match=r"not a folder.*MIVAE_CACHE"):
         prepare_corpus(config_of(text), place)
 
 

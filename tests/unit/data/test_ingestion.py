@@ -13,11 +13,11 @@ from mivae_cli.data import ingestion
 from mivae_cli.data.corpus import Split, split_of
 from mivae_cli.data.ingestion import (
     SplitSummary,
-    assigned,
+    apply_max_tokens,
     chunks,
     content_hash,
-    fitted,
-    mapped_split,
+    map_split,
+    split_chunks,
     split_writer,
 )
 from mivae_cli.data.tokenizer import UNKNOWN
@@ -66,7 +66,7 @@ def test_each_sentence_goes_where_its_hash_says(tmp_path: Path) -> None:
     config = DataConfig(valid_share=shares[0], test_share=shares[1])
     found: dict[Split, list[tuple[int, str]]] = {"train": [], "valid": [], "test": []}
     hashes: dict[Split, str] = {"train": content_hash(path)}
-    for split, chunk in assigned({"train": path}, config, ["train", "valid"], hashes):
+    for split, chunk in split_chunks({"train": path}, config, ["train", "valid"], hashes):
         found[split] += zip(chunk.lines.tolist(), chunk.sentences, strict=True)
     assert found == {
         split: [
@@ -85,7 +85,7 @@ def test_long_sentences_are_cut_or_left_out(
     config = DataConfig(max_tokens=most, too_long="skip" if skip else "truncate")
     summary = SplitSummary()
     numbers = np.arange(len(sentences), dtype=np.uint32)
-    ids, lengths, lines = fitted(*flat(sentences), numbers, config, summary)
+    ids, lengths, lines = apply_max_tokens(*flat(sentences), numbers, config, summary)
     kept = [place for place, ids in enumerate(sentences) if len(ids) <= most or not skip]
     expected = [sentences[place][:most] for place in kept]
     assert [part.tolist() for part in np.split(ids, np.cumsum(lengths))[:-1]] == expected
@@ -112,7 +112,7 @@ def test_what_is_written_in_parts_reads_as_a_whole(
             written += len(part)
     tokens, lengths = flat([ids for part in parts for ids in part])
     some = len(tokens) and (lengths > 0).all()  # as all sentences that are ever written
-    found = mapped_split(folder.joinpath, "train", width, 2**32) if some else None
+    found = map_split(folder.joinpath, "train", width, 2**32) if some else None
     offsets = np.load(folder / "train.offsets.npy", mmap_mode="r")
     assert offsets.dtype == np.int64
     np.testing.assert_array_equal(offsets, np.concatenate([[0], np.cumsum(lengths)]))

@@ -66,7 +66,7 @@ class TestLongLines:
         content = b'{"text":"text"}\n\n' + b"b" * BOUND + b"\n"
         (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
         config = DataConfig(column='{"text":"text"}', format="text" if ".txt" in name else "auto")
-        with pytest.raises(DataError, match=rf"{name}', line 3, is longer than 1,000 bytes"):
+        with pytest.raises(DataError, match=rf"{name}', line 3, [^:]* 1,000 bytes"):
             list(read_sentences(tmp_path / name, config))
 
     def test_no_more_is_unpacked_than_a_line_may_take(self, tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ class TestLongLines:
         assert path.stat().st_size < MAX_LINE / 10
         tracemalloc.start()
         try:
-            with pytest.raises(DataError, match=r"line 1, is longer than 16,777,216"):
+            with pytest.raises(DataError, match=r"line 1, .* 16,777,216"):
                 list(read_lines(path))
             peak = tracemalloc.get_traced_memory()[1]
         finally:
@@ -91,9 +91,9 @@ class TestLongLines:
         self, bound: None, cells: bytes, tmp_path: Path
     ) -> None:
         (tmp_path / "a.csv").write_bytes(b"x,z\n" + cells)
-        with pytest.raises(DataError, match=r"a\.csv', line \d+, goes on .* 1,000 characters"):
+        with pytest.raises(DataError, match=r"a\.csv', line \d+: .* 1,000 characters"):
             list(read_rows(tmp_path / "a.csv", ","))
-        with pytest.raises(DataError, match="goes on with a row"):
+        with pytest.raises(DataError, match="row"):
             read_table(tmp_path / "a.csv")
 
     def test_any_number_of_rows_is_read(self, bound: None, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ class TestPickles:
         path = tmp_path / f"corpus{suffix}"
         path.write_bytes(b"text\n")
         for read in (read_lines, lambda path: read_sentences(path, DataConfig(format="text"))):
-            with pytest.raises(DataError, match="can run code when it is loaded"):
+            with pytest.raises(DataError, match="pickle"):
                 list(read(path))
 
     @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
@@ -126,11 +126,11 @@ class TestPickles:
     ) -> None:
         content = pickle.dumps(Trap(tmp_path / "sprung"), protocol)
         (tmp_path / name).write_bytes(gzip.compress(content) if "gz" in name else content)
-        with pytest.raises(DataError, match="mivae never loads one"):
+        with pytest.raises(DataError, match="pickle"):
             list(read_sentences(tmp_path / name, DataConfig()))
         assert not (tmp_path / "sprung").exists()
 
-    @pytest.mark.parametrize("start", lines.OTHERS)
+    @pytest.mark.parametrize("start", lines.BINARY)
     def test_other_files_are_known_by_their_first_bytes(
         self, start: bytes, tmp_path: Path
     ) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from mivae_cli.data.prefetch import ahead
+from mivae_cli.data.prefetch import prefetch
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 5])
 def test_all_items_come_once_and_in_order(length: int) -> None:
-    assert list(ahead(iter(range(length)))) == list(range(length))
+    assert list(prefetch(iter(range(length)))) == list(range(length))
 
 
 def test_the_next_items_are_made_before_they_are_asked_for() -> None:
@@ -21,7 +21,7 @@ def test_the_next_items_are_made_before_they_are_asked_for() -> None:
             event.set()
             yield place
 
-    stream = ahead(items(), count=2)
+    stream = prefetch(items(), count=2)
     assert next(stream) == 0
     assert made[2].wait(timeout=600)  # nobody has asked for it
     assert not made[4].wait(timeout=0.05)
@@ -33,7 +33,7 @@ def test_an_error_is_raised_when_its_turn_comes() -> None:
         yield 1
         raise ValueError("broken")
 
-    stream = ahead(items())
+    stream = prefetch(items())
     assert next(stream) == 1
     with pytest.raises(ValueError, match="broken"):
         next(stream)
@@ -41,7 +41,7 @@ def test_an_error_is_raised_when_its_turn_comes() -> None:
 
 def test_one_may_stop_before_the_end() -> None:
     before = threading.active_count()
-    stream = ahead(iter(range(1000)))
+    stream = prefetch(iter(range(1000)))
     assert next(stream) == 0
     stream.close()  # type: ignore[attr-defined]  # it is a generator
     assert threading.active_count() == before

@@ -104,7 +104,7 @@ class TestDelimiters:
             read(tmp_path / "a.tsv", self.content.replace(";", ","))
 
     def test_a_line_for_spreadsheets_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"line 1, is 'sep=;'"):
+        with pytest.raises(DataError, match=r"line 1\b.*'sep=;'"):
             read(tmp_path / "a.csv", f"sep=;\n{self.content}")
 
     def test_also_where_there_is_no_header(self, tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ class TestQuotes:
             rows.append(",".join(cells))
         content = "\n".join([",".join(columns), *rows])
         if place == 1:  # else the quote is closed inside a cell, which is no table at all
-            with pytest.raises(DataError, match=r"lines 10 to 30, .*--quoting none"):
+            with pytest.raises(DataError, match=r"lines 10 to 30\b.*--quoting none"):
                 read(tmp_path / "a.csv", content)
             assert read(tmp_path / "a.csv", content, quoting="minimal")[1].spanning == 1
         assert texts(tmp_path / "a.csv", content, quoting="none")[7:9] == [
@@ -239,13 +239,13 @@ class TestJSON:
     )
     def test_a_damaged_array_names_its_line(self, content: str, line: int, tmp_path: Path) -> None:
         for bad_rows in ("stop", "skip"):
-            with pytest.raises(DataError, match=rf"a\.json', line {line}, "):
+            with pytest.raises(DataError, match=rf"a\.json', line {line}\b"):
                 read(tmp_path / "a.json", content, bad_rows=bad_rows)
 
     def test_an_object_of_several_lines_is_an_error(self, tmp_path: Path) -> None:
         content = json.dumps({"data": self.objects}, indent=1)
         for bad_rows in ("stop", "skip"):
-            with pytest.raises(DataError, match=r"a\.json', line 1, .*jq"):
+            with pytest.raises(DataError, match=r"a\.json', line 1\b.*jq"):
                 read(tmp_path / "a.json", content, bad_rows=bad_rows)
 
     def test_an_empty_array_holds_nothing(self, tmp_path: Path) -> None:

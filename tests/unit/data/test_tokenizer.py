@@ -270,7 +270,7 @@ def test_a_tokenizer_with_other_symbols_is_refused(tmp_path: Path) -> None:
     other = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
     path = tmp_path / "tokenizer.json"
     path.write_text(other.to_str(), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="not a tokenizer that mivae wrote"):
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
         Tokenizer.load(path)
 
 
@@ -355,7 +355,7 @@ class TestStrangers:
         vocabulary = record["model"]["vocab"]
         [second] = [word for word, index in vocabulary.items() if index == 2]
         vocabulary[second] = wrong
-        with pytest.raises(CheckpointError, match=r"tokenizer\.json.*its ids"):
+        with pytest.raises(CheckpointError, match=r"tokenizer\.json.*ids"):
             self.loaded(path, record)
 
     @pytest.mark.parametrize(
@@ -398,7 +398,7 @@ class TestStrangers:
         words().save(path)
         content = path.read_text(encoding="utf-8")
         path.write_text(content.replace("{", '{"normalizer": null,', 1), encoding="utf-8")
-        with pytest.raises(CheckpointError, match="twice"):
+        with pytest.raises(CheckpointError, match="duplicate key"):
             Tokenizer.load(path)
 
     def test_only_a_regular_file_is_opened(self, tmp_path: Path) -> None:
@@ -407,7 +407,7 @@ class TestStrangers:
         (tmp_path / "folder").mkdir()
         os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
         for name in ("link", "folder", "pipe"):
-            with pytest.raises(CheckpointError, match="no regular file"):
+            with pytest.raises(CheckpointError, match="not a regular file"):
                 Tokenizer.load(tmp_path / name)
 
     def test_what_is_too_large_is_neither_read_nor_written(

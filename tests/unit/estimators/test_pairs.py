@@ -428,7 +428,7 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(
         (b"x,z\n1,2,3\n", "line 2, has 3 cells"),
         (b'x,z\n1,"2\n3,4\n', "line 2, is not a table"),
         (b"x,z\n1,\xff\n", "is not UTF-8: line 2"),
-        (b"x,z\n1,\0\n", "line 2 holds a zero byte"),
+        (b"x,z\n1,\0\n", "line 2 contains a zero byte"),
         (b"", "is empty"),
         (b"\n\n", "is empty"),
     ],

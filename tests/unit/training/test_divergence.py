@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.batches import Batch
-from mivae_cli.data.prefetch import ahead
+from mivae_cli.data.prefetch import prefetch
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.errors import DivergedError
 from mivae_cli.evaluation.validation import HeldOut
@@ -603,7 +603,7 @@ def test_a_batch_knows_its_sentences_wherever_it_goes(text: Path) -> None:
     trainer = trainer_of(text)
     order = [indices.tolist() for indices in trainer.sampler.order(0)]
     device = torch.device("meta")
-    batches = ahead(batch.to(device) for batch in trainer.sampler.batches(0))
+    batches = prefetch(batch.to(device) for batch in trainer.sampler.batches(0))
     found = [batch.indices for batch in batches]
     assert [indices.tolist() for indices in found if indices is not None] == order
 
