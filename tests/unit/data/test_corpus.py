@@ -239,7 +239,7 @@ class TestBytesThatAreNoText:
             read(tmp_path / name, content)
 
     def test_a_zero_byte_names_its_line(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match="line 2.*zero byte"):
+        with pytest.raises(DataError, match=r"line 2.*zero byte"):
             read(tmp_path / "a.txt", b"one\ntw\0o\n")
 
     def test_a_byte_that_is_not_utf8_is_named_with_its_line(self, tmp_path: Path) -> None:

@@ -409,7 +409,7 @@ class TestDamage:
     def test_ids_that_the_vocabulary_lacks_are_noticed(self, folder: Path) -> None:
         content = (folder / "test.tokens").read_bytes()
         self.replace(folder / "test.tokens", content[:-2] + b"\xff\xff")
-        with pytest.raises(CheckpointError, match="tokens'.*vocabulary"):
+        with pytest.raises(CheckpointError, match=r"tokens'.*vocabulary"):
             open_corpus(folder)
 
     @pytest.mark.parametrize("name", ["test.offsets.npy", "test.lines.npy"])
