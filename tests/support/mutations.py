@@ -1,7 +1,7 @@
-"""From bytes to hostile inputs: a fuzzer's bytes decide what is changed, and how.
+"""Mutate documents under the control of a fuzzer's bytes.
 
-The same bytes always make the same input. Where they run out, every decision is the first one,
-so that a shorter input is a simpler one.
+The same bytes always give the same mutation. When the bytes run out, every choice is the first
+option, so that shorter inputs give simpler mutations.
 """
 
 __all__ = [
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-EDGES = (8, 16, 31, 32, 53, 62, 63, 64)  # bits at which integers begin to be others
+EDGES = (8, 16, 31, 32, 53, 62, 63, 64)  # bits at the limits of number types
 NUMBERS: tuple[float, ...] = (
     *(0, 1, -1, 2, 3, 7, 100, 4096, 65_536, 1_000_000, 10_000_000, 10**12, 10**30, 10**400),
     *(sign * 2**bits + more for bits in EDGES for sign in (1, -1) for more in (-1, 0, 1)),
@@ -69,7 +69,7 @@ VALUES: tuple[Any, ...] = (
 
 
 class Choices:
-    """Decisions, read off bytes."""
+    """A sequence of choices determined by bytes."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._place = data, 0
@@ -85,11 +85,11 @@ class Choices:
         return options[self.below(len(options))]
 
     def one_in(self, count: int) -> bool:
-        """Returns whether a thing of such rarity happens."""
+        """Returns True for one in `count` inputs."""
         return self.below(count) == count - 1
 
     def several(self, most: int) -> range:
-        """Returns a range of 1 to `most` numbers, to go through; one is the likeliest."""
+        """Returns a range of 1 to `most` iterations; usually one."""
         return range(self.pick((1, 1, 1, 1 + self.below(most))))
 
     def rest(self) -> bytes:
@@ -97,7 +97,7 @@ class Choices:
 
 
 def mutated_bytes(choices: Choices, content: bytes) -> bytes:
-    """Changes a few places of a file: bits, bytes, numbers, parts left out, doubled or moved."""
+    """Changes a few bits, bytes or numbers of a file, or removes, repeats or moves parts of it."""
     found = bytearray(content)
     for _ in choices.several(4):
         start = choices.below(len(found) + 1)
@@ -129,7 +129,7 @@ def mutated_bytes(choices: Choices, content: bytes) -> bytes:
 
 
 def mutated_text(choices: Choices, text: str) -> str:
-    """Puts odd strings into a text, or takes parts of it away."""
+    """Inserts unusual strings into a text, and removes parts of it."""
     for _ in choices.several(3):
         start = choices.below(len(text) + 1)
         length = choices.pick((0, 1, 5, 50))
@@ -138,7 +138,7 @@ def mutated_text(choices: Choices, text: str) -> str:
 
 
 def mutated_json(choices: Choices, document: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Gives some fields of a document other values, other names, or takes them away."""
+    """Changes, renames, adds or removes some fields of a JSON document."""
     document = _copied(document)
     for _ in choices.several(3):
         if not (isinstance(document, dict | list) and document):
@@ -147,7 +147,7 @@ def mutated_json(choices: Choices, document: Any) -> Any:  # noqa: ANN401  # any
         match choices.below(10):
             case 0:
                 holder[key] = _copied(choices.pick(VALUES))
-            case 1 | 2 | 3:  # which a reader that looks at types alone takes
+            case 1 | 2 | 3:  # the same type, to pass type checks
                 like: Sequence[Any] = STRINGS if isinstance(holder[key], str) else NUMBERS
                 holder[key] = choices.pick(like)
             case 4:
@@ -169,7 +169,7 @@ def mutated_json(choices: Choices, document: Any) -> Any:  # noqa: ANN401  # any
 
 
 def _place(choices: Choices, document: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    """Returns a holder and one of its keys, some way down a document that is not empty."""
+    """Returns a random container in a document that is not empty, and one of its keys."""
     holder = document
     while True:
         key = choices.pick(list(holder) if isinstance(holder, dict) else range(len(holder)))

@@ -1,10 +1,10 @@
-"""What a stranger can hand to mivae, as functions of bytes; for whichever fuzzer there is.
+"""Fuzz targets: readers of untrusted files, as functions of bytes, for any fuzzer.
 
-The law for each: a value comes out, or a `MivaeError` of bounded length; nothing else, in bounded
-time and memory. `Workshop` has the targets, `TARGETS` names them.
+Each target must return a value or raise a `MivaeError` with a short message, within limits of time
+and memory. `FuzzTargets` implements the targets listed in `TARGETS`.
 """
 
-__all__ = ["TARGETS", "Hang", "Workshop", "allowed", "check_memory", "memory", "seconds"]
+__all__ = ["TARGETS", "FuzzTargets", "Hang", "allowed", "check_memory", "memory", "seconds"]
 
 import csv
 import gzip
@@ -78,9 +78,9 @@ TARGETS = (
     "journal",
     "pairs",
 )
-LONGEST = 10_000  # characters of a message
-PATIENCE = 300.0  # seconds until an input is broken off; on a busy machine all takes longer
-MAX_RESIDENT, MAX_VIRTUAL = 300.0, 1024.0  # MiB that a target may add to the peak
+MAX_MESSAGE = 10_000  # characters
+TIMEOUT = 300.0  # seconds per input; generous, for busy machines
+MAX_RESIDENT, MAX_VIRTUAL = 300.0, 1024.0  # MiB that a target may add to peak memory
 
 CHECKPOINT = "checkpoints/epoch-0001"
 DOCUMENTS = {
@@ -95,11 +95,11 @@ DOCUMENTS = {
 
 
 class Hang(BaseException):
-    """An input took far too long."""
+    """An input timed out."""
 
 
-class Workshop:
-    """Targets, with what they damage: two tiny runs, and files beside them."""
+class FuzzTargets:
+    """The targets, with two tiny runs and other files that they mutate."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -116,17 +116,17 @@ class Workshop:
             self._trained({"kind": "word", "min_count": 1}),
             self._trained({"kind": "bpe", "vocab_size": 300}),
         ]
-        self.sound = {
+        self.original = {
             path: path.read_bytes()
             for run in self.runs
             for path in run.rglob("*.*")
             if path.is_file()
         }
         self._touched: set[Path] = set()
-        self.values = 0  # inputs of which a value came
+        self.values = 0  # inputs that gave a value
 
     def __call__(self, name: str, data: bytes) -> None:
-        """Gives a target its input."""
+        """Runs a target on an input."""
         target: Callable[[Choices], object] = getattr(self, f"_{name}")
         try:
             if target(Choices(data)) is not None:
@@ -137,7 +137,7 @@ class Workshop:
     def _config(self, choices: Choices) -> RunConfig | None:
         path = self.folder / "config.toml"
         path.write_bytes(toml_bytes(choices))
-        return self._same_again(allowed(lambda: read_config(file=path)))
+        return self._round_trip(allowed(lambda: read_config(file=path)))
 
     def _overrides(self, choices: Choices) -> RunConfig | None:
         keys = [*KEYS, *STRINGS]
@@ -154,14 +154,14 @@ class Workshop:
                 case _:
                     key = choices.pick(KEYS)
                     texts.append(f"{key}={choices.pick((*PLAUSIBLE, *TOML))}")
-        return self._same_again(allowed(lambda: read_config(options=options, overrides=texts)))
+        return self._round_trip(allowed(lambda: read_config(options=options, overrides=texts)))
 
-    def _same_again(self, config: RunConfig | None) -> RunConfig | None:
-        """Holds what was read against what its own TOML says."""
+    def _round_trip(self, config: RunConfig | None) -> RunConfig | None:
+        """Checks that a configuration survives writing and reading as TOML."""
         if config is not None:
             path = self.folder / "template.toml"
             path.write_text(template(config), encoding="utf-8", newline="")
-            # a file's relative paths are relative to its folder
+            # relative paths are relative to the file's folder
             again = read_config(file=path)
             texts = {name: getattr(config.data, name) for name in ("train", "valid", "test")}
             assert again.model_copy(update={"data": again.data.model_copy(update=texts)}) == config
@@ -190,7 +190,7 @@ class Workshop:
         corpus = allowed(lambda: prepare_corpus(data, self._cache))
         if corpus is None:
             return None
-        assert read is not None  # what is prepared has been read
+        assert read is not None  # preparing implies reading
         store, tokenizer = corpus["train"], corpus.tokenizer
         assert len(store) == len(read)
         for index, sentence in enumerate(read):
@@ -204,7 +204,7 @@ class Workshop:
         return corpus
 
     def _tables(self, choices: Choices) -> object:
-        """Holds the counts of what was read against rows that are counted another way."""
+        """Checks row counts against an independent count."""
         ending = choices.pick((".csv", ".tsv", ".jsonl", ".json", ".txt", ".csv.gz", ""))
         data = DataConfig.model_validate(
             {
@@ -240,26 +240,28 @@ class Workshop:
     def _documents(self, choices: Choices) -> object:
         run = choices.pick(self.runs)
         name = choices.pick(list(DOCUMENTS))
-        path, sound = run / name, self.sound[run / name]
-        if choices.one_in(4):  # damage, not deceit
-            self.put(path, mutated_bytes(choices, sound))
-            if path.read_bytes() != sound:
+        path, original = run / name, self.original[run / name]
+        if choices.one_in(4):  # damage without a valid checksum
+            self.put(path, mutated_bytes(choices, original))
+            if path.read_bytes() != original:
                 kind: Any = DOCUMENTS[name]
                 assert allowed(lambda: read_sealed(path, kind)) is None
         else:
-            self.put(path, sealed_bytes(mutated_json(choices, json.loads(sound))))
+            self.put(path, sealed_bytes(mutated_json(choices, json.loads(original))))
             if choices.one_in(4):
                 other = run / choices.pick(list(DOCUMENTS))
-                self.put(other, sealed_bytes(mutated_json(choices, json.loads(self.sound[other]))))
-            self.vouch(run, but=name)
+                self.put(
+                    other, sealed_bytes(mutated_json(choices, json.loads(self.original[other])))
+                )
+            self.update_manifests(run, but=name)
         return self._used(choices, run)
 
     def _weights(self, choices: Choices) -> object:
         run = choices.pick(self.runs)
         name = choices.pick(("model", "critic", "training"))
         path = run / CHECKPOINT / f"{name}.safetensors"
-        self.put(path, safetensors_bytes(choices, self.sound[path]))
-        self.vouch(run)
+        self.put(path, safetensors_bytes(choices, self.original[path]))
+        self.update_manifests(run)
         return self._used(choices, run)
 
     def _arrays(self, choices: Choices) -> object:
@@ -271,25 +273,25 @@ class Workshop:
                 / "data"
                 / choices.pick((f"{split}.offsets.npy", f"{split}.lines.npy", f"{split}.tokens"))
             )
-            sound = self.sound[path]
+            original = self.original[path]
             if path.suffix == ".npy":
-                self.put(path, mutated_npy(choices, sound))
+                self.put(path, mutated_npy(choices, original))
             else:
-                self.put(path, mutated_bytes(choices, sound))
-        self.vouch(run)
+                self.put(path, mutated_bytes(choices, original))
+        self.update_manifests(run)
         return self._used(choices, run)
 
     def _vocabulary(self, choices: Choices) -> object:
         run = choices.pick(self.runs)
         path = run / "tokenizer.json"
-        sound = self.sound[path]
+        original = self.original[path]
         if choices.one_in(4):
-            content = mutated_bytes(choices, sound)
+            content = mutated_bytes(choices, original)
         else:
-            content = json.dumps(mutated_json(choices, json.loads(sound)), indent=2).encode()
+            content = json.dumps(mutated_json(choices, json.loads(original)), indent=2).encode()
         for place in (path, run / "data" / "tokenizer.json"):
             self.put(place, content)
-        self.vouch(run)
+        self.update_manifests(run)
         tokenizer = allowed(lambda: Tokenizer.load(path))
         if tokenizer is not None:
             texts = [choices.pick(WORDS).strip() or "the" for _ in range(3)]
@@ -303,7 +305,7 @@ class Workshop:
         run = choices.pick(self.runs)
         journal, lock = run / "metrics.jsonl", run / "lock.json"
         if choices.one_in(2):
-            self.put(journal, mutated_bytes(choices, self.sound[journal]))
+            self.put(journal, mutated_bytes(choices, self.original[journal]))
         else:
             holder = {"pid": 1, "host": choices.pick(("elsewhere", "localhost"))}
             content = json.dumps(mutated_json(choices, holder)).encode()
@@ -348,7 +350,7 @@ class Workshop:
         return pairs
 
     def _used(self, choices: Choices, path: Path) -> object:
-        """Does with a run what commands do."""
+        """Uses a run as a random command would."""
 
         def batches() -> object:
             corpus = RunDirectory.open(path).open_corpus()
@@ -368,7 +370,7 @@ class Workshop:
             state = trainer.state
             place = (state.epoch, state.position, state.earlier)
             batch = next(trainer.sampler.batches(*place), None)
-            # how long a step takes is for a configuration to say
+            # more critic steps are allowed to take longer
             if batch is not None and trainer.config.critic.steps <= 3:
                 for _ in range(2):
                     trainer.step(batch)
@@ -378,7 +380,7 @@ class Workshop:
             run = RunDirectory.open(path)
             return run.load_config(), run.find_checkpoint().best, run.load_evaluation()
 
-        doings: tuple[Callable[[], object], ...] = (
+        actions: tuple[Callable[[], object], ...] = (
             resume,
             sample,
             resume,
@@ -386,7 +388,7 @@ class Workshop:
             lambda: verify(RunDirectory.open(path)),
             settings,
         )
-        return allowed(choices.pick(doings))
+        return allowed(choices.pick(actions))
 
     def _trained(self, tokenizer: dict[str, Any]) -> Path:
         data = {
@@ -404,19 +406,19 @@ class Workshop:
         for _ in Trainer(once, corpus).fit(run):
             pass
         run.write_evaluation({"nll": 1.0, "rates": [0.5, 0.5]})
-        # the cache has the same files, and is not to be damaged with them
+        # copy, because the cache may share files by hard links
         shutil.copytree(path, path.with_name("copy"))
         shutil.rmtree(path)
         path.with_name("copy").rename(path)
         return path
 
     def put(self, path: Path, content: bytes) -> None:
-        """Puts a file of a run in the place of the sound one."""
+        """Replaces a file of a run."""
         self._touched.add(path)
         path.write_bytes(content)
 
-    def vouch(self, run: Path, but: str = "") -> None:
-        """Has the manifests say that what is there now is right, as a stranger's would."""
+    def update_manifests(self, run: Path, but: str = "") -> None:
+        """Updates the checksums of all manifests, as an attacker would."""
         for folder, name in (
             (run / CHECKPOINT, "manifest"),
             (run / "data", "corpus"),
@@ -425,7 +427,7 @@ class Workshop:
             path = folder / f"{name}.json"
             if str(path.relative_to(run)) == but:
                 continue
-            document = json.loads(self.sound[path])
+            document = json.loads(self.original[path])
             for file in document["files"]:
                 document["files"][file] = entry_of((folder / file).read_bytes()).model_dump()
             if folder == run:
@@ -435,19 +437,19 @@ class Workshop:
             self.put(path, sealed_bytes(document))
 
     def restore(self) -> None:
-        """Makes the runs what they were."""
+        """Restores the original runs."""
         for run in self.runs:
             self._touched.add(run / "metrics.jsonl")
             for name in ("lock.json", "metrics.damaged.jsonl"):
                 (run / name).unlink(missing_ok=True)
         for path in self._touched:
-            if path in self.sound:
-                path.write_bytes(self.sound[path])
+            if path in self.original:
+                path.write_bytes(self.original[path])
         self._touched.clear()
 
 
 def rows_in(text: str, form: str, data: DataConfig) -> int:
-    """Returns how many rows a file has, with no reader of mivae."""
+    """Returns the number of rows of a file without the readers of mivae."""
     lines = re.split("\r\n|\r|\n", text)
     match form:
         case "text":
@@ -465,32 +467,32 @@ def rows_in(text: str, form: str, data: DataConfig) -> int:
 
 
 def allowed(attempt: Callable[[], T]) -> T | None:
-    """Returns what comes of an attempt, or nothing where it is refused as it should be."""
+    """Returns the result of an attempt, or None if it raises a valid MivaeError."""
     try:
         return attempt()
     except MivaeError as error:
-        _check_refusal(error)
+        _check_rejection(error)
     return None
 
 
-def _check_refusal(refusal: MivaeError) -> None:
-    """Raises AssertionError where a refusal is no short word on what has been found."""
-    assert 0 < len(str(refusal)) <= LONGEST
-    cause: BaseException | None = refusal
-    while cause is not None:  # a claim that the machine refused is a claim believed
+def _check_rejection(rejection: MivaeError) -> None:
+    """Raises AssertionError unless a message is short and the cause is not a lack of memory."""
+    assert 0 < len(str(rejection)) <= MAX_MESSAGE
+    cause: BaseException | None = rejection
+    while cause is not None:  # an allocation that failed is one that was attempted
         assert not isinstance(cause, MemoryError | Hang), repr(cause)
         assert "allocate" not in str(cause), repr(cause)
         cause = cause.__cause__ or cause.__context__
 
 
 def seconds(attempt: Callable[[], object]) -> float:
-    """Returns the processor's time that an attempt takes; breaks off one that does not end."""
+    """Returns the CPU seconds of an attempt; raises Hang after a timeout."""
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        raise Hang(f"no end after {PATIENCE} s")
+        raise Hang(f"timeout after {TIMEOUT} s")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE)
+    signal.setitimer(signal.ITIMER_REAL, TIMEOUT)
     started = time.process_time()
     try:
         attempt()
@@ -502,9 +504,9 @@ def seconds(attempt: Callable[[], object]) -> float:
 
 @contextmanager
 def check_memory() -> Iterator[None]:
-    """Raises AssertionError where what is inside takes much memory, or asks for it."""
+    """Context manager that raises AssertionError if its body uses or reserves much memory."""
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # the peak is now
+        Path("/proc/self/clear_refs").write_text("5")  # reset the peak
     resident, virtual = memory()
     yield
     now_resident, now_virtual = memory()
@@ -513,7 +515,7 @@ def check_memory() -> Iterator[None]:
 
 
 def memory() -> tuple[float, float]:
-    """Returns the peaks of resident and, where the system tells, of virtual memory, in MiB."""
+    """Returns the peaks of resident and virtual memory in MiB; virtual memory on Linux only."""
     virtual = 0.0
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
