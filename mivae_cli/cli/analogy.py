@@ -13,20 +13,18 @@ def analogy(
         list[str],
         typer.Argument(
             metavar="[RUN] A B C",
-            help="A run directory (left out, the newest under runs/), then three sentences.",
+            help="Run directory (default: the newest under runs/), then three sentences.",
         ),
     ],
     run_option: Run = None,
     scale: Annotated[
         float,
-        typer.Option(
-            min=-MAX_SCALE, max=MAX_SCALE, help="How far to go from A to B; 1 is all of it."
-        ),
+        typer.Option(min=-MAX_SCALE, max=MAX_SCALE, help="Factor for the step from A to B."),
     ] = 1.0,
     n: Annotated[
         int,
         typer.Option(
-            "--n", "-n", min=1, max=MAX_SENTENCES, help="How many sentences; several are drawn."
+            "--n", "-n", min=1, max=MAX_SENTENCES, help="Number of sentences; above 1, drawn."
         ),
     ] = 1,
     temperature: Annotated[
@@ -34,7 +32,7 @@ def analogy(
         typer.Option(
             min=MIN_TEMPERATURE,
             max=MAX_TEMPERATURE,
-            help="Draw words, below 1 likelier ones; of several sentences, 0.8.",
+            help="Draw words at this temperature; default with --n above 1: 0.8.",
         ),
     ] = None,
     beam: Beam = 1,
@@ -44,32 +42,29 @@ def analogy(
     device: Device = "auto",
     as_json: AsJSON = False,
 ) -> None:
-    """Write what is to C as B is to A: the step from A to B in latent space, taken from C.
+    """Write sentences that relate to C as B relates to A: decode C + (B - A).
 
     Example: [bold]mivae analogy "a man runs ." "two men run ." "a dog sleeps ."[/]
     """
     from ..errors import ConfigError
-    from ..generation.generate import analogous, encode_texts, generated
     from .support.console import print_json, print_line
-    from .support.decoding_options import likeliest_or_drawn
-    from .support.run_lookup import load_latent_model, locate_with_texts, note_unknown_words
+    from .support.decoding_options import greedy_or_drawn
+    from .support.run_lookup import locate_with_texts, note_unknown_words, open_run
 
     found, texts = locate_with_texts(arguments, run_option)
     if len(texts) != 3:
         raise ConfigError(f"analogy takes three sentences, not {len(texts)}")
     drawn = n > 1 or temperature is not None
     if drawn and beam > 1:
-        raise ConfigError("--beam gives the likeliest sentence only: leave out --n, --temperature")
+        raise ConfigError("--beam gives a single sentence: remove it, or --n and --temperature")
     if drawn and temperature is None:
         temperature = 0.8
-    most = found.load_config().data.max_tokens
-    decoding = likeliest_or_drawn(temperature, beam, most, no_repeat_ngram, repetition_penalty)
-    model = load_latent_model(found, device)
-    posterior = encode_texts(model, found.load_tokenizer(), texts, found.load_config().data)
-    a, b, c = posterior.mean
-    note_unknown_words(found.load_tokenizer(), texts)
-    z = posterior.prior.projected(analogous(a, b, c, scale)).expand(n, -1)
-    for text in generated(model, found.load_tokenizer(), z, decoding, seed):
+    decoding = greedy_or_drawn(temperature, beam, no_repeat_ngram, repetition_penalty)
+    model = open_run(found, device)
+    a, b, c = texts
+    latents = model.analogy_latents(a, b, c, scale, n)
+    note_unknown_words(model, texts)
+    for text in model.iter_decode(latents, decoding=decoding, seed=seed):
         if as_json:
             print_json({"text": text})
         else:

@@ -210,14 +210,12 @@ def _of_run(
     seed: int,
     device: str,
 ) -> "tuple[Report, str]":
-    from ..evaluation import mutual_information as information
-    from .support.run_lookup import load_latent_model, locate, open_split
+    from .support.run_lookup import locate, open_run, open_sentences
 
     found = locate(str(paths[0]) if paths else None, run_option)
-    store, corpus = open_split(found, data), found.open_corpus()
-    model = load_latent_model(found, device)
-    fitting = corpus["train"], corpus["valid"]
-    report = information.report(model, store, fitting, seed, profile, draws)
+    store = open_sentences(found, data, {})
+    run = open_run(found, device)
+    report = run.estimate_mutual_information(store, draws=draws, profile=profile, seed=seed)
     return report, f"{found.path}, {data or 'test split'}"
 
 

@@ -7,28 +7,15 @@ import typer
 
 from ..limits import MAX_SEED, MAX_SENTENCES
 from .support.options import AsJSON, Data, IWSamples, Run, RunArgument
-from .support.text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .support.text_options import Reading, reads_text
 
 
+@reads_text
 def evaluate(
     run: RunArgument = None,
     run_option: Run = None,
     data: Data = None,
-    text_format: Format = None,
-    field: Field = None,
-    column: Column = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    header: Header = None,
-    bad_rows: BadRowsOption = None,
+    reading: Reading = {},
     iw_samples: IWSamples = None,
     full: Annotated[
         bool,
@@ -86,24 +73,14 @@ def evaluate(
     from ..stages import finish
     from .support.evaluation_output import show_evaluation
     from .support.live_progress import LiveProgress
-    from .support.run_lookup import locate, open_split
-    from .support.text_input import reading_options
+    from .support.run_lookup import locate, open_sentences
 
     if not full and (samples is not None or lm is not None):
         raise ConfigError("--samples and --lm require --full")
     if full:
         require_sacrebleu()  # before minutes of computing
     found = locate(run, run_option)
-    options = reading_options(
-        format=text_format,
-        field=field,
-        column=column,
-        delimiter=delimiter,
-        quoting=quoting,
-        header=header,
-        bad_rows=bad_rows,
-    )
-    sentences = open_split(found, data, options)
+    sentences = open_sentences(found, data, reading)
     given = {"iw_samples": iw_samples, "seed": seed}
     protocol = found.load_config().evaluation.model_copy(
         update={name: value for name, value in given.items() if value is not None}
@@ -112,7 +89,7 @@ def evaluate(
         work = evaluate_run(
             found,
             device=device,
-            sentences=None if data is None else sentences,
+            sentences=sentences,
             protocol=protocol,
             full=Plan(samples) if full else None,
             judge=None if lm is None else RunDirectory.open(lm),

@@ -18,36 +18,23 @@ from .support.options import (
     Seed,
     WordTemperature,
 )
-from .support.text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .support.text_options import Reading, reads_text
 
-DEFAULT = 10  # sentences of the test split
+TEST_SENTENCES = 10  # reconstructed by default
 
 
+@reads_text
 def reconstruct(
     arguments: RunAndTexts = None,
     run_option: Run = None,
     data: Data = None,
-    text_format: Format = None,
-    field: Field = None,
-    column: Column = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    header: Header = None,
-    bad_rows: BadRowsOption = None,
+    reading: Reading = {},
     limit: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=MAX_SENTENCES,
-            help="Maximum number of sentences; 10 by default for the test split.",
+            help="Maximum number of sentences; default: 10 for the test split, else all.",
             show_default=False,
         ),
     ] = None,
@@ -59,62 +46,43 @@ def reconstruct(
     device: Device = "auto",
     as_json: AsJSON = False,
 ) -> None:
-    """Encode sentences and decode their posterior means: what z remembers of them.
+    """Encode sentences and decode their posterior means.
 
-    Sentences come from the command line, from --data, from standard input (-), or from the run's
-    test split.
+    The sentences come from the command line, --data, standard input (-), or the run's test split.
 
     Example: [bold]mivae reconstruct "a man rides a horse ."[/]
     """
     from itertools import islice
 
-    from ..data.corpus import read_sentences
-    from ..data.file_formats import text_file
-    from ..data.records import RowCounts
     from ..errors import ConfigError, DataError
-    from ..generation.generate import encode_texts, generated
     from .support.console import print_json, print_line
-    from .support.decoding_options import likeliest_or_drawn
-    from .support.run_lookup import load_latent_model, locate_with_texts
-    from .support.text_input import named, note_cut, note_rows, reading_options, text_settings
+    from .support.decoding_options import greedy_or_drawn
+    from .support.run_lookup import locate_with_texts, open_run
+    from .support.text_input import check_reading, named, note_rows, note_truncated, opened_text
 
     found, texts = locate_with_texts(arguments, run_option)
+    decoding = greedy_or_drawn(temperature, beam, no_repeat_ngram, repetition_penalty)
     if texts == ["-"]:
         texts, data = [], data or Path("-")
     if texts and data is not None:
-        raise ConfigError("give sentences or --data, not both")
-    options = reading_options(
-        format=text_format,
-        field=field,
-        column=column,
-        delimiter=delimiter,
-        quoting=quoting,
-        header=header,
-        bad_rows=bad_rows,
-    )
-    tokenizer, settings = found.load_tokenizer(), text_settings(found.load_config(), options, data)
-    if data is not None:
-        rows = RowCounts()
-        with text_file(data) as path:
-            texts = list(islice(read_sentences(path, settings, rows), limit))
-        note_rows(data, rows)
+        raise ConfigError("sentences and --data exclude each other: remove one of them")
+    model = open_run(found, device)
+    if data is None:
+        check_reading(reading)
+        texts = texts or list(islice(model.sentences("test"), limit or TEST_SENTENCES))
+    else:
+        with opened_text(model, data, reading) as file:
+            texts = [record.text for record in islice(file, limit)]
+        note_rows(data, file.counts)
         if not texts:
-            raise DataError(f"{named(data, quoted=True)} holds no sentences")
-        note_cut(data, tokenizer, texts, settings)
-    elif not texts:
-        test = found.open_corpus()["test"]
-        texts = [
-            tokenizer.decode(test.sentence(place))
-            for place in range(min(limit or DEFAULT, len(test)))
-        ]
-    decoding = likeliest_or_drawn(
-        temperature, beam, settings.max_tokens, no_repeat_ngram, repetition_penalty
-    )
-    model = load_latent_model(found, device)
-    means = encode_texts(model, tokenizer, texts, settings).mean
-    for text, again in zip(texts, generated(model, tokenizer, means, decoding, seed), strict=True):
+            raise DataError(f"{named(data, quoted=True)} contains no sentences")
+    codes = model.encode(texts)
+    if data is not None:
+        note_truncated(data, codes.truncated, model)
+    decoded = model.iter_decode(codes.mean, decoding=decoding, seed=seed)
+    for text, output in zip(texts, decoded, strict=True):
         if as_json:
-            print_json({"text": text, "reconstruction": again, "exact": text == again})
+            print_json({"text": text, "reconstruction": output, "exact": text == output})
         else:
             print_line(text)
-            print_line(f"  {again}")
+            print_line(f"  {output}")

@@ -7,17 +7,10 @@ from typing import Annotated
 import typer
 
 from .support.options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
-from .support.text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .support.text_options import Reading, option_of, reads_text
 
 
+@reads_text
 def sweep(
     corpus: Annotated[
         str | None,
@@ -57,13 +50,7 @@ def sweep(
             "are there, the sweep goes on.",
         ),
     ] = None,
-    text_format: Format = None,
-    field: Field = None,
-    column: Column = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    header: Header = None,
-    bad_rows: BadRowsOption = None,
+    reading: Reading = {},
     epochs: Epochs = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: IWSamples = None,
@@ -110,22 +97,12 @@ def sweep(
     from .support.corpus_notes import note_corpus
     from .support.live_progress import LiveProgress, listening
     from .support.sweep_listing import list_sweep
-    from .support.text_input import reading_options
 
     if lm is not None and not full:
         raise ConfigError("--lm requires --full")
     if full:
         require_sacrebleu()  # before hours of computing
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
-    reading = reading_options(
-        format=text_format,
-        field=field,
-        column=column,
-        delimiter=delimiter,
-        quoting=quoting,
-        header=header,
-        bad_rows=bad_rows,
-    )
     options = {
         "data.train": corpus,
         "training.epochs": epochs,
@@ -154,13 +131,7 @@ def sweep(
             "--epochs": epochs,
             "--device": device,
             "--iw-samples": iw_samples,
-            "--format": text_format,
-            "--field": field,
-            "--column": column,
-            "--delimiter": delimiter,
-            "--quoting": quoting,
-            "--header": header,
-            "--bad-rows": bad_rows,
+            **{option_of(key): value for key, value in reading.items()},
         }
         list_sweep(planned, members, corpus, given, full, lm, as_json)
         return

@@ -7,17 +7,10 @@ import typer
 
 from ..limits import MAX_BATCH, MAX_LATENT, MAX_SEED, MAX_WEIGHT
 from .support.options import Epochs, IWSamples, Sets
-from .support.text_options import (
-    BadRowsOption,
-    Column,
-    Delimiter,
-    Field,
-    Format,
-    Header,
-    QuotingOption,
-)
+from .support.text_options import Reading, reads_text
 
 
+@reads_text
 def train(
     corpus: Annotated[
         str | None,
@@ -40,13 +33,7 @@ def train(
     ] = None,
     valid: Annotated[str | None, typer.Option(help="Validation text.")] = None,
     test: Annotated[str | None, typer.Option(help="Test text.")] = None,
-    text_format: Format = None,
-    field: Field = None,
-    column: Column = None,
-    delimiter: Delimiter = None,
-    quoting: QuotingOption = None,
-    header: Header = None,
-    bad_rows: BadRowsOption = None,
+    reading: Reading = {},
     tokenizer: Annotated[str | None, typer.Option(help="word or bpe.")] = None,
     mi_weight: Annotated[
         float | None,
@@ -97,7 +84,6 @@ def train(
     from .support.corpus_notes import note_corpus
     from .support.dry_run import rehearse
     from .support.run_lookup import locate_interrupted
-    from .support.text_input import reading_options
     from .support.training_output import show_training
 
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
@@ -117,15 +103,7 @@ def train(
         "evaluation.iw_samples": iw_samples,
         "seed": seed,
         "device": device,
-        **reading_options(
-            format=text_format,
-            field=field,
-            column=column,
-            delimiter=delimiter,
-            quoting=quoting,
-            header=header,
-            bad_rows=bad_rows,
-        ),
+        **reading,
     }
 
     def laid_over(base: RunConfig | None) -> RunConfig:

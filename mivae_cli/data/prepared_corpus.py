@@ -19,11 +19,13 @@ __all__ = [
     "SplitSummary",
     "TokenStore",
     "encode_file",
+    "encode_sentences",
     "open_corpus",
     "prepare_corpus",
 ]
 
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -229,17 +231,40 @@ def encode_file(
     Raises:
         DataError: The file contains no sentences, or most words are not in the vocabulary.
     """
+    sentences = numbered_sentences(path, config, rows)
+    return encode_sentences(sentences, f"'{path}'", tokenizer, config, summary)
+
+
+def encode_sentences(
+    sentences: Iterable[tuple[int, str]],
+    name: str,
+    tokenizer: Tokenizer,
+    config: DataConfig,
+    summary: SplitSummary | None = None,
+) -> TokenStore:
+    """Tokenizes sentences with an existing vocabulary, into memory.
+
+    Arguments:
+        sentences: Line numbers and sentences.
+        name: The source of the sentences in error messages.
+        tokenizer: The vocabulary.
+        config: The maximum length, and what happens to longer sentences.
+        summary: Counts sentences that are truncated or skipped, if given.
+
+    Raises:
+        DataError: There are no sentences, or over half of the words are unknown.
+    """
     summary = SplitSummary() if summary is None else summary
     store = TokenStore.from_parts(
         apply_max_tokens(*tokenizer.encode_flat(chunk.sentences), chunk.lines, config, summary)
-        for chunk in chunks(numbered_sentences(path, config, rows))
+        for chunk in chunks(sentences)
     )
     if not len(store):
         only = f" of at most {config.max_tokens} tokens" if summary.skipped else ""
-        raise DataError(f"'{path}' contains no sentences{only}")
+        raise DataError(f"{name} contains no sentences{only}")
     if summary.unknown_share > 0.5:
         raise DataError(
-            f"{summary.unknown_share:.0%} of the words in '{path}' are not in the vocabulary of the "
+            f"{summary.unknown_share:.0%} of the words in {name} are not in the vocabulary of the "
             "run, so results would be meaningless; use text similar to the training text"
         )
     return store

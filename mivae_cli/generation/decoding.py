@@ -1,4 +1,4 @@
-"""Decoding: from latents to sentences, word by word.
+"""Decoding of latents to sentences, word by word.
 
 Shapes: N sentences, M = N times beam width, T tokens, V vocabulary, Z latent units.
 """
@@ -18,42 +18,60 @@ from ..limits import MAX_BEAM, MAX_NGRAM, MAX_PENALTY, MIN_PENALTY, check_range
 from ..models.vae import VAE
 from .repetition import ban_repeated_ngrams, penalize_written
 
-AT_ONCE = 256  # sentences decoded side by side
-MAX_AT_ONCE = 4096  # hypotheses of a wide beam, so that memory stays within bounds
-FEW = 256  # words: most often enough for top-p, and much quicker to find than to sort all
+AT_ONCE = 256  # sentences per batch
+MAX_AT_ONCE = 4096  # hypotheses per batch, to limit the memory of a wide beam
+FEW = 256  # words that usually suffice for top-p; much faster than sorting all
+DEFAULT_MAX_TOKENS = 100
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How words are chosen: drawn at a temperature, greedily, or by beam search.
+    """How the words of a sentence are chosen: drawn, greedily, or by beam search.
 
-    The repetition penalty and the ban on repeated n-grams apply to all three, before the
-    temperature, top-k and top-p. A sentence may always end, except before its first word: where
-    every word is banned, it does.
+    The repetition penalty and the ban on repeated n-grams apply to all three, before temperature,
+    top-k and top-p. A sentence has at least one word; it ends if all words are banned.
 
     Raises:
-        ConfigError: A setting is out of its range.
+        ConfigError: A value is out of range.
+
+    >>> mivae.Decoding(temperature=0.7, top_p=0.9).beam  # draws words
+    0
+    >>> mivae.Decoding(beam=5).beam  # beam search; 1 is greedy
+    5
     """
 
     temperature: float = 1.0
-    top_k: int = 0  # keep the k likeliest words; 0: all
-    top_p: float = 1.0  # keep the likeliest words that make up this share
-    beam: int = 0  # hypotheses; 0: no beam search, 1: greedy
-    max_tokens: int = 100
-    unknown: bool = False  # whether the unknown word may be said, as in the model's own p(x | z)
-    no_repeat_ngram: int = 0  # n: no n tokens in a row come twice in a sentence; 0: they may
-    repetition_penalty: float = 1.0  # above 1: tokens already written are less likely
+    """Temperature at which words are drawn; lower values favour likely words."""
+    top_k: int = 0
+    """Draw from the k likeliest words; 0: from all."""
+    top_p: float = 1.0
+    """Draw from the likeliest words that have this total probability."""
+    beam: int = 0
+    """Beam width; 1 is greedy, 0 draws words."""
+    max_tokens: int | None = None
+    """Maximum sentence length; by default the run's `data.max_tokens`, or 100 without a run."""
+    unknown: bool = False
+    """Whether the unknown word may be generated, as under p(x|z)."""
+    no_repeat_ngram: int = 0
+    """n: no n tokens in a row occur twice in a sentence; 0: no limit."""
+    repetition_penalty: float = 1.0
+    """Above 1, tokens that the sentence already has become less likely; see `penalize_written`."""
+
+    @property
+    def length(self) -> int:
+        """Maximum sentence length, in tokens."""
+        return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
 
     def __post_init__(self) -> None:
         if not 0 < self.temperature < math.inf:
-            raise ConfigError("the temperature must be above 0 (use --greedy for its limit)")
+            raise ConfigError("temperature must be above 0; for the limit 0, decode greedily")
         if self.top_k < 0:
-            raise ConfigError("top-k must not be negative")
-        check_range("the width of the beam", self.beam, 0, MAX_BEAM)
+            raise ConfigError("top-k must be at least 0")
+        check_range("the beam width", self.beam, 0, MAX_BEAM)
         if not 0 < self.top_p <= 1:
             raise ConfigError("top-p must be above 0 and at most 1")
-        if self.max_tokens < 1:
-            raise ConfigError("a sentence must be allowed one token at least")
+        if self.max_tokens is not None and self.max_tokens < 1:
+            raise ConfigError("max_tokens must be at least 1")
         check_range("no-repeat-ngram", self.no_repeat_ngram, 0, MAX_NGRAM)
         check_range("repetition-penalty", self.repetition_penalty, MIN_PENALTY, MAX_PENALTY)
 
@@ -62,15 +80,15 @@ class Decoding:
 def decode(
     model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator | None = None
 ) -> list[list[int]]:
-    """Returns the ids of one sentence for each latent, without boundaries.
+    """Returns the token ids of one sentence per latent, without boundaries.
 
-    The unknown word is not generated unless `decoding` lets it, an empty sentence never.
+    Sentences are never empty. They have unknown words only if `decoding.unknown` is set.
 
     Arguments:
         model: The model.
         z: The latents, with shape (N, Z).
         decoding: How words are chosen.
-        generator: Draws the words, where they are drawn.
+        generator: Source of randomness if words are drawn.
     """
     model.eval()
     sentences: list[list[int]] = []
@@ -87,12 +105,12 @@ def decode(
 
 
 def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
-    """Draws sentences word by word, with shape (N, T); those that have ended cost no more."""
-    tokens = torch.full((len(z), decoding.max_tokens), BOUNDARY, device=z.device)
+    """Returns sentences drawn word by word, with shape (N, T); finished ones leave the batch."""
+    tokens = torch.full((len(z), decoding.length), BOUNDARY, device=z.device)
     going = torch.arange(len(z), device=z.device)
     state = model.decoder.start(z)
     previous = tokens[:, 0]
-    for place in range(decoding.max_tokens):
+    for place in range(decoding.length):
         logits, state = model.decoder.step(previous, state)
         written = tokens[going, :place]
         logits = _allowed(_penalized(logits, written, decoding), written, decoding)
@@ -107,27 +125,27 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
 
 
 def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
-    """Keeps the likeliest hypotheses a sentence and returns the best, with shape (N, T).
+    """Returns the likeliest sentences found by beam search, with shape (N, T).
 
-    A sentence is done as soon as its best hypothesis has ended: the others can only become
-    less likely.
+    The search for a sentence ends when its best hypothesis is complete, because the others can
+    only become less likely.
     """
     width = decoding.beam
-    tokens = torch.full((len(z), decoding.max_tokens), BOUNDARY, device=z.device)
+    tokens = torch.full((len(z), decoding.length), BOUNDARY, device=z.device)
     going = torch.arange(len(z), device=z.device)
-    state = model.decoder.start(z.repeat_interleave(width, dim=0))  # of M
+    state = model.decoder.start(z.repeat_interleave(width, dim=0))  # M hypotheses
     words = torch.full((len(z), width, 1), BOUNDARY, device=z.device)
     scores = torch.full((len(z), width), -math.inf, device=z.device)
-    scores[:, 0] = 0.0  # all hypotheses are the same at first
+    scores[:, 0] = 0.0  # initially, all hypotheses are equal
     finished = torch.zeros(len(z), width, dtype=torch.bool, device=z.device)
-    for length in range(1, decoding.max_tokens + 1):
+    for length in range(1, decoding.length + 1):
         logits, state = model.decoder.step(words[..., -1].flatten(), state)
         written = words[..., 1:].flatten(0, 1)
         log_probs = _penalized(logits, written, decoding).log_softmax(dim=-1)
         log_probs = _allowed(log_probs, written, decoding)
         best, said = log_probs.topk(min(width, log_probs.shape[1]), dim=1)
         best, said = (each.view(len(going), width, -1) for each in (best, said))
-        # a finished hypothesis goes on with further boundaries, at no cost
+        # a finished hypothesis continues with boundaries, with probability 1
         best[finished], said[finished] = -math.inf, BOUNDARY
         best[..., 0].masked_fill_(finished, 0.0)
         scores, chosen = (scores[..., None] + best).flatten(1).topk(width, dim=1)
@@ -153,9 +171,9 @@ def _penalized(logits: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
 
 
 def _allowed(scores: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
-    """Gives what may not come next a score of -inf.
+    """Sets the scores of banned tokens to -inf.
 
-    A sentence that goes on has not written the boundary, so its end is never a repeated n-gram.
+    An unfinished sentence has no boundary yet, so its end is never a repeated n-gram.
     """
     if not decoding.unknown:
         scores[:, UNKNOWN] = -math.inf
@@ -167,15 +185,15 @@ def _allowed(scores: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
 
 
 def _drawn(logits: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
-    """Draws a word from each row, with shape (N,), by inverting the distribution function.
+    """Returns one word drawn per row, with shape (N,), by inverting the distribution function.
 
-    That takes one random number a row; `torch.multinomial` takes one for every word, which is
-    more work than all that led to the logits. The function is summed up over blocks of words,
-    and word by word only within the block where the number falls.
+    This takes one random number per row. `torch.multinomial` takes one per word, which costs more
+    than computing the logits. The cumulative sum is taken over blocks of words first, then over
+    the words of one block.
     """
     weights, words = _shaped(logits, decoding)
     count, width = weights.shape
-    size = math.isqrt(width) + 1  # of a block
+    size = math.isqrt(width) + 1  # words per block
     blocks = pad(weights, (0, -width % size)).view(count, -1, size)
     over_blocks = blocks.sum(dim=-1).double().cumsum(dim=-1)
     uniform = torch.rand(count, 1, generator=generator, dtype=torch.double).to(weights.device)
@@ -188,7 +206,7 @@ def _drawn(logits: Tensor, decoding: Decoding, generator: torch.Generator | None
 
 
 def _found(cumulated: Tensor, point: Tensor) -> Tensor:
-    """Returns where rising sums first exceed a point; there, what was added is above 0."""
+    """Returns the index at which cumulative sums first exceed a point; its weight is above 0."""
     last = torch.nextafter(cumulated[:, -1:], torch.zeros_like(point))
     return torch.searchsorted(cumulated, torch.minimum(point, last), right=True)
 
@@ -197,23 +215,23 @@ def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
     """Applies temperature, top-k and top-p.
 
     Returns:
-        Weights in proportion to the probabilities of the words that are left, with shape
-        (N, k), and their ids; none where all words are left, in order.
+        Weights proportional to the probabilities of the remaining words, with shape (N, k), and
+        their ids; None if all words remain, in order.
     """
     if decoding.temperature != 1:
-        # The likeliest word is put at 0 first, so that the lowest ones overflow nothing.
+        # shift the maximum to 0, so that dividing by a small temperature does not overflow
         logits = logits - logits.amax(dim=-1, keepdim=True)
-        # Nor is the divisor infinite, or what is not allowed at all would be no number.
+        # keep the divisor finite and positive: -inf / inf is not a number
         limits = torch.finfo(logits.dtype)
         logits /= min(max(decoding.temperature, limits.tiny), limits.max)
     words = None
     if 0 < decoding.top_k < logits.shape[-1]:
-        logits, words = logits.topk(decoding.top_k, dim=-1)  # k of them even if some tie
+        logits, words = logits.topk(decoding.top_k, dim=-1)  # exactly k, also if some tie
     weights = logits.softmax(dim=-1)
     if decoding.top_p < 1:
         ordered, places = _likeliest(weights, decoding.top_p)
         before = ordered.cumsum(dim=-1) - ordered
-        # as a number above 0 that the weights' precision has: the likeliest word always stays
+        # at least the smallest positive float, so that the likeliest word always remains
         share = max(decoding.top_p, torch.finfo(ordered.dtype).tiny)
         weights = ordered.masked_fill(before >= share, 0.0)
         words = places if words is None else words.gather(1, places)
@@ -221,7 +239,7 @@ def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
 
 
 def _likeliest(weights: Tensor, share: float) -> tuple[Tensor, Tensor]:
-    """Returns the largest weights in falling order, as many as sum up to a share, and places."""
+    """Returns the largest weights, descending, with a sum of at least `share`, and their ids."""
     if weights.shape[1] > FEW:
         few, places = weights.topk(FEW, dim=-1)
         if (few.sum(dim=-1) >= share).all():

@@ -1,16 +1,18 @@
-r"""Generation: samples, reconstructions and walks between sentences.
+r"""Sentences from latents, and latents from sentences.
 
-Shapes: N sentences, M = N times beam width, T tokens, V vocabulary, Z latent units.
+Shapes: N sentences, Z latent units.
 """
 
 __all__ = [
     "PathName",
     "analogous",
+    "encode_ids",
     "encode_texts",
     "generated",
     "interpolation",
     "prior_samples",
     "sentence_pair",
+    "token_ids",
 ]
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..config.data import DataConfig
 from ..data.batches import ordered_batches
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
@@ -36,8 +37,16 @@ PathName = Literal["slerp", "linear"]
 def generated(
     model: VAE, tokenizer: Tokenizer, z: Tensor, decoding: Decoding, seed: int = 0
 ) -> Iterator[str]:
-    """Yields the text of one sentence for each latent of z, with shape (N, Z)."""
-    # words are not drawn from the very numbers that latents of the same seed are made of
+    """Yields one decoded sentence per latent.
+
+    Arguments:
+        model: The model.
+        tokenizer: Its vocabulary.
+        z: The latents, with shape (N, Z).
+        decoding: How words are chosen.
+        seed: Seeds words that are drawn.
+    """
+    # another seed than that of `prior_samples`, so that words are independent of latents
     generator = torch.Generator().manual_seed(seed + 1)
     for part in z.split(AT_ONCE):
         for ids in decode(model, part, decoding, generator):
@@ -45,19 +54,19 @@ def generated(
 
 
 def sentence_pair(store: TokenStore, tokenizer: Tokenizer, seed: int) -> list[str]:
-    """Picks two different sentences of a store, to walk between.
+    """Returns two different sentences of the test split, drawn at random.
 
     Raises:
-        DataError: The store has fewer than two.
+        DataError: The split has a single sentence.
     """
     if len(store) < 2:
-        raise DataError("the test split has a single sentence: name two to walk between")
+        raise DataError("the test split has a single sentence: give the two to interpolate")
     chosen = np.random.default_rng(seed).choice(len(store), size=2, replace=False)
-    return [tokenizer.decode(store.sentence(int(place))) for place in chosen]
+    return [tokenizer.decode(store.sentence(int(row))) for row in chosen]
 
 
 def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
-    r"""Draws :math:`z \sim p(z)`, with shape (count, Z).
+    r"""Returns draws :math:`z \sim p(z)`, with shape (count, Z).
 
     Raises:
         ConfigError: The count is below 1 or above 10,000,000.
@@ -67,30 +76,30 @@ def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
 
 
 def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Tensor:
-    r"""Returns latents on the way between two, both ends among them.
+    r"""Returns latents on a path from start to end, both included.
 
     Linear: :math:`(1 - t) a + t b`. Spherical (slerp), with :math:`\omega` the angle between
     a and b: :math:`[\sin((1 - t) \omega) \, a + \sin(t \omega) \, b] / \sin \omega`, which
-    keeps to the shell where a high-dimensional Gaussian has its mass.
+    stays near the shell where a high-dimensional Gaussian has its mass.
 
     Arguments:
         start: The first latent, with shape (Z,).
         end: The last latent, with shape (Z,).
         steps: The number of latents, from 2 to 100,000.
-        path: The kind of way.
+        path: The kind of path.
 
     Returns:
         The latents, with shape (steps, Z).
 
     Raises:
-        ConfigError: The number of latents is out of its range.
+        ConfigError: The number of latents is out of range.
     """
     check_range("the number of steps", steps, 2, MAX_INTERPOLATION_STEPS)
     t = torch.linspace(0, 1, steps, device=start.device)[:, None]
-    # from the half angle, which stays exact where the cosine is rounded to almost 1 or -1
+    # from the half angle, which is accurate even if the cosine rounds to 1 or -1
     a, b = (torch.nn.functional.normalize(vector, dim=0) for vector in (start, end))
     angle = 2 * torch.atan2((a - b).norm(), (a + b).norm())
-    # Where the ends point (almost) the same or opposite ways, no arc is defined.
+    # no arc is defined between (almost) parallel or antiparallel vectors
     if path == "linear" or torch.sin(angle) < 1e-4:
         return (1 - t) * start + t * end
     return (torch.sin((1 - t) * angle) * start + torch.sin(t * angle) * end) / torch.sin(angle)
@@ -103,42 +112,54 @@ def analogous(a: Tensor, b: Tensor, c: Tensor, scale: float = 1.0) -> Tensor:
         | Linguistic Regularities in Continuous Space Word Representations (Mikolov et al., 2013)
 
     Arguments:
-        a: Where the step begins, with shape (Z,).
-        b: Where it ends, with shape (Z,).
-        c: Where it is taken from, with shape (Z,).
-        scale: How much t of the step is taken; negative, the other way.
+        a: The start of the step, with shape (Z,).
+        b: The end of the step, with shape (Z,).
+        c: The latent that the step is added to, with shape (Z,).
+        scale: The factor t of the step; negative values reverse it.
 
     Returns:
         The latent, with shape (Z,).
 
     Raises:
-        ConfigError: The scale is beyond 1000 either way: no latent is there.
+        ConfigError: The scale is below -1000 or above 1000.
     """
-    check_range("the scale", scale, -MAX_SCALE, MAX_SCALE)  # finite numbers stay so
+    check_range("the scale", scale, -MAX_SCALE, MAX_SCALE)  # keeps the result finite
     return c + scale * (b - a)
 
 
-@torch.inference_mode()
-def encode_texts(
-    model: VAE, tokenizer: Tokenizer, texts: Sequence[str], config: DataConfig
-) -> Posterior:
-    """Returns the posteriors of N sentences given as text, dropout off.
+def token_ids(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
+    """Returns the token ids of N sentences, without white space at their ends.
 
     Raises:
-        DataError: A sentence is empty, or made of bytes that are not UTF-8.
+        DataError: There are no sentences, or one is empty or not valid UTF-8.
     """
-    model.eval()
     if not texts:
         raise DataError("there are no sentences to encode")
-    for place, text in enumerate(texts, start=1):
+    for number, text in enumerate(texts, start=1):
         if not text.strip():
-            raise DataError(f"sentence {place} is empty")
-        if any("\ud800" <= char <= "\udfff" for char in text):  # how Python shows stray bytes
-            raise DataError(f"sentence {place} is not UTF-8")
-    ids = [row[: config.max_tokens] for row in tokenizer.encode([text.strip() for text in texts])]
-    store = TokenStore.from_ids(ids)
+            raise DataError(f"sentence {number} is empty")
+        if any("\ud800" <= char <= "\udfff" for char in text):  # how Python decodes stray bytes
+            raise DataError(f"sentence {number} is not UTF-8")
+    return tokenizer.encode([text.strip() for text in texts])
+
+
+@torch.inference_mode()
+def encode_ids(model: VAE, ids: Sequence[list[int]]) -> Posterior:
+    """Returns the posteriors of N sentences given as token ids, without dropout."""
+    model.eval()
     rows, parts = [], []
-    for indices, batch in ordered_batches(store, AT_ONCE):
+    for indices, batch in ordered_batches(TokenStore.from_ids(ids), AT_ONCE):
         rows.append(torch.from_numpy(indices))
         parts.append(model.encode(batch.to(model.device)).posterior)
     return type(parts[0]).cat(parts)[torch.cat(rows).argsort().to(model.device)]
+
+
+def encode_texts(
+    model: VAE, tokenizer: Tokenizer, texts: Sequence[str], max_tokens: int
+) -> Posterior:
+    """Returns the posteriors of N sentences, of which at most max_tokens tokens are read.
+
+    Raises:
+        DataError: There are no sentences, or one is empty or not valid UTF-8.
+    """
+    return encode_ids(model, [row[:max_tokens] for row in token_ids(tokenizer, texts)])

@@ -1,13 +1,13 @@
-"""Files of posteriors: a row a sentence, with the row of the text that it is from.
+"""Files of posteriors, one row per sentence.
 
-`.npz` and `.safetensors` hold arrays; `.npy` holds the means alone, and so only of a text of which no
-row was skipped. `.csv` and `.parquet` hold a table: `row` and `line`, what else the text had in that
-row, then a column for each number.
+`.npz` and `.safetensors` hold the arrays row, line, mean, and scale or concentration. `.csv` and
+`.parquet` hold a table: row, line, the columns of the text file, then one column per unit. `.npy`
+holds the means only, so no row of the text may have been skipped.
 
 Shapes: N sentences, Z latent units.
 """
 
-__all__ = ["VECTOR_FORMATS", "TextRows", "check_aligned", "check_place", "write_vectors"]
+__all__ = ["VECTOR_FORMATS", "TextRows", "check_aligned", "check_output_path", "write_vectors"]
 
 import csv
 import importlib
@@ -29,21 +29,21 @@ from ..storage.sealed_json import check_output
 
 TABLES = (".csv", ".parquet")
 VECTOR_FORMATS = (".npz", ".safetensors", ".npy", *TABLES)
-MAX_EXACT = 2**53  # integers up to here are the same as floats
+MAX_EXACT = 2**53  # the largest integer up to which floats are exact
 Column = Sequence[object] | NDArray[Any]
 
 
 class TextRows(NamedTuple):
-    """Where each of N sentences is from."""
+    """The positions of N sentences in their file."""
 
     row: NDArray[np.int64]  # (N,)
     line: NDArray[np.int64]  # (N,)
     columns: dict[str, list[object]]
-    """What else stands in these rows: cells, fields, or the text itself; N values each."""
+    """The columns or fields of these rows, or the text itself; N values each."""
 
     @classmethod
     def of(cls, records: Sequence[Record], header: Sequence[str] = ()) -> "TextRows":
-        """Returns where records are from; the header is that of a table."""
+        """Returns the positions of records; the header is that of a table."""
         return cls(
             np.array([record.row for record in records], np.int64),
             np.array([record.line for record in records], np.int64),
@@ -51,36 +51,38 @@ class TextRows(NamedTuple):
         )
 
 
-def check_place(path: Path, sources: Sequence[Path] = ()) -> None:
-    """Raises ConfigError where vectors cannot be written to a file of that name.
+def check_output_path(path: Path, sources: Sequence[Path] = ()) -> None:
+    """Raises ConfigError if vectors cannot be written to a file.
 
     Arguments:
         path: The file.
-        sources: The texts that the vectors are of, which are not to be replaced by them.
+        sources: Input files, which must not be replaced.
     """
     if path.suffix not in VECTOR_FORMATS:
-        raise ConfigError(f"cannot write '{path}': name it {', '.join(VECTOR_FORMATS)}")
+        raise ConfigError(
+            f"cannot write '{path}': the extension must be {', '.join(VECTOR_FORMATS)}"
+        )
     if path.suffix == ".parquet":
         _pyarrow(path)
     check_output(path, sources)
 
 
 def check_aligned(path: Path, counts: RowCounts) -> None:
-    """Raises ConfigError where a file without row numbers would lack rows of the text."""
+    """Raises ConfigError if rows were skipped and the format has no row numbers."""
     if path.suffix == ".npy" and (skipped := counts.rows - counts.sentences):
         raise ConfigError(
             f"cannot write '{path}': {skipped:,} of {counts.rows:,} rows were skipped, and .npy has "
-            "no row numbers to tell which; write .npz, .safetensors, .csv or .parquet"
+            "no row numbers; use .npz, .safetensors, .csv or .parquet"
         )
 
 
 def write_vectors(path: Path, posterior: Posterior, rows: TextRows | None = None) -> None:
-    """Writes posteriors: means, and scales or concentrations (`.npy`: means alone).
+    """Writes posteriors: means, and scales or concentrations (`.npy`: means only).
 
     Arguments:
-        path: The file; the extension of its name is one of `VECTOR_FORMATS`.
+        path: The file, with one of the extensions `VECTOR_FORMATS`.
         posterior: The posteriors, with shape (N, Z).
-        rows: Where the sentences are from; without, no file has row numbers.
+        rows: The positions of the sentences in their file; None writes no row numbers.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -93,7 +95,7 @@ def write_vectors(path: Path, posterior: Posterior, rows: TextRows | None = None
         with whole(path) as draft:
             match path.suffix:
                 case ".npz":
-                    np.savez(draft, **numbers, **arrays)  # type: ignore[arg-type]  # no name is a parameter's
+                    np.savez(draft, **numbers, **arrays)  # type: ignore[arg-type]  # no array is called like a parameter
                 case ".npy":
                     np.save(draft, arrays["mean"])
                 case ".csv":
@@ -106,14 +108,14 @@ def write_vectors(path: Path, posterior: Posterior, rows: TextRows | None = None
                         for name, array in (numbers | arrays).items()
                     }
                     save_file(whole_arrays, str(draft))
-    except SafetensorError as error:  # as it calls what the system refuses
+    except SafetensorError as error:  # wraps errors of the operating system
         raise ConfigError(f"cannot write '{path}': {error}") from error
 
 
 def _table(
     arrays: dict[str, NDArray[Any]], numbers: dict[str, NDArray[Any]], carried: dict[str, Any]
 ) -> dict[str, Column]:
-    """Returns the columns of a table; one of the text whose name is taken gets a number."""
+    """Returns the columns of a table; a number is added to names that are already in use."""
     vectors: dict[str, Column] = {}
     count = len(arrays["mean"])
     for name, array in arrays.items():
@@ -121,7 +123,7 @@ def _table(
             vectors |= {
                 f"{name}_{unit}": array[:, unit - 1] for unit in range(1, array.shape[1] + 1)
             }
-        else:  # one number for all sentences, or for each
+        else:  # one number, or one per sentence
             vectors[name] = np.broadcast_to(array, (count,))
     table: dict[str, Column] = dict(numbers)
     taken = {*numbers, *vectors}
@@ -131,7 +133,7 @@ def _table(
 
 
 def _columns(records: Sequence[Record], header: Sequence[str]) -> dict[str, list[object]]:
-    """Returns what stands in the rows of records, by the names of columns or fields."""
+    """Returns the values of records by column or field name."""
     if header:
         taken: set[str] = set()
         names = [_free(name or f"column_{place}", taken) for place, name in enumerate(header, 1)]
@@ -148,7 +150,7 @@ def _columns(records: Sequence[Record], header: Sequence[str]) -> dict[str, list
 
 
 def _free(name: str, taken: set[str]) -> str:
-    """Returns a name that is not taken, and takes it."""
+    """Returns a name that is not in use yet, and adds it to the names in use."""
     found, number = name, 2
     while found in taken:
         found, number = f"{name}_{number}", number + 1
@@ -165,18 +167,18 @@ def _write_csv(path: Path, table: dict[str, Column]) -> None:
 
 def _cells(column: Column) -> Iterable[str]:
     if isinstance(column, np.ndarray):
-        # so many digits give back the very number that the model has
+        # nine digits identify every float32 number
         form: Callable[[Any], str] = str if column.dtype.kind == "i" else "{:.9g}".format
         return map(form, column.tolist())
     return map(_text, column)
 
 
 def _text(value: object) -> str:
-    """Returns a value of JSON as the text of a cell; of null, an empty one."""
+    """Returns a JSON value as the text of a cell; null is empty."""
     if value is None:
         return ""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode()  # half a surrogate pair has no UTF-8
+    return text.encode("utf-8", "replace").decode()  # a lone surrogate has no UTF-8 form
 
 
 def _write_parquet(path: Path, table: dict[str, Column]) -> None:
@@ -185,12 +187,12 @@ def _write_parquet(path: Path, table: dict[str, Column]) -> None:
         name: pyarrow.array(column if isinstance(column, np.ndarray) else _of_one_type(column))
         for name, column in table.items()
     }
-    with path.open("wb") as file:  # pyarrow takes no name that is not UTF-8
+    with path.open("wb") as file:  # pyarrow rejects paths that are not UTF-8
         parquet.write_table(pyarrow.table(columns), file)
 
 
 def _of_one_type(column: Sequence[object]) -> Sequence[object]:
-    """Returns values that Arrow takes: all numbers, all true or false, or else all text."""
+    """Returns values of one type, as Arrow requires: numbers, booleans, or else text."""
     types = {type(value) for value in column if value is not None}
     if types == {bool}:
         return column
@@ -202,7 +204,7 @@ def _of_one_type(column: Sequence[object]) -> Sequence[object]:
     return [None if value is None else _text(value) for value in column]
 
 
-def _float(value: Any) -> float | None:  # noqa: ANN401  # a number or nothing
+def _float(value: Any) -> float | None:  # noqa: ANN401  # a number or None
     return None if value is None else float(value)
 
 
@@ -210,11 +212,11 @@ def _pyarrow(path: Path) -> tuple[Any, Any]:
     """Returns pyarrow and its module for Parquet files.
 
     Raises:
-        ConfigError: It is not installed.
+        ConfigError: pyarrow is not installed.
     """
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(
-            f"writing '{path}' takes pyarrow: install it with pip install 'mivae[parquet]'"
+            f"writing '{path}' requires pyarrow: pip install 'mivae[parquet]'"
         ) from error

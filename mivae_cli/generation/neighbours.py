@@ -1,7 +1,7 @@
-r"""The nearest sentences to one in latent space, out of any number, a block held at a time.
+r"""Nearest neighbours of a sentence in latent space, in one pass over any number of sentences.
 
-Posteriors are :math:`q = \mathcal{N}(\mu, \mathrm{diag}\, \sigma^2)` of the sentence that is asked
-about and :math:`q' = \mathcal{N}(\mu', \mathrm{diag}\, \sigma'^2)` of one that is compared.
+The query sentence has the posterior :math:`q = \mathcal{N}(\mu, \mathrm{diag}\, \sigma^2)`, and
+another sentence :math:`q' = \mathcal{N}(\mu', \mathrm{diag}\, \sigma'^2)`.
 
 Shapes: N sentences, B sentences of a block, Z latent units.
 """
@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, softplus
 
 from ..choices import Distance
-from ..config.data import DataConfig
 from ..data.ingestion import chunks
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
@@ -30,7 +29,7 @@ BLOCK = 8192  # sentences encoded before they are compared
 
 
 class Neighbour(NamedTuple):
-    """A sentence and how far it is."""
+    """A sentence and its distance to the query."""
 
     distance: float
     text: str
@@ -45,15 +44,15 @@ def nearest(
 ) -> list[Neighbour]:
     """Returns the sentences with the smallest `distances`, nearest first.
 
-    A text is found once however often it stands there; of equal distances, the earlier goes
-    first. No more is held than a block and what has been found.
+    Duplicates are returned once. At equal distances, earlier sentences come first. Memory holds
+    one block and the sentences found so far.
 
     Arguments:
         query: One posterior, with shape (1, Z).
-        blocks: Texts and their posteriors, B and (B, Z) at a time.
-        by: What is measured.
-        count: At most so many sentences.
-        skipped: Texts that are passed over, such as the query's own.
+        blocks: Batches of B texts and their posteriors, with shape (B, Z).
+        by: The distance.
+        count: Maximum number of sentences.
+        skipped: Texts to leave out, such as the query.
     """
     found: list[Neighbour] = []
     for texts, posterior in blocks:
@@ -73,31 +72,31 @@ def nearest(
 
 
 def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
-    r"""Returns how far posteriors are from one, by what is asked for.
+    r"""Returns the distances of B posteriors to a query.
 
     | mean           :math:`\lVert \mu - \mu' \rVert`
-    | cosine         :math:`1 - \mu \cdot \mu' / (\lVert \mu \rVert \lVert \mu' \rVert)`, and 1
-      where either is 0
+    | cosine         :math:`1 - \mu \cdot \mu' / (\lVert \mu \rVert \lVert \mu' \rVert)`, or 1
+      if either mean is 0
     | bhattacharyya  :math:`-\ln \int \sqrt{q(z) \, q'(z)} \, dz`, in nats
 
-    A unit without information moves neither its mean nor its scale from sentence to sentence,
-    so that it counts nothing in any of them. It would if units were first brought to one
-    variance, and none is. The last distance, besides, counts a step in a unit by what the
-    encoder knows of that unit: it is 0 where both posteriors are the same, and large where no z
-    could have come from both. In practice they agree: for 372 sentences of `examples/scenes.py`,
-    the nearest of 7,204 others shared 4.39, 4.38 and 4.40 of the six factors, and a random one
-    1.03. So the default is the plainest, which asks nothing of a posterior but its mean.
+    An inactive unit has the same mean and scale for every sentence, so it adds nothing to any of
+    these distances. It would if units were standardised first, so they are not.
+
+    The Bhattacharyya distance also weights each unit by the encoder's precision. It is 0 for equal
+    posteriors, and large if no z is likely under both. In practice all three agree: for 372
+    sentences of `examples/scenes.py`, the nearest of 7,204 others shared 4.39, 4.38 and 4.40 of the
+    six factors, and a random sentence 1.03. The default is the simplest; it needs only the mean.
 
     Arguments:
         query: One posterior, with shape (1, Z).
-        others: The posteriors that are compared with it, with shape (B, Z).
-        by: What is measured.
+        others: The posteriors to compare, with shape (B, Z).
+        by: The distance.
 
     Returns:
         The distances, with shape (B,), in double precision, on the CPU.
 
     Raises:
-        ConfigError: The last distance is asked for of posteriors that are no Gaussians.
+        ConfigError: `bhattacharyya` with posteriors that are not Gaussian.
     """
     match by:
         case "mean":
@@ -107,39 +106,41 @@ def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
             return (1 - cosines).clamp(min=0)
         case "bhattacharyya":
             if not (isinstance(query, DiagonalGaussian) and isinstance(others, DiagonalGaussian)):
-                raise ConfigError("bhattacharyya is for Gaussian posteriors: take cosine here")
+                raise ConfigError(
+                    "bhattacharyya needs Gaussian posteriors; use cosine for this run"
+                )
             return _bhattacharyya(query, others)
         case _:
             assert_never(by)
 
 
 def encoded_blocks(
-    model: VAE, tokenizer: Tokenizer, texts: Iterable[str], config: DataConfig
+    model: VAE, tokenizer: Tokenizer, texts: Iterable[str], max_tokens: int
 ) -> Iterator[tuple[list[str], Posterior]]:
-    """Yields texts with their posteriors, some thousand at a time, or fewer that are long.
+    """Yields texts with their posteriors, in blocks of limited length.
 
     Raises:
-        DataError: As of `encode_texts`.
+        DataError: A text is empty or not valid UTF-8.
     """
     for chunk in chunks(enumerate(texts, start=1)):
         for start in range(0, len(chunk.sentences), BLOCK):
             block = chunk.sentences[start : start + BLOCK]
-            yield block, encode_texts(model, tokenizer, block, config)
+            yield block, encode_texts(model, tokenizer, block, max_tokens)
 
 
 def stored_texts(store: TokenStore, tokenizer: Tokenizer) -> Iterator[str]:
-    """Yields the sentences of a store as text."""
+    """Returns the sentences of a store as text."""
     return (tokenizer.decode(store.sentence(place)) for place in range(len(store)))
 
 
-def as_read(tokenizer: Tokenizer, text: str, config: DataConfig) -> str:
-    """Returns a text as a corpus keeps it: cut where it is too long, unknown words as such."""
+def as_read(tokenizer: Tokenizer, text: str, max_tokens: int) -> str:
+    """Returns a text as a corpus stores it: truncated, with unknown words replaced."""
     [ids] = tokenizer.encode([text.strip()])
-    return tokenizer.decode(ids[: config.max_tokens])
+    return tokenizer.decode(ids[:max_tokens])
 
 
 def _bhattacharyya(query: DiagonalGaussian, others: DiagonalGaussian) -> Tensor:
-    r"""Returns the distance between Gaussians, a sum over units.
+    r"""Returns the Bhattacharyya distances between Gaussians, with shape (B,).
 
     .. math:: \frac{(\mu - \mu')^2}{4 (\sigma^2 + \sigma'^2)}
         + \frac{1}{2} \ln \frac{\sigma^2 + \sigma'^2}{2 \sigma \sigma'}
@@ -148,12 +149,12 @@ def _bhattacharyya(query: DiagonalGaussian, others: DiagonalGaussian) -> Tensor:
     other_mean, other_log_scale = _double(others.mean), _double(others.log_scale)
     log_variances = torch.logaddexp(2 * log_scale, 2 * other_log_scale)
     squares = (mean - other_mean).square() * (-log_variances).exp()
-    # the fraction is cosh(log s - log s'), whose logarithm is exactly 0 where the scales agree
+    # the ratio of scales is cosh(log s - log s'), whose logarithm is exactly 0 for equal scales
     ratio = 2 * (log_scale - other_log_scale).abs()
     log_cosh = ratio / 2 + softplus(-ratio) - math.log(2)
     return (0.25 * squares + 0.5 * log_cosh).sum(dim=-1)
 
 
 def _double(values: Tensor) -> Tensor:
-    """Returns the values on the CPU: not every device has double precision."""
+    """Returns the values in double precision, on the CPU: some devices lack it."""
     return values.cpu().double()

@@ -1,7 +1,7 @@
-r"""How good sentences are: pure functions of sentences, with no model behind them.
+r"""Metrics of generated text, as pure functions of sentences.
 
-A sentence is a sequence of tokens: ids, or the words between its spaces. Shares lie between 0
-and 1, BLEU between 0 and 100.
+A sentence is a sequence of tokens: ids, or words separated by spaces. Shares are between 0 and 1,
+BLEU between 0 and 100.
 """
 
 __all__ = [
@@ -30,19 +30,19 @@ Words = Sequence[str]
 
 
 def exact_matches(references: Sequence[str], outputs: Sequence[str]) -> float:
-    """Returns the share of outputs that are their reference, character for character."""
+    """Returns the share of outputs that equal their reference, character by character."""
     same = sum(one == other for one, other in zip(references, outputs, strict=True))
     return same / len(references)
 
 
 def token_accuracy(references: Sequence[Ids], outputs: Sequence[Ids]) -> float:
-    r"""Returns the share of the references' positions where the output has the same token.
+    r"""Returns the share of positions of the references at which the output has the same token.
 
     .. math:: \sum_i \sum_{t=1}^{T_i + 1} [x_{it} = y_{it}] \Big/ \sum_i (T_i + 1)
 
-    Each sentence is followed by its end symbol, which is a position of the reference too. Where
-    the output has ended before, the position is missed; what it says beyond the reference's end
-    costs that end and no more. A word too many early in a sentence shifts all after it.
+    The end symbol counts as a position. Positions after the end of a shorter output are wrong.
+    An output that is longer than its reference misses the end symbol, but nothing else. An
+    inserted word shifts all later positions.
     """
     right = sum(
         sum(x == y for x, y in zip(reference, output, strict=False))
@@ -57,14 +57,14 @@ def require_sacrebleu() -> None:
     try:
         import sacrebleu  # noqa: F401
     except ImportError as error:
-        raise ConfigError("BLEU takes sacrebleu: pip install 'mivae[eval]'") from error
+        raise ConfigError("BLEU requires sacrebleu: pip install 'mivae[eval]'") from error
 
 
 def bleu(references: Sequence[str], outputs: Sequence[str], tokenised: bool) -> tuple[float, str]:
-    """Returns the corpus BLEU of outputs by sacrebleu, and the signature that defines it.
+    """Returns the case-sensitive corpus BLEU by sacrebleu, and its signature.
 
-    Case counts. Text whose words are set apart by spaces already is taken as it is (`tok:none`),
-    any other is tokenised as for translations (`tok:13a`).
+    Tokenised text is used unchanged (`tok:none`); other text is tokenised as translations are
+    (`tok:13a`).
 
     References:
         | A Call for Clarity in Reporting BLEU Scores (Post, 2018)
@@ -75,16 +75,17 @@ def bleu(references: Sequence[str], outputs: Sequence[str], tokenised: bool) -> 
     require_sacrebleu()
     from sacrebleu.metrics.bleu import BLEU
 
-    # forced, it does not warn of text that looks tokenised, as ours may
+    # force: no warning about text that looks tokenised
     metric = BLEU(tokenize="none" if tokenised else "13a", force=True)
     score = metric.corpus_score(list(outputs), [list(references)]).score
     return float(score), str(metric.get_signature())
 
 
 def distinct(sentences: Iterable[Words], order: int) -> float:
-    """Returns distinct-n: the share of different ones among all n-grams of all sentences.
+    """Returns distinct-n: the share of distinct n-grams among all n-grams of all sentences.
 
-    It falls as sentences become more, so only equally many compare. Without n-grams it is 0.
+    It decreases with the number of sentences, so compare equal numbers only. It is 0 if there are
+    no n-grams.
 
     References:
         | A Diversity-Promoting Objective Function for Neural Conversation Models (Li et al., 2016)
@@ -98,20 +99,20 @@ def distinct(sentences: Iterable[Words], order: int) -> float:
 
 
 def self_bleu(sentences: Sequence[Words], order: int) -> float:
-    r"""Returns the mean BLEU of each sentence with all the others as its references.
+    r"""Returns the mean BLEU of each sentence, with all others as its references.
 
-    The BLEU of a sentence is sacrebleu's: precisions of n-grams up to an order, or up to the
-    sentence's length; the k-th that is 0 counts as :math:`2^{-k}` n-grams; brevity is held
-    against the reference of the nearest length. It is counted here in one pass over all
-    sentences, for sacrebleu looks at all references anew for each.
+    Sentence BLEU is defined as in sacrebleu: precisions of n-grams up to `order` or the length of
+    the sentence; the k-th precision of 0 counts as :math:`2^{-k}` n-grams; the brevity penalty uses
+    the reference of the nearest length. This implementation makes one pass over all sentences;
+    sacrebleu reads all references again for each of them.
 
-    100 is a collection of copies; low values are diverse, or not language at all.
+    100 means that all sentences are copies. Low values mean diverse text, or noise.
 
     References:
         | Texygen: A Benchmarking Platform for Text Generation Models (Zhu et al., 2018)
 
     Arguments:
-        sentences: Two or more; none of one alone, which is 0.
+        sentences: The sentences; the result is 0 if there are fewer than two.
         order: The longest n-grams.
     """
     if len(sentences) < 2:
@@ -136,9 +137,9 @@ def self_bleu(sentences: Sequence[Words], order: int) -> float:
 
 
 def copied(sentences: Iterable[Ids], training: Iterable[Ids]) -> float:
-    """Returns the share of sentences that stand in the training text token for token.
+    """Returns the share of sentences that also occur in the training text, token by token.
 
-    Only the sentences are held in memory; the training text passes by once.
+    The training text is read once and not held in memory.
     """
     held = [tuple(sentence) for sentence in sentences]
     wanted = set(held)
@@ -147,23 +148,23 @@ def copied(sentences: Iterable[Ids], training: Iterable[Ids]) -> float:
 
 
 def mean_length(sentences: Sequence[Words]) -> float:
-    """Returns the mean number of tokens, end symbols not counted."""
+    """Returns the mean number of tokens, without end symbols."""
     return sum(map(len, sentences)) / len(sentences)
 
 
 def edit_distance(first: Ids, second: Ids) -> int:
-    """Returns the least number of tokens to insert, delete or replace (Levenshtein, 1966)."""
+    """Returns the minimum number of insertions, deletions and substitutions (Levenshtein, 1966)."""
     other, steps = np.asarray(second, np.int64), np.arange(len(second) + 1)
     row = steps
     for place, token in enumerate(first, start=1):
         kept = np.minimum(row[1:] + 1, row[:-1] + (other != token))
-        # what remains is to insert from the left, one at each step: a running minimum
+        # insertions: a running minimum from the left
         row = np.minimum.accumulate(np.concatenate(([place], kept)) - steps) + steps
     return int(row[-1])
 
 
 def normalised_distance(first: Ids, second: Ids) -> float:
-    """Returns the edit distance over the longer length: 0 are the same, 1 have nothing alike."""
+    """Returns the edit distance divided by the longer length, from 0 (equal) to 1."""
     longer = max(len(first), len(second))
     return edit_distance(first, second) / longer if longer else 0.0
 
@@ -173,9 +174,9 @@ def _ngrams(sentence: Words, order: int) -> Iterable[tuple[str, ...]]:
 
 
 def _matches(sentences: Sequence[Words], order: int) -> list[int]:
-    """Counts each sentence's n-grams that another one has, as often as one of them has it."""
+    """Returns, per sentence, the number of its n-grams that some other sentence has as often."""
     counts = [Counter(_ngrams(sentence, order)) for sentence in sentences]
-    # the two highest counts of each n-gram: a sentence is held against the other one than its own
+    # the two highest counts of each n-gram: a sentence is compared with others, not with itself
     most: dict[tuple[str, ...], tuple[int, int]] = {}
     for found in counts:
         for ngram, count in found.items():

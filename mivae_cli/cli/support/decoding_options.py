@@ -1,31 +1,24 @@
-"""How commands that write one sentence per latent choose its words."""
+"""How the commands that decode latents choose words."""
 
-__all__ = ["likeliest_or_drawn"]
+__all__ = ["greedy_or_drawn"]
 
 from ...errors import ConfigError
 from ...generation.decoding import Decoding
 
 
-def likeliest_or_drawn(
-    temperature: float | None,
-    beam: int,
-    max_tokens: int,
-    no_repeat_ngram: int,
-    repetition_penalty: float,
+def greedy_or_drawn(
+    temperature: float | None, beam: int, no_repeat_ngram: int, repetition_penalty: float
 ) -> Decoding:
-    """Returns how words are drawn at a temperature or, without one, found by beam search.
+    """Returns beam search, or drawing at a temperature if one is given.
 
     Raises:
-        ConfigError: Both are asked for, or a setting is out of its range.
+        ConfigError: Both a temperature and a beam are given, or a value is out of range.
     """
     if temperature is not None and beam > 1:
-        raise ConfigError(
-            "--beam writes the likeliest sentence, --temperature draws one: leave out one of them"
-        )
+        raise ConfigError("--temperature and --beam exclude each other: remove one of them")
     return Decoding(
         temperature=1.0 if temperature is None else temperature,
         beam=beam if temperature is None else 0,
-        max_tokens=max_tokens,
         no_repeat_ngram=no_repeat_ngram,
         repetition_penalty=repetition_penalty,
     )

@@ -1,56 +1,45 @@
-"""Text that commands read: how it is read, and what is said of rows that gave no sentence."""
+"""Text files that commands read, and notes about their rows."""
 
-__all__ = ["named", "note_cut", "note_rows", "reading_options", "text_settings"]
+__all__ = ["check_reading", "named", "note_rows", "note_truncated", "opened_text"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from ...config.data import DataConfig
-from ...config.resolve import read_config
-from ...config.run import RunConfig
-from ...data.file_formats import check_settings, format_of
-from ...data.records import RowCounts
-from ...data.tokenizer import Tokenizer
+from ...api.run import Run
+from ...data.file_formats import text_file
+from ...data.records import RowCounts, TextRecords
 from ...errors import ConfigError
 from .console import note
+from .text_options import Reading
 
 
-def reading_options(**given: object) -> dict[str, object]:
-    """Returns options of the command line by the key of their setting; None is one not given."""
-    return {f"data.{name}": value for name, value in given.items()}
+def check_reading(reading: Reading) -> None:
+    """Raises ConfigError if there are options for reading text, but no text file."""
+    if given := [key for key, value in reading.items() if value is not None]:
+        raise ConfigError(f"{given[0]} applies to text files only, and no file is given")
 
 
-def text_settings(
-    config: RunConfig, options: Mapping[str, object], source: str | Path | None
-) -> DataConfig:
-    """Returns how a file is read: as the run's own text was, but for what the options say.
-
-    Arguments:
-        config: The run's configuration.
-        options: What `reading_options` returns.
-        source: The file, or - for standard input; None if none is named.
+@contextmanager
+def opened_text(run: Run, source: str | Path, reading: Reading) -> Iterator[TextRecords]:
+    """Opens a text file, or standard input for `-`, to be read as a run reads text.
 
     Raises:
-        ConfigError: An option has a value that it cannot have, or none to say it of.
+        ConfigError: An option does not apply to this file.
     """
-    given = [key.partition(".")[2] for key, value in options.items() if value is not None]
-    if source is None:
-        if given:
-            raise ConfigError(f"data.{given[0]} is for reading a file, and none is named")
-        return config.data
-    settings = read_config(options=options, base=config).data
-    check_settings(given, {format_of(Path(source), settings.format)}, str(source))
-    return settings
+    settings = run.read_file(source, reading).config  # before standard input is read
+    with text_file(source) as path:
+        yield TextRecords(path, settings)
 
 
 def named(source: str | Path, quoted: bool = False) -> str:
-    """Returns what to call a text; a file's name may be in quotes."""
+    """Returns the name of a text in messages; file names may be quoted."""
     name = f"'{source}'" if quoted else str(source)
     return "standard input" if str(source) == "-" else name
 
 
 def note_rows(source: str | Path, counts: RowCounts) -> None:
-    """Says how many rows were read from a file, and how many of them were skipped."""
+    """Prints the number of rows read and skipped."""
     name = named(source)
     remarks = [f"{counts.rows:,} rows" if counts.rows != 1 else "1 row"]
     if counts.empty:
@@ -67,9 +56,7 @@ def note_rows(source: str | Path, counts: RowCounts) -> None:
     note(f"{name}: {', '.join(remarks)}")
 
 
-def note_cut(
-    source: str | Path, tokenizer: Tokenizer, texts: Sequence[str], config: DataConfig
-) -> None:
-    """Says how many sentences are longer than a model reads; of these it reads the beginning."""
-    if count := int((tokenizer.encode_flat(texts)[1] > config.max_tokens).sum()):
-        note(f"{named(source)}: {count:,} cut to {config.max_tokens} tokens")
+def note_truncated(source: str | Path, count: int, run: Run) -> None:
+    """Prints the number of sentences of which only the first tokens were read."""
+    if count:
+        note(f"{named(source)}: {count:,} cut to {run.config.data.max_tokens} tokens")

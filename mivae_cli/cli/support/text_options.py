@@ -1,4 +1,4 @@
-"""Options of the commands that read text: what the text is in, and how it is read."""
+"""Options for reading text files: the file format, and where the text is in it."""
 
 __all__ = [
     "BadRowsOption",
@@ -8,52 +8,61 @@ __all__ = [
     "Format",
     "Header",
     "QuotingOption",
+    "Reading",
+    "option_of",
+    "reads_text",
 ]
 
-from typing import Annotated
+import inspect
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Annotated, Any
 
 import typer
 
 from ...choices import BadRows, Quoting, TextFormat
 
-# A run keeps these settings and reads other files by them too
-TEXT = "Options for reading text"
+# Training stores these settings with the run; other commands use the stored ones by default.
+PANEL = "Options for reading text"
+Reading = Mapping[str, object]
+"""Values of these options by setting, such as `data.column`; None for options not given."""
 Format = Annotated[
     TextFormat | None,
     typer.Option(
         "--format",
-        help="text, json (lines or one array), csv or tsv; by default, by the file's extension.",
-        rich_help_panel=TEXT,
+        help="text, json (lines or one array), csv or tsv; default: by file extension.",
+        rich_help_panel=PANEL,
         show_default=False,
     ),
 ]
 Field = Annotated[
     str | None,
     typer.Option(
-        help="The field of JSON objects that holds the text; data.text for nested ones.",
-        rich_help_panel=TEXT,
+        help="JSON field that holds the text; use dots for nested fields, as in data.text.",
+        rich_help_panel=PANEL,
     ),
 ]
 Column = Annotated[
     str | None,
     typer.Option(
-        help="The column of a table that holds the text: its name, or its number from 1.",
-        rich_help_panel=TEXT,
+        help="Table column that holds the text: its name, or its number counted from 1.",
+        rich_help_panel=PANEL,
     ),
 ]
 Delimiter = Annotated[
     str | None,
     typer.Option(
-        help="What separates the cells of a table: a character or tab.",
-        rich_help_panel=TEXT,
+        help="Delimiter between the cells of a table: one character, or tab.",
+        rich_help_panel=PANEL,
     ),
 ]
 QuotingOption = Annotated[
     Quoting | None,
     typer.Option(
         "--quoting",
-        help="minimal: quotes may enclose cells, as in .csv; none: they are characters, as in .tsv.",
-        rich_help_panel=TEXT,
+        help="minimal: cells may be quoted; none: quotes are text. Default: minimal for .csv, none "
+        "for .tsv.",
+        rich_help_panel=PANEL,
         show_default=False,
     ),
 ]
@@ -61,8 +70,8 @@ Header = Annotated[
     bool | None,
     typer.Option(
         "--header/--no-header",
-        help="Whether the first row of a table names its columns (it does by default).",
-        rich_help_panel=TEXT,
+        help="Whether the first row of a table holds the column names. Default: --header.",
+        rich_help_panel=PANEL,
         show_default=False,
     ),
 ]
@@ -70,8 +79,49 @@ BadRowsOption = Annotated[
     BadRows | None,
     typer.Option(
         "--bad-rows",
-        help="stop (the default) or skip and count: rows of the wrong length, JSON without a text.",
-        rich_help_panel=TEXT,
+        help="stop at (default) or skip rows with a wrong number of cells and JSON without a text.",
+        rich_help_panel=PANEL,
         show_default=False,
     ),
 ]
+OPTIONS = {
+    "format": Format,
+    "field": Field,
+    "column": Column,
+    "delimiter": Delimiter,
+    "quoting": QuotingOption,
+    "header": Header,
+    "bad_rows": BadRowsOption,
+}
+
+
+def option_of(key: str) -> str:
+    """Returns the option of a setting for reading text: `--column` of `data.column`."""
+    return "--" + key.removeprefix("data.").replace("_", "-")
+
+
+def reads_text(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options for reading text to a command, at its parameter `reading`.
+
+    The command receives their values as a `Reading`.
+    """
+
+    @wraps(command)
+    def with_options(**arguments: Any) -> None:  # noqa: ANN401  # whatever the command takes
+        reading = {f"data.{name}": arguments.pop(name) for name in OPTIONS}
+        command(**arguments, reading=reading)
+
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "reading":
+            parameters += [
+                inspect.Parameter(
+                    name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option
+                )
+                for name, option in OPTIONS.items()
+            ]
+        else:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    with_options.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return with_options

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mivae_cli.config.data import BPETokenizerConfig, DataConfig
+from mivae_cli.config.data import BPETokenizerConfig
 from mivae_cli.data.batches import collate
 from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.data.tokenizer import BOUNDARY, UNKNOWN, train_tokenizer
@@ -102,7 +102,7 @@ def likelihoods(model: VAE, z: Tensor, sentences: Sequence[tuple[int, ...]]) -> 
 def plain_beam(model: VAE, z: Tensor, decoding: Decoding) -> tuple[int, ...]:
     """The best hypothesis of a beam search, each step's all sorted in plain Python."""
     beam: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for _ in range(decoding.max_tokens):
+    for _ in range(decoding.length):
         grown = []
         for score, words in beam:
             if words[-1:] == (BOUNDARY,):
@@ -629,14 +629,14 @@ class TestAnalogous:
 
 class TestEncodedTexts:
     texts = ("w1 w2 w3 w4 w5", "w6", "w2 w3", "w9 w9 w9", "w6 w1", "w6")
-    config = DataConfig(max_tokens=4)
+    max_tokens = 4
 
     def test_rows_keep_the_order_of_the_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         model, tokenizer = tiny_model(20), word_tokenizer()
         monkeypatch.setattr(generation, "AT_ONCE", 2)
-        together = encode_texts(model, tokenizer, self.texts, self.config)
+        together = encode_texts(model, tokenizer, self.texts, self.max_tokens)
         for row, text in enumerate(self.texts):
-            alone = encode_texts(model, tokenizer, [text], self.config)
+            alone = encode_texts(model, tokenizer, [text], self.max_tokens)
             torch.testing.assert_close(together.mean[row], alone.mean[0])
             torch.testing.assert_close(together.parameters()[row], alone.parameters()[0])
         assert len(together.mean.round(decimals=3).unique(dim=0)) == len(self.texts) - 1
@@ -644,27 +644,27 @@ class TestEncodedTexts:
     def test_texts_are_cut_like_the_corpus_and_their_ends_do_not_count(self) -> None:
         model, tokenizer = tiny_model(20), word_tokenizer()
         texts = ["w1 w2 w3 w4 w5", " w1 w2 w3 w4\n", "w1 w2 w3"]
-        long, cut, short = encode_texts(model, tokenizer, texts, self.config).mean
+        long, cut, short = encode_texts(model, tokenizer, texts, self.max_tokens).mean
         torch.testing.assert_close(long, cut)
         assert not torch.allclose(cut, short)
 
     def test_dropout_is_off_even_after_training(self) -> None:
         model, tokenizer = tiny_model(20), word_tokenizer()
-        expected = encode_texts(model, tokenizer, self.texts, self.config).mean
+        expected = encode_texts(model, tokenizer, self.texts, self.max_tokens).mean
         model.train()
         torch.testing.assert_close(
-            encode_texts(model, tokenizer, self.texts, self.config).mean, expected
+            encode_texts(model, tokenizer, self.texts, self.max_tokens).mean, expected
         )
 
     @pytest.mark.parametrize("text", ["", " \n\t", "\u3000"])
     def test_an_empty_sentence_is_named_by_its_place(self, text: str) -> None:
         with pytest.raises(DataError, match="sentence 2 is empty"):
-            encode_texts(tiny_model(20), word_tokenizer(), ["w1", text], self.config)
+            encode_texts(tiny_model(20), word_tokenizer(), ["w1", text], self.max_tokens)
 
     def test_bytes_that_are_no_text_are_named_by_their_place(self) -> None:
         argument = b"caf\xe9".decode(errors="surrogateescape")  # as a shell hands it over
         with pytest.raises(DataError, match="sentence 2 is not UTF-8"):
-            encode_texts(tiny_model(20), word_tokenizer(), ["w1", argument], self.config)
+            encode_texts(tiny_model(20), word_tokenizer(), ["w1", argument], self.max_tokens)
 
 
 def test_generated_text_is_what_the_decoded_ids_spell() -> None:

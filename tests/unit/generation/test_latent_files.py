@@ -20,7 +20,7 @@ from mivae_cli.generation.latent_files import (
     VECTOR_FORMATS,
     TextRows,
     check_aligned,
-    check_place,
+    check_output_path,
     write_vectors,
 )
 from mivae_cli.models.latent import DiagonalGaussian
@@ -193,12 +193,12 @@ def test_a_file_without_row_numbers_must_not_lack_a_row() -> None:
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_known_names_are_written(suffix: str) -> None:
-    check_place(Path(f"v{suffix}"))
+    check_output_path(Path(f"v{suffix}"))
 
 
 def test_other_names_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"v\.pkl.*\.npz"):
-        check_place(Path("v.pkl"))
+        check_output_path(Path("v.pkl"))
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigError, match=r"mivae\[parquet\]"):
-        check_place(Path("v.parquet"))
+        check_output_path(Path("v.parquet"))

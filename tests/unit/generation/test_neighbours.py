@@ -183,7 +183,7 @@ class TestNearest:
 
 
 class TestBlocks:
-    config = DataConfig(max_tokens=4)
+    max_tokens = 4
     texts = ("w1 w2 w3 w4 w5", "w6", "w2 w3", "w9 w9 w9", "w6 w1", "w6", "w7 unknown")
 
     @pytest.mark.parametrize("block", [1, 3, 100])
@@ -192,10 +192,10 @@ class TestBlocks:
     ) -> None:
         monkeypatch.setattr(module, "BLOCK", block)
         model, tokenizer = tiny_model(20), word_tokenizer()
-        parts = list(encoded_blocks(model, tokenizer, iter(self.texts), self.config))
+        parts = list(encoded_blocks(model, tokenizer, iter(self.texts), self.max_tokens))
         assert len(parts) == math.ceil(len(self.texts) / block)
         assert [text for texts, _ in parts for text in texts] == list(self.texts)
-        expected = encode_texts(model, tokenizer, self.texts, self.config)
+        expected = encode_texts(model, tokenizer, self.texts, self.max_tokens)
         found = torch.cat([posterior.parameters() for _, posterior in parts])
         torch.testing.assert_close(found, expected.parameters())
 
@@ -211,13 +211,13 @@ class TestBlocks:
                 read += 1
                 yield "w1 w2"
 
-        blocks = encoded_blocks(tiny_model(20), word_tokenizer(), endless(), self.config)
+        blocks = encoded_blocks(tiny_model(20), word_tokenizer(), endless(), self.max_tokens)
         texts, _ = next(blocks)
         assert read == len(texts) < 30
 
     def test_a_text_is_as_a_corpus_keeps_it(self) -> None:
         tokenizer = word_tokenizer()
-        assert as_read(tokenizer, "  w1 strange\tw2 w3 w4 ", self.config) == "w1 <unk> w2 w3"
+        assert as_read(tokenizer, "  w1 strange\tw2 w3 w4 ", self.max_tokens) == "w1 <unk> w2 w3"
         store = TokenStore.from_ids(tokenizer.encode(["w1 w2", "w3"]))
         assert list(stored_texts(store, tokenizer)) == ["w1 w2", "w3"]
 

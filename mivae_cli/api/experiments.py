@@ -1,0 +1,115 @@
+"""Work with several runs: compare, sweep, and verify."""
+
+__all__ = ["compare", "sweep", "verify"]
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..config.grid import configurations, expand
+from ..config.toml import toml_text
+from ..errors import ConfigError
+from ..experiments import comparison
+from ..experiments import verify as verification
+from ..experiments.comparison import Comparison
+from ..experiments.status import find_runs, outcome
+from ..experiments.sweep import PlannedRun, prepare_corpora, run_sweep
+from ..experiments.train_run import unused_path
+from ..experiments.verify import Verification
+from ..generation.evaluate_text import Plan
+from ..runs.directory import RunDirectory
+from ..stages import finish
+from ..storage.manifest import MANIFEST
+from .progress import Progress, callback
+
+
+def compare(*paths: str | Path, fold: bool = True) -> Comparison:
+    """Returns runs side by side: the settings that differ, perplexity, mutual information.
+
+    Arguments:
+        paths: Run directories, or folders of runs; by default `runs`.
+        fold: Whether runs that differ only in their seed become one row, with mean and standard
+            deviation.
+
+    Returns:
+        A record with `rows`, `columns`, `settings` and `warnings`. The figures of a row are by
+        column key, such as `row.figures["mi_known_posterior"].value`, in nats per sentence.
+
+    Raises:
+        CheckpointError: There is no run at a path.
+
+    >>> compared = mivae.compare("runs/mine", "runs/vae")
+    >>> [row.name for row in compared.rows]
+    ['mine', 'vae']
+    >>> compared.rows[0].figures["ppl_iw"].value > 1
+    True
+    """
+    found = find_runs([Path(path) for path in paths or ("runs",)])
+    return comparison.compare([outcome(path, name) for name, path in found.items()], fold)
+
+
+def sweep(
+    corpus: str | Path,
+    settings: Mapping[str, Sequence[object]] | None = None,
+    presets: Sequence[str] = (),
+    *,
+    seeds: Sequence[int] = (),
+    config: str | Path | None = None,
+    out: str | Path | None = None,
+    full: bool = False,
+    progress: Progress = None,
+) -> Comparison:
+    """Trains and evaluates a run for each combination of settings, and compares them.
+
+    An interrupted sweep continues when it is called again with the same `out`. A failed run does
+    not stop the sweep; its row has the standing `failed`.
+
+    Arguments:
+        corpus: A text file, or a folder with train, valid and test files.
+        settings: Alternatives by key, such as `{"objective.mi_weight": [0, 1]}`.
+        presets: Presets to combine, with alternatives separated by commas: `["mine,vae", "ptb"]`.
+        seeds: Alternatives of `seed`.
+        config: A TOML file for all runs.
+        out: The folder of the runs; by default a new one under `runs/`.
+        full: Whether to evaluate generated text, too.
+        progress: True to print a line per epoch, or a callback that receives all records.
+
+    Raises:
+        ConfigError: A setting does not exist, or `out` cannot be used.
+        DataError: The text cannot be read.
+
+    >>> grid = {key: [value] for key, value in small.items()}
+    >>> grid["objective.beta"] = [0.5, 1.0]
+    >>> len(mivae.sweep("corpus.txt", grid, ["vae"], out="runs/sweep").rows)
+    2
+    """
+    alternatives = {**(settings or {}), **({"seed": seeds} if seeds else {})}
+    overrides = [f"{key}={','.join(map(toml_text, v))}" for key, v in alternatives.items()]
+    members = expand(presets, overrides)
+    file = None if config is None else Path(config)
+    configs = configurations(members, file, {"data.train": str(corpus)})
+    folder = unused_path(configs[0], "sweep-{corpus}") if out is None else Path(out)
+    if (folder / MANIFEST).exists():
+        raise ConfigError(f"'{folder}' is a run: `out` must name a folder for several runs")
+    planned = [
+        PlannedRun(member.name, resolved, folder / member.name)
+        for member, resolved in zip(members, configs, strict=True)
+    ]
+    corpora = finish(prepare_corpora(planned))
+    work = run_sweep(planned, corpora, full=Plan() if full else None)
+    return comparison.compare(finish(work, callback(progress)))
+
+
+def verify(path: str | Path) -> Verification:
+    """Checks every file of a run against its checksum, and loads its checkpoints.
+
+    Returns:
+        A record with `sound` (whether there are no problems), `findings`, and the names of the
+        `best` and the last `resumable` checkpoint.
+
+    Raises:
+        CheckpointError: There is no run at this path, or its manifest is damaged.
+
+    >>> mivae.verify("runs/mine").sound
+    True
+    """
+    return verification.verify(RunDirectory.open(Path(path)))

@@ -1,0 +1,42 @@
+"""Progress of long computations, for notebooks and scripts."""
+
+__all__ = ["Progress", "callback"]
+
+import sys
+from collections.abc import Callable
+
+from ..stages import Stage
+from ..training.events import SaveFailed, Skipped, Validation
+
+Progress = bool | Callable[[object], object] | None
+"""True prints a line per epoch and stage to stderr; a callback receives every record."""
+
+
+def callback(progress: Progress) -> Callable[[object], object] | None:
+    """Returns the function to call with each record of progress, if there is one."""
+    if progress is None or progress is False:
+        return None
+    return _Printer() if progress is True else progress
+
+
+class _Printer:
+    """Prints validations, problems and new stages to stderr."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+
+    def __call__(self, record: object) -> None:
+        match record:
+            case Validation():
+                self._print(
+                    f"epoch {record.epoch}: distortion {record.distortion:.2f}, rate "
+                    f"{record.rate:.2f}, MI {record.mi:.2f} nats"
+                )
+            case Skipped() | SaveFailed():
+                self._print(f"warning: step {record.step}: {record.reason}")
+            case Stage() if record.name != self.stage:
+                self.stage = record.name
+                self._print(record.name)
+
+    def _print(self, text: str) -> None:
+        print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,253 @@
+"""A trained run: its model, its sentences, and its evaluation. All information in nats."""
+
+__all__ = ["Run", "load"]
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..choices import Distance, Profile
+from ..config.resolve import read_config
+from ..data.corpus import Split
+from ..data.prepared_corpus import Corpus
+from ..data.records import TextRecords
+from ..data.token_store import TokenStore
+from ..estimators.report import Report
+from ..evaluation.evaluate import Evaluation
+from ..evaluation.mutual_information import report
+from ..experiments.evaluate_run import evaluate_run
+from ..generation.evaluate_text import Plan
+from ..generation.generate import sentence_pair
+from ..generation.neighbours import Neighbour, as_read, encoded_blocks, nearest, stored_texts
+from ..runs.directory import RunDirectory
+from ..runs.loading import load_checkpoint
+from ..stages import finish
+from .progress import Progress, callback
+from .texts import HeldOut, Sentences, file_settings, strings, token_store
+from .trained_model import TrainedModel
+
+
+def load(path: str | Path, device: str = "auto") -> "Run":
+    """Loads a run directory with the weights of its best checkpoint.
+
+    Arguments:
+        path: A run directory, or a checkpoint in it: `RUN/checkpoints/best`, `.../last` or a
+            name.
+        device: auto, cpu, cuda, cuda:1 or mps.
+
+    Raises:
+        CheckpointError: There is no run at this path, or a file is damaged.
+        ConfigError: There is no such device.
+
+    >>> run = mivae.load("runs/mine")
+    >>> run.latent_size
+    4
+    """
+    return Run(RunDirectory.open(Path(path)), device)
+
+
+class Run(TrainedModel):
+    """A trained model and its run directory, as returned by `load`, `train` and `resume`.
+
+    A language model (`latent_size` 0) can only `sample` and `evaluate`; other methods raise
+    CheckpointError.
+
+    >>> run = mivae.load("runs/mine")
+    >>> len(run.sample(3, seed=0))
+    3
+    """
+
+    def __init__(self, directory: RunDirectory, device: str = "auto") -> None:
+        loaded = load_checkpoint(directory, device)
+        self.path = directory.path
+        """The run directory."""
+        self.config = directory.load_config()
+        """The settings of the run, a frozen object: `run.config.training.epochs`."""
+        self.checkpoint = loaded.run.name
+        """The name of the loaded checkpoint, such as `epoch-0005`."""
+        self.warnings = loaded.warnings
+        """Warnings about damaged checkpoints that were skipped."""
+        super().__init__(loaded.model, directory.load_tokenizer(), self.config.data.max_tokens)
+        self._directory = directory
+
+    def __repr__(self) -> str:
+        return f"<Run '{self.path}', checkpoint {self.checkpoint}, Z={self.latent_size}>"
+
+    def sentences(self, split: Split = "test") -> Iterator[str]:
+        """Yields the sentences of the run's corpus.
+
+        Arguments:
+            split: train, valid or test.
+
+        >>> next(run.sentences("test")) in set(run.sentences("test"))
+        True
+        """
+        return stored_texts(self._corpus[split], self._tokenizer)
+
+    def sentence_pair(self, seed: int = 0) -> tuple[str, str]:
+        """Returns two different sentences of the test split, drawn at random.
+
+        Raises:
+            DataError: The test split has a single sentence.
+
+        >>> a, b = run.sentence_pair(seed=1)
+        """
+        first, second = sentence_pair(self._corpus["test"], self._tokenizer, seed)
+        return first, second
+
+    def read_file(
+        self, path: str | Path, settings: Mapping[str, object] | None = None
+    ) -> TextRecords:
+        """Returns the sentences of a text file, read with the data settings of the run.
+
+        Iterating over the result yields records with `text`, `row` and `line`. All methods that
+        take sentences take the result, too: `run.encode(run.read_file("other.txt"))`.
+
+        Arguments:
+            path: A .txt, .jsonl, .json, .csv or .tsv file, each also with .gz.
+            settings: Settings to change, such as `{"data.column": "caption"}`.
+
+        Raises:
+            ConfigError: A setting does not exist, or does not apply to this kind of file.
+            DataError: The extension is unknown. While iterating: the file cannot be read.
+
+        >>> [record.text for record in run.read_file("corpus.txt")][:1] == corpus[:1]
+        True
+        """
+        return TextRecords(Path(path), file_settings(self.config, settings, path))
+
+    def neighbours(
+        self,
+        sentence: str,
+        k: int = 10,
+        *,
+        among: Sentences | None = None,
+        by: Distance = "mean",
+    ) -> list[Neighbour]:
+        """Returns the k sentences nearest to one in latent space, nearest first.
+
+        Each has a `distance` and a `text`. The sentence itself and duplicates are left out.
+
+        Arguments:
+            sentence: The sentence.
+            k: The maximum number of neighbours.
+            among: The sentences to search, any number; by default the run's training split.
+            by: `mean` (Euclidean distance of posterior means), `cosine` (of means), or
+                `bhattacharyya` (of posteriors, in nats).
+
+        Raises:
+            ConfigError: `bhattacharyya` with posteriors that are not Gaussian.
+
+        >>> [text for _, text in run.neighbours("one dog .", k=1, among=["one dog .", "a cat ."])]
+        ['a cat .']
+        """
+        tokenizer, longest = self._tokenizer, self._max_tokens
+        query = self.encode([sentence]).posterior
+        texts = self.sentences("train") if among is None else strings(among)
+        blocks = encoded_blocks(self._model, tokenizer, texts, longest)
+        same = {sentence.strip(), as_read(tokenizer, sentence, longest)}
+        return nearest(query, blocks, by, k, same)
+
+    def evaluate(
+        self,
+        sentences: HeldOut | None = None,
+        *,
+        iw_samples: int | None = None,
+        seed: int | None = None,
+        full: bool = False,
+        samples: int | None = None,
+        lm: str | Path | None = None,
+        store: bool = True,
+        progress: Progress = None,
+    ) -> Evaluation:
+        """Returns the evaluation record of the loaded checkpoint; likelihoods in nats per sentence.
+
+        Arguments:
+            sentences: Held-out sentences; by default the run's test split.
+            iw_samples: Number of samples of the importance-weighted bound; by default the run's
+                setting `evaluation.iw_samples`.
+            seed: Seeds all draws; by default the run's setting `evaluation.seed`.
+            full: Also evaluate reconstructions, samples and interpolations, which trains small
+                language models and takes minutes.
+            samples: Number of samples for `full`; by default the number of training sentences,
+                at most 10,000.
+            lm: The run of a language model with the same vocabulary, used by `full` in place of
+                training one.
+            store: Whether to add the record of the best checkpoint on the test split to
+                `eval.json`.
+            progress: True to print the stages, or a callback that receives them.
+
+        Raises:
+            DataError: The sentences are empty, or mostly of unknown words.
+            ConfigError: A number is out of range, or sacrebleu is missing for `full`.
+            StorageError: The record cannot be written.
+
+        >>> record = run.evaluate(iw_samples=2)
+        >>> record.iw_samples, record.latent_units, record.ppl_iw > 1
+        (2, 4, True)
+        """
+        given = {"evaluation.iw_samples": iw_samples, "evaluation.seed": seed}
+        work = evaluate_run(
+            self._directory,
+            device=str(self._model.device),
+            sentences=self._token_store(sentences),
+            protocol=read_config(options=given, base=self.config).evaluation,
+            full=Plan(samples) if full else None,
+            judge=None if lm is None else RunDirectory.open(Path(lm)),
+            store=store,
+        )
+        found = finish(work, callback(progress))
+        if found.store_error is not None:
+            raise found.store_error
+        return found.record
+
+    def load_evaluation(self) -> dict[str, Any]:
+        """Returns the evaluation record stored for the run, with the keys of `eval.json`.
+
+        Raises:
+            CheckpointError: The run has no record, or the file is damaged.
+
+        >>> run.load_evaluation()["latent_units"]
+        4
+        """
+        return self._directory.load_evaluation()
+
+    def estimate_mutual_information(
+        self,
+        sentences: HeldOut | None = None,
+        *,
+        draws: int | None = None,
+        profile: Profile = "default",
+        seed: int = 0,
+    ) -> Report:
+        """Returns estimates of I(x; z) between sentences and their latents, in nats.
+
+        Arguments:
+            sentences: Held-out sentences; by default the run's test split.
+            draws: Samples of z per sentence; by default 32, fewer from 3,125 sentences on.
+            profile: How long and how wide the critic of the dual bound is fitted.
+            seed: Seeds all draws.
+
+        Raises:
+            ConfigError: The number of draws is out of range.
+
+        >>> report = run.estimate_mutual_information(profile="quick")
+        >>> report.recommended.estimator
+        'known-posterior'
+        """
+        self._require_latents()
+        corpus = self._corpus
+        store = self._token_store(sentences) or corpus["test"]
+        fitting = corpus["train"], corpus["valid"]
+        return report(self._model, store, fitting, seed, profile, draws)
+
+    @cached_property
+    def _corpus(self) -> Corpus:
+        """The prepared corpus, checked when it is first used."""
+        return self._directory.open_corpus()
+
+    def _token_store(self, sentences: HeldOut | None) -> TokenStore | None:
+        if sentences is None or isinstance(sentences, TokenStore):
+            return sentences
+        return token_store(sentences, self._tokenizer, self.config.data)

@@ -1,0 +1,87 @@
+"""Sentences that users pass to the API: strings, or the records of a text file."""
+
+__all__ = ["HeldOut", "Sentences", "file_settings", "strings", "token_store", "unknown_words"]
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from ..config.data import DataConfig
+from ..config.resolve import read_config
+from ..config.run import RunConfig
+from ..data.file_formats import check_settings, format_of
+from ..data.prepared_corpus import SplitSummary, TokenStore, encode_sentences
+from ..data.records import TextRecords
+from ..data.tokenizer import UNKNOWN, Tokenizer
+from ..errors import ConfigError
+from ..generation.generate import token_ids
+
+Sentences = Iterable[str] | TextRecords
+"""Strings, one sentence each, or the records of a file (`Run.read_file`)."""
+HeldOut = Sentences | TokenStore
+"""Sentences that may have been tokenized with the vocabulary of the run."""
+
+
+def strings(sentences: Sentences) -> Iterator[str]:
+    """Returns the text of each sentence; one string is one sentence."""
+    if isinstance(sentences, str):
+        return iter([sentences])
+    if isinstance(sentences, TextRecords):
+        return (record.text for record in sentences)
+    return iter(sentences)
+
+
+def file_settings(
+    config: RunConfig, settings: Mapping[str, object] | None, path: str | Path
+) -> DataConfig:
+    """Returns the data settings for reading a file: those of the run, with changes.
+
+    Arguments:
+        config: The configuration of the run.
+        settings: Values by key, such as `data.column`; None keeps the value of the run.
+        path: The file.
+
+    Raises:
+        ConfigError: A key or value does not exist, or does not apply to this kind of file.
+    """
+    given = {key: value for key, value in (settings or {}).items() if value is not None}
+    for key in given:
+        if not key.startswith("data."):
+            raise ConfigError(f"'{key}' is not a setting for reading a file: use data.* keys")
+    data = read_config(options=given, base=config).data
+    names = [key.removeprefix("data.") for key in given]
+    check_settings(names, {format_of(Path(path), data.format)}, str(path))
+    return data
+
+
+def token_store(
+    sentences: Sentences,
+    tokenizer: Tokenizer,
+    config: DataConfig,
+    summary: SplitSummary | None = None,
+) -> TokenStore:
+    """Returns sentences as token ids.
+
+    Arguments:
+        sentences: Strings, or the records of a file, which also give line numbers.
+        tokenizer: The vocabulary of the run.
+        config: The maximum length, and what happens to longer sentences.
+        summary: Counts sentences that are truncated or skipped, if given.
+
+    Raises:
+        DataError: There are no sentences, or over half of the words are unknown.
+    """
+    if isinstance(sentences, TextRecords):
+        numbered = ((record.line, record.text) for record in sentences)
+        return encode_sentences(numbered, f"'{sentences.path}'", tokenizer, config, summary)
+    texts = ((row, text) for row, text in enumerate(strings(sentences), start=1) if text.strip())
+    return encode_sentences(texts, "the input", tokenizer, config, summary)
+
+
+def unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
+    """Returns the words that a vocabulary lacks, once each, in order of appearance."""
+    if not tokenizer.by_word:
+        return []
+    words = [word for text in texts for word in text.split()]
+    ids = [index for row in token_ids(tokenizer, texts) for index in row]
+    pairs = zip(words, ids, strict=True)
+    return list(dict.fromkeys(word for word, index in pairs if index == UNKNOWN))

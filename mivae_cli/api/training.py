@@ -1,0 +1,139 @@
+"""Train a run, or resume one."""
+
+__all__ = ["resume", "train"]
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..config.resolve import read_config
+from ..config.run import RunConfig
+from ..errors import ConfigError, DataError
+from ..experiments.train_run import (
+    RunInTraining,
+    create_training,
+    prepare,
+    resume_training,
+    train_run,
+    unused_path,
+)
+from ..runs.directory import RunDirectory
+from ..stages import finish
+from .progress import Progress, callback
+from .run import Run
+
+
+def train(
+    corpus: str | Path | Sequence[str],
+    presets: Sequence[str] = (),
+    settings: Mapping[str, object] | None = None,
+    *,
+    config: str | Path | None = None,
+    out: str | Path | None = None,
+    seed: int | None = None,
+    overwrite: bool = False,
+    progress: Progress = None,
+) -> Run:
+    """Trains a model, evaluates its best checkpoint on the test split, and returns the run.
+
+    Arguments:
+        corpus: A text file with one sentence per line, a folder with train, valid and test files,
+            or a list of sentences.
+        presets: Names of presets (`list_presets`), merged from left to right; by default none.
+        settings: Values by key, such as `{"training.epochs": 5}`.
+        config: A TOML file; presets come before it, settings after it.
+        out: The run directory; by default a new one under `runs/`.
+        seed: Seeds all random draws; by default 0.
+        overwrite: Whether to replace an existing run.
+        progress: True to print a line per epoch, or a callback that receives all records.
+
+    Raises:
+        ConfigError: A setting does not exist, or `out` is in use.
+        DataError: The text cannot be read, or has too few sentences.
+        DivergedError: The loss is no longer finite.
+        StorageError: The run cannot be written.
+
+    >>> run = mivae.train(corpus, ["vae"], small, out="runs/vae", overwrite=True)
+    >>> run.load_evaluation()["sentences"] == len(list(run.sentences("test")))
+    True
+    """
+    options = {**(settings or {}), "seed": seed}
+    resolved = read_config(presets, None if config is None else Path(config), options)
+    if isinstance(corpus, str | Path):
+        data = resolved.data.model_copy(update={"train": str(corpus)})
+        if not data.train:
+            raise ConfigError("the corpus is an empty path")
+        resolved = resolved.model_copy(update={"data": data})
+        training = _created(resolved, resolved, out, overwrite)
+    else:
+        with _written(corpus) as path:
+            data = resolved.data.model_copy(update={"train": str(path), "format": "text"})
+            read = resolved.model_copy(update={"data": data})
+            # a list cannot be read again, which is what "-" says in a stored configuration
+            data = data.model_copy(update={"train": "-"})
+            resolved = resolved.model_copy(update={"data": data})
+            training = _created(read, resolved, out, overwrite)
+    return _trained(training, progress)
+
+
+def resume(
+    path: str | Path,
+    settings: Mapping[str, object] | None = None,
+    *,
+    progress: Progress = None,
+) -> Run:
+    """Continues the training of a run from its last checkpoint, and returns the run.
+
+    Arguments:
+        path: The run directory.
+        settings: Settings to change, such as `{"training.epochs": 20}`.
+        progress: True to print a line per epoch, or a callback that receives all records.
+
+    Raises:
+        ConfigError: A setting cannot be changed after training has started.
+        CheckpointError: There is no run at this path, or it is damaged.
+
+    >>> mivae.resume("runs/vae", {"training.epochs": 2}).config.training.epochs
+    2
+    """
+
+    def changed(config: RunConfig) -> RunConfig:
+        return read_config(options=settings, base=config)
+
+    return _trained(resume_training(RunDirectory.open(Path(path)), changed), progress)
+
+
+def _created(
+    read: RunConfig, stored: RunConfig, out: str | Path | None, overwrite: bool
+) -> RunInTraining:
+    """Creates a run from a corpus that is read by one configuration and stored with another."""
+    path = unused_path(read) if out is None else Path(out)
+    return create_training(stored, prepare(read).corpus, path, overwrite)
+
+
+def _trained(training: RunInTraining, progress: Progress) -> Run:
+    found = finish(train_run(training), callback(progress))
+    if found.store_error is not None:
+        raise found.store_error
+    return Run(RunDirectory(training.run.path), str(training.trainer.device))
+
+
+@contextmanager
+def _written(sentences: Sequence[str]) -> Iterator[Path]:
+    """Writes sentences to a temporary file, one per line.
+
+    Raises:
+        DataError: A sentence has a line break, or is not valid UTF-8.
+    """
+    with tempfile.TemporaryDirectory(prefix="mivae-") as folder:
+        path = Path(folder) / "sentences.txt"
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            for number, sentence in enumerate(sentences, start=1):
+                if len(sentence.splitlines()) > 1:
+                    raise DataError(f"sentence {number} has a line break: split or join the lines")
+                try:
+                    file.write(f"{sentence.strip()}\n")
+                except UnicodeEncodeError as error:
+                    raise DataError(f"sentence {number} is not UTF-8") from error
+        yield path
