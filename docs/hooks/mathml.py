@@ -16,6 +16,7 @@ from markdown.preprocessors import Preprocessor
 ROLE = re.compile(r":math:`([^`]+)`")
 DIRECTIVE = re.compile(r"^( *)\.\. math:: ?(.*(?:\n(?:\1 +.*|[ ]*(?=\n\1 +\S)))*)", re.MULTILINE)
 DISPLAYED = re.compile(r"^( *)\$\$(.+?)\$\$ *$", re.MULTILINE | re.DOTALL)
+FUNCTION = re.compile(r"\\(log|ln|exp|max|min)\s+(?=\w)")  # which needs a space after its name
 INLINE = r"(?<![\\$\w])\$(?=[^\s$])((?:[^$\n\\]|\\.)*?[^\s$])\$(?![\w$])"
 
 
@@ -49,4 +50,4 @@ class MathML(Extension):
 
 
 def _mathml(latex: str, display: str) -> str:
-    return str(convert(latex, display=display))
+    return str(convert(FUNCTION.sub(r"\\\1\\,", latex), display=display))

@@ -179,7 +179,16 @@ def _placeholder(node: ast.expr, constants: dict[str, ast.expr]) -> str:
             return f"{getattr(limits, name):,}"
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return f"<{name.strip('_').replace('_', ' ').lower()}>"
-        case ast.Call(args=[ast.Name() | ast.Attribute() as first, *_]):
+        case ast.Call(
+            args=[
+                ast.Name()
+                | ast.Attribute()
+                | ast.Subscript()
+                | ast.Call()
+                | ast.GeneratorExp() as first,
+                *_,
+            ]
+        ):
             return _placeholder(first, constants)
         case ast.Call(func=function) | ast.Subscript(value=function):
             return _placeholder(function, constants)

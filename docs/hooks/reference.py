@@ -66,10 +66,11 @@ def _command(path: str, command: Any) -> Iterator[str]:  # noqa: ANN401  # typer
     for panel, members in panels.items():
         if panel != "Options":
             yield f"**{panel}**"
-        yield _table(
-            ("option", "default", "description"),
-            [(_option(each), _default(each.default), _described(each)) for each in members],
-        )
+        rows = [(_option(each), _described(each), _default(each.default)) for each in members]
+        if any(default for _, _, default in rows):
+            yield _table(("option", "description", "default"), rows)
+        else:
+            yield _table(("option", "description"), [row[:2] for row in rows])
     for name, inner in getattr(command, "commands", {}).items():
         yield from _command(f"{path} {name}", inner)
 
@@ -98,7 +99,7 @@ def _described(option: Any) -> str:  # noqa: ANN401
     bounds = ""
     if least is not None and most is not None:
         bounds = f" Range: {_number(least)} to {_number(most)}."
-    repeat = " Can be repeated." if option.multiple else ""
+    repeat = " Can be repeated." if option.multiple and "repeat" not in option.help.lower() else ""
     return _help(option.help or "") + bounds + repeat
 
 
@@ -257,7 +258,12 @@ def _json_type(kind: str, classes: dict[str, Any]) -> str:
     named = {"float": "number", "int": "integer", "str": "text", "None": "null", "bool": "boolean"}
     inner = re.fullmatch(r"(?:list|tuple)\[(\w+)(?:, \.\.\.)?\]", kind)
     if inner:
-        return f"list of {_json_type(inner[1], classes)}"
+        name = _json_type(inner[1], classes)
+        return (
+            f"list of {name}"
+            if inner[1] in classes
+            else f"list of {name}s".replace("texts", "text")
+        )
     return f"[{kind}](#{kind.lower()})" if kind in classes else named.get(kind, "text")
 
 
