@@ -26,7 +26,7 @@ lint: .venv/installed
 
 # needs no network once the extra 'docs' is installed
 docs: .venv/docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:
 	rm -rf .venv demo site $(DEMO) build dist *.egg-info
