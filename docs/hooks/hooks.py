@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import griffe
 from mkdocs.structure.files import File
 
-from mathml import MathML
+from markup import DocstringMarkup
 from messages import messages_page
 from reference import api_page, commands_page, fields_page, public_names, settings_page
 
@@ -31,8 +31,8 @@ API = "Everything listed here is public. Other names may change in any release."
 
 
 def on_config(config: "MkDocsConfig") -> None:
-    """Adds formulas to pages and docstrings."""
-    config.markdown_extensions.append(MathML())
+    """Adds formulas and examples to the Markdown of pages and docstrings."""
+    config.markdown_extensions.append(DocstringMarkup())
 
 
 def on_files(files: "Files", config: "MkDocsConfig") -> None:
@@ -64,6 +64,6 @@ def _check(path: str, found: "griffe.Object | griffe.Alias") -> None:
     if not found.has_docstring and found.kind is not griffe.Kind.ATTRIBUTE:
         LOG.warning("%s has no docstring", path)
     if found.is_class:
-        for name, member in found.members.items():
+        for name, member in found.all_members.items():
             if not name.startswith("_") and member.is_function:
                 _check(f"{path}.{name}", member)

@@ -7,12 +7,15 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+import mivae_cli
+from mivae_cli.api.training import train
 from mivae_cli.cli import app, main
 from mivae_cli.config.messages import known_keys
 from mivae_cli.config.resolve import preset_names
@@ -24,11 +27,15 @@ DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(DOCS.rglob("*.md"))]
 GENERATED = {"api", "commands", "estimators", "eval-json", "messages", "mi-report", "settings"}
 # Trainings of the pages are made short
-QUICK = ["training.epochs=1", "data.tokenizer.kind=word", "evaluation.iw_samples=2"] + [
-    f"model.{part}.{size}_size=16"
-    for part in ("encoder", "decoder")
-    for size in ("embedding", "hidden")
-]
+QUICK: dict[str, object] = {
+    "training.epochs": 1,
+    "data.tokenizer.kind": "word",
+    "evaluation.iw_samples": 2,
+    "model.encoder.embedding_size": 16,
+    "model.encoder.hidden_size": 16,
+    "model.decoder.embedding_size": 16,
+    "model.decoder.hidden_size": 16,
+}
 
 
 def read(page: Path) -> str:
@@ -51,6 +58,16 @@ def blocks(page: Path) -> list[tuple[str, str]]:
 def commands(page: Path) -> list[list[str]]:
     code = "\n".join(code for language, code in blocks(page) if language == "sh")
     return [shlex.split(line)[1:] for line in code.splitlines() if line.startswith("mivae ")]
+
+
+def quick_train(
+    corpus: str,
+    presets: Sequence[str] = (),
+    settings: Mapping[str, object] | None = None,
+    out: str | None = None,
+    progress: bool = False,
+) -> mivae_cli.Run:
+    return train(corpus, presets, {**(settings or {}), **QUICK}, out=out)
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +98,7 @@ def test_the_code_of_a_page_runs(
     made = [each for each in commands(page) if each[0] == "train" and "--resume" not in each]
     if not any("runs/mine" in each for each in made):
         shutil.copytree(workspace / "trained", tmp_path / "runs" / "mine")
+    monkeypatch.setattr(mivae_cli, "train", quick_train)
     variables: dict[str, object] = {}
     for language, code in blocks(page):
         if language == "python":
@@ -91,7 +109,7 @@ def test_the_code_of_a_page_runs(
             if line.startswith("mivae "):
                 arguments = shlex.split(line)[1:]
                 if arguments[0] in {"train", "sweep"} and "--resume" not in arguments:
-                    arguments += [part for each in QUICK for part in ("--set", each)]
+                    arguments += [f"--set={key}={value}" for key, value in QUICK.items()]
                 ran = mivae(*arguments)
                 assert ran.code == 0, (line, ran.err)
 

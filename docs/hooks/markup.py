@@ -1,9 +1,10 @@
-r"""A Markdown extension that renders formulas as MathML, so that pages need no script.
+r"""A Markdown extension for docstrings: formulas as MathML, and examples as code.
 
 Formulas are `$...$` and `$$...$$` in pages, and the roles `:math:` and `.. math::` in docstrings.
+MathML needs no script. Examples are the lines from `>>>` to the next empty line.
 """
 
-__all__ = ["MathML"]
+__all__ = ["DocstringMarkup"]
 
 import re
 import xml.etree.ElementTree as etree
@@ -18,6 +19,24 @@ DIRECTIVE = re.compile(r"^( *)\.\. math:: ?(.*(?:\n(?:\1 +.*|[ ]*(?=\n\1 +\S)))*
 DISPLAYED = re.compile(r"^( *)\$\$(.+?)\$\$ *$", re.MULTILINE | re.DOTALL)
 FUNCTION = re.compile(r"\\(log|ln|exp|max|min)\s+(?=\w)")  # which needs a space after its name
 INLINE = r"(?<![\\$\w])\$(?=[^\s$])((?:[^$\n\\]|\\.)*?[^\s$])\$(?![\w$])"
+
+
+class _Examples(Preprocessor):
+    """Puts examples into fenced blocks, before other preprocessors look for these."""
+
+    def run(self, lines: list[str]) -> list[str]:
+        found: list[str] = []
+        fenced = example = False
+        for line in [*lines, ""]:
+            fenced ^= line.lstrip().startswith("```")
+            if not fenced and not example and line.startswith(">>> "):
+                found.append("```pycon")
+                example = True
+            elif example and not line.strip():
+                found.append("```")
+                example = False
+            found.append(line)
+        return found
 
 
 class _Displayed(Preprocessor):
@@ -40,11 +59,12 @@ class _Inline(InlineProcessor):
         return self.md.htmlStash.store(_mathml(m[1], "inline")), m.start(0), m.end(0)
 
 
-class MathML(Extension):
-    """Adds formulas to Markdown."""
+class DocstringMarkup(Extension):
+    """Adds formulas and examples to Markdown."""
 
     def extendMarkdown(self, md: Markdown) -> None:
-        """Registers the parts: after fenced blocks are stored, and after code in a line."""
+        """Registers the parts; the numbers place formulas after code."""
+        md.preprocessors.register(_Examples(md), "examples", 35)
         md.preprocessors.register(_Displayed(md), "formulas", 22)
         md.inlinePatterns.register(_Inline(INLINE, md), "formula", 185)
 
