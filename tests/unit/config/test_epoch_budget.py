@@ -1,4 +1,4 @@
-"""Ramps and trainings that do not fit: which are warned of, and whether the advice mends them."""
+"""Warnings about schedules longer than training, and whether their advice works."""
 
 import re
 from typing import Any
@@ -20,7 +20,7 @@ OPTION = re.compile(r"--set (\S+=[\d.]+)")
 
 
 def mended(presets: list[str], overrides: list[str]) -> list[list[str]]:
-    """Returns what is still warned of after each piece of advice of the first warning."""
+    """Returns the remaining warnings after following each advice of the first warning."""
     [first, *_] = budget_warnings(read_config(presets, overrides=overrides))
     return [
         budget_warnings(read_config(presets, overrides=[*overrides, option]))
@@ -33,7 +33,7 @@ FITTING = [
     ["training.epochs=6"],
     ["training.epochs=22", "training.cooldown_epochs=5"],
     ["training.epochs=1", "objective.beta_schedule.kind=constant"],
-    ["training.epochs=3", "objective.beta_schedule.end=0.1"],  # which is its start
+    ["training.epochs=3", "objective.beta_schedule.end=0.1"],  # equal to the start
     ["training.epochs=2", "model.latent_size=0"],
     ["training.epochs=2", "objective.beta=0"],
 ]
@@ -55,12 +55,12 @@ TOO_SHORT = [
 
 
 @pytest.mark.parametrize("overrides", FITTING, ids=str)
-def test_what_fits_is_not_warned_of(overrides: list[str]) -> None:
+def test_a_complete_schedule_gives_no_warning(overrides: list[str]) -> None:
     assert budget_warnings(read_config(["mine"], overrides=overrides)) == []
 
 
 @pytest.mark.parametrize("overrides", TOO_SHORT, ids=str)
-def test_what_does_not_fit_is_warned_of_with_settings_that_mend_it(overrides: list[str]) -> None:
+def test_following_the_advice_removes_the_warning(overrides: list[str]) -> None:
     left = mended(["mine"], overrides)
     assert left
     assert all(warnings == [] for warnings in left)
@@ -69,7 +69,7 @@ def test_what_does_not_fit_is_warned_of_with_settings_that_mend_it(overrides: li
 @pytest.mark.parametrize(
     "name", [name for name in preset_names() if preset_kind(name) == "method"]
 )
-def test_every_method_fits_its_default_budget_and_is_warned_of_in_a_shorter_one(name: str) -> None:
+def test_methods_fit_the_default_epochs_but_not_fewer(name: str) -> None:
     assert budget_warnings(read_config([name])) == []
     short = read_config([name], overrides=["training.epochs=4"])
     constant = name in ("lm", "ae", "wae", "beta", "infovae", "mdr")

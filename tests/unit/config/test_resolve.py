@@ -1,4 +1,4 @@
-"""Configurations: which source wins, what a typing error is told, and TOML that comes back."""
+"""Configurations: precedence of sources, messages for mistakes, and TOML round trips."""
 
 import json
 import tomllib
@@ -63,7 +63,7 @@ class TestOrder:
         assert config.objective.mi_weight == 2.0
         assert config.objective.beta == 3.0
         assert config.training.epochs == 4
-        assert config.seed == 1  # an option that is not given takes nothing away
+        assert config.seed == 1  # an option not given changes nothing
 
     def test_the_last_of_two_overrides_wins(self) -> None:
         assert read_config(overrides=["seed=1", "seed=2"]).seed == 2
@@ -81,7 +81,7 @@ class TestKinds:
         expected = default.model_copy(update={"over": 9.0})
         assert read_config(overrides=begun).objective.beta_schedule == expected
 
-    def test_a_table_without_a_kind_changes_the_one_that_is_there(self, tmp_path: Path) -> None:
+    def test_a_table_without_a_kind_changes_the_existing_kind(self, tmp_path: Path) -> None:
         file = written(tmp_path / "a.toml", "[data.tokenizer]\nvocab_size = 300\n")
         options = {"data.tokenizer": {"kind": "word"}}
         assert read_config(file=file).data.tokenizer == BPETokenizerConfig(vocab_size=300)
@@ -99,8 +99,8 @@ class TestKinds:
         assert config.objective.mi_schedule == Constant(value=0.5)
 
     @pytest.mark.parametrize("kind", ["gru", "transformer"])
-    def test_another_network_keeps_what_the_method_is_about(self, kind: str) -> None:
-        """A collapsing baseline is not to become a method against collapse by its network."""
+    def test_another_network_keeps_the_settings_of_the_method(self, kind: str) -> None:
+        """The network of a recipe must not turn the baseline into a method against collapse."""
         overrides = [f"model.{part}.kind={kind}" for part in ("encoder", "decoder")]
         overrides.insert(0, "model.decoder.word_dropout=0.25")
         for preset, pooling in (("vae", "last"), ("pooling", "max"), ("mine", "max")):
@@ -117,7 +117,7 @@ class TestKinds:
         assert gru.model_dump() == {**lstm.model_dump(), "kind": "gru"}
         assert gru.model_dump()["hidden_size"] == 128
 
-    def test_a_transformer_has_sizes_and_dropout_of_its_own(self) -> None:
+    def test_a_transformer_has_its_own_sizes_and_dropout(self) -> None:
         config = read_config(["quick"], overrides=["model.decoder.kind=transformer"])
         assert config.model.decoder == TransformerDecoderConfig()
 
@@ -175,18 +175,18 @@ class TestMistakes:
         with pytest.raises(ConfigError, match=f"'{key}'"):
             read_config(overrides=[f"{key}=1"])
 
-    def test_a_key_of_another_kind_is_not_suggested_to_itself(self) -> None:
+    def test_a_key_of_another_kind_gets_no_suggestion(self) -> None:
         key = "objective.beta_schedule.cycles"
         with pytest.raises(ConfigError, match=key) as caught:
             read_config(overrides=[f"{key}=3"])
         assert "did you mean" not in str(caught.value)
         assert "kind" in str(caught.value)
 
-    def test_what_resembles_nothing_gets_no_hint(self) -> None:
+    def test_an_unrelated_key_gets_no_suggestion(self) -> None:
         with pytest.raises(ConfigError, match=r"'qqqqqq'$"):
             read_config(overrides=["qqqqqq=1"])
 
-    def test_every_mistake_is_told_at_once(self, tmp_path: Path) -> None:
+    def test_all_mistakes_are_listed(self, tmp_path: Path) -> None:
         file = written(tmp_path / "a.toml", "[training]\nepoch = 3\nbatch_size = 1\n")
         with pytest.raises(ConfigError) as caught:
             read_config(file=file)
@@ -220,12 +220,12 @@ class TestMistakes:
         with pytest.raises(ConfigError, match=f"^'{key}' "):
             read_config(overrides=[f"{key}={value}"])
 
-    def test_a_bad_kind_lists_those_that_there_are(self) -> None:
+    def test_a_bad_kind_lists_the_valid_kinds(self) -> None:
         with pytest.raises(ConfigError, match=r"'data\.tokenizer\.kind'.*word, bpe"):
             read_config(overrides=["data.tokenizer.kind=character"])
 
     @pytest.mark.parametrize("key", ["model.encoder.kind", "model.decoder.kind"])
-    def test_a_bad_network_lists_those_that_there_are(self, key: str) -> None:
+    def test_a_bad_network_lists_the_valid_networks(self, key: str) -> None:
         with pytest.raises(ConfigError, match=rf"'{key}'.*lstm, gru, transformer"):
             read_config(overrides=[f"{key}=rnn"])
 
@@ -238,7 +238,7 @@ class TestMistakes:
         with pytest.raises(ConfigError, match=rf"^'model\.{part}\.width' [^;]*$"):
             read_config(overrides=[*overrides, f"model.{part}.width=0"])
 
-    def test_sizes_of_another_network_are_told_of(self) -> None:
+    def test_settings_of_another_network_are_rejected(self) -> None:
         overrides = ["model.encoder.kind=transformer", "model.encoder.hidden_size=9"]
         with pytest.raises(ConfigError, match=r"^'model\.encoder\.hidden_size' [^;]*kind$"):
             read_config(overrides=overrides)
@@ -270,7 +270,7 @@ class TestMistakes:
 
 
 BOUNDS: list[tuple[str, float, float]] = [
-    # key, the least and the most that is taken
+    # key, minimum, maximum
     ("seed", 0, 2**63 - 1),
     ("data.max_tokens", 1, 1_000_000),
     ("data.tokenizer.vocab_size", 258, 10_000_000),
@@ -367,12 +367,12 @@ class TestBounds:
         assert str(caught.value).isprintable()
 
     @pytest.mark.parametrize("text", ["Ünï 猫 👩‍👧.txt", "a\u200cb", "[/]", "x" * 4096])
-    def test_any_other_string_is_taken(self, text: str) -> None:
+    def test_any_other_string_is_accepted(self, text: str) -> None:
         assert read_config(options={"data.train": text}).data.train == text
 
 
 class TestOddSources:
-    """Whatever a file or an override holds, what follows is one short line."""
+    """Any content of a file or override gives a message of one short line."""
 
     @pytest.mark.parametrize(
         "text",
@@ -390,7 +390,7 @@ class TestOddSources:
         assert "\n" not in str(caught.value)
         assert len(str(caught.value)) < 300
 
-    def test_a_preset_of_any_length_is_told_of_in_short(self) -> None:
+    def test_a_long_preset_name_is_shortened(self) -> None:
         with pytest.raises(ConfigError, match="preset") as caught:
             preset_text("x" * 100_000)
         assert len(str(caught.value)) < 200
@@ -416,7 +416,7 @@ class TestOddSources:
         (tmp_path / "a.toml").write_bytes(content.ljust(MAX_TOML_BYTES, b"\n"))
         assert read_config(file=tmp_path / "a.toml").seed == 3
 
-    def test_of_many_mistakes_some_are_named(self, tmp_path: Path) -> None:
+    def test_many_mistakes_are_shortened(self, tmp_path: Path) -> None:
         content = "".join(f"key{number} = 1\n" for number in range(1020))
         with pytest.raises(ConfigError, match=r"'key19'.*and 1,000 more$"):
             read_config(file=written(tmp_path / "a.toml", content))
@@ -430,7 +430,7 @@ class TestOddSources:
         assert len(str(caught.value)) < 300
 
     @given(st.text() | st.binary().map(lambda content: content.decode("latin-1")))
-    def test_any_override_is_read_or_told_of_in_one_line(self, text: str) -> None:
+    def test_any_override_is_read_or_rejected_in_one_line(self, text: str) -> None:
         for override in (text, f"name={text}", f"seed={text}", f"{text}=1"):
             message = ""
             try:
@@ -487,7 +487,7 @@ class TestPresets:
         assert with_recipe.objective == both.objective
         assert with_recipe.training == read_config(["ptb"]).training
 
-    def test_over_a_run_of_its_own_a_method_changes_only_what_it_names(self) -> None:
+    def test_a_preset_over_a_base_changes_only_its_own_settings(self) -> None:
         run = read_config(["mine"])
         assert read_config(["free-bits"], base=run).objective.mi_weight == 1
 
@@ -528,7 +528,7 @@ class TestPathsToText:
         assert data.test == "/data/test.txt"
 
     @pytest.mark.parametrize("text", ["", "-"])
-    def test_what_is_no_path_stays(self, text: str, tmp_path: Path) -> None:
+    def test_values_that_are_not_paths_are_kept(self, text: str, tmp_path: Path) -> None:
         file = written(tmp_path / "a.toml", f'[data]\ntrain = "{text}"\n')
         assert read_config(file=file).data.train == text
 
@@ -550,7 +550,7 @@ class TestPathsToText:
         assert here.data.train == str(tmp_path.resolve() / "corpus.txt")
 
     @pytest.mark.parametrize("data", ["data = 3", "[data]\ntrain = 3", "[data]\ntrain = [1]"])
-    def test_what_is_no_text_is_an_error(self, data: str, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_utf8_is_an_error(self, data: str, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="data"):
             read_config(file=written(tmp_path / "a.toml", data))
 
@@ -585,15 +585,15 @@ class TestTemplate:
         for key, _ in leaves(config.model_dump()):
             name = key.rpartition(".")[2]
             assert name in names, key
-            if name != "kind":  # explained at the table's head
+            if name != "kind":  # described at the head of its table
                 places = [place for place, found in enumerate(names) if found == name]
                 assert all(lines[place - 1].startswith("# ") for place in places), key
 
-    def test_what_is_left_open_is_none(self) -> None:
+    def test_an_optional_value_is_written_as_none(self) -> None:
         assert '\ninit_scale = "none"\n' in template(RunConfig())
 
 
-def test_none_leaves_open_what_a_preset_has_set() -> None:
+def test_none_removes_the_value_of_a_preset() -> None:
     assert read_config(["ptb"]).model.init_scale == 0.01
     assert read_config(["ptb"], overrides=["model.init_scale=none"]).model.init_scale is None
     with pytest.raises(ConfigError, match="learning_rate"):

@@ -1,4 +1,4 @@
-"""Batches: every sentence once an epoch, in an order that depends on nothing but the seed."""
+"""Batches: each sentence once per epoch, in an order determined by the seed."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from mivae_cli.data.tokenizer import BOUNDARY
 
 
 def store_of(lengths: list[int]) -> TokenStore:
-    """Sentences that can be told apart: the one at place i repeats the id i + 2."""
+    """Distinct sentences: sentence i repeats the id i + 2."""
     return TokenStore.from_ids([place + 2] * length for place, length in enumerate(lengths))
 
 
@@ -100,7 +100,9 @@ def test_each_sentence_comes_once_whichever_batch_sizes_an_epoch_has(
     seen: list[NDArray[np.int64]] = []
     earlier: list[tuple[int, int]] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("mivae_cli.data.batches.WINDOW", window)  # of which a corpus has many
+        patched.setattr(
+            "mivae_cli.data.batches.WINDOW", window
+        )  # small, so that a corpus has many windows
         for size, count in [*turns, (last, len(chosen))]:
             sampler = BatchSampler(store, size, 0)
             part, position = sampler.epoch_part(epoch, earlier), len(seen)
@@ -147,13 +149,13 @@ def test_only_the_window_of_a_batch_is_read(monkeypatch: pytest.MonkeyPatch) -> 
 def test_every_sentence_comes_at_any_time() -> None:
     count, epochs = 1500, 120
     sampler = BatchSampler(uneven(count), 4, 0)
-    found = np.zeros((count, 5))  # how often a sentence comes in each fifth of an epoch
+    found = np.zeros((count, 5))  # visits of each sentence in each fifth of an epoch
     for epoch in range(epochs):
         for position, indices in enumerate(sampler.order(epoch)):
             found[indices, position * 5 // len(sampler)] += 1
     expected = epochs * found.sum(axis=0) / found.sum()
     chi_square = ((found - expected) ** 2 / expected).sum()
-    # a sentence has 4 degrees of freedom; the sum of them all is near normal
+    # 4 degrees of freedom per sentence; their sum is nearly normal
     assert abs(chi_square - 4 * count) < 5 * np.sqrt(2 * 4 * count)
 
 
@@ -173,7 +175,7 @@ def test_sentences_of_a_batch_are_of_like_length() -> None:
     store = uneven(4000)
     batches = list(BatchSampler(store, 16, 0).batches(0))
     padded = sum(batch.tokens.numel() for batch in batches)
-    assert padded < 1.05 * len(store.tokens)  # at random it would be near 1.9
+    assert padded < 1.05 * len(store.tokens)  # random batches would give about 1.9
 
 
 def test_batches_of_short_and_long_sentences_are_mixed() -> None:

@@ -1,4 +1,4 @@
-"""The place: nothing in it is trusted, removed or overwritten that is not what it must be."""
+"""The cache: files that mivae did not write are never trusted, removed or overwritten."""
 
 import gzip
 import os
@@ -23,7 +23,7 @@ from support.program import Mivae
 
 KEY = "0123456789abcdef" * 2
 OLD = [f"the number {number} is old" for number in range(300)]
-NEW = [f"the number {number} is new" for number in range(300)]  # as many bytes
+NEW = [f"the number {number} is new" for number in range(300)]  # the same number of bytes
 
 
 def write(path: Path, sentences: list[str]) -> Path:
@@ -66,11 +66,11 @@ def text(tmp_path: Path) -> Path:
     return write(tmp_path / "corpus.txt", OLD)
 
 
-# ------------------------------------------------------------- what is not the cache's own
+# ----------------------------------------------------------------- files of other programs
 
 
 def foreign_folders(place: Path) -> None:
-    """Makes folders that a cache has no business with, all of them a week old."""
+    """Creates folders, a week old, that do not belong to the cache."""
     for name in (".git", ".ssh", "my.project", "plain", KEY, f"{KEY}.abcdefgh", f"{KEY}-2"):
         (place / name / "inner").mkdir(parents=True)
         (place / name / "inner" / "key").write_text("precious")
@@ -147,7 +147,7 @@ IN_PLACE = [
 
 
 @pytest.mark.parametrize("put", IN_PLACE)
-def test_what_is_in_the_place_of_an_entry_is_named_left_and_worked_around(
+def test_a_folder_that_occupies_an_entry_is_kept_and_named(
     place: Path, text: Path, put: Callable[[Path], None]
 ) -> None:
     config = config_of(text)
@@ -162,12 +162,12 @@ def test_what_is_in_the_place_of_an_entry_is_named_left_and_worked_around(
     assert f"'{entry}'" in warning
     after = tree(place)
     assert {name: after[name] for name in before} == before
-    again = prepare_corpus(config, place)  # it is found in its other place
+    again = prepare_corpus(config, place)  # found in its other folder
     assert (again.folder, again.warnings) == (corpus.folder, corpus.warnings)
     assert tree(place) == after
 
 
-def test_the_program_says_what_is_in_the_way(
+def test_the_program_names_a_folder_that_occupies_an_entry(
     mivae: Mivae, place: Path, text: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MIVAE_CACHE", str(place))
@@ -182,7 +182,7 @@ def test_the_program_says_what_is_in_the_way(
     assert entry.read_text() == "precious"
 
 
-# --------------------------------------------------------------------- what an entry says
+# ------------------------------------------------------------------- contents of an entry
 
 
 def test_an_entry_of_another_text_or_other_settings_is_not_believed(
@@ -201,7 +201,7 @@ def test_an_entry_of_another_text_or_other_settings_is_not_believed(
 
 
 @pytest.mark.parametrize("change", [{"key": KEY}, {"key": None}, {"sources": {"x": KEY}}])
-def test_an_entry_that_claims_something_else_is_made_anew(
+def test_an_entry_with_wrong_claims_is_prepared_again(
     place: Path, text: Path, change: dict[str, object]
 ) -> None:
     folder = prepare_corpus(config_of(text), place).folder
@@ -223,7 +223,7 @@ def test_a_damaged_entry_is_replaced_and_nothing_is_left_of_it(place: Path, text
     assert MARKER not in {path.name for path in folder.iterdir()}
 
 
-# --------------------------------------------------------- texts that change as they are read
+# --------------------------------------------------------- texts that change while being read
 
 
 def rename_over(path: Path) -> None:
@@ -231,7 +231,7 @@ def rename_over(path: Path) -> None:
 
 
 def rewrite(path: Path) -> None:
-    """Leaves size and times as they are."""
+    """Keeps size and modification time."""
     before = path.stat()
     with path.open("r+b") as file:
         file.write(path.read_bytes().replace(b"old", b"new"))
@@ -248,7 +248,7 @@ def truncate(path: Path) -> None:
 
 
 def turn_link(path: Path) -> None:
-    """What the name leads to changes, and no file does."""
+    """A symbolic link changes, not a file."""
     write(path.with_name("other" + path.name), NEW)
     path.rename(path.with_name("first" + path.name))
     path.symlink_to("other" + path.name)
@@ -259,7 +259,7 @@ CHANGES = [rename_over, rewrite, append, truncate, turn_link]
 
 @contextmanager
 def between_passes(then: Callable[[], object], times: int = 1) -> Iterator[None]:
-    """Does something between the two passes over the text, in so many preparations."""
+    """Runs an action between the two passes over the text, in the first preparations."""
     train, left = train_tokenizer, times
 
     def changed(*given: object) -> object:
@@ -305,7 +305,7 @@ def test_any_file_of_a_folder_may_change(place: Path, tmp_path: Path, name: str)
 
 
 def test_a_text_that_is_another_for_a_moment_is_noticed(place: Path, text: Path) -> None:
-    """It is the old one again when the preparation ends."""
+    """The old text is back when the preparation ends."""
 
     def replaced_meanwhile(*given: object) -> Iterator[object]:
         content = text.read_bytes()
@@ -347,7 +347,7 @@ def test_a_text_that_always_changes_is_an_error_that_names_it(
 
 @contextmanager
 def preparing_elsewhere(place: Path) -> Iterator[tuple[int, Path]]:
-    """Has another process write a draft, and gives it; the process is killed in the end."""
+    """Context manager: another process writes a draft, and is killed at the end."""
     ready, told = os.pipe()
     if not (child := os.fork()):
         try:
@@ -367,7 +367,7 @@ def preparing_elsewhere(place: Path) -> Iterator[tuple[int, Path]]:
         os.waitpid(child, 0)
 
 
-def test_a_draft_is_removed_as_soon_as_its_owner_is_dead_and_not_before(place: Path) -> None:
+def test_a_draft_is_removed_only_after_its_owner_has_died(place: Path) -> None:
     place.mkdir()
     with preparing_elsewhere(place) as (_, draft):
         for path in (*draft.iterdir(), draft):
@@ -378,7 +378,7 @@ def test_a_draft_is_removed_as_soon_as_its_owner_is_dead_and_not_before(place: P
     assert list(place.iterdir()) == []
 
 
-def test_a_draft_of_a_dead_owner_with_something_of_a_user_in_it_stays(place: Path) -> None:
+def test_an_abandoned_draft_with_other_files_is_kept(place: Path) -> None:
     place.mkdir()
     with preparing_elsewhere(place) as (_, draft):
         (draft / "notes.txt").write_text("precious")
@@ -407,7 +407,7 @@ def test_an_error_leaves_no_draft(place: Path) -> None:
 
 
 def test_of_two_that_prepare_the_same_corpus_both_get_it(place: Path, text: Path) -> None:
-    """The one who is slower finds the entry of the other, and takes it."""
+    """The slower process uses the entry of the faster one."""
     other: list[Corpus] = []
     config = config_of(text)
     with between_passes(lambda: other.append(prepare_corpus(config, place))):
@@ -439,7 +439,7 @@ def test_an_entry_that_is_replaced_meanwhile_is_not_removed(
     assert texts(store.open_corpus(entry)) == set(OLD)
 
 
-def test_what_is_there_is_not_published_over(place: Path) -> None:
+def test_publishing_does_not_overwrite(place: Path) -> None:
     (place / KEY).mkdir(parents=True)
     with new_draft(place, KEY) as draft:
         assert not publish(draft, place / KEY)
@@ -448,7 +448,7 @@ def test_what_is_there_is_not_published_over(place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["file", "link"])
-def test_a_cache_that_is_no_folder_is_said_to_be_none(place: Path, text: Path, name: str) -> None:
+def test_a_cache_that_is_not_a_folder_is_an_error(place: Path, text: Path, name: str) -> None:
     if name == "file":
         place.write_text("something else")
     else:
@@ -466,7 +466,7 @@ def test_a_home_directory_is_looked_up_or_asked_for(
     assert prepare_corpus(config_of(text)).folder.parent == tmp_path / "home" / "prepared"
     monkeypatch.delenv("MIVAE_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # as where nobody has a home
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # no home directory
     with pytest.raises(ConfigError, match="MIVAE_CACHE"):
         prepare_corpus(config_of(text))
 

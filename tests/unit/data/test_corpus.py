@@ -1,4 +1,4 @@
-"""Readers: every form of file gives the same sentences, and a bad file is named with its line."""
+"""Readers: all formats give the same sentences, and errors name file and line."""
 
 import csv
 import gzip
@@ -57,12 +57,12 @@ fields = st.lists(st.text(characters))
 
 
 @given(lines, st.sampled_from(["\n", "\r\n", "\r"]), st.booleans())
-def test_a_line_is_a_sentence_whatever_ends_it(
+def test_all_line_endings_separate_sentences(
     folder: Path, chosen: list[str], end: str, bom: bool
 ) -> None:
     content = "".join(line + end for line in chosen).encode("utf-8-sig" if bom else "utf-8")
     expected = [line.strip() for line in chosen if line.strip()]
-    config = DataConfig(format="text")  # else a line such as {} is taken for JSON
+    config = DataConfig(format="text")  # otherwise a line such as {} is detected as JSON
     assert read(folder / "lines.txt", content, config) == expected
     assert read(folder / "lines.txt.gz", gzip.compress(content, 1), config) == expected
 
@@ -90,7 +90,7 @@ def test_a_cell_of_a_table_is_a_sentence(
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.text", "a.TXT.GZ", "a.v2.txt.gz", "a.gz"])
-def test_what_is_no_table_is_read_as_lines(name: str, tmp_path: Path) -> None:
+def test_other_files_are_read_as_lines(name: str, tmp_path: Path) -> None:
     content = "\n".join(SENTENCES).encode()
     content = gzip.compress(content) if name.lower().endswith("gz") else content
     assert read(tmp_path / name, content) == SENTENCES
@@ -184,7 +184,7 @@ class TestJSONLines:
             ('{"text": {"body": "a"}}', "'body'"),
         ],
     )
-    def test_what_is_no_text_is_named(self, value: str, kind: str, tmp_path: Path) -> None:
+    def test_a_file_that_is_not_text_is_named(self, value: str, kind: str, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=rf"line 2.*{kind}"):
             read(tmp_path / "a.jsonl", f'"good"\n{value}'.encode())
 
@@ -379,12 +379,12 @@ class TestSplitOf:
         assert set(found) == {"train", "valid", "test"}
 
     @pytest.mark.parametrize(("valid", "test"), [(0.05, 0.05), (0.3, 0.01), (0.0, 0.2)])
-    def test_shares_are_near_what_is_asked(self, valid: float, test: float) -> None:
+    def test_shares_are_close_to_the_settings(self, valid: float, test: float) -> None:
         counts = Counter(split_of(sentence, valid, test) for sentence in self.sentences)
         total = len(self.sentences)
         wanted: dict[str, float] = {"valid": valid, "test": test, "train": 1 - valid - test}
         for split, share in wanted.items():
-            spread = math.sqrt(share * (1 - share) / total)  # of a binomial's mean
+            spread = math.sqrt(share * (1 - share) / total)  # standard error of a binomial share
             assert abs(counts[split] / total - share) <= 4 * spread, split  # type: ignore[index]
 
     def test_a_share_is_the_hash_as_a_fraction(self) -> None:
@@ -413,7 +413,7 @@ class TestSplitOf:
 @pytest.mark.parametrize(("name", "word"), [("-", "standard input"), ("folder", "folder"),
                                             ("pipe", "pipe"), ("/dev/null", "device"),
                                             ("missing", "not found")])  # fmt: skip
-def test_what_is_in_the_place_of_a_text_is_said(name: str, word: str, tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_an_error(name: str, word: str, tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("one\ntwo\n")
     (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")

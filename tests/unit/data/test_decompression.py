@@ -1,4 +1,4 @@
-"""Files that unpack to far more than they are: refused by their headers, within bounded memory."""
+"""Decompression bombs are rejected without using much memory."""
 
 import gzip
 import struct
@@ -16,8 +16,8 @@ from mivae_cli.errors import DataError
 from mivae_cli.estimators.io.pairs import read_pairs
 from support.program import Mivae
 
-FREE = 2**20  # bytes, in place of 64 MiB, so that tests need not write much
-ROWS = 400_000  # of 8 bytes: three times as much
+FREE = 2**20  # bytes; small, so that tests write little
+ROWS = 400_000  # rows of 8 bytes: three times FREE
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +61,7 @@ BOMBS: dict[str, Callable[[Path], Path]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_what_unpacks_to_far_more_than_its_file_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_decompression_bomb_is_rejected(tmp_path: Path, name: str) -> None:
     path = BOMBS[name](tmp_path / name)
     if name == "a.tsv.gz":
         path.write_bytes(gzip.compress(b"x\tz\n" + b"0\t0\n" * ROWS))
@@ -86,7 +86,7 @@ def test_a_member_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
 def test_text_that_unpacks_without_end_is_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"a.{suffix}"
     line = {"txt.gz": b"a man\n", "jsonl.gz": b'{"text": "a man"}\n', "csv.gz": b"a man\n"}[suffix]
-    # members one after another are one file to gzip
+    # concatenated gzip members form one file
     path.write_bytes(
         gzip.compress(b"text\n" * (suffix == "csv.gz")) + gzip.compress(line * ROWS) * 2
     )
@@ -96,7 +96,7 @@ def test_text_that_unpacks_without_end_is_refused(tmp_path: Path, suffix: str) -
 
 
 @pytest.mark.parametrize("name", ["a.npz", "noise.npz", "small.npz", "text.csv.gz", "a.npy"])
-def test_what_is_of_its_own_size_is_read(tmp_path: Path, name: str) -> None:
+def test_uncompressed_data_is_read(tmp_path: Path, name: str) -> None:
     path, numbers = tmp_path / name, np.random.default_rng(0).normal(size=ROWS)
     match name:
         case "a.npz":
@@ -116,7 +116,7 @@ def test_what_is_of_its_own_size_is_read(tmp_path: Path, name: str) -> None:
 
 
 def claim(path: Path, size: int) -> None:
-    """Lets a member of a zip archive claim another size than it has, in both its headers."""
+    """Changes the size of a zip member in both of its headers."""
     data = bytearray(path.read_bytes())
     for magic, offset in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
         place = data.find(magic)
@@ -144,7 +144,7 @@ def test_an_archive_in_an_archive_is_no_array(tmp_path: Path) -> None:
         read_pairs([path])
 
 
-def test_what_no_memory_holds_is_refused(
+def test_data_larger_than_memory_is_rejected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mivae: Mivae
 ) -> None:
     path = tmp_path / "sparse.npy"

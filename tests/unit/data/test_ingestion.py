@@ -1,4 +1,4 @@
-"""The passes over a corpus: chunks leave no trace in what is written."""
+"""Ingestion: results do not depend on the chunks."""
 
 import io
 from pathlib import Path
@@ -101,7 +101,7 @@ def test_long_sentences_are_cut_or_left_out(
 
 
 @given(st.lists(sentences_of_ids, max_size=4), st.sampled_from(["<u2", "<u4"]))
-def test_what_is_written_in_parts_reads_as_a_whole(
+def test_a_split_written_in_parts_is_read_as_a_whole(
     folder: Path, parts: list[list[list[int]]], width: str
 ) -> None:
     numbers = np.arange(2**32 - 1, 2**32 - 101, -1).astype(np.uint32)
@@ -111,19 +111,19 @@ def test_what_is_written_in_parts_reads_as_a_whole(
             write(*flat(part), numbers[written : written + len(part)])
             written += len(part)
     tokens, lengths = flat([ids for part in parts for ids in part])
-    some = len(tokens) and (lengths > 0).all()  # as all sentences that are ever written
+    some = len(tokens) and (lengths > 0).all()  # sentences are never empty
     found = map_split(folder.joinpath, "train", width, 2**32) if some else None
     offsets = np.load(folder / "train.offsets.npy", mmap_mode="r")
     assert offsets.dtype == np.int64
     np.testing.assert_array_equal(offsets, np.concatenate([[0], np.cumsum(lengths)]))
     np.testing.assert_array_equal(np.load(folder / "train.lines.npy"), numbers[:written])
     np.testing.assert_array_equal(np.fromfile(folder / "train.tokens", width), tokens)
-    if found is not None:  # nothing cannot be mapped
+    if found is not None:  # an empty file cannot be mapped
         for one, other in zip(found, (tokens, offsets, numbers[:written]), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
-def test_the_header_of_an_array_takes_the_same_room_whatever_it_counts() -> None:
+def test_the_header_of_an_array_has_a_constant_size() -> None:
     room = set()
     for count in (0, 1, 10**6, 10**15):
         buffer = io.BytesIO()

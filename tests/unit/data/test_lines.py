@@ -1,4 +1,4 @@
-"""Lines and rows: bounded, whatever the bytes, and never a pickle."""
+"""Lines and rows: limited length for any bytes, and no pickles."""
 
 import gzip
 import pickle
@@ -32,7 +32,7 @@ def bound(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 NAMES = ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.txt.gz", "a.csv.gz"]
-# bytes that mean something to one reader or another come more often than chance would have it
+# special characters are more frequent than in random bytes
 PIECES = [b'"', b",", b"\t", b"\n", b"\r", b"{", b'{"text": "x"}', b"text", b"\xef\xbb\xbf", b"\0",
           b"\xff", b"\xed\xa0\x80", b"\x1f\x8b\x08", b"PK\x03\x04", b"\x80\x04", b"\\ud800",
           "é".encode(), b'"""', b"[" * 2000, b"9" * 5000]  # fmt: skip
@@ -87,9 +87,7 @@ class TestLongLines:
     @pytest.mark.parametrize(
         "cells", [b'1,"' + b"word\n" * 500, b'1,"\n' + b'","\n' * 500], ids=["one", "many"]
     )
-    def test_a_row_that_never_ends_is_given_up(
-        self, bound: None, cells: bytes, tmp_path: Path
-    ) -> None:
+    def test_an_endless_row_is_rejected(self, bound: None, cells: bytes, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_bytes(b"x,z\n" + cells)
         with pytest.raises(DataError, match=r"a\.csv', line \d+: .* 1,000 characters"):
             list(read_rows(tmp_path / "a.csv", ","))
@@ -112,7 +110,7 @@ class Trap:
 
 class TestPickles:
     @pytest.mark.parametrize("suffix", [*PICKLES, ".PKL", ".pt.gz"])
-    def test_they_are_known_by_name(self, suffix: str, tmp_path: Path) -> None:
+    def test_they_are_detected_by_extension(self, suffix: str, tmp_path: Path) -> None:
         path = tmp_path / f"corpus{suffix}"
         path.write_bytes(b"text\n")
         for read in (read_lines, lambda path: read_sentences(path, DataConfig(format="text"))):
@@ -121,7 +119,7 @@ class TestPickles:
 
     @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
     @pytest.mark.parametrize("name", ["a.txt", "a", "a.jsonl", "a.txt.gz"])
-    def test_they_are_known_by_their_first_bytes(
+    def test_they_are_detected_by_their_first_bytes(
         self, protocol: int, name: str, tmp_path: Path
     ) -> None:
         content = pickle.dumps(Trap(tmp_path / "sprung"), protocol)
@@ -131,7 +129,7 @@ class TestPickles:
         assert not (tmp_path / "sprung").exists()
 
     @pytest.mark.parametrize("start", lines.BINARY)
-    def test_other_files_are_known_by_their_first_bytes(
+    def test_other_formats_are_detected_by_their_first_bytes(
         self, start: bytes, tmp_path: Path
     ) -> None:
         (tmp_path / "a.txt").write_bytes(start + b" and more")

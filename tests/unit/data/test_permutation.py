@@ -1,4 +1,4 @@
-"""The permutation: a bijection at every size, near uniform over seeds, and nothing laid out."""
+"""The permutation: a bijection of any size, nearly uniform over seeds, in constant memory."""
 
 import itertools
 import tracemalloc
@@ -18,7 +18,7 @@ def laid_out(size: int, seed: int) -> list[int]:
 
 
 def beyond_chance(chi_square: float, freedom: int) -> float:
-    """How many standard deviations a chi-square lies from its mean, whichever way."""
+    """Returns the distance of a chi-square from its mean in standard deviations."""
     return abs(chi_square - freedom) / float(np.sqrt(2 * freedom))
 
 
@@ -36,7 +36,7 @@ def test_sizes_beside_a_power_of_two(exponent: int, beside: int) -> None:
 
 
 @given(st.integers(1, 10**12), st.integers(0, 2**32), st.data())
-def test_a_part_is_what_it_is_in_the_whole(size: int, seed: int, data: st.DataObject) -> None:
+def test_values_do_not_depend_on_the_request(size: int, seed: int, data: st.DataObject) -> None:
     places = np.array(data.draw(st.lists(st.integers(0, size - 1), min_size=1, max_size=20)))
     permutation = Permutation(size, np.random.SeedSequence(seed))
     found = permutation(places)
@@ -71,7 +71,7 @@ def test_the_distance_of_neighbours_is_that_of_any_two() -> None:
     permutation = Permutation(size, np.random.SeedSequence(0))
     places = np.arange(draws)
     distance = np.abs(permutation(places + 1) - permutation(places))
-    # |i - j| of two distinct numbers has the mean (N + 1) / 3 and nearly the variance N^2 / 18
+    # |i - j| of two distinct numbers has mean (N + 1) / 3 and variance of about N^2 / 18
     assert abs(distance.mean() - (size + 1) / 3) < 5 * size / np.sqrt(18 * draws)
 
 
@@ -79,7 +79,7 @@ def test_seeds_give_permutations_that_have_nothing_in_common() -> None:
     size = 10_000
     orders = np.array([laid_out(size, seed) for seed in range(8)])
     for first, second in itertools.combinations(orders, 2):
-        assert (first == second).sum() < 10  # one at the same place is to be expected
+        assert (first == second).sum() < 10  # about one match is expected
         assert abs(np.corrcoef(first, second)[0, 1]) < 5 / np.sqrt(size)
 
 

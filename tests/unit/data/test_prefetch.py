@@ -1,4 +1,4 @@
-"""Items made ahead by a thread: none lost, none twice, errors at their turn."""
+"""Prefetching keeps all items, their order, and the order of errors."""
 
 import threading
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def test_the_next_items_are_made_before_they_are_asked_for() -> None:
 
     stream = prefetch(items(), count=2)
     assert next(stream) == 0
-    assert made[2].wait(timeout=600)  # nobody has asked for it
+    assert made[2].wait(timeout=600)  # computed before it is requested
     assert not made[4].wait(timeout=0.05)
     assert list(stream) == [1, 2, 3, 4]
 

@@ -82,10 +82,10 @@ class TestSplits:
         assert corpus.summaries["train"].unknown == 0
         assert corpus.summaries["test"].unknown_share > 0
 
-    def test_a_folder_with_all_splits_is_taken_as_it_is(self, tmp_path: Path) -> None:
+    def test_a_folder_with_all_splits_is_not_split_further(self, tmp_path: Path) -> None:
         given: dict[Split, list[str]] = {
             "train": SENTENCES[:50],
-            "valid": SENTENCES[:7],  # its sentences may well stand in train too
+            "valid": SENTENCES[:7],  # may overlap with train
             "test": SENTENCES[60:69],
         }
         for split, sentences in given.items():
@@ -93,7 +93,7 @@ class TestSplits:
         corpus = prepare_corpus(config_of(tmp_path))
         assert {split: texts(corpus, split) for split in SPLITS} == given
 
-    def test_only_what_a_folder_lacks_is_split_off(self, tmp_path: Path) -> None:
+    def test_only_missing_splits_are_split_off(self, tmp_path: Path) -> None:
         (tmp_path / "train.txt").write_text("\n".join(SENTENCES), encoding="utf-8")
         (tmp_path / "dev.txt").write_text("one\ntwo", encoding="utf-8")
         corpus = prepare_corpus(config_of(tmp_path, valid_share=0.5, test_share=0.2))
@@ -160,7 +160,7 @@ def stamp(corpus: Corpus) -> tuple[Path, int]:
 class TestCache:
     def test_the_same_content_is_prepared_once(self, path: Path, tmp_path: Path) -> None:
         first = prepare_corpus(config_of(path, SENTENCES))
-        assert stamp(prepare_corpus(config_of(path, SENTENCES))) == stamp(first)  # written anew
+        assert stamp(prepare_corpus(config_of(path, SENTENCES))) == stamp(first)  # written again
         elsewhere = config_of(tmp_path / "copy.txt", SENTENCES)
         assert stamp(prepare_corpus(elsewhere)) == stamp(first)
 
@@ -196,7 +196,7 @@ class TestCache:
         assert "number 3" in {text for split in SPLITS for text in texts(as_table, split)}
 
     @pytest.mark.parametrize("name", ["corpus.json", "tokenizer.json", "valid.lines.npy"])
-    def test_a_damaged_corpus_in_the_cache_is_made_anew(
+    def test_a_damaged_corpus_in_the_cache_is_prepared_again(
         self, name: str, path: Path, tmp_path: Path
     ) -> None:
         config, cache = config_of(path, SENTENCES), tmp_path / "cache"
@@ -209,7 +209,7 @@ class TestCache:
     def test_the_environment_names_the_place(self, path: Path, cache: Path) -> None:
         assert prepare_corpus(config_of(path, SENTENCES)).folder.parent == cache
 
-    def test_a_place_that_cannot_be_written_is_a_setting_to_mend(self, path: Path) -> None:
+    def test_a_cache_that_cannot_be_written_is_a_config_error(self, path: Path) -> None:
         config = config_of(path, SENTENCES)
         with pytest.raises(ConfigError, match="MIVAE_CACHE"):
             prepare_corpus(config, cache=path / "below a file")
@@ -240,7 +240,7 @@ class TestLines:
             if tokenizer is BPE:
                 assert there == texts(corpus, split)
 
-    def test_what_is_left_out_takes_its_number_along(self, path: Path) -> None:
+    def test_skipped_sentences_keep_line_numbers_aligned(self, path: Path) -> None:
         sentences = [" ".join(["word"] * (1 + place % 7)) for place in range(300)]
         held_out = path.with_name("held-out.txt")
         held_out.write_text("word\n", encoding="utf-8")
@@ -356,7 +356,7 @@ class TestDamage:
         return tmp_path / "copy"
 
     def replace(self, path: Path, content: bytes) -> None:
-        """Replaces a file, which is refused; then has the manifest vouch for it, as a stranger."""
+        """Replaces a file, checks that it is rejected, then updates the manifest as an attacker would."""
         manifest = read_sealed(path.parent / "corpus.json", "corpus")
         path.write_bytes(content)
         if path.name != "corpus.json":
@@ -401,12 +401,12 @@ class TestDamage:
             open_corpus(folder)
 
     @pytest.mark.parametrize("value", ["O", ["<u2"], "<i2"])
-    def test_another_form_is_noticed(self, value: object, folder: Path) -> None:
+    def test_another_type_of_ids_is_detected(self, value: object, folder: Path) -> None:
         self.seal(folder, read_sealed(folder / "corpus.json", "corpus") | {"dtype": value})
         with pytest.raises(CheckpointError, match="type of ids"):
             open_corpus(folder)
 
-    def test_ids_that_the_vocabulary_lacks_are_noticed(self, folder: Path) -> None:
+    def test_ids_outside_the_vocabulary_are_detected(self, folder: Path) -> None:
         content = (folder / "test.tokens").read_bytes()
         self.replace(folder / "test.tokens", content[:-2] + b"\xff\xff")
         with pytest.raises(CheckpointError, match=r"tokens'.*vocabulary"):
@@ -437,7 +437,7 @@ class TestDamage:
             open_corpus(folder)
 
     @pytest.mark.parametrize("place", [0, 3])
-    def test_offsets_that_do_not_rise_are_noticed(self, place: int, folder: Path) -> None:
+    def test_offsets_that_do_not_increase_are_detected(self, place: int, folder: Path) -> None:
         offsets = np.load(folder / "test.offsets.npy")
         offsets[place] += 10**6
         buffer = io.BytesIO()

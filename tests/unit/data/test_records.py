@@ -1,4 +1,4 @@
-"""Records: rows read = sentences + rows reported as skipped, and a fault names file and line."""
+"""Records: rows = sentences + skipped rows, and errors name file and line."""
 
 import csv
 import io
@@ -81,7 +81,7 @@ class TestHeaders:
 
     def test_a_column_has_a_number_beside_its_name(self, tmp_path: Path) -> None:
         assert texts(tmp_path / "a.csv", "id,note\n1,one\n", column="2") == ["one"]
-        with pytest.raises(DataError, match="no column '2'"):  # 1 is a name here
+        with pytest.raises(DataError, match="no column '2'"):  # 1 is a column name here
             read(tmp_path / "a.csv", "1,note\n1,one\n", column="2")
 
     def test_a_name_that_two_columns_have_is_an_error(self, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ class TestQuotes:
         assert len(texts(tmp_path / "a.csv", content, quoting="none")) == 4
 
     @pytest.mark.parametrize("columns", [["id", "text"], ["text", "id"], ["a", "text", "b"]])
-    def test_a_quote_that_another_row_closes_is_an_error(
+    def test_a_quote_closed_in_another_row_is_an_error(
         self, columns: list[str], tmp_path: Path
     ) -> None:
         place = columns.index("text")
@@ -183,7 +183,7 @@ class TestQuotes:
             cells[place] = {8: f'"{line}', 28: f'{line}"'}.get(number, line)
             rows.append(",".join(cells))
         content = "\n".join([",".join(columns), *rows])
-        if place == 1:  # else the quote is closed inside a cell, which is no table at all
+        if place == 1:  # otherwise the quote closes inside a cell, which is a syntax error
             with pytest.raises(DataError, match=r"lines 10 to 30\b.*--quoting none"):
                 read(tmp_path / "a.csv", content)
             assert read(tmp_path / "a.csv", content, quoting="minimal")[1].spanning == 1
@@ -212,7 +212,7 @@ class TestJSON:
 
     @pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.ndjson"])
     @pytest.mark.parametrize("indent", [None, 2])
-    def test_an_array_is_read_whatever_the_extension(
+    def test_an_array_is_read_with_any_extension(
         self, name: str, indent: int | None, tmp_path: Path
     ) -> None:
         assert texts(tmp_path / name, json.dumps(self.objects, indent=indent)) == LINES
@@ -288,7 +288,7 @@ class TestJSON:
 
 class TestFormats:
     @pytest.mark.parametrize("extension", EXTENSIONS)
-    def test_they_are_known_by_extension(self, extension: str) -> None:
+    def test_formats_are_detected_by_extension(self, extension: str) -> None:
         forms = {format_of(Path(f"a{extension}{packed}")) for packed in ("", ".gz", ".GZ")}
         assert len(forms) == 1
         assert "auto" not in forms
@@ -313,7 +313,7 @@ class TestFormats:
         assert format_of(Path(name), "csv") == "csv"
 
     @pytest.mark.parametrize("content", ['["one", "two"]', '[\n"one"\n]', '\n [{"text": "one"}]'])
-    def test_an_array_is_not_taken_for_text(self, content: str, tmp_path: Path) -> None:
+    def test_an_array_is_not_read_as_text(self, content: str, tmp_path: Path) -> None:
         with pytest.raises(DataError, match="--format json"):
             read(tmp_path / "a.txt", content)
         assert texts(tmp_path / "a.txt", content, format="json")[0] == "one"
@@ -322,7 +322,7 @@ class TestFormats:
     def test_brackets_are_text(self, line: str, tmp_path: Path) -> None:
         assert texts(tmp_path / "a.txt", f"{line}\ntwo\n") == [line, "two"]
 
-    def test_json_lines_are_not_taken_for_text(self, tmp_path: Path) -> None:
+    def test_json_lines_are_not_read_as_text(self, tmp_path: Path) -> None:
         content = '\n{"text": "one"}\nplain\n'
         with pytest.raises(DataError, match="--format json"):
             read(tmp_path / "a.txt", content)
@@ -344,7 +344,7 @@ class TestLines:
     def test_a_line_ends_as_it_likes(
         self, bound: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Also where the end comes in two parts, because no more of a line is read at once."""
+        """Also if a line end is split between two reads."""
         monkeypatch.setattr("mivae_cli.limits.MAX_LINE", bound)
         found, _ = read(tmp_path / "a.txt", "one\rtwo\r\nthr\n\rfour\r\r\nfive\r")
         assert [(record.line, record.text) for record in found] == [
@@ -370,7 +370,7 @@ def test_rows_of_a_table_are_sentences_or_are_counted(
     header: bool,
     name: str,
 ) -> None:
-    """The rows are written by the csv module, so how many there are is known."""
+    """The csv module writes the rows, so their number is known."""
     written = io.StringIO(newline="")
     character = {"tab": "\t", "auto": "\t" if name == "a.tsv" else ","}.get(delimiter, delimiter)
     writer = csv.writer(written, delimiter=character, quoting=quoting)

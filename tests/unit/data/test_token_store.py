@@ -1,4 +1,4 @@
-"""Token stores that are mapped from files: what others write into these is noticed, and named."""
+"""Memory-mapped token stores: damage by other processes is detected, and the file named."""
 
 import os
 import shutil
@@ -34,13 +34,13 @@ def run(sound: RunDirectory, tmp_path: Path) -> RunDirectory:
 
 
 def overwrite(path: Path, place: int, data: bytes) -> None:
-    """Writes into a file that may be mapped."""
+    """Writes into a file that may be memory-mapped."""
     with path.open("r+b") as file:
         os.pwrite(file.fileno(), data, place)
 
 
 def ids(run: RunDirectory, split: str, value: int) -> str:
-    """Sets the last id of a split, or one that is about in the middle of it."""
+    """Sets the last id of a split, or one near the middle."""
     path = run.path / "data" / f"{split}.tokens"
     place = path.stat().st_size // 2 & ~1
     overwrite(path, place, np.array([value], "<u2").tobytes())
@@ -48,7 +48,7 @@ def ids(run: RunDirectory, split: str, value: int) -> str:
 
 
 def offset(run: RunDirectory, split: str, value: int) -> str:
-    """Sets the offset of a sentence that is about in the middle of a split."""
+    """Sets the offset of a sentence near the middle of a split."""
     path = run.path / "data" / f"{split}.offsets.npy"
     count = len(np.load(path))
     place = path.stat().st_size - 8 * (count - count // 2)
@@ -111,13 +111,13 @@ def test_damage_beneath_an_open_corpus_is_an_error_that_names_the_file(
     assert f"mivae verify {run.path}" in str(caught.value)
 
 
-def test_what_is_sound_is_used_without_a_remark(run: RunDirectory) -> None:
-    for _, use in list(USES.values())[1:]:  # training is the same as validation
+def test_valid_files_are_used_without_warnings(run: RunDirectory) -> None:
+    for _, use in list(USES.values())[1:]:  # training reads like validation
         assert use(run, run.open_corpus()) is not None
 
 
 def test_a_new_run_trains_on_its_own_copy(sound: RunDirectory, tmp_path: Path) -> None:
-    """Damage to the cache, or to another run on the same text, does not reach it."""
+    """Damage to the cache, or to another run on the same text, does not affect it."""
     config = sound.load_config()
     corpus = prepare_corpus(config.data, tmp_path / "cache")
     one, two = (create_training(config, corpus, tmp_path / name) for name in ("one", "two"))

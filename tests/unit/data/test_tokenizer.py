@@ -1,4 +1,4 @@
-"""Tokenizers: what goes in comes out, and no text can forge a boundary."""
+"""Tokenizers: round trips, and no text can produce a special symbol."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def words() -> Tokenizer:
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Any text at all, with forged symbols in it more often than chance would put there."""
+    """Arbitrary text in which special symbols are frequent."""
     return st.lists(st.text() | st.sampled_from(FORGERIES)).map("".join)
 
 
@@ -44,7 +44,7 @@ def test_bpe_gives_any_text_back(text: str) -> None:
 
 
 @given(texts())
-def test_bpe_reads_neither_boundary_nor_unknown_in_any_text(text: str) -> None:
+def test_bpe_never_encodes_special_symbols(text: str) -> None:
     [ids] = bpe().encode([text])
     assert not {BOUNDARY, UNKNOWN} & set(ids)
     assert bool(ids) == bool(text)
@@ -75,7 +75,7 @@ def test_a_batch_is_read_as_its_sentences_are_one_by_one(batch: list[str]) -> No
         assert tokenizer.encode(batch) == [tokenizer.encode([text])[0] for text in batch]
 
 
-def test_words_that_were_not_seen_are_unknown_and_others_are_not() -> None:
+def test_only_unseen_words_are_unknown() -> None:
     [ids] = words().encode(["the zebra sat"])
     assert [token == UNKNOWN for token in ids] == [False, True, False]
 
@@ -134,7 +134,7 @@ def test_flat_ids_are_those_of_the_sentences_end_to_end(batch: list[str]) -> Non
 
 @pytest.fixture(scope="session")
 def saved_words(tmp_path_factory: pytest.TempPathFactory) -> tokenizers.Tokenizer:
-    """The library's own reading of the rules that `words` are saved with."""
+    """The library's result for the saved rules of `words`."""
     path = tmp_path_factory.mktemp("words") / "tokenizer.json"
     words().save(path)
     library = tokenizers.Tokenizer.from_file(str(path))
@@ -146,7 +146,7 @@ def saved_words(tmp_path_factory: pytest.TempPathFactory) -> tokenizers.Tokenize
 def test_words_are_looked_up_as_the_saved_rules_say(
     saved_words: tokenizers.Tokenizer, batch: list[str]
 ) -> None:
-    # the library leaves U+001C to U+001F inside words, where Python splits
+    # Python splits at U+001C to U+001F, the library does not
     batch = [re.sub(r"[\x1c-\x1f]", " ", text) for text in batch]
     expected = [[token or UNKNOWN for token in saved_words.encode(text).ids] for text in batch]
     assert words().encode(batch) == expected
@@ -187,12 +187,12 @@ class TestBounds:
         self, bound: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(f"mivae_cli.data.tokenizer.{bound}", 9_000)
-        corpus = [f"w{n:05} w{n:05} end" for n in range(10_000)]  # 17 characters, 6 of them new
+        corpus = [f"w{n:05} w{n:05} end" for n in range(10_000)]  # 17 characters, 6 of a new word
         kept = training_sample(iter(corpus))
         assert kept == sorted(set(kept))
         full = 9_000 / (17 if bound == "MAX_TEXT" else 6)
         assert full / 3 < len(kept) <= full
-        # a quarter of them from each quarter of the corpus, but for chance
+        # about a quarter of the sample from each quarter of the corpus
         quarters, _ = np.histogram([int(text[1:6]) for text in kept], 4, (0, 10_000))
         assert np.abs(quarters - len(kept) / 4).max() < 4 * np.sqrt(len(kept) / 4)
 
@@ -265,7 +265,7 @@ def test_half_a_file_is_a_checkpoint_error(tmp_path: Path) -> None:
         Tokenizer.load(path)
 
 
-def test_a_tokenizer_with_other_symbols_is_refused(tmp_path: Path) -> None:
+def test_a_tokenizer_with_other_symbols_is_rejected(tmp_path: Path) -> None:
     vocabulary = {"<pad>": 0, "<unk>": 1, "word": 2}
     other = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
     path = tmp_path / "tokenizer.json"
@@ -280,7 +280,7 @@ def test_a_tokenizer_with_other_symbols_is_refused(tmp_path: Path) -> None:
     st.integers(258, 300),
     st.integers(1, 3),
 )
-def test_whatever_mivae_writes_it_reads(
+def test_saved_tokenizers_can_be_loaded(
     folder: Path, corpus: list[str], by_word: bool, size: int, least: int
 ) -> None:
     kind = WordTokenizerConfig if by_word else BPETokenizerConfig
@@ -319,8 +319,8 @@ CHANGES: dict[str, Any] = {
 }  # fmt: skip
 
 
-class TestStrangers:
-    """A file that mivae would not have written is not loaded, and does nothing on the way."""
+class TestUntrustedFiles:
+    """Files that mivae did not write are rejected without side effects."""
 
     def loaded(self, path: Path, record: object) -> Tokenizer:
         path.write_text(json.dumps(record), encoding="utf-8")
@@ -347,7 +347,7 @@ class TestStrangers:
 
     @pytest.mark.parametrize("by_word", [False, True])
     @pytest.mark.parametrize("wrong", [10**6, -1, 2.0, True, None, "2", [2], 3, 2**64, 10**4000])
-    def test_ids_are_those_from_0_to_the_last(
+    def test_ids_must_be_0_to_v_minus_1(
         self, by_word: bool, wrong: object, tmp_path: Path
     ) -> None:
         path = tmp_path / "tokenizer.json"
@@ -393,7 +393,7 @@ class TestStrangers:
             Tokenizer.load(tmp_path / "tokenizer.json")
         assert len(str(caught.value)) < 500
 
-    def test_a_key_stands_once(self, tmp_path: Path) -> None:
+    def test_duplicate_keys_are_rejected(self, tmp_path: Path) -> None:
         path = tmp_path / "tokenizer.json"
         words().save(path)
         content = path.read_text(encoding="utf-8")
@@ -405,12 +405,12 @@ class TestStrangers:
         words().save(tmp_path / "there.json")
         (tmp_path / "link").symlink_to(tmp_path / "there.json")
         (tmp_path / "folder").mkdir()
-        os.mkfifo(tmp_path / "pipe")  # to open it would wait for ever
+        os.mkfifo(tmp_path / "pipe")  # opening it would block forever
         for name in ("link", "folder", "pipe"):
             with pytest.raises(CheckpointError, match="not a regular file"):
                 Tokenizer.load(tmp_path / name)
 
-    def test_what_is_too_large_is_neither_read_nor_written(
+    def test_a_file_that_is_too_large_is_neither_read_nor_written(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         path = tmp_path / "tokenizer.json"
