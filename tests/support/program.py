@@ -1,12 +1,17 @@
-"""The program, run within the test's own process."""
+"""Run the program in the process of the test."""
 
+import contextlib
+import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from mivae_cli.choices import Profile
 from mivae_cli.cli import main
+from mivae_cli.estimators.critic_training import PROFILES, Plan
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,7 @@ class Ran:
 
 @dataclass
 class Mivae:
-    """Runs the program within the test's own process."""
+    """Runs the program, and returns its exit code and output."""
 
     capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
@@ -32,3 +37,23 @@ class Mivae:
             code = stop.code
         captured = self.capsys.readouterr()
         return Ran(int(str(code or 0)), captured.out, captured.err)
+
+
+def run_once(*arguments: str | Path) -> Ran:
+    """Runs the program with short critic training, for fixtures of a whole module."""
+    with (
+        pytest.MonkeyPatch.context() as patched,
+        contextlib.redirect_stdout(io.StringIO()) as out,
+        contextlib.redirect_stderr(io.StringIO()) as err,
+    ):
+        shorten_critics(patched)
+        patched.setattr(sys, "argv", ["mivae", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    return Ran(int(str(stop.value.code or 0)), out.getvalue(), err.getvalue())
+
+
+def shorten_critics(patched: pytest.MonkeyPatch) -> None:
+    """Trains critics for a few steps only; their estimates are still lower bounds."""
+    for profile in get_args(Profile):
+        patched.setitem(PROFILES, profile, Plan(steps=100, hidden=16, batch=128, patience=1))
