@@ -56,7 +56,7 @@ def inside(folder: Path) -> Iterator[Path]:
         yield folder
 
 
-def test_two_words_train_evaluate_and_leave_a_run(inside: Path) -> None:
+def test_train_evaluates_and_stores_a_run(inside: Path) -> None:
     record = json.loads((inside / "trained.json").read_text())
     run = inside / "runs" / "scenes-default-1"
     assert RunDirectory.open(run).load_evaluation() == record
@@ -70,7 +70,7 @@ def test_two_words_train_evaluate_and_leave_a_run(inside: Path) -> None:
     assert names == ["epoch-0001", "epoch-0002"]
 
 
-def test_eval_shows_the_four_figures_first_and_names_the_run_on_stderr(
+def test_eval_starts_with_four_metrics_and_names_the_run_on_stderr(
     mivae: Mivae, inside: Path
 ) -> None:
     ran = mivae("eval", "--iw-samples", "3")
@@ -106,7 +106,7 @@ def test_estimate_mi_shows_estimates_that_agree(mivae: Mivae, inside: Path) -> N
     assert report["recommended"]["estimator"] == "known-posterior"
     assert report["recommended"]["value"] == values["known-posterior"]["value"]
     assert report["x_dim"] is report["p_value"] is None
-    assert [note for note in report["notes"] if "these N sentences" in note]
+    assert report["notes"]
     shown = mivae("estimate-mi", "--draws", "3")
     assert "recommended: known-posterior" in shown.out
 
@@ -126,12 +126,12 @@ def test_sample_writes_as_many_lines_as_asked_and_the_same_again(
     assert [json.loads(line)["text"] for line in lines] == first.out.splitlines()
 
 
-def test_another_seed_writes_other_samples(mivae: Mivae, inside: Path) -> None:
+def test_another_seed_gives_other_samples(mivae: Mivae, inside: Path) -> None:
     one, two = (mivae("sample", "--temperature", "2", "--seed", seed).out for seed in "12")
     assert one != two
 
 
-def test_interpolate_walks_between_given_or_found_sentences(mivae: Mivae, inside: Path) -> None:
+def test_interpolate_between_given_or_chosen_sentences(mivae: Mivae, inside: Path) -> None:
     found = mivae("interpolate")
     assert found.err.count("between: ") == 2
     assert [line.split()[0] for line in found.out.splitlines()] == [
@@ -144,7 +144,7 @@ def test_interpolate_walks_between_given_or_found_sentences(mivae: Mivae, inside
     assert named.code == 0
 
 
-def test_reconstruct_shows_a_sentence_and_what_came_back(mivae: Mivae, inside: Path) -> None:
+def test_reconstruct_shows_a_sentence_and_its_reconstruction(mivae: Mivae, inside: Path) -> None:
     row = json.loads(mivae("reconstruct", "one dog slept on the hill at dawn .", "--json").out)
     assert row["text"] == "one dog slept on the hill at dawn ."
     assert row["exact"] == (row["text"] == row["reconstruction"])
@@ -154,7 +154,7 @@ def test_reconstruct_shows_a_sentence_and_what_came_back(mivae: Mivae, inside: P
 
 
 @pytest.mark.parametrize("suffix", ["npz", "safetensors", "npy"])
-def test_encode_writes_a_row_a_sentence(mivae: Mivae, inside: Path, suffix: str) -> None:
+def test_encode_writes_one_row_per_sentence(mivae: Mivae, inside: Path, suffix: str) -> None:
     out = inside / f"vectors.{suffix}"
     assert mivae("encode", "scenes.txt", "-o", out).code == 0
     match suffix:
@@ -194,7 +194,9 @@ def test_a_dry_run_writes_nothing(mivae: Mivae, inside: Path) -> None:
     assert sorted(inside.rglob("*")) == before
 
 
-def test_a_profile_says_where_the_time_goes_and_writes_nothing(mivae: Mivae, inside: Path) -> None:
+def test_a_profile_shows_the_time_of_each_part_and_writes_nothing(
+    mivae: Mivae, inside: Path
+) -> None:
     before = sorted(inside.rglob("*"))
     ran = mivae("train", "scenes.txt", "--profile", *TINY)
     assert ran.code == 0
@@ -232,14 +234,14 @@ def test_sentences_without_repetition(command: list[str], mivae: Mivae, inside: 
     assert drawn[0] != free
 
 
-def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=400)
     arguments = ["train", text, "--out", tmp_path / "run", *TINY, "--epochs", "10000"]
     process = subprocess.Popen(
         [sys.executable, "-m", "mivae_cli", *map(str, arguments)],
         stderr=subprocess.PIPE,
         text=True,
-        # a suite that runs in the background inherits an ignored SIGINT, and so would this
+        # a suite in the background ignores SIGINT, and its children would too
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     assert process.stderr is not None
@@ -251,21 +253,20 @@ def test_an_interrupted_run_is_resumed_by_itself(mivae: Mivae, tmp_path: Path) -
     process.stderr.close()
     assert process.wait() == 130
     assert "mivae train --resume" in rest
-    refused = mivae("train", "--resume", "--out", tmp_path / "run", "--seed", "5")
-    assert refused.code == 2
-    assert "(seed 0, now 5)" in refused.err
-    assert "--resume" in refused.err
+    failed = mivae("train", "--resume", "--out", tmp_path / "run", "--seed", "5")
+    assert failed.code == 2
+    assert "seed" in failed.err
+    assert "--resume" in failed.err
     same = ["--seed", "0", "--latent", "4", "--iw-samples", "2", "--json", "--epochs", "3"]
     changed = ["--batch-size", "24"]
     other = write_scenes(tmp_path / "other.txt", count=400, seed=1)
-    refused = mivae("train", other, "--resume", "--out", tmp_path / "run", *same, *changed)
-    assert refused.code == 2
-    assert "data.train" in refused.err
-    moved = text.rename(tmp_path / "moved.txt")  # which makes it no other text
+    failed = mivae("train", other, "--resume", "--out", tmp_path / "run", *same, *changed)
+    assert failed.code == 2
+    assert "data.train" in failed.err
+    moved = text.rename(tmp_path / "moved.txt")  # still the same text
     ran = mivae("train", moved, "--resume", "--out", tmp_path / "run", *same, *changed)
     assert ran.code == 0
-    assert "resuming" in ran.err
-    assert "training.batch_size 32, now 24; training.epochs 10000, now 3" in ran.err
+    assert all(key in ran.err for key in ("training.batch_size", "training.epochs"))
     assert json.loads(ran.out)["iw_samples"] == 2
 
 
@@ -291,7 +292,7 @@ def test_training_that_runs_out_of_memory_is_resumed_as_the_error_says(
     assert advice in ran.err
     ran = mivae(*shlex.split(advice)[1:])
     assert ran.code == 0
-    assert "after epoch 0 and 7 batches" in ran.err
+    assert "7 batches" in ran.err
 
 
 def test_presets_and_configurations_are_shown_and_checked(
@@ -310,13 +311,13 @@ def test_presets_and_configurations_are_shown_and_checked(
 
 
 BAD: list[tuple[list[str], int, str]] = [
-    (["train", "empty.txt"], 3, "no sentences"),
-    (["train", "binary.txt"], 3, "zero byte"),
-    (["train", "one_line.txt"], 3, "too short"),
+    (["train", "empty.txt"], 3, "empty.txt"),
+    (["train", "binary.txt"], 3, "binary.txt"),
+    (["train", "one_line.txt"], 3, "one_line.txt"),
     (["train", "latin1.txt"], 3, "line 2"),
     (["train", "missing.txt"], 3, "missing.txt"),
     (["train", "text.txt", "--out", "file/run"], 2, "file/run"),
-    (["train", "text.txt", "--preset", "mien"], 2, "did you mean 'mine'"),
+    (["train", "text.txt", "--preset", "mien"], 2, "'mine'"),
     (["train", "text.txt", "--set", "objective.mi_wieght=1"], 2, "objective.mi_weight"),
     (["train", "text.txt", "--set", "training.epochs=-1"], 2, "training.epochs"),
     (["train", "text.txt", "--set", "seed"], 2, "key=value"),
@@ -344,7 +345,7 @@ BAD: list[tuple[list[str], int, str]] = [
 @pytest.mark.parametrize(
     ("arguments", "code", "words"), BAD, ids=[" ".join(row[0])[:50] for row in BAD]
 )
-def test_what_the_user_can_mend_is_one_line_with_its_exit_code(
+def test_an_error_of_the_user_is_one_line_with_its_exit_code(
     mivae: Mivae,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -372,8 +373,8 @@ def test_what_the_user_can_mend_is_one_line_with_its_exit_code(
 RUN_BAD: list[tuple[list[str], int, str]] = [
     (["eval", "--data", "foreign.txt"], 3, "vocabulary"),
     (["eval", "--data", "missing.txt"], 3, "missing.txt"),
-    (["interpolate", "only one"], 2, "two sentences"),
-    (["interpolate", "a", ""], 3, "empty"),
+    (["interpolate", "only one"], 2, "sentences"),
+    (["interpolate", "a", ""], 3, "sentence"),
     (["sample", "--temperature", "0"], 2, "temperature"),
     (["sample", "--top-p", "0"], 2, "top-p"),
     (["sample", "--beam", "99999999999999999999"], 2, "beam"),
@@ -384,7 +385,7 @@ RUN_BAD: list[tuple[list[str], int, str]] = [
     (["sample", "--beam", "1", "--top-p", "0.5"], 2, "--top-p"),
     (["interpolate", "--temperature", "1", "--beam", "3"], 2, "--temperature"),
     (["reconstruct", "a", "--temperature", "1", "--beam", "2"], 2, "--beam"),
-    (["reconstruct", "a", "--data", "scenes.txt"], 2, "not both"),
+    (["reconstruct", "a", "--data", "scenes.txt"], 2, "--data"),
     (["encode", "scenes.txt", "-o", "vectors.pkl"], 2, "vectors.pkl"),
     (["encode", "scenes.txt", "-o", "nowhere/vectors.npz"], 2, "nowhere/vectors.npz"),
     (["encode", "-o", "vectors.npz"], 2, "FILE"),
@@ -410,7 +411,7 @@ def test_bad_input_to_a_run_is_named(
     assert words in ran.err[ran.err.index("error: ") :]
 
 
-def test_weights_that_are_no_numbers_are_refused(mivae: Mivae, tmp_path: Path) -> None:
+def test_weights_that_are_nan_are_rejected(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=300)
     assert mivae("train", text, "--out", tmp_path / "run", *TINY, "--epochs", "1").code == 0
     path = tmp_path / "run" / "checkpoints" / "epoch-0001" / "model.safetensors"
@@ -422,7 +423,7 @@ def test_weights_that_are_no_numbers_are_refused(mivae: Mivae, tmp_path: Path) -
     assert "epoch-0001/model.safetensors" in ran.err
 
 
-def test_a_diverged_training_ends_with_its_own_code(mivae: Mivae, tmp_path: Path) -> None:
+def test_a_diverged_training_exits_with_5(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=700)
     ran = mivae(
         "train", text, "--out", tmp_path / "run", *TINY, "--epochs", "3",
@@ -432,15 +433,13 @@ def test_a_diverged_training_ends_with_its_own_code(mivae: Mivae, tmp_path: Path
     assert "diverged" in ran.err
 
 
-def test_long_lines_line_ends_and_byte_order_marks_do_no_harm(
-    mivae: Mivae, tmp_path: Path
-) -> None:
+def test_long_lines_line_ends_and_byte_order_marks_are_read(mivae: Mivae, tmp_path: Path) -> None:
     lines = write_scenes(tmp_path / "scenes.txt", count=300).read_text().splitlines()
     data = "\ufeff" + "\r\n".join([*lines, "word " * 200_000, "the last line without an end"])
     (tmp_path / "odd.txt").write_bytes(data.encode())
     ran = mivae("train", tmp_path / "odd.txt", "--out", tmp_path / "run", *TINY, "--json")
     assert ran.code == 0
-    assert "1 cut to 100 tokens" in ran.err
+    assert "100 tokens" in ran.err
     record = json.loads((tmp_path / "run" / "environment.json").read_text())
     assert sum(split["sentences"] for split in record["splits"].values()) == 302
 
@@ -456,11 +455,11 @@ def test_a_full_disk_at_stdout_is_one_error(
         monkeypatch.setattr(sys, "stdout", full)
         ran = mivae(*command.split())
     assert ran.code == 6
-    assert "error: cannot write the output: No space left on device" in ran.err
+    assert "No space left on device" in ran.err
     assert "Traceback" not in ran.err
 
 
-def test_sizes_that_no_memory_holds_are_refused(mivae: Mivae, inside: Path) -> None:
+def test_sizes_beyond_the_memory_are_rejected(mivae: Mivae, inside: Path) -> None:
     sizes = ["decoder.hidden_size", "decoder.embedding_size", "encoder.hidden_size"]
     sets = [part for size in sizes for part in ("--set", f"model.{size}=65536")]
     ran = mivae("train", "scenes.txt", *sets)
@@ -469,7 +468,7 @@ def test_sizes_that_no_memory_holds_are_refused(mivae: Mivae, inside: Path) -> N
     assert not (inside / "runs" / "scenes-default-2").exists()
 
 
-def test_too_little_memory_is_no_traceback(
+def test_lack_of_memory_is_one_error(
     mivae: Mivae, inside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def starved(*_: object) -> None:
@@ -481,7 +480,7 @@ def test_too_little_memory_is_no_traceback(
     assert "out of memory" in ran.err
 
 
-def test_brackets_in_names_are_shown_as_they_are(mivae: Mivae, tmp_path: Path) -> None:
+def test_brackets_in_names_are_not_markup(mivae: Mivae, tmp_path: Path) -> None:
     ran = mivae("sample", tmp_path / "[bold]run[/]")
     assert "[bold]run[/]" in ran.err
 
@@ -524,12 +523,12 @@ def test_every_command_helps_with_an_example(mivae: Mivae, command: str) -> None
     assert f"Example: mivae {command}" in ran.out
 
 
-def test_every_command_is_listed_here() -> None:
+def test_the_list_of_commands_is_complete() -> None:
     names = {
         info.name or getattr(info.callback, "__name__", "") for info in app.registered_commands
     }
     assert names == {name for name in COMMANDS if not name.startswith("config")}
 
 
-def test_the_version_is_told(mivae: Mivae) -> None:
+def test_version(mivae: Mivae) -> None:
     assert mivae("--version").out.startswith("mivae 0.")

@@ -1,4 +1,4 @@
-"""The example scripts: docstrings that become sentences, and scenes that can be read back."""
+"""The example scripts `docstrings` and `scenes`."""
 
 import math
 import os
@@ -25,7 +25,7 @@ def run(
         check=False,
         text=True,
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
-        timeout=600,  # only so that an endless loop is found
+        timeout=600,  # ends an endless loop
     )
 
 
@@ -69,7 +69,7 @@ class TestFirstSentence:
             ("As it was told before [1]_.", "as it was told before ."),
         ],
     )
-    def test_takes_markup_off(self, docstring: str, line: str) -> None:
+    def test_removes_markup(self, docstring: str, line: str) -> None:
         assert docstrings.first_sentence(docstring) == line
 
     @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ class TestFirstSentence:
             "-*- coding: utf-8 -*-",
         ],
     )
-    def test_passes_over_what_stands_before_the_prose(self, opening: str) -> None:
+    def test_skips_what_precedes_the_prose(self, opening: str) -> None:
         docstring = f"{opening}\n\nOpen the door to the garden."
         assert docstrings.first_sentence(docstring) == "open the door to the garden ."
 
@@ -96,7 +96,7 @@ class TestFirstSentence:
             "@return it",
         ],
     )
-    def test_stops_before_what_cannot_continue_a_sentence(self, continuation: str) -> None:
+    def test_stops_at_the_end_of_the_first_paragraph(self, continuation: str) -> None:
         docstring = f"Open the door to the garden\n{continuation}"
         assert docstrings.first_sentence(docstring) == "open the door to the garden ."
 
@@ -130,7 +130,7 @@ class TestFirstSentence:
             "1, 2, 3, 4 or 5, 6, 7.",
         ],
     )
-    def test_leaves_out_what_is_not_plain_english(self, docstring: str) -> None:
+    def test_leaves_out_everything_but_plain_english(self, docstring: str) -> None:
         assert docstrings.first_sentence(docstring) is None
 
 
@@ -193,7 +193,7 @@ class TestCorpus:
             "LEAVE the key under the mat",
         ]
 
-    def test_a_sentence_stands_once_however_often_it_is_met(self, tree: Path) -> None:
+    def test_duplicates_are_removed(self, tree: Path) -> None:
         assert docstrings.build_corpus([tree]) == IN_ORDER
         assert docstrings.build_corpus([tree / "a", tree, tree]) == [IN_ORDER[-1], *IN_ORDER[:-1]]
 
@@ -208,12 +208,12 @@ class TestCorpus:
         assert set(docstrings.sample(sentences, 50)) < set(chosen)
         assert docstrings.sample(sentences, 2000) == sentences
 
-    def test_the_sample_does_not_ask_where_a_sentence_stood(self) -> None:
+    def test_the_sample_does_not_depend_on_the_order(self) -> None:
         sentences = [f"take the {number} th door ." for number in range(100)]
         chosen = docstrings.sample(sentences, 20)
         assert docstrings.sample(sentences[::-1], 20) == chosen[::-1]
 
-    def test_the_command_writes_lines_and_tells_what_is_in_them(
+    def test_the_command_writes_lines_and_counts_on_stderr(
         self, tree: Path, tmp_path: Path
     ) -> None:
         out = tmp_path / "corpus.txt"
@@ -242,7 +242,7 @@ class TestCorpus:
     @pytest.mark.parametrize(
         "arguments", [("--root", "nowhere"), ("--max-sentences", "0"), ("--max-sentences", "x")]
     )
-    def test_the_command_refuses_what_it_cannot_do(
+    def test_the_command_rejects_invalid_options(
         self, arguments: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         out = tmp_path / "corpus.txt"
@@ -297,11 +297,11 @@ class TestScenes:
             "",
         ],
     )
-    def test_what_no_scene_says_is_refused(self, sentence: str) -> None:
+    def test_sentences_outside_the_grammar_are_rejected(self, sentence: str) -> None:
         with pytest.raises(ValueError, match="Not a sentence"):
             scenes.parse(sentence)
 
-    def test_a_value_outside_its_factor_is_refused(self) -> None:
+    def test_a_value_outside_its_factor_is_rejected(self) -> None:
         with pytest.raises(ValueError, match="number is 'six'"):
             scenes.Scene("woman", "draw", "by the river", "at noon", "six", "past")
 

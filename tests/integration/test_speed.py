@@ -1,4 +1,4 @@
-"""The benchmark of speed runs, and what it counts and generates is what it says."""
+"""The speed benchmark: it runs, and its counts and generated texts are right."""
 
 import json
 import time
@@ -44,7 +44,7 @@ def test_each_part_measures_and_shows_a_table(
     found: Found = {}
     for cell in speed.cells(part, TINY):
         found.setdefault(cell, []).append(speed.measured(cell, TINY))
-    found = json.loads(json.dumps(found))  # as they come from another process
+    found = json.loads(json.dumps(found))  # as from another process
     TABLES[part](found)
     show_memory(found)
     shown = capsys.readouterr().out
@@ -89,7 +89,7 @@ def test_options_change_the_plan() -> None:
 
 @pytest.mark.parametrize("size", [16, 600])
 def test_the_work_of_a_step_is_six_flop_a_weight_of_its_products(size: int) -> None:
-    """Every weight of a matrix that a token meets costs a product and a sum, three times."""
+    """Each weight that a token uses costs a product and a sum in each of three passes."""
     plan = replace(QUICK, sizes=(size,))
     model = build_model(plan.run(size).model, plan.vocabulary)
     weights = counterparts(model)
@@ -102,7 +102,7 @@ def test_the_work_of_a_step_is_six_flop_a_weight_of_its_products(size: int) -> N
 
 
 def test_a_ratio_is_the_median_over_pairs() -> None:
-    assert ratio([2.0, 30.0, 4.0], [1.0, 10.0, 1.0]) == 3.0  # the medians' own ratio is 4
+    assert ratio([2.0, 30.0, 4.0], [1.0, 10.0, 1.0]) == 3.0  # the ratio of the medians is 4
 
 
 def test_words_are_drawn_by_zipfs_law_and_lengths_have_the_mean_they_should() -> None:
@@ -125,7 +125,7 @@ def test_a_generated_store_holds_ids_of_words_alone(tmp_path: Path) -> None:
     assert len(store) == 500
     assert corpus.tokenizer.size == vocabulary
     assert set(range(vocabulary)) - {BOUNDARY, UNKNOWN} == set(store.tokens.tolist())
-    assert isinstance(store.tokens, np.memmap)  # so that it is no anonymous memory
+    assert isinstance(store.tokens, np.memmap)  # so that it does not count as anonymous memory
 
 
 def test_words_are_all_different() -> None:
@@ -144,11 +144,11 @@ def test_a_generated_text_has_its_size_and_its_frequent_words(tmp_path: Path) ->
     assert [name for name, _ in counts.most_common(2)] == [word(0), word(1)]
 
 
-def test_the_watch_sees_memory_that_is_given_back() -> None:
+def test_the_memory_watch_sees_memory_that_is_freed_again() -> None:
     with Memory() as memory:
         block = np.ones(8 * 2**20)  # 64 MiB
         looks = memory.looks
-        while memory.looks < looks + 2:  # the first of them may have begun before
+        while memory.looks < looks + 2:  # the first may have started before the allocation
             time.sleep(INTERVAL)
         del block
     record = memory.record()

@@ -1,4 +1,4 @@
-"""Documents with a right checksum and odd content, and folders nested without end."""
+"""Documents with a valid checksum and invalid content, deeply nested folders, long paths."""
 
 import contextlib
 import copy
@@ -55,7 +55,7 @@ PATHS = [
 
 
 def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
-    """Returns the record with another value somewhere inside it."""
+    """Returns the record with another value at a path."""
     record = copy.deepcopy(RECORD)
     place: Any = record
     for key in path[:-1]:
@@ -65,7 +65,7 @@ def changed(path: tuple[str | int, ...], value: object) -> dict[str, Any]:
 
 
 def shown(body: dict[str, Any]) -> str:
-    """Returns a comparison of a run with a sound one, in all its forms; or why there is none."""
+    """Returns a comparison with two valid runs in every format, or "refused"."""
     config = RunConfig()
     try:
         found = EvaluationRecords.of(body)
@@ -88,7 +88,7 @@ def shown(body: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: ".".join(map(str, path)))
-def test_a_record_of_any_shape_is_shown_or_refused(path: tuple[str | int, ...]) -> None:
+def test_a_record_with_any_odd_value_is_shown_or_rejected(path: tuple[str | int, ...]) -> None:
     for value in ODD:
         record = changed(path, value)
         shown({"evaluations": [record], "full": []})
@@ -104,7 +104,7 @@ JSON = st.recursive(
 
 @settings(max_examples=150)
 @given(st.sampled_from(PATHS), JSON, JSON)
-def test_a_record_of_any_json_is_shown_or_refused(
+def test_a_record_with_any_json_is_shown_or_rejected(
     path: tuple[str | int, ...], value: object, full: object
 ) -> None:
     fulls: list[Any] = [{"checkpoint": RECORD["checkpoint"], "full": full}]
@@ -113,7 +113,7 @@ def test_a_record_of_any_json_is_shown_or_refused(
     shown({"evaluations": value, "full": []})
 
 
-def test_what_mivae_writes_is_shown() -> None:
+def test_valid_records_are_shown() -> None:
     body: dict[str, Any] = {"evaluations": [RECORD, {}], "full": [{"full": FULL}]}
     assert "18.0" in shown(body)
     assert shown({"evaluations": [changed(("full",), FULL)]}) != "refused"
@@ -123,11 +123,11 @@ def test_what_mivae_writes_is_shown() -> None:
 
 @pytest.mark.parametrize("count", [1, 2**53, 10**18])
 @pytest.mark.parametrize("unseen", [0.0, 1.0, -1e300, 1e300])
-def test_a_doubt_is_computed_for_any_count(unseen: float, count: int) -> None:
+def test_the_check_for_missing_pairs_takes_any_count(unseen: float, count: int) -> None:
     assert isinstance(missing_pairs(unseen, count), list)
 
 
-def test_effective_units_of_rates_that_vanish_beside_others() -> None:
+def test_effective_units_of_very_unequal_rates() -> None:
     assert effective_units([1e300, 5e-324, 0.0]) == pytest.approx(1.0)
     assert math.isfinite(effective_units([1e-300] * 5 + [1.0]))
 
@@ -150,7 +150,7 @@ def run(trained: Path, tmp_path: Path) -> RunDirectory:
 
 
 def reseal(path: Path, kind: Any, change: dict[str, Any]) -> None:  # noqa: ANN401  # a Literal
-    """Writes a document again, changed and with a right checksum."""
+    """Changes a document, and renews its checksum."""
     body = read_sealed(path, kind)
     del body["checksum"]
     write_sealed(path, kind, body | change)
@@ -180,9 +180,7 @@ COUNTS = [2**53 + 1, 10**400, -1, True, 1.5, None, "1", [1]]
 
 @pytest.mark.parametrize("value", COUNTS, ids=lambda value: str(value)[:12])
 @pytest.mark.parametrize("key", ["step", "epoch"])
-def test_steps_of_a_manifest_that_are_no_counts_are_damage(
-    run: RunDirectory, key: str, value: object
-) -> None:
+def test_steps_of_a_manifest_must_be_counts(run: RunDirectory, key: str, value: object) -> None:
     checkpoint = run.checkpoints.named("last")
     reseal(checkpoint.manifest.folder / MANIFEST, "checkpoint", {key: value})
     with pytest.raises(CheckpointError, match=f"'{key}'"):
@@ -191,7 +189,7 @@ def test_steps_of_a_manifest_that_are_no_counts_are_damage(
 
 
 def restate(run: RunDirectory, change: dict[str, Any]) -> Manifest:
-    """Writes a state and its manifest again, of one mind and with right checksums."""
+    """Changes a training state and its manifest consistently, and renews the checksums."""
     folder = run.checkpoints.named("last").manifest.folder
     state = read_sealed(folder / "state.json", "state")["state"]
     window = state["window"] | {k: v for k, v in change.items() if k in ("steps", "tokens")}
@@ -207,7 +205,7 @@ def restate(run: RunDirectory, change: dict[str, Any]) -> Manifest:
 
 @pytest.mark.parametrize("key", ["step", "position", "encoder_steps", "steps", "tokens"])
 @pytest.mark.parametrize("value", [2**53, 2**52 + 1])
-def test_no_training_goes_on_from_counts_near_the_limit(
+def test_counts_near_the_limit_are_rejected(
     run: RunDirectory, mivae: Mivae, key: str, value: int
 ) -> None:
     restate(run, {key: value})
@@ -223,7 +221,7 @@ def test_a_state_of_another_step_than_its_manifest_is_damage(run: RunDirectory) 
 
 
 def nest(folder: Path, depth: int = 1500) -> None:
-    """Makes folders within folders, deeper than a path may be long."""
+    """Nests folders deeper than the longest path."""
     folder.mkdir(exist_ok=True)
     with contextlib.chdir(folder):
         for _ in range(depth):
@@ -233,14 +231,14 @@ def nest(folder: Path, depth: int = 1500) -> None:
 
 @pytest.fixture
 def deep(tmp_path: Path) -> Iterator[Path]:
-    """A folder that holds others, deeper than recursion goes."""
+    """A folder nested deeper than the recursion limit."""
     place = tmp_path / "deep"
     nest(place)
     yield place
     subprocess.run(["rm", "-rf", place], check=True)  # pytest's own removal is recursive
 
 
-def test_folders_without_end_hold_no_runs(
+def test_deeply_nested_folders_are_searched(
     deep: Path, run: RunDirectory, trained: Path, mivae: Mivae
 ) -> None:
     ran = mivae("compare", deep)

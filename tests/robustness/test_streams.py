@@ -1,4 +1,4 @@
-"""Streams that are closed, full or of another encoding, and faults of the program itself."""
+"""Closed or full streams, other encodings, and unexpected errors."""
 
 import json
 import os
@@ -16,32 +16,32 @@ MIVAE = f"{sys.executable} -m mivae_cli"
 
 
 def shell(command: str, **variables: str) -> subprocess.CompletedProcess[bytes]:
-    """Runs a line of bash, in which `mivae` is the program."""
+    """Runs a line of bash; `mivae` is the program."""
     line = f'mivae() {{ {MIVAE} "$@"; }}; {command}'
     environment = {**os.environ, **variables}
     return subprocess.run(
-        ["bash", "-c", line], env=environment, capture_output=True, check=False, timeout=120
+        ["bash", "-c", line], env=environment, capture_output=True, check=False, timeout=600
     )
 
 
-def said(ran: subprocess.CompletedProcess[bytes]) -> list[str]:
-    """Returns the lines on standard error, none of which belongs to a traceback."""
+def error_lines(ran: subprocess.CompletedProcess[bytes]) -> list[str]:
+    """Returns the lines of stderr; fails if they contain a traceback."""
     lines = ran.stderr.decode().splitlines()
     assert not any("Traceback" in line or "Exception ignored" in line for line in lines)
     return lines
 
 
 @pytest.mark.parametrize("command", ["presets", "presets --json", "--help", "train --help"])
-def test_a_reader_that_stops_early_is_no_error(command: str) -> None:
+def test_a_closed_pipe_is_not_an_error(command: str) -> None:
     ran = shell(f"mivae {command} | true; echo ${{PIPESTATUS[0]}}")
     assert ran.stdout.decode().split() == ["0"]
-    assert said(ran) == []
+    assert error_lines(ran) == []
 
 
 @pytest.mark.parametrize(
     ("command", "code"),
     [
-        ("presets >&-", 6),  # nothing of it was shown
+        ("presets >&-", 6),  # the output is lost
         ("presets 2>&-", 0),
         ("presets <&-", 0),
         ("presets <&- 2>&-", 0),
@@ -55,10 +55,10 @@ def test_a_reader_that_stops_early_is_no_error(command: str) -> None:
 def test_closed_streams_keep_the_exit_code(command: str, code: int) -> None:
     ran = shell(f"mivae {command}")
     assert ran.returncode == code
-    assert len(said(ran)) <= 1
+    assert len(error_lines(ran)) <= 1
 
 
-def test_what_is_written_to_a_closed_stream_gets_into_no_file(tmp_path: Path) -> None:
+def test_output_to_a_closed_stream_is_not_written_into_another_file(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     assert shell(f"mivae config init {path} >&- 2>&- <&-").returncode == 0
     assert "wrote" not in path.read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ cli.main()
 
 
 @pytest.mark.parametrize("variables", ENCODINGS, ids=str)
-def test_an_encoding_that_lacks_characters_shows_them_escaped(variables: dict[str, str]) -> None:
+def test_characters_that_the_encoding_lacks_are_escaped(variables: dict[str, str]) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", SHOW],
         env={**os.environ, **variables}, capture_output=True, check=False,
@@ -107,7 +107,7 @@ def test_an_encoding_that_lacks_characters_shows_them_escaped(variables: dict[st
      ["train", "--preset"], ["train", "--out"], ["eval", "--device"]],
     ids=" ".join,
 )  # fmt: skip
-def test_arguments_that_are_not_utf_8_are_refused_in_one_line(
+def test_arguments_that_are_not_utf_8_are_one_error(
     mivae: Mivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -117,8 +117,8 @@ def test_arguments_that_are_not_utf_8_are_refused_in_one_line(
     assert "error: " in ran.err
 
 
-FAULTS = [
-    ValueError("of nobody"),
+ERRORS = [
+    ValueError("unexpected"),
     RecursionError("maximum recursion depth exceeded"),
     IndexError("index 16\nis out of bounds"),
     UnicodeEncodeError("ascii", "\ud800", 0, 1, "ordinal not in range"),
@@ -129,7 +129,7 @@ FAULTS = [
 
 @pytest.fixture
 def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Raise:
-    """Lets `mivae presets` raise an error; tracebacks are saved in a folder of their own."""
+    """Makes `mivae presets` raise an error, and saves tracebacks in `tmp_path`."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     def raise_it(error: Exception) -> None:
@@ -141,8 +141,8 @@ def faulty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Raise:
     return raise_it
 
 
-@pytest.mark.parametrize("error", FAULTS, ids=lambda error: type(error).__name__)
-def test_a_fault_is_one_line_and_a_saved_traceback(
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+def test_an_unexpected_error_is_one_line_and_a_saved_traceback(
     mivae: Mivae,
     faulty: Raise,
     tmp_path: Path,
@@ -165,7 +165,7 @@ def test_a_fault_is_one_line_and_a_saved_traceback(
     assert list(tmp_path.iterdir()) == [saved]
 
 
-def test_a_fault_where_nothing_can_be_saved_is_still_one_line(
+def test_an_unexpected_error_on_a_full_disk_is_one_line(
     mivae: Mivae,
     faulty: Raise,
     monkeypatch: pytest.MonkeyPatch,
@@ -174,11 +174,11 @@ def test_a_fault_where_nothing_can_be_saved_is_still_one_line(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("tempfile.mkstemp", full)
-    faulty(ValueError("of nobody"))
+    faulty(ValueError("unexpected"))
     ran = mivae("presets")
     assert ran.code == 70
     assert len(ran.err.splitlines()) == 1
-    assert "of nobody" in ran.err
+    assert "unexpected" in ran.err
 
 
 def test_with_debug_an_error_keeps_its_exit_code(mivae: Mivae) -> None:

@@ -1,4 +1,4 @@
-"""A disk that takes no more, as far as the system can be made to play one."""
+"""Simulate a full disk."""
 
 import errno
 import os
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def largest_file(size: int) -> Iterator[None]:
-    """Lets the system cut off, and then refuse, what is written beyond so many bytes of a file."""
+    """Limits the size of files: a write beyond it is cut short, and the next one fails."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -19,5 +19,5 @@ def largest_file(size: int) -> Iterator[None]:
 
 
 def full(*_: object, **__: object) -> None:
-    """Stands for a call that finds the disk full."""
+    """Fails as a system call on a full disk does; takes the place of any function."""
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -1,4 +1,4 @@
-"""Evaluated runs that were never trained, with records that are known to the digit."""
+"""Outcomes of evaluated runs that were never trained, with known records."""
 
 import math
 from typing import Any
@@ -30,7 +30,7 @@ def run(
     evaluation: dict[str, Any] | None = None,
     **changes: object,
 ) -> Outcome:
-    """Returns an evaluated run with some settings and figures."""
+    """Returns the outcome of an evaluated run with given settings and metrics."""
     return Outcome(
         name=name,
         path=f"runs/{name}",

@@ -1,4 +1,4 @@
-"""Distributions whose mutual information is known: what the tests measure against."""
+"""Gaussian channels, whose mutual information is known."""
 
 import math
 
@@ -33,12 +33,12 @@ class GaussianChannel:
         return ratios
 
     def posteriors(self, size: int) -> DiagonalGaussian:
-        """Returns q(z | x) for as many x."""
+        """Returns q(z | x) for `size` draws of x."""
         means = self.gain * torch.randn(size, self.dim, dtype=torch.float64)
         return DiagonalGaussian(means, torch.full_like(means, math.log(self.scale)))
 
 
 def assert_near(terms: Tensor, truth: float, errors: float = 4.0) -> None:
-    """Asserts that independent terms average to the truth within so many standard errors."""
+    """Fails unless the mean of independent terms is within `errors` standard errors of the truth."""
     error = float(terms.std()) / math.sqrt(len(terms))
     assert abs(float(terms.mean()) - truth) < errors * error + 1e-9, (terms.mean(), truth, error)

@@ -1,4 +1,4 @@
-"""Locks that another process holds."""
+"""Locks held by another process."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from mivae_cli.storage.lock import locked
 
 @contextmanager
 def held_elsewhere(folder: Path) -> Iterator[int]:
-    """Has another process hold a folder's lock; yields its id."""
+    """Locks a folder from another process; yields the id of that process."""
     reading, writing = os.pipe()
-    waiting, going_on = os.pipe()
+    waiting, release = os.pipe()
     child = os.fork()
-    if not child:  # whatever happens, the copy of this test must not go on
+    if not child:  # the child must never return into the test
         try:
             with locked(folder):
                 os.write(writing, b"x")
-                os.close(going_on)
-                os.read(waiting, 1)  # until the test, or its process, has ended
+                os.close(release)
+                os.read(waiting, 1)  # until the test or its process ends
         finally:
             os._exit(1)
     try:
@@ -29,5 +29,5 @@ def held_elsewhere(folder: Path) -> Iterator[int]:
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        for end in (reading, writing, waiting, going_on):
+        for end in (reading, writing, waiting, release):
             os.close(end)

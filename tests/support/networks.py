@@ -1,4 +1,4 @@
-"""Tiny networks of every kind, in double precision, and sentences for them."""
+"""Tiny networks of every kind in double precision, and batches for them."""
 
 from typing import Any, get_args
 
@@ -56,7 +56,7 @@ def model_of(
 
 
 def batch_of(*sentences: list[int], padding: int = 0) -> Batch:
-    """Returns sentences as a batch, with so many more places than they need."""
+    """Returns sentences as a batch with `padding` extra columns."""
     lengths = torch.tensor([len(sentence) for sentence in sentences])
     width = int(lengths.max()) + padding
     rows = [sentence + [BOUNDARY] * (width - len(sentence)) for sentence in sentences]

@@ -1,4 +1,4 @@
-"""A small corpus of scenes and a small run on it, for tests that need the whole machine."""
+"""A small corpus of scenes, and a small run on it, for tests of whole trainings."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
     },
     "training": {"epochs": 2, "batch_size": 32, "log_every": 5},
 }
-SIZES: dict[str, dict[str, Any]] = {  # of networks of every kind
+SIZES: dict[str, dict[str, Any]] = {
     "lstm": {"kind": "lstm", "embedding_size": 16, "hidden_size": 32},
     "gru": {"kind": "gru", "embedding_size": 16, "hidden_size": 32, "layers": 2},
     "transformer": {"kind": "transformer", "width": 16, "heads": 2, "feedforward_size": 32},
@@ -33,14 +33,14 @@ SIZES: dict[str, dict[str, Any]] = {  # of networks of every kind
 
 
 def write_scenes(path: Path, count: int = 400, seed: int = 0) -> Path:
-    """Writes sentences of the grammar."""
+    """Writes a corpus of sentences from the grammar of scenes."""
     lines = [f"{scene.sentence()}\n" for scene in scenes.scenes(count, seed)]
     path.write_text("".join(lines), encoding="utf-8")
     return path
 
 
 def small_config(text: Path, **sections: dict[str, Any]) -> RunConfig:
-    """Returns the small configuration, sections laid over its own."""
+    """Returns the small configuration, with settings of the given sections replaced."""
     table = {**SMALL, "data": {**SMALL["data"], "train": str(text)}}
     for name, section in sections.items():
         table[name] = {**table.get(name, {}), **section}
@@ -48,7 +48,7 @@ def small_config(text: Path, **sections: dict[str, Any]) -> RunConfig:
 
 
 def networks(kind: str) -> dict[str, Any]:
-    """Returns the section of a small model whose encoder and decoder are of a kind."""
+    """Returns the model section for an encoder and a decoder of one kind."""
     network = {**SIZES[kind], "dropout": 0.1}
     return {"latent_size": 4, "encoder": network, "decoder": {**network, "word_dropout": 0.1}}
 
@@ -56,7 +56,7 @@ def networks(kind: str) -> dict[str, Any]:
 def train_to_end(
     config: RunConfig, place: Path
 ) -> tuple[RunDirectory, Corpus, list[TrainingRecord]]:
-    """Trains a run in one go."""
+    """Trains a run without interruption."""
     corpus = prepare_corpus(config.data)
     run = create_run(place, config, corpus)
     return run, corpus, list(Trainer(config, corpus).fit(run))

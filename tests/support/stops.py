@@ -1,4 +1,4 @@
-"""Trainings that are stopped and gone on with, held against one that never was."""
+"""Stop and resume trainings, and compare them with an uninterrupted one."""
 
 import json
 import signal
@@ -20,7 +20,7 @@ CLOCK = ("tokens_per_second", "seconds_left", "seconds")
 
 
 class AfterSteps(Interruption):
-    """Interrupts after so many looks, of which there is one before the first step."""
+    """Interrupts training at check number `looks` + 1; the first is before the first step."""
 
     def __init__(self, looks: int) -> None:
         super().__init__()
@@ -35,14 +35,14 @@ class AfterSteps(Interruption):
 def train_with_stops(
     config: RunConfig, corpus: Corpus, place: Path, looks: Iterable[int]
 ) -> RunDirectory:
-    """Trains a run that is stopped after so many looks, again and again, and then to its end."""
+    """Trains a run with interruptions after each of these numbers of checks, then to its end."""
     run = create_run(place, config, corpus)
     for count in looks:
         trainer = Trainer(config, corpus)
         trainer.resume(run)
         with pytest.raises(Interrupted):
             list(trainer.fit(run, AfterSteps(count)))
-        torch.manual_seed(count)  # another process, with other random numbers
+        torch.manual_seed(count)  # a new process has other random numbers
     resumed = Trainer(config, corpus)
     resumed.resume(run)
     list(resumed.fit(run))
@@ -61,7 +61,7 @@ def weights_of(run: RunDirectory) -> dict[str, torch.Tensor]:
 
 
 def assert_same_end(run: RunDirectory, other: RunDirectory) -> None:
-    """Fails unless two runs have ended in the same bits, having told the same on the way."""
+    """Fails unless two runs have bit-identical last checkpoints and the same metrics log."""
     expected, found = weights_of(other), weights_of(run)
     assert expected.keys() == found.keys()
     for name, tensor in expected.items():
@@ -70,6 +70,6 @@ def assert_same_end(run: RunDirectory, other: RunDirectory) -> None:
 
 
 def _timeless(run: RunDirectory) -> list[dict[str, object]]:
-    """Returns the journal without what depends on the clock."""
+    """Returns the records of the metrics log without times."""
     lines = map(json.loads, run.journal.read_text().splitlines())
     return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]

@@ -1,4 +1,4 @@
-"""Models small enough to list every sentence that they can say, and a vocabulary for them."""
+"""Models small enough to enumerate all sentences, and a vocabulary for them."""
 
 import torch
 
@@ -11,7 +11,7 @@ LATENT = 2
 
 
 def tiny_model(vocab_size: int = 5, ending: float = 0.0, kind: str = "lstm") -> VAE:
-    """A model whose next word depends strongly on z and on the words before."""
+    """Returns a model whose next word depends strongly on z and on the previous words."""
     sizes = {"width": 6, "heads": 2} if kind == "transformer" else {"hidden_size": 6}
     if kind != "transformer":
         sizes |= {"embedding_size": 4, "layers": 1 if kind == "lstm" else 2}
@@ -22,8 +22,8 @@ def tiny_model(vocab_size: int = 5, ending: float = 0.0, kind: str = "lstm") -> 
         for name, parameter in model.named_parameters():
             if "norm" not in name:
                 parameter.normal_()
-        loud = "added.weight" if kind == "transformer" else "initial.weight"
-        model.decoder.get_parameter(loud).mul_(3)
+        latent_weight = "added.weight" if kind == "transformer" else "initial.weight"
+        model.decoder.get_parameter(latent_weight).mul_(3)
         model.decoder.output.weight.mul_(1.5)
         model.decoder.output.bias[BOUNDARY] += ending
     return model.eval()

@@ -1,11 +1,11 @@
-"""Starts the program quickly and often: a process that has imported it all, and forks.
+"""Start the program quickly: this process imports everything once, and forks for each start.
 
-Reads one JSON object per line: the program's `arguments`, a `log` file for its output, and
-optionally a `moment` at which the child sends signals to itself. Answers with the child's process
-id, and with its exit status once it has ended.
+It reads one JSON object per line: the program's `arguments`, a `log` file for its output, and an
+optional `moment` at which the child sends signals to itself. It prints the child's process id,
+and the exit status when the child has ended.
 
-A moment is counted in the child's own progress (training steps, then function calls), not in
-seconds: a busy machine does not shift it.
+A moment is counted in training steps and function calls of the child, not in seconds, so that it
+is the same on a busy machine.
 """
 
 import json
@@ -21,12 +21,12 @@ from mivae_cli.training.trainer import Trainer
 
 
 def signal_self(steps: int, calls: int, signals: Sequence[int]) -> None:
-    """Sends signals to this process after some training steps and some function calls more.
+    """Sends signals to this process after some training steps, then some function calls.
 
-    Arguments:
+    Args:
         steps: Training steps of this process; with 0, calls are counted from now on.
-        calls: Calls and returns of functions after that, also of those written in C.
-        signals: What to send, all of it at that moment.
+        calls: Further calls and returns of functions, including C functions.
+        signals: The signals, which are all sent at that moment.
     """
 
     def count(frame: FrameType, event: str, argument: object) -> None:
@@ -54,7 +54,7 @@ def signal_self(steps: int, calls: int, signals: Sequence[int]) -> None:
 
 
 def child(log: str, arguments: list[str], moment: dict[str, Any] | None) -> None:
-    """Is the program, and ends with its exit code."""
+    """Runs the program, and exits with its code."""
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
@@ -66,7 +66,7 @@ def child(log: str, arguments: list[str], moment: dict[str, Any] | None) -> None
         main()
     except SystemExit as stop:
         code = stop.code
-    except BaseException:  # noqa: BLE001  # as the interpreter does at its end
+    except BaseException:  # noqa: BLE001  # as the interpreter would print it
         traceback.print_exc()
         code = 70
     sys.setprofile(None)
@@ -76,10 +76,10 @@ def child(log: str, arguments: list[str], moment: dict[str, Any] | None) -> None
 
 
 def serve() -> None:
-    """Forks a child for every line."""
+    """Forks a child for each line of stdin."""
     import torch
 
-    # Everything that a child would import, so that it need not
+    # import now what every child would import
     import mivae_cli.cli.support.corpus_notes
     import mivae_cli.cli.support.dry_run
     import mivae_cli.cli.support.training_output  # noqa: F401
@@ -87,7 +87,7 @@ def serve() -> None:
     from mivae_cli.estimators.critic_training import PROFILES, Plan
 
     torch.set_num_threads(1)
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports for a second
+    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # its imports take a second
     for profile in get_args(Profile):
         PROFILES[profile] = Plan(steps=20, hidden=16, batch=128, patience=1)
     for line in sys.stdin:

@@ -1,4 +1,4 @@
-"""What is shown: honest text as it is, and nothing that could steer a terminal."""
+"""Output keeps ordinary text, and contains nothing that could control a terminal."""
 
 import errno
 import io
@@ -23,12 +23,12 @@ HOSTILE = ["[bold]x[/]", "\x1b]0;owned\x07", "[/]", ":bomb:", "[link=file:///etc
 HONEST = ["👩‍👧 and 🏳️‍🌈", "نمی\u200cشود", "co\u00adoperate", "10\u00a0000 km", "猫が\u3000座った",
           "a\u2009b", "\u200fשבת\u200e", "naïve", "e\u0301"]  # fmt: skip
 
-chars = st.characters() | st.sampled_from(STEERS)  # halves of surrogate pairs among them
+chars = st.characters() | st.sampled_from(STEERS)  # including lone surrogates
 strings = st.text(chars)
 
 
 @given(strings)
-def test_plain_text_steers_nothing_and_stays_as_it_is(text: str) -> None:
+def test_plain_text_has_no_control_characters_and_is_stable(text: str) -> None:
     once = plain(text)
     assert not set(once) & (set(STEERS) - {"\n", "\t"})
     assert plain(once) == once
@@ -38,7 +38,7 @@ def test_plain_text_steers_nothing_and_stays_as_it_is(text: str) -> None:
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "M", "Zs"])))
-def test_what_is_written_to_be_read_is_kept(text: str) -> None:
+def test_printable_characters_are_kept(text: str) -> None:
     assert plain(text) == text
 
 
@@ -48,7 +48,7 @@ def test_joiners_and_spaces_are_kept(text: str) -> None:
 
 
 @pytest.mark.parametrize("char", [*STEERS, "\ufeff", "\ue000", "\U000e0041"])
-def test_what_steers_is_replaced(char: str) -> None:
+def test_control_characters_are_replaced(char: str) -> None:
     kept = char in "\n\t"
     assert plain(f"a{char}b") == (f"a{char}b" if kept else "a\ufffdb")
 
@@ -58,7 +58,7 @@ def test_what_steers_is_replaced(char: str) -> None:
         strings | st.none(), lambda inner: st.lists(inner) | st.dictionaries(strings, inner)
     )
 )
-def test_json_is_free_of_what_steers_and_comes_back(value: object) -> None:
+def test_json_has_no_control_characters_and_reads_back(value: object) -> None:
     buffer = io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sys.stdout", buffer)
@@ -66,19 +66,17 @@ def test_json_is_free_of_what_steers_and_comes_back(value: object) -> None:
     text = buffer.getvalue()
     assert not set(text.removesuffix("\n")) & set(STEERS)
     assert text.encode("utf-8")
-    # Python reads the halves of a pair, escaped one by one, as the character that they make
+    # Python reads a pair of escaped surrogates as one character
     assert json.loads(text) == json.loads(json.dumps(value))
 
 
-def test_json_leaves_letters_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_keeps_letters(capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"text": "猫 👩‍👧 \x9b\u202e\x7f\n"})
     assert capsys.readouterr().out == '{"text": "猫 👩‍👧 \\u009b\\u202e\\u007f\\n"}\n'
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_lines_and_notes_show_brackets_and_steer_nothing(
-    text: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lines_and_notes_keep_brackets(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     for show in (print_line, print_text, note):
         show(text)
         captured = capsys.readouterr()
@@ -86,7 +84,7 @@ def test_lines_and_notes_show_brackets_and_steer_nothing(
 
 
 def shown(table: RenderableType) -> str:
-    """Returns what a terminal without colours would be sent."""
+    """Returns a table as a terminal without colours gets it."""
     with pytest.MonkeyPatch.context() as patch, console.stdout.capture() as capture:
         patch.setenv("COLUMNS", "500")
         console.stdout.print(table)
@@ -109,7 +107,7 @@ class TestTables:
         found = shown(tables.demos_table([(text, 1, 1, 0.5)], {text: f"about {text}"}))
         assert found.count(plain(text)) == 2
 
-    def test_estimates_and_what_stands_below_them(self, text: str) -> None:
+    def test_estimates_and_their_notes(self, text: str) -> None:
         estimate = Estimate(text, 1.0, 0.5, 1.5, "lower", None, True, warnings=[f"warned {text}"])
         report = Report(None, [estimate], 9, 1, 1, warnings=[f"of {text}"], notes=[text])
         found = shown(tables.estimates_table(report, text))
@@ -132,7 +130,7 @@ class Failing(io.StringIO):
 
 
 @pytest.mark.parametrize(("number", "heard"), [(errno.ENOSPC, True), (errno.EIO, False)])
-def test_remarks_go_on_when_a_disk_has_room_again_and_end_with_the_terminal(
+def test_messages_continue_after_a_full_disk_and_stop_with_the_terminal(
     monkeypatch: pytest.MonkeyPatch, number: int, heard: bool
 ) -> None:
     stream = Failing(number)

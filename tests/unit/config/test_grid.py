@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mivae_cli.config.grid import alternatives, configurations, expand, shortened
@@ -73,12 +73,13 @@ factors = st.dictionaries(
     st.sampled_from(["training.epochs", "data.train", "objective.beta", "model.encoder.pooling",
                      "model.encoder.hidden_size", "model.decoder.hidden_size", "critic.clip",
                      "model.encoder.kind", "training.optimizer.kind"]),
-    st.lists(st.text(max_size=12).filter(lambda text: "\n" not in text), min_size=1, max_size=4,
+    st.lists(st.text(max_size=12).filter(lambda text: "\n" not in text), min_size=1, max_size=3,
              unique=True),
-    max_size=4,
+    max_size=3,
 )  # fmt: skip
 
 
+@settings(max_examples=40)  # grids of up to 243 runs
 @given(factors, st.lists(st.lists(words, min_size=1, max_size=3, unique=True), max_size=2))
 def test_a_grid_is_the_product_of_its_factors_and_its_names_are_unique(
     factors: dict[str, list[str]], families: list[list[str]]

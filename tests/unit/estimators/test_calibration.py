@@ -36,10 +36,10 @@ def test_no_product_pair_of_validation_is_clipped_from_above() -> None:
     assert found.highest <= Calibration.of(found).clip[1] + 1e-9
 
 
-@pytest.mark.parametrize("sharpness", [3.0, 1000.0])
+@pytest.mark.parametrize("sharpness", [3.0, pytest.param(1000.0, marks=pytest.mark.slow)])
 def test_it_stays_a_lower_bound_however_far_the_critic_goes(sharpness: float) -> None:
     channel, values = GaussianChannel(1, 1.0), []
-    for _ in range(100):
+    for _ in range(60):
         calibration = Calibration.of(scored(channel, sharpness, None))
         values.append(
             float(calibration.bound(scored(channel, sharpness, calibration.clip).scores))
@@ -50,10 +50,9 @@ def test_it_stays_a_lower_bound_however_far_the_critic_goes(sharpness: float) ->
     assert float(found.mean()) < channel.mutual_information + 3 * error
 
 
-@pytest.mark.parametrize("log_scale", [-4.0, -8.0])
-@pytest.mark.parametrize("spread", [0, 1])
-def test_codes_as_sharp_as_an_autoencoders_have_a_figure_all_the_same(
-    log_scale: float, spread: int
+@pytest.mark.parametrize(("log_scale", "spread"), [(-4.0, 0), (-8.0, 1)])
+def test_nearly_deterministic_codes_have_a_finite_estimate(
+    brief: None, log_scale: float, spread: int
 ) -> None:
     def encodings(count: int, seed: int) -> Encodings:
         means = torch.randn(count, 8) / (torch.rand(count, 1) + 0.1) ** spread

@@ -362,11 +362,11 @@ def test_the_interval_of_the_dual_covers_what_a_fixed_critic_certifies() -> None
     sampler = CorrelatedGaussian(1, 0.5)
     critic = optimal(sampler).scores
     covered = 0
-    for repetition in range(200):
+    for repetition in range(100):
         found = tally(critic, *sampler.draw(200, seed=3000 + repetition))
         interval = interval_without_groups(found, partial(dual, log_xi=0.0))
         covered += interval.low <= sampler.mutual_information <= interval.high
-    assert 0.90 <= covered / 200 <= 0.98
+    assert 0.88 <= covered / 100 <= 0.99
 
 
 def test_neighbours_are_sought_among_so_many_pairs_and_it_is_said(

@@ -115,14 +115,14 @@ class TestIntervals:
     def test_they_cover_the_information_of_a_gaussian_channel(self) -> None:
         """Weak enough that both values are nearly unbiased: by 0.1 of a standard error."""
         channel = GaussianChannel(1, 2.0)
-        covered, trials = [0, 0], 200
+        covered, trials = [0, 0], 100
         for _ in range(trials):
             posterior = channel.posteriors(100)
             densities = aggregated_posterior(posterior, posterior.rsample())
             for which, found in enumerate((densities.empirical(), densities.leave_one_out())):
                 assert found is not None
                 covered[which] += found.low <= channel.mutual_information <= found.high
-        assert all(0.90 <= count / trials <= 0.98 for count in covered), covered
+        assert all(0.88 <= count / trials <= 0.99 for count in covered), covered
 
     def test_they_are_the_jackknife_of_repeated_measurement(self) -> None:
         """What is measured again without each sentence, one by one, gives the same interval."""

@@ -201,10 +201,7 @@ class TestBeam:
     @pytest.mark.parametrize(
         ("seed", "ending", "kind"),
         [
-            *(
-                (seed, ending, "lstm")
-                for seed, ending in ((1, 2.0), (5, 2.0), (7, 0.0), (11, 0.0))
-            ),
+            *((seed, ending, "lstm") for seed, ending in ((1, 2.0), (7, 0.0))),
             (7, 0.0, "gru"),
             (7, 0.0, "transformer"),
         ],

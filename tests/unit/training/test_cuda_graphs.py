@@ -46,6 +46,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "a falling rate": {"training": {"epochs": 4, "cooldown_epochs": 3}},
 }
+# the others combine what these have
+COVERED = {"plain", "discrepancy", "lagging", "two optimizers", "known posterior"}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +110,10 @@ def known(trainer: Trainer, batch: Batch) -> bool:
     return any(shape == batch.tokens.shape for shape, *_ in trainer.learner.recorder.recordings)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in COVERED else ()) for name in PRESETS],
+)
 def test_replayed_steps_give_what_steps_give(text: Path, name: str) -> None:
     plain, recorded, medium = trainers(text, PRESETS[name])
     assert train(recorded) == train(plain)

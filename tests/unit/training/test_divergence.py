@@ -216,8 +216,11 @@ def at(trainer: Trainer, *places: int) -> Callable[[], bool]:
     return lambda: trainer.state.step in places
 
 
-@pytest.mark.parametrize("value", [math.nan, math.inf], ids=str)
-@pytest.mark.parametrize("optimizer", [ADAM, SGD, SPLIT], ids=["adam", "sgd", "split"])
+@pytest.mark.parametrize(
+    ("optimizer", "value"),
+    [(ADAM, math.inf), (SGD, math.nan), (SPLIT, math.nan)],
+    ids=["adam-inf", "sgd-nan", "split-nan"],
+)
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
 def test_a_bad_number_moves_no_more_than_it_may_and_the_run_goes_on(
     text: Path, fault: Fault, optimizer: dict[str, Any], value: float
@@ -289,7 +292,7 @@ def ending(text: Path, optimizer: dict[str, Any], mi_weight: float, count: int =
     return trainer
 
 
-@pytest.mark.parametrize("optimizer", [ADAM, SGD, SPLIT], ids=["adam", "sgd", "split"])
+@pytest.mark.parametrize("optimizer", [ADAM, SPLIT], ids=["adam", "split"])
 @pytest.mark.parametrize("fault", PLAIN_FAULTS, ids=name_of)
 def test_without_a_critic_a_bad_batch_does_nothing_to_the_bit(
     text: Path, fault: Fault, optimizer: dict[str, Any]

@@ -25,6 +25,8 @@ from mivae_cli.training.trainer import Step, Trainer, Validation
 from support.small import networks, small_config, train_to_end, write_scenes
 from support.stops import AfterSteps, assert_same_end, train_with_stops, weights_of
 
+# presets whose trainings differ in what they must save and restore; 'mine' has critic and queue
+STATEFUL = {"ae-pretrain", "bn", "lagging", "lm", "mdr", "mine", "vmf"}
 LATER = ("batch_size", "earlier")  # what checkpoints did not say of a state at first
 
 
@@ -43,7 +45,7 @@ FAST = {"optimizer": {"kind": "adam", "learning_rate": 5e-3}}
 
 @pytest.mark.parametrize(
     ("steps_before", "kind"),
-    [*((steps, "lstm") for steps in (1, 7, 12, 13, 17)), (7, "gru"), (13, "transformer")],
+    [(1, "lstm"), (12, "lstm"), (17, "lstm"), (7, "gru"), (13, "transformer")],
 )
 def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
     text: Path, tmp_path: Path, steps_before: int, kind: str
@@ -93,13 +95,10 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[list[int]]]:
 @pytest.mark.parametrize(
     ("sizes", "looks"),
     [
-        ((32, 16), (5,)),  # within the first epoch
-        ((16, 48), (5,)),
+        ((16, 48), (5,)),  # within the first epoch
         ((32, 7), (12,)),  # after its last step, before the validation
         ((32, 64), (14,)),  # at its end
-        ((32, 16, 8), (3, 4)),  # twice within an epoch
-        ((16, 64, 16), (9, 2)),
-        ((32, 16, 8, 16), (3, 0, 4)),  # without a step between
+        ((32, 16, 8, 16), (3, 0, 4)),  # twice within an epoch, and without a step between
         ((32, 360), (1,)),  # all that is left in one batch
     ],
 )
@@ -130,7 +129,7 @@ def test_another_batch_size_at_any_step_neither_loses_nor_repeats_a_sentence(
 
 
 def test_after_another_batch_size_a_run_resumes_bit_for_bit(text: Path, tmp_path: Path) -> None:
-    config = small_config(text, training={"epochs": 2, "save_minutes": 1e-9})
+    config = small_config(text, training={"epochs": 2})
     corpus = prepare_corpus(config.data)
     ended = []
     for name, stops in (("whole", (5,)), ("stopped", (5, 1, 7, 5))):
@@ -178,7 +177,13 @@ def test_a_checkpoint_that_does_not_tell_its_batch_size_resumes_with_the_same(
     assert_same_end(run, whole)
 
 
-@pytest.mark.parametrize("preset", preset_names())
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(name, marks=() if name in STATEFUL else pytest.mark.slow)
+        for name in preset_names()
+    ],
+)
 def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset: str) -> None:
     overrides = [
         'data.tokenizer={kind="word"}',
