@@ -23,16 +23,16 @@ from support.targets import TARGETS, FuzzTargets, allowed, check_memory, seconds
 
 LIMIT = 2.0  # seconds per input
 FEW = {  # inputs of each target in a normal test run
-    "config": 500,
-    "overrides": 550,
+    "config": 450,
+    "overrides": 400,
     "corpus": 130,
-    "tables": 300,
+    "tables": 250,
     "documents": 110,
     "weights": 90,
     "arrays": 90,
     "vocabulary": 110,
     "journal": 70,
-    "pairs": 450,
+    "pairs": 300,
 }
 MANY = {
     "config": 20_000,

