@@ -21,8 +21,8 @@ def evaluate(
         bool,
         typer.Option(
             "--full",
-            help="Also reconstruct, sample and interpolate; trains two or three small language "
-            "models to judge the samples by, which takes minutes.",
+            help="Also evaluate reconstructions, samples and interpolations. This trains two or "
+            "three small language models, which takes minutes.",
         ),
     ] = False,
     samples: Annotated[
@@ -30,7 +30,8 @@ def evaluate(
         typer.Option(
             min=2,
             max=MAX_SENTENCES,
-            help="Samples of --full; by default as many as training sentences, up to 10,000.",
+            help="Number of samples for --full; default: as many as training sentences, at most "
+            "10,000.",
             show_default=False,
         ),
     ] = None,
@@ -38,8 +39,8 @@ def evaluate(
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="A language model of the same vocabulary, to take for --full instead of "
-            "training one on the training split.",
+            help="Language model with the same vocabulary, for --full; default: train one on the "
+            "training split.",
         ),
     ] = None,
     seed: Annotated[
@@ -47,14 +48,15 @@ def evaluate(
         typer.Option(
             min=0,
             max=MAX_SEED,
-            help="Seeds every random draw; by default the run's own (evaluation.seed).",
+            help="Random seed; default: the run's evaluation.seed.",
             show_default=False,
         ),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
-            help="auto, cpu, cuda, cuda:1 or mps; by default the run's own if it is there.",
+            help="Device: auto, cpu, cuda, cuda:1 or mps; default: the run's device, if it "
+            "exists.",
             show_default=False,
         ),
     ] = None,

@@ -15,7 +15,7 @@ def sweep(
     corpus: Annotated[
         str | None,
         typer.Argument(
-            help="Text, as for 'mivae train'; it is prepared once.", show_default=False
+            help="Text, as for 'mivae train'; prepared once for all runs.", show_default=False
         ),
     ] = None,
     set_: Annotated[
@@ -23,50 +23,55 @@ def sweep(
         typer.Option(
             "--set",
             metavar="KEY=VALUE,...",
-            help="Alternatives of any key, e.g. objective.mi_weight=0,0.5,1. Repeat to cross. A "
-            "text with a comma stands in quotes, a list in brackets: KEY='\"a,b\",c'.",
+            help="Values to try for a setting, e.g. objective.mi_weight=0,0.5,1. May be repeated: "
+            "all combinations are run. Quote a value with a comma: KEY='\"a,b\",c'; write a "
+            "list in brackets.",
         ),
     ] = [],
     preset: Annotated[
         list[str],
         typer.Option(
             metavar="NAME,...",
-            help="Alternative presets, e.g. mine,vae. Repeat to combine: --preset mine,vae "
-            "--preset ptb is mine+ptb and vae+ptb.",
+            help="Presets to try, e.g. mine,vae. May be repeated to combine them: --preset mine,vae "
+            "--preset ptb runs mine+ptb and vae+ptb.",
         ),
     ] = [],
     seeds: Annotated[
-        str | None, typer.Option(metavar="SEED,...", help="Short for --set seed=0,1,2.")
+        str | None, typer.Option(metavar="SEED,...", help="Random seeds, like --set seed=0,1,2.")
     ] = None,
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file under all runs; see 'mivae config init'.")
+        Path | None,
+        typer.Option(help="TOML file of settings for all runs; see 'mivae config init'."),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out",
             "-o",
-            help="The folder of the runs; by default a new one under runs/. Where some of them "
-            "are there, the sweep goes on.",
+            help="Folder for the runs; default: a new one in runs/. An existing sweep is continued.",
         ),
     ] = None,
     reading: Reading = {},
     epochs: Epochs = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")
+    ] = None,
     iw_samples: IWSamples = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Evaluate in full, as 'mivae eval --full' does.")
+        bool, typer.Option("--full", help="Evaluate generated text too, like 'mivae eval --full'.")
     ] = False,
     lm: Annotated[
         Path | None,
         typer.Option(
             metavar="RUN",
-            help="A language model of the same vocabulary, to judge samples by with --full.",
+            help="Language model with the same vocabulary, for --full; default: train one per run.",
         ),
     ] = None,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="List the runs, what is done, and the commands of each."),
+        typer.Option(
+            "--dry-run", help="List the runs, their state and their commands; write nothing."
+        ),
     ] = False,
     no_fold: NoFold = False,
     as_json: AsJSON = False,
@@ -76,8 +81,8 @@ def sweep(
 ) -> None:
     """Train and evaluate a run for every combination of settings, and compare them.
 
-    Runs go one after another, each into its own directory in OUT. Stopped and started again with
-    the same OUT, the sweep goes on where it was; a run that fails does not keep the others.
+    Each run gets its own directory in OUT. To continue an interrupted sweep, repeat the command
+    with the same OUT. A failed run does not stop the sweep.
 
     Example: [bold]mivae sweep corpus.txt --set objective.mi_weight=0,1,2 --seeds 0,1[/]
     """

@@ -15,26 +15,30 @@ def train(
     corpus: Annotated[
         str | None,
         typer.Argument(
-            help="Text (.txt, .jsonl, .json, .csv, .tsv, each also .gz), a folder with train, valid "
-            "and test files, or - for standard input.",
+            help="Text file (.txt, .jsonl, .json, .csv or .tsv, also with .gz), folder with train, "
+            "valid and test files, or - for standard input.",
             show_default=False,
         ),
     ] = None,
     preset: Annotated[
-        list[str], typer.Option(help="A method or recipe; see 'mivae presets'. Repeat to combine.")
+        list[str], typer.Option(help="Method or recipe; see 'mivae presets'. May be repeated.")
     ] = [],
     config: Annotated[
-        Path | None, typer.Option(help="A TOML file; see 'mivae config init'.")
+        Path | None, typer.Option(help="TOML file of settings; see 'mivae config init'.")
     ] = None,
     set_: Sets = [],
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="The run directory; by default a new one under runs/."),
+        typer.Option("--out", "-o", help="Run directory; default: a new one in runs/."),
     ] = None,
-    valid: Annotated[str | None, typer.Option(help="Validation text.")] = None,
-    test: Annotated[str | None, typer.Option(help="Test text.")] = None,
+    valid: Annotated[
+        str | None, typer.Option(help="Validation text; default: part of the corpus.")
+    ] = None,
+    test: Annotated[
+        str | None, typer.Option(help="Test text; default: part of the corpus.")
+    ] = None,
     reading: Reading = {},
-    tokenizer: Annotated[str | None, typer.Option(help="word or bpe.")] = None,
+    tokenizer: Annotated[str | None, typer.Option(help="Tokenizer: word or bpe.")] = None,
     mi_weight: Annotated[
         float | None,
         typer.Option(
@@ -42,34 +46,38 @@ def train(
         ),
     ] = None,
     latent: Annotated[
-        int | None, typer.Option(min=0, max=MAX_LATENT, help="Latent units.")
+        int | None,
+        typer.Option(min=0, max=MAX_LATENT, help="Number of latent units; 0: a language model."),
     ] = None,
     epochs: Epochs = None,
     batch_size: Annotated[
         int | None,
-        typer.Option(min=2, max=MAX_BATCH, help="Sentences per step; --resume may change it."),
+        typer.Option(min=2, max=MAX_BATCH, help="Sentences per step; can be changed on --resume."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_SEED, help="Seeds every random draw.")
+    seed: Annotated[int | None, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1 or mps.")] = None,
     iw_samples: IWSamples = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with a run that was interrupted.")
+        bool,
+        typer.Option(
+            "--resume", help="Continue an interrupted run: that of --out, or the newest."
+        ),
     ] = False,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the run that is there.")
+        bool, typer.Option("--overwrite", help="Replace an existing run in --out.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what the run would be and cost; write nothing.")
+        bool, typer.Option("--dry-run", help="Estimate time, memory and disk space; write no run.")
     ] = False,
     profile: Annotated[
         bool,
-        typer.Option("--profile", help="Say where a step's time goes; write nothing."),
+        typer.Option("--profile", help="Time the parts of a training step; write no run."),
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON.")] = False,
 ) -> None:
-    """Train a text VAE, keep its best weights, and evaluate them.
+    """Train a text VAE and evaluate its best checkpoint on the test split.
 
     Example: [bold]mivae train corpus.txt --preset mine --mi-weight 1.0 --out runs/mine[/]
     """
@@ -82,14 +90,13 @@ def train(
     from ..storage.sealed_json import claimed_kind
     from .support.console import warn
     from .support.corpus_notes import note_corpus
-    from .support.dry_run import rehearse
+    from .support.dry_run import show_cost, show_profile
     from .support.run_lookup import locate_interrupted
     from .support.training_output import show_training
 
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
         raise ConfigError(
-            f"'{corpus}' is a run, not a text: to resume its training, run: mivae train "
-            f"--resume --out {corpus}"
+            f"'{corpus}' is a run, not a text. To resume it: mivae train --resume --out {corpus}"
         )
     options = {
         "data.train": corpus,
@@ -106,26 +113,26 @@ def train(
         **reading,
     }
 
-    def laid_over(base: RunConfig | None) -> RunConfig:
+    def with_options(base: RunConfig | None) -> RunConfig:
         return read_config(preset, config, options, set_, base)
 
     if resume:
         if overwrite or dry_run or profile:
             raise ConfigError("--resume cannot be combined with --overwrite, --dry-run, --profile")
-        training = resume_training(locate_interrupted(out), laid_over)
+        training = resume_training(locate_interrupted(out), with_options)
         for warning in budget_warnings(training.trainer.config):
             warn(warning)
-        show_training(training, as_json)
-        return
-    settings = laid_over(None)
+        return show_training(training, as_json)
+    settings = with_options(None)
     if not settings.data.train:
         raise ConfigError("no corpus given. Usage: mivae train corpus.txt")
     prepared = prepare(settings)
     note_corpus(prepared)
     for warning in budget_warnings(settings):
         warn(warning)
-    if dry_run or profile:
-        rehearse(settings, prepared.corpus, profile, as_json)
-        return
+    if dry_run:
+        return show_cost(settings, prepared.corpus)
+    if profile:
+        return show_profile(settings, prepared.corpus, as_json)
     path = out or unused_path(settings)
-    show_training(create_training(settings, prepared.corpus, path, overwrite), as_json)
+    return show_training(create_training(settings, prepared.corpus, path, overwrite), as_json)

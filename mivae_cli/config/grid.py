@@ -1,9 +1,9 @@
-"""Grids of runs: from alternatives on the command line to named, checked configurations.
+"""Grids of runs: from alternatives on the command line to named, validated configurations.
 
-A grid is a product. A preset option and an override each give a factor, their alternatives
-separated by commas; every choice of one alternative from each factor is a member: a run. Its
-name says what it chose where there was a choice, so the same member has the same name whenever
-the same factors vary.
+A grid is a Cartesian product. Each preset option and each override is a factor, with alternatives
+separated by commas. A member of the grid, a run, takes one alternative of each factor. Its name
+lists those alternatives, without factors that have only one. The name therefore stays the same
+when alternatives are added.
 """
 
 __all__ = ["Member", "alternatives", "configurations", "expand", "shortened"]
@@ -22,14 +22,14 @@ from .messages import MAX_MISTAKES
 from .resolve import read_config
 from .run import RunConfig
 
-LONGEST = 100  # characters of a name, which is to be a folder's
+MAX_NAME = 100  # characters of a folder's name
 BRACKETS = {"[": "]", "{": "}"}
-ODD = re.compile(r"[^A-Za-z0-9_.+=,-]+")  # what a folder's name is better without
+UNSAFE = re.compile(r"[^A-Za-z0-9_.+=,-]+")  # replaced in folder names
 
 
 @dataclass(frozen=True)
 class Member:
-    """One run of a grid: its name, and the presets and overrides that make its configuration."""
+    """One run of a grid: its name, and the presets and overrides of its configuration."""
 
     name: str
     presets: tuple[str, ...]
@@ -42,27 +42,28 @@ def expand(
     """Returns the members of a grid, the last factor varying fastest.
 
     Arguments:
-        presets: Alternatives separated by commas; one of each of these texts is combined.
-        overrides: Texts of the form `section.key=value,value`; see `alternatives`.
-        seeds: The same as an override of `seed`.
+        presets: Factors of presets, each with alternatives separated by commas.
+        overrides: Factors of settings, as `section.key=value,value`; see `alternatives`.
+        seeds: Same as an override of `seed`.
 
     Raises:
-        ConfigError: An alternative is missing or there twice, a key is, or there are too many
+        ConfigError: An alternative is empty or repeated, a key is repeated, or there are too many
             members.
     """
-    factors = dict(_factor(text) for text in overrides)
-    if len(factors) < len(overrides):
-        raise ConfigError("--set: a key is there twice; name its alternatives together, KEY=A,B")
+    factors: dict[str, list[str]] = {}
+    for text in overrides:
+        key, given = _factor(text)
+        if key in factors:
+            raise ConfigError(f"--set {key}: repeated key; write --set {key}=A,B")
+        factors[key] = given
     if seeds is not None:
         if "seed" in factors:
-            raise ConfigError("give the seeds by --seeds or by --set seed=..., not by both")
+            raise ConfigError("--seeds cannot be combined with --set seed=...")
         factors["seed"] = _checked(f"--seeds {seeds}", alternatives(seeds))
     families = [_checked(f"--preset {text}", alternatives(text)) for text in presets]
     count = math.prod(map(len, [*families, *factors.values()]))
     if count > limits.MAX_GRID_RUNS:
-        raise ConfigError(
-            f"the grid has {count:,} runs, and may have {limits.MAX_GRID_RUNS:,} at most"
-        )
+        raise ConfigError(f"the grid has {count:,} runs; the maximum is {limits.MAX_GRID_RUNS:,}")
     varying = [key for key, values in factors.items() if len(values) > 1]
     labels = {key: shortened(key, {*varying, "kind"}) for key in varying}
     members = []
@@ -72,7 +73,7 @@ def expand(
         parts = ["+".join(several)] if several else []
         setting = dict(zip(factors, values, strict=True))
         parts += [f"{labels[key]}={setting[key]}" for key in varying]
-        name = ",".join(map(_tame, parts)) or _tame("+".join(combined) or "default")
+        name = ",".join(map(_safe, parts)) or _safe("+".join(combined) or "default")
         members.append(
             Member(_cut(name), combined, tuple(f"{key}={value}" for key, value in setting.items()))
         )
@@ -80,18 +81,18 @@ def expand(
 
 
 def alternatives(text: str) -> list[str]:
-    """Returns what stands between commas, those inside quotes and brackets not counted.
+    """Splits a text at commas, except at those inside quotes and brackets.
 
-    As in TOML, quotes and brackets are such only where a value begins, or within brackets: `it's`
-    is a word. A value that has a comma is written in quotes, a list in brackets.
+    As in TOML, a quote or bracket only counts at the start of a value or inside brackets: `it's`
+    is a word.
 
     Raises:
         ConfigError: A quote or bracket is not closed.
     """
-    parts, begun = [], 0
-    closing: list[str] = []  # of the brackets that are open
+    parts, start = [], 0
+    closing: list[str] = []  # the brackets that are still expected
     quote = ""
-    fresh = True  # nothing but spaces since the last comma
+    fresh = True  # only spaces since the last comma
     characters = iter(enumerate(text))
     for place, char in characters:
         if quote:
@@ -106,14 +107,12 @@ def alternatives(text: str) -> list[str]:
         elif closing and char == closing[-1]:
             closing.pop()
         elif char == "," and not closing:
-            parts.append(text[begun:place])
-            begun = place + 1
+            parts.append(text[start:place])
+            start = place + 1
         fresh = char == "," or (fresh and char.isspace())
     if quote or closing:
-        raise ConfigError(
-            f"'{text[:80]}': {quote or closing[-1]} is missing at the end of a value"
-        )
-    return [part.strip() for part in [*parts, text[begun:]]]
+        raise ConfigError(f"'{text[:80]}': missing {quote or closing[-1]} at the end of a value")
+    return [part.strip() for part in [*parts, text[start:]]]
 
 
 def configurations(
@@ -123,11 +122,11 @@ def configurations(
 
     Arguments:
         members: The grid.
-        file: A TOML file under all of them.
-        options: Values by dotted key, the same for all; None stands for an option not given.
+        file: A TOML file of settings for all members.
+        options: Settings of all members by dotted key; None stands for an option not given.
 
     Raises:
-        ConfigError: Some are not valid, or two are the same; all mistakes are told at once.
+        ConfigError: Some are invalid, or two are equal. The message lists all mistakes.
     """
     found = []
     mistakes: dict[str, list[str]] = {}
@@ -137,26 +136,27 @@ def configurations(
         except ConfigError as error:
             mistakes.setdefault(str(error), []).append(member.name)
     if mistakes:
-        told = [
+        messages = [
             message if len(names) == len(members) else f"{listing(names, 3)}: {message}"
             for message, names in mistakes.items()
         ]
-        more = f"; and {len(told) - MAX_MISTAKES:,} more" if len(told) > MAX_MISTAKES else ""
-        raise ConfigError(f"{'; '.join(told[:MAX_MISTAKES])}{more}")
-    alike: dict[str, list[str]] = {}
+        rest = len(messages) - MAX_MISTAKES
+        more = f"; and {rest:,} more" if rest > 0 else ""
+        raise ConfigError(f"{'; '.join(messages[:MAX_MISTAKES])}{more}")
+    names_of: dict[str, list[str]] = {}
     for member, config in zip(members, found, strict=True):
-        alike.setdefault(config.model_dump_json(exclude={"name"}), []).append(member.name)
-    twice = [" and ".join(names) for names in alike.values() if len(names) > 1]
-    if twice:
+        names_of.setdefault(config.model_dump_json(exclude={"name"}), []).append(member.name)
+    equal = [" and ".join(names) for names in names_of.values() if len(names) > 1]
+    if equal:
         raise ConfigError(
-            f"the same run would be made twice: {listing(twice, 3)}; where presets differ, see whether "
-            "--config or --set, which come after them, say otherwise"
+            f"runs with equal settings: {listing(equal, 3)}. Remove one of them, or the --config "
+            "or --set value that overrides their presets."
         )
     return found
 
 
 def shortened(key: str, among: Collection[str]) -> str:
-    """Returns the shortest end of a dotted key that no other key has."""
+    """Returns the shortest suffix of a dotted key that no other key has."""
     parts = key.split(".")
     for start in range(len(parts) - 1, 0, -1):
         end = ".".join(parts[start:])
@@ -168,26 +168,26 @@ def shortened(key: str, among: Collection[str]) -> str:
 def _factor(text: str) -> tuple[str, list[str]]:
     key, equals, values = (part.strip() for part in text.partition("="))
     if not equals:
-        raise ConfigError(f"--set {text[:80]}: write it as section.key=value,value")
+        raise ConfigError(f"--set {text[:80]}: expected section.key=value,value")
     return key, _checked(f"--set {text}", alternatives(values))
 
 
 def _checked(given: str, values: list[str]) -> list[str]:
     if len(values) > 1 and not all(values):
-        raise ConfigError(f"{given[:80]}: an alternative is empty; an empty text is written ''")
+        raise ConfigError(f"{given[:80]}: empty value; write '' for an empty text")
     if len(set(values)) < len(values):
-        raise ConfigError(f"{given[:80]}: an alternative is there twice")
+        raise ConfigError(f"{given[:80]}: repeated value")
     return values
 
 
-def _tame(part: str) -> str:
-    """Returns a part of a name as a folder's name can have it, and still no two the same."""
-    tame = ODD.sub("-", part.replace(",", " ")).lstrip(".-=+,")
-    return tame if tame == part else f"{tame or 'x'}-{_digest(part)}"
+def _safe(part: str) -> str:
+    """Returns a part of a folder's name without unsafe characters; a digest keeps it unique."""
+    safe = UNSAFE.sub("-", part.replace(",", " ")).lstrip(".-=+,")
+    return safe if safe == part else f"{safe or 'x'}-{_digest(part)}"
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST else f"{name[:LONGEST]}-{_digest(name)}"
+    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}-{_digest(name)}"
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How far a run on disk has come: trained to its end or not, evaluated or not, damaged or not."""
+"""Status of a run directory: trained, interrupted, evaluated or damaged."""
 
 __all__ = ["find_runs", "outcome", "sources", "with_own_paths"]
 
@@ -29,9 +29,9 @@ from .summary import Outcome, Standing
 
 
 def outcome(path: Path, name: str) -> Outcome:
-    """Returns what the run in a folder says of itself; damage is part of it.
+    """Returns the settings, status and evaluations of a run; a damaged run is no error.
 
-    Checkpoints are looked at as far as needed to know where training stands.
+    Of the checkpoints, only manifests and states are read.
     """
     try:
         return _outcome(RunDirectory(path), name)
@@ -40,11 +40,10 @@ def outcome(path: Path, name: str) -> Outcome:
 
 
 def find_runs(places: Sequence[Path]) -> dict[str, Path]:
-    """Returns runs and all runs under folders, by the shortest names that tell them apart.
+    """Returns the given runs and all runs inside given folders, by unique short names.
 
     Raises:
-        CheckpointError: Somewhere there is none within twenty folders, or what is named is a
-            checkpoint of one.
+        CheckpointError: A folder contains no run, or a path is a checkpoint or a file.
     """
     found = {path.resolve(): path for place in places for path in _runs_in(place)}
     common = os.path.commonpath([path.parent for path in found]) if found else ""
@@ -52,36 +51,36 @@ def find_runs(places: Sequence[Path]) -> dict[str, Path]:
 
 
 def sources(run: RunDirectory) -> set[str]:
-    """Returns the hashes of the files that a run's text is from.
-
-    Raises:
-        CheckpointError: Its corpus is damaged.
-    """
-    found = _corpus(run).body.get("sources")
-    if not isinstance(found, dict):
-        raise CheckpointError(f"'{run.path / 'data' / CORPUS_MANIFEST}' is damaged: no sources")
-    return set(map(str, found.values()))
-
-
-def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
-    """Returns a configuration with the paths of a run, if those in it lead to the same text.
-
-    A file may have another path from another working directory, or have been moved. What counts
-    is what it holds. Where it holds something else, the configuration is returned as it is.
+    """Returns the hashes of the text files that a run was trained on.
 
     Raises:
         CheckpointError: The run's corpus is damaged.
     """
-    begun = run.load_config().data
-    if all(getattr(config.data, key) == getattr(begun, key) for key in PATHS):
+    found = _corpus(run).body.get("sources")
+    if not isinstance(found, dict):
+        raise CheckpointError(f"'{run.path / 'data' / CORPUS_MANIFEST}' is damaged: no 'sources'")
+    return set(map(str, found.values()))
+
+
+def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
+    """Returns a configuration with the text paths of a run, if its own lead to the same text.
+
+    A file has another path if it was moved or the working directory has changed. If the contents
+    differ, the configuration is returned unchanged.
+
+    Raises:
+        CheckpointError: The run's corpus is damaged.
+    """
+    own = run.load_config().data
+    if all(getattr(config.data, key) == getattr(own, key) for key in PATHS):
         return config
     key = _corpus(run).body.get("key")
-    named = begun.model_copy(update={key: getattr(config.data, key) for key in PATHS})
+    named = own.model_copy(update={key: getattr(config.data, key) for key in PATHS})
     with suppress(MivaeError):  # there is no such file
         files = locate_splits(named)
         hashes = {split: content_hash(path) for split, path in files.items()}
-        if corpus_key(hashes, files, begun) == key:
-            paths = {key: getattr(begun, key) for key in PATHS}
+        if corpus_key(hashes, files, own) == key:
+            paths = {key: getattr(own, key) for key in PATHS}
             return config.model_copy(update={"data": config.data.model_copy(update=paths)})
     return config
 
@@ -89,15 +88,15 @@ def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
 def _runs_in(place: Path) -> list[Path]:
     inside = place.absolute().parent.name == CHECKPOINTS and NAME.fullmatch(place.name)
     if inside or not os.path.isdir(place):
-        run = RunDirectory.open(place)  # which says of most what is wrong with it
-        raise CheckpointError(f"'{place}' is a part of a run: name the run itself, '{run.path}'")
+        run = RunDirectory.open(place)  # raises an error for a path that is neither
+        raise CheckpointError(f"'{place}' is a part of a run; use the run itself: '{run.path}'")
     if not (found := list(_runs(place))):
-        raise CheckpointError(f"there is no run under '{place}': train one with 'mivae train'")
+        raise CheckpointError(f"no run in '{place}'; train one with 'mivae train'")
     return found
 
 
 def _runs(place: Path) -> Iterator[Path]:
-    """Yields the runs under a folder, in the order of their names, down to a limit."""
+    """Yields the runs inside a folder, ordered by name, down to a depth limit."""
     left = [(place, 0)]
     while left:
         folder, depth = left.pop()
@@ -117,10 +116,10 @@ def _runs(place: Path) -> Iterator[Path]:
 
 
 def _outcome(run: RunDirectory, name: str) -> Outcome:
-    """Returns the outcome of a run that is sound, as far as is looked.
+    """Returns the outcome of an intact run.
 
     Raises:
-        CheckpointError: It is not.
+        CheckpointError: It is damaged.
     """
     config = run.load_config()
     corpus = _corpus(run)
@@ -132,11 +131,11 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
     if (holder := held_by(run.path)) is not None:
         standing, problem = "running", f"{holder} is writing it"
     elif state is None:
-        problem = "it was stopped before its first checkpoint"
+        problem = "stopped before the first checkpoint"
     elif not state.finished(config.training):
-        problem = f"it was stopped after step {state.step:,}, epoch {state.epoch}"
+        problem = f"stopped after step {state.step:,}, epoch {state.epoch}"
     elif not (run.path / "eval.json").exists() and not run.manifest.body["evaluated"]:
-        standing, problem = "trained", "it has not been evaluated"
+        standing, problem = "trained", "not evaluated yet"
     else:
         best, found, protocol = checkpoints[-1].best, run.load_evaluations(), config.evaluation
         evaluations = found.about(best)
@@ -144,8 +143,8 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
         standing = "evaluated"
         if evaluation is None:
             standing, measured = "trained", sorted({str(checkpoint_of(r)) for r in found.records})
-            problem = f"its evaluation is of {', '.join(measured)}, and its best is {best} now"
-    with torch.device("meta"):  # which takes no memory
+            problem = f"evaluated at {', '.join(measured)}, but the best checkpoint is {best}"
+    with torch.device("meta"):  # allocates no memory
         weights = build_model(config.model, run.load_tokenizer().size).parameters()
     return Outcome(
         name=name,
@@ -163,10 +162,10 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
 
 
 def _latest(run: RunDirectory) -> tuple[list[Checkpoint], TrainingState | None]:
-    """Returns a run's checkpoints, and the state of the last one.
+    """Returns a run's checkpoints and the training state of the last one.
 
     Raises:
-        CheckpointError: One is damaged.
+        CheckpointError: A checkpoint is damaged.
     """
 
     def read() -> tuple[list[Checkpoint], TrainingState | None]:

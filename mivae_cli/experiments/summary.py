@@ -1,6 +1,6 @@
-"""What one run says of itself, and its figures as a comparison wants them.
+"""Settings and figures of one run, in the form that comparisons use.
 
-Evaluations are read as what JSON holds: a figure that is not there is None. All in nats a sentence
+Evaluations are the JSON of eval.json. A missing figure is None. Values are in nats per sentence
 unless a heading says otherwise.
 """
 
@@ -17,24 +17,24 @@ from ..evaluation.effective_units import effective_units, units_above
 from ..evaluation.records import EvaluationRecords, samples_of
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
-WORDS = {"trained": "not evaluated"}  # where the name alone says too little
+WORDS = {"trained": "not evaluated"}  # how a standing is displayed, if not by its name
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a row, and its standard deviation over seeds."""
+    """A figure of a run, or its mean and standard deviation over seeds."""
 
     value: float
     sd: float | None = None
-    low: float | None = None  # of its own 95 % interval, where it is of one run
+    low: float | None = None  # 95 % interval of a single run
     high: float | None = None
-    ceiling: float | None = None  # the most that an estimate of information can show
-    of: int | None = None  # of how many, for a count
-    too_high: bool = False  # likely, for lack of product pairs
+    ceiling: float | None = None  # the largest value that an estimate of information can take
+    of: int | None = None  # the total, for a count
+    too_high: bool = False  # likely overestimated, for lack of product pairs
 
     @property
     def half_width(self) -> float | None:
-        """Half the length of its own interval."""
+        """Half the width of the interval."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     @property
@@ -45,37 +45,37 @@ class Figure:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run says of itself."""
+    """The settings, status and evaluations of a run."""
 
     name: str
     path: str
     standing: Standing
-    problem: str = ""  # what is wrong with it, if anything
+    problem: str = ""  # why there are no figures, if so
     config: RunConfig | None = None
-    evaluation: Mapping[str, Any] | None = None  # the record that its figures are from
-    evaluations: EvaluationRecords = field(default_factory=EvaluationRecords)  # and all others
+    evaluation: Mapping[str, Any] | None = None  # the record with its figures
+    evaluations: EvaluationRecords = field(default_factory=EvaluationRecords)  # all records
     minutes: float | None = None
     parameters: int | None = None
-    tested: str | None = None  # tells test splits apart, as tokens
-    corpus: str = ""  # tells texts and data settings apart; empty where that is not known
+    tested: str | None = None  # identifies the test split, as token ids
+    corpus: str = ""  # identifies the text and the data settings; empty if unknown
 
     @property
     def measured(self) -> bool:
-        """Whether it has figures."""
+        """Whether the run has figures."""
         return self.standing == "evaluated" and self.evaluation is not None
 
     @property
     def seed(self) -> int | None:
-        """The seed of its training."""
+        """The seed of training."""
         return None if self.config is None else self.config.seed
 
     @property
     def samples(self) -> int | None:
-        """How many samples its importance-weighted bound took; a language model needs none."""
+        """The number of importance samples; None for a language model, which needs none."""
         return samples_of(self.evaluation or {})
 
     def sampled(self, samples: int) -> "Outcome":
-        """Returns the outcome with the record of so many importance samples, if it has one."""
+        """Returns the outcome with its record of a number of importance samples, if it has one."""
         if self.config is None or samples not in self.evaluations.sampled:
             return self
         seed = self.config.evaluation.seed
@@ -83,7 +83,7 @@ class Outcome:
 
     @property
     def figures(self) -> dict[str, Figure | None]:
-        """All its figures, by the keys of a comparison's columns."""
+        """All figures, by the keys of comparison columns."""
         if not self.measured:
             return {}
         record = self.evaluation or {}
@@ -107,7 +107,7 @@ class Outcome:
 
 
 def _leaves(path: str, value: object) -> Iterator[tuple[str, float]]:
-    """Yields the figures of an evaluation in full; its whole numbers are how it was made."""
+    """Yields the figures of a text evaluation: floats. Integers describe its protocol."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _leaves(f"{path}.{key}", inner)
@@ -135,7 +135,7 @@ def _estimate(record: Mapping[str, Any]) -> Figure | None:
 
 
 def _count(value: object, of: object) -> Figure | None:
-    """Returns a count; where there is nothing to count there is no figure."""
+    """Returns a count, or None if its total is zero."""
     if not (_is_number(value) and _is_number(of) and of):
         return None
     return Figure(float(value), of=int(of))
@@ -144,13 +144,13 @@ def _count(value: object, of: object) -> Figure | None:
 def _unit_figures(record: Mapping[str, Any]) -> dict[str, Figure | None]:
     """Returns the counts of units that carry information.
 
-    Records of earlier versions lack them: there they follow from the rates of the units, except
-    on the sphere, which has a single rate.
+    Records of earlier versions lack the counts. They are computed from the rates of the units,
+    except on the sphere, where there is only one rate.
     """
     of, rates = record.get("latent_units"), record.get("rates")
     above, effective = record.get("units_above"), record.get("effective_units")
-    told = isinstance(rates, list) and len(rates) == of and all(map(_is_number, rates))
-    if above is None and effective is None and told and isinstance(rates, list):
+    complete = isinstance(rates, list) and len(rates) == of and all(map(_is_number, rates))
+    if above is None and effective is None and complete and isinstance(rates, list):
         above, effective = units_above(rates), effective_units(rates)
     return {"units_above": _count(above, of), "effective_units": _count(effective, of)}
 
@@ -158,4 +158,4 @@ def _unit_figures(record: Mapping[str, Any]) -> dict[str, Figure | None]:
 def _is_number(value: object) -> TypeGuard[float]:
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
-    return abs(value) <= limits.MAX_SUMMARY_VALUE  # which no NaN is
+    return abs(value) <= limits.MAX_SUMMARY_VALUE  # false for NaN

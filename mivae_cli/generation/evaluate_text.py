@@ -1,17 +1,18 @@
-r"""Evaluation in full: what a model writes, how it reconstructs, and how smooth its latents are.
+r"""Text evaluation: reconstructions, samples and interpolations of a model.
 
-Beside the likelihood, which `evaluation` measures, text models are judged by their sentences.
-Every figure depends on sizes and settings, so these are fixed here, and go with the figures:
+`evaluation.evaluate` measures likelihood and information; this module measures generated
+sentences. Each metric depends on sizes and settings, which are fixed here and stored with the
+results:
 
-* Reconstruction: the greedy decoding of the posterior mean, against the sentence itself.
-* Generation: sentences drawn from :math:`p(x) = \int p(x \mid z) \, p(z) \, dz` at temperature
-  1. Forward perplexity is theirs under a language model of the training split, low where they
-  are likely; reverse perplexity is that of held-out text under a language model of the samples,
-  low where they also cover what people write.
+* Reconstruction: the greedy decoding of the posterior mean, compared with the sentence.
+* Generation: sentences sampled from :math:`p(x) = \int p(x \mid z) \, p(z) \, dz` at temperature
+  1. Forward perplexity is the perplexity of the samples under a language model of the training
+  split: low if the samples are fluent. Reverse perplexity is the perplexity of held-out text
+  under a language model of the samples: low if the samples also cover the variety of real text.
 * Interpolation: greedy decodings of latents along the arc between two posterior means.
 
-The unknown word is decoded as any other word: it is part of what the model has learned, of what
-it is compared with, and of the text that the language models read.
+The unknown word is decoded like any other word, because the training text, the references and the
+input of the language models contain it.
 
 References:
     | Adversarially Regularized Autoencoders (Zhao et al., 2018), for forward and reverse perplexity
@@ -67,16 +68,16 @@ Ids = list[list[int]]
 
 @dataclass(frozen=True)
 class Plan:
-    """The sizes of the protocol; figures of other ones do not compare.
+    """The sizes of the protocol. Results of different sizes are not comparable.
 
     Raises:
-        ConfigError: The samples are fewer than 2 or more than 10,000,000.
+        ConfigError: The number of samples is not between 2 and 10,000,000.
     """
 
-    samples: int | None = None  # by default as many as training sentences, up to MAX_SAMPLES
-    self_bleu: int = 500  # sentences, each held against the others
-    pairs: int = 200  # to walk between, fewer where the sentences are fewer than twice that
-    steps: int = 7  # of a walk, its ends among them
+    samples: int | None = None  # None: as many as training sentences, at most MAX_SAMPLES
+    self_bleu: int = 500  # sentences, each compared with all others
+    pairs: int = 200  # of sentences to interpolate, at most half the number of sentences
+    steps: int = 7  # of an interpolation, including both ends
     lm: RunConfig = FIXED_LM
 
     def __post_init__(self) -> None:
@@ -96,19 +97,19 @@ def evaluate_text(
     """Yields the stages of a text evaluation and returns its record.
 
     Arguments:
-        model: The model; a language model has only what it writes to be judged by.
-        corpus: Its corpus and vocabulary, of which the language models learn.
-        store: The sentences to report on.
-        max_tokens: The longest sentence that is decoded.
-        seed: Seeds every draw and the language models.
+        model: The model. For a language model, only samples are evaluated.
+        corpus: The model's corpus and vocabulary, on which the language models are trained.
+        store: The held-out sentences.
+        max_tokens: Maximum length of decoded sentences.
+        seed: Seed of all random draws and of the language models.
         plan: The sizes.
-        lm: The name of a trained language model of the same vocabulary, and the model, to take
-            as forward language model; by default the fixed one is trained.
+        lm: The name and the model of a trained language model with the same vocabulary, used as
+            the forward language model; by default the reference model is trained.
 
     Raises:
         ConfigError: sacrebleu is not installed.
-        DivergedError: A language model's training left the finite numbers.
-        StorageError: There is no room for a language model.
+        DivergedError: Training of a language model diverged.
+        StorageError: There is no disk space for a language model.
     """
     plan, store = plan or Plan(), store.canonical()
     train, valid, tokenizer = corpus["train"], corpus["valid"], corpus.tokenizer
@@ -123,15 +124,15 @@ def evaluate_text(
     samples = yield from _samples(model, count, max_tokens, seed)
     real = train.sample(count, seed)
 
-    def learned(sentences: TokenStore, which: str) -> Generator[Stage, None, VAE]:
+    def trained(sentences: TokenStore, which: str) -> Generator[Stage, None, VAE]:
         name = f"training a language model on {which}"
         return trained_lm(name, sentences, valid, tokenizer, plan.lm, model.device, seed)
 
-    judge = lm[1] if lm else (yield from learned(train, "the training split"))
-    of_samples = yield from learned(samples, "the samples")
-    of_real = judge  # where it has learned from the very same sentences in the very same way
+    judge = lm[1] if lm else (yield from trained(train, "the training split"))
+    of_samples = yield from trained(samples, "the samples")
+    of_real = judge  # the same model, if it was trained on the same sentences in the same way
     if lm or len(real) < len(train):
-        of_real = yield from learned(real, f"{len(real):,} real sentences")
+        of_real = yield from trained(real, f"{len(real):,} real sentences")
     yield Stage("scoring sentences", 0, count)
     generation = Generation(
         forward_ppl=_perplexity(judge, samples),
@@ -173,8 +174,8 @@ def _reconstruction(
 def _samples(
     model: VAE, count: int, max_tokens: int, seed: int
 ) -> Generator[Stage, None, TokenStore]:
-    """Draws sentences from the prior, in the order of their latents."""
-    # words are not drawn from the very numbers that their latents are made of
+    """Samples sentences from the prior, in the order of their latents."""
+    # another seed, so that words and latents use different random numbers
     generator = torch.Generator().manual_seed(seed + 1)
     decoding = Decoding(max_tokens=max_tokens, unknown=True)
     sentences: list[list[int]] = []
@@ -187,9 +188,9 @@ def _samples(
 def _diversity(
     sentences: TokenStore, others: TokenStore, corpus: Corpus, seed: int, plan: Plan
 ) -> Diversity:
-    """Returns figures of sentences, and how many of others stand in the training split."""
+    """Returns the diversity of sentences, and the share of others that copy the training split."""
     words = _words(sentences, corpus.tokenizer)
-    # drawn, for a file's first sentences may be about the same
+    # sampled, because the first sentences of a file may be alike
     few = _words(sentences.sample(plan.self_bleu, seed), corpus.tokenizer)
     return Diversity(
         distinct_1=distinct(words, 1),
@@ -209,7 +210,7 @@ def _interpolation(
 ) -> Generator[Stage, None, Interpolation]:
     order = np.random.default_rng(seed).permutation(len(means))
     pairs = order[: 2 * min(plan.pairs, len(means) // 2)].reshape(-1, 2)
-    yield Stage("walking between sentences", 0, len(pairs))
+    yield Stage("interpolating between sentences", 0, len(pairs))
     z = [interpolation(means[a], means[b], plan.steps, "slerp") for a, b in pairs]
     sentences = decode(model, torch.cat(z), _greedy(max_tokens))
     starts = range(0, len(sentences), plan.steps)
@@ -233,7 +234,7 @@ def _perplexity(lm: VAE, store: TokenStore) -> float:
 
 
 def _nll_per_token(lm: VAE, store: TokenStore) -> float:
-    """Returns the negative log-likelihood of sentences by their tokens, ends counted."""
+    """Returns the mean negative log-likelihood per token, end-of-sentence tokens included."""
     return float(likelihoods(lm, store).double().sum()) / (len(store.tokens) + len(store))
 
 

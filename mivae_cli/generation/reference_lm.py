@@ -1,8 +1,8 @@
-r"""The fixed language model: one judge of text, the same for all runs on a corpus.
+r"""The reference language model, which scores the samples of all runs on a corpus.
 
-Text is held against text by what a language model that has learned the one makes of the other:
-an LSTM of fixed sizes, trained in a fixed way in the run's own vocabulary. Its settings are part
-of what the figures mean: whoever changes them gets others, which do not compare.
+Two sets of sentences are compared by the perplexity of one under a language model trained on the
+other: an LSTM with fixed sizes and training settings, in the vocabulary of the run. Results of
+different settings are not comparable.
 
 Shapes: N sentences. All in nats.
 """
@@ -32,8 +32,8 @@ from ..stages import Stage
 from ..training.events import Step, Validation
 from ..training.trainer import Trainer
 
-# On 17,822 captions (V = 3,584) the six epochs take two and a half minutes of one x86-64 thread;
-# the test perplexity was 18.8 then, and 18.4 after 25 epochs of the preset `lm`.
+# On 17,822 captions (V = 3,584), six epochs take two and a half minutes on one x86-64 thread. The
+# test perplexity is then 18.8; 25 epochs of the preset `lm` reach 18.4.
 FIXED_LM = RunConfig(
     name="fixed-lm",
     model=ModelConfig(
@@ -45,17 +45,17 @@ FIXED_LM = RunConfig(
         optimizer=AdamConfig(learning_rate=2e-3),
         epochs=6,
         batch_size=64,
-        precision="float32",  # everywhere, or a device would be part of the protocol
+        precision="float32",  # on all devices, so that results do not depend on the device
         patience=1,
         max_decays=1,
         keep=0,
-        save_minutes=1e6,  # it is not gone on with
+        save_minutes=1e6,  # never: the run is not resumed
     ),
 )
 
 
 def described(config: RunConfig) -> str:
-    """Returns in a line what a language model's settings are."""
+    """Returns a one-line summary of a language model's settings."""
     decoder, training = config.model.decoder, config.training
     assert isinstance(decoder, RecurrentDecoderConfig)
     return (
@@ -74,23 +74,23 @@ def trained_lm(
     device: torch.device,
     seed: int,
 ) -> Generator[Stage, None, VAE]:
-    """Trains a language model, yields how far it has come, and returns it.
+    """Trains a language model, yields its progress, and returns the model.
 
-    Its run lies in a temporary directory, which is gone when this ends, however it ends. What the
-    caller draws from torch's own generators is as if nothing had been trained.
+    The run is stored in a temporary directory, which is removed in any case. The state of torch's
+    random generators is restored.
 
     Arguments:
-        name: What its stage is called.
-        train: The sentences that it learns from, two or more.
-        valid: The sentences that choose the epoch.
+        name: Name of the stages.
+        train: Training sentences, at least two.
+        valid: Validation sentences, which select the best epoch.
         tokenizer: The vocabulary of both.
-        config: Its settings, but for seed and device.
-        device: Where it is trained, and where it stays.
-        seed: Seeds its weights, its order and its dropout.
+        config: The settings, except seed and device.
+        device: Device of training and of the returned model.
+        seed: Seed of initial weights, batch order and dropout.
 
     Raises:
-        DivergedError: Training left the finite numbers.
-        StorageError: The temporary directory cannot hold it.
+        DivergedError: Training diverged.
+        StorageError: The temporary directory has no space.
     """
     config = config.model_copy(update={"seed": seed, "device": str(device)})
     cuda = [device] if device.type == "cuda" else []
@@ -98,7 +98,7 @@ def trained_lm(
         tempfile.TemporaryDirectory(prefix="mivae-") as place,
         torch.random.fork_rng(devices=cuda),
     ):
-        folder = Path(place) / "vocabulary"  # all that a run's directory needs of its corpus
+        folder = Path(place) / "vocabulary"  # the only part of a corpus that a run directory needs
         folder.mkdir()
         tokenizer.save(folder / "tokenizer.json")
         corpus = Corpus(folder, tokenizer, {"train": train, "valid": valid}, {})
@@ -107,20 +107,20 @@ def trained_lm(
             run = create_run(Path(place) / "run", config, corpus)
             yield from _stages(name, trainer, run)
             return run.load_model(device)
-        except DivergedError as error:  # whose own advice is about a run that will be gone
+        except DivergedError as error:  # its advice refers to the temporary run
             raise DivergedError(
                 "training of the reference language model diverged. Try another --seed"
             ) from error
         except (ConfigError, StorageError) as error:
             raise StorageError(
-                f"the fixed language model cannot be trained under '{place}' (the environment "
-                f"variable TMPDIR names another place): {error}"
+                f"cannot train the reference language model in '{place}': {error}. Use another "
+                "temporary directory: set the environment variable TMPDIR"
             ) from error
 
 
 def likelihoods(lm: VAE, store: TokenStore) -> Tensor:
-    """Returns the negative log-likelihood of each sentence, its end counted, with shape (N,)."""
-    return encode_split(lm, store, seed=0).distortion  # without a latent, nothing is drawn
+    """Returns the negative log-likelihood of each sentence including its end, shape (N,)."""
+    return encode_split(lm, store, seed=0).distortion  # no latent, so nothing is random
 
 
 def _stages(name: str, trainer: Trainer, run: RunDirectory) -> Iterator[Stage]:
