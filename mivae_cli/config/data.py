@@ -53,7 +53,7 @@ class DataConfig(Frozen):
     """Text files, their format, splits and tokenizer."""
 
     train: Text = ""
-    """Training text: a file, a folder, or - for standard input. Relative to a TOML file that sets it."""
+    """Training text: file, folder, or - for standard input; relative to the folder of the TOML file."""
     valid: Text = ""
     """Validation file, used to select the best checkpoint; empty: split off from train."""
     test: Text = ""

@@ -200,9 +200,10 @@ def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
             lines.append(f"# {field.description}")
         lines.append(f"{name} = {toml_text(NONE if value is None else value)}")
     for name, value, description in tables:
-        lines += ["", f"[{prefix}{name}]"]
+        lines.append("")
         if description:
             lines.append(f"# {description}")
+        lines.append(f"[{prefix}{name}]")
         _write_table(value, f"{prefix}{name}.", lines)
 
 

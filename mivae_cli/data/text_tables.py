@@ -58,7 +58,7 @@ class Table:
     def __iter__(self) -> Iterator[Row]:
         """Yields the line, text, problem (if any) and cells of each row.
 
-        A row of blank cells has an empty text and no problem, whatever its length.
+        A row of blank cells has an empty text and no problem, at any length.
         """
         width, column, literal = len(self.names), self.column, self._quotes_kept
         for line, cells in self._rows:
