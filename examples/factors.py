@@ -1,49 +1,48 @@
-"""Trains on scenes with the library, and measures what z knows of each factor.
+"""Trains on scenes, and measures how much z knows about each factor of a scene.
 
 The grammar of `scenes.py` draws who, action, place, time, number and tense independently, so
-each I(factor; z) has a known ceiling, the factor's entropy. With z_i drawn from the posterior
-of sentence i, and the posteriors of all sentences at hand, it is
+each I(factor; z) is at most the factor's entropy. With z_i drawn from the posterior of sentence i,
+and the posteriors of all N sentences,
 
     I(c; z) = E[ log q(z | c) - log q(z) ],    q(z | c) = mean of q(z | x_j) over sentences j with c_j = c
 
-and adds up, over independent factors, to at most I(x; z).
+and the sum over independent factors is at most I(x; z).
 
     python examples/factors.py
 """
 
+import argparse
 import math
-import sys
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 
-from mivae_cli.config.resolve import read_config
-from mivae_cli.data.prepared_corpus import prepare_corpus
-from mivae_cli.evaluation.encode import encode_split
-from mivae_cli.models.latent import Posterior
-from mivae_cli.runs.create import create_run
-from mivae_cli.training.trainer import Trainer, Validation
+import mivae_cli as mivae
 from scenes import FACTORS, factor_entropy, parse, scenes
 
-SETTINGS = [
-    "data.tokenizer.kind=word",
-    "model.latent_size=8",
-    "model.encoder.embedding_size=32",
-    "model.decoder.embedding_size=32",
-    "model.encoder.hidden_size=64",
-    "model.decoder.hidden_size=64",
-    "model.decoder.dropout=0.0",
-    "objective.beta=0.2",
-    "training.optimizer.learning_rate=0.003",
-    "training.epochs=8",
-]
+SETTINGS = {
+    "data.tokenizer.kind": "word",
+    "model.latent_size": 8,
+    "model.encoder.embedding_size": 32,
+    "model.decoder.embedding_size": 32,
+    "model.encoder.hidden_size": 64,
+    "model.decoder.hidden_size": 64,
+    "model.decoder.dropout": 0.0,
+    "objective.beta": 0.2,
+    "training.optimizer.learning_rate": 0.003,
+}
 
 
-def factor_information(posterior: Posterior, z: torch.Tensor, factor: Sequence[str]) -> float:
-    """Returns I(factor; z) in nats over these N sentences, from their posteriors."""
-    density = torch.stack([posterior.log_prob(row) for row in z])  # (i, j): log q(z_i | x_j)
+def factor_information(codes: mivae.Codes, z: torch.Tensor, factor: Sequence[str]) -> float:
+    """Returns I(factor; z) in nats over N sentences, from their posteriors.
+
+    Arguments:
+        codes: The posteriors of the sentences.
+        z: One draw per sentence, with shape (N, Z).
+        factor: The value of the factor for each sentence.
+    """
+    density = torch.stack([codes.posterior.log_prob(row) for row in z])  # (i, j): log q(z_i | x_j)
     values = sorted(set(factor))
     group = torch.tensor([values.index(value) for value in factor])
     same = group[:, None] == group  # (i, j)
@@ -52,31 +51,31 @@ def factor_information(posterior: Posterior, z: torch.Tensor, factor: Sequence[s
     return float((given - mixture).mean())
 
 
-def main() -> None:
-    """Trains for half a minute and prints a line a factor."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Trains for half a minute and prints a row per factor."""
+    parser = argparse.ArgumentParser(description="Measure I(factor; z) of scenes.")
+    parser.add_argument("--epochs", type=int, default=8, help="Training epochs (%(default)s).")
+    parser.add_argument("--count", type=int, default=6000, help="Sentences (%(default)s).")
+    options = parser.parse_args(arguments)
+
+    corpus = [scene.sentence() for scene in scenes(options.count, seed=0)]
     with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "scenes.txt"
-        text.write_text("".join(f"{scene.sentence()}\n" for scene in scenes(6000, seed=0)))
-        config = read_config(options={"data.train": str(text)}, overrides=SETTINGS)
-        corpus = prepare_corpus(config.data, Path(folder) / "cache")
-        run = create_run(Path(folder) / "run", config, corpus)
-        for record in Trainer(config, corpus).fit(run):
-            if isinstance(record, Validation):
-                print(
-                    f"epoch {record.epoch}: D {record.distortion:.2f}  KL {record.rate:.2f}  "
-                    f"MI {record.mi:.2f}",
-                    file=sys.stderr,
-                )
-        model, test = run.load_model(), corpus["test"]
-        reading = encode_split(model, test, seed=0)
-        told = [parse(corpus.tokenizer.decode(test.sentence(row))) for row in range(len(test))]
-        print("factor   I(factor; z)   entropy   share")
-        for name in FACTORS:
-            found = factor_information(
-                reading.posterior, reading.z, [getattr(scene, name) for scene in told]
-            )
-            entropy = factor_entropy(name)
-            print(f"{name:<8} {found:12.2f} {entropy:9.2f} {found / entropy:7.0%}")
+        run = mivae.train(
+            corpus,
+            settings={**SETTINGS, "training.epochs": options.epochs},
+            out=f"{folder}/run",
+            evaluate=False,
+            progress=True,
+        )
+        sentences = list(run.sentences("test"))
+        codes = run.encode(sentences)
+    z = codes.posterior.rsample(torch.Generator().manual_seed(0))
+    parsed = [parse(sentence) for sentence in sentences]
+    print("factor   I(factor; z)   entropy   share")
+    for name in FACTORS:
+        values = [getattr(scene, name) for scene in parsed]
+        found, entropy = factor_information(codes, z, values), factor_entropy(name)
+        print(f"{name:<8} {found:12.2f} {entropy:9.2f} {found / entropy:7.0%}")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ def train(
     out: str | Path | None = None,
     seed: int | None = None,
     overwrite: bool = False,
+    evaluate: bool = True,
     progress: Progress = None,
 ) -> Run:
     """Trains a model, evaluates its best checkpoint on the test split, and returns the run.
@@ -46,6 +47,7 @@ def train(
         out: The run directory; by default a new one under `runs/`.
         seed: Seeds all random draws; by default 0.
         overwrite: Whether to replace an existing run.
+        evaluate: Whether to evaluate the run and store the record in `eval.json`.
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
@@ -74,13 +76,14 @@ def train(
             data = data.model_copy(update={"train": "-"})
             resolved = resolved.model_copy(update={"data": data})
             training = _created(read, resolved, out, overwrite)
-    return _trained(training, progress)
+    return _trained(training, evaluate, progress)
 
 
 def resume(
     path: str | Path,
     settings: Mapping[str, object] | None = None,
     *,
+    evaluate: bool = True,
     progress: Progress = None,
 ) -> Run:
     """Continues the training of a run from its last checkpoint, and returns the run.
@@ -88,6 +91,7 @@ def resume(
     Arguments:
         path: The run directory.
         settings: Settings to change, such as `{"training.epochs": 20}`.
+        evaluate: Whether to evaluate the run and store the record in `eval.json`.
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
@@ -101,7 +105,8 @@ def resume(
     def changed(config: RunConfig) -> RunConfig:
         return read_config(options=settings, base=config)
 
-    return _trained(resume_training(RunDirectory.open(Path(path)), changed), progress)
+    training = resume_training(RunDirectory.open(Path(path)), changed)
+    return _trained(training, evaluate, progress)
 
 
 def _created(
@@ -112,10 +117,16 @@ def _created(
     return create_training(stored, prepare(read).corpus, path, overwrite)
 
 
-def _trained(training: RunInTraining, progress: Progress) -> Run:
-    found = finish(train_run(training), callback(progress))
-    if found.store_error is not None:
-        raise found.store_error
+def _trained(training: RunInTraining, evaluate: bool, progress: Progress) -> Run:
+    show = callback(progress)
+    if evaluate:
+        found = finish(train_run(training), show)
+        if found.store_error is not None:
+            raise found.store_error
+    else:
+        for record in training.trainer.fit(training.run):
+            if show is not None:
+                show(record)
     return Run(RunDirectory(training.run.path), str(training.trainer.device))
 
 

@@ -139,6 +139,8 @@ def test_progress_is_passed_to_a_callback_or_printed(
     records: list[object] = []
     mivae.train(CORPUS, settings=SMALL, out="runs/a", progress=records.append)
     assert {Validation, Stage} <= {type(record) for record in records}
+    mivae.resume("runs/a", {"training.epochs": 2}, evaluate=False, progress=records.append)
+    assert isinstance(records[-1], Validation)
     assert capsys.readouterr().err == ""
     mivae.load("runs/a").evaluate(iw_samples=1, store=False, progress=True)
     captured = capsys.readouterr()
