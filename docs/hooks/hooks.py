@@ -10,7 +10,7 @@ from mkdocs.structure.files import File
 
 from markup import DocstringMarkup
 from messages import messages_page
-from reference import api_page, commands_page, fields_page, public_names, settings_page
+from reference import PACKAGES, api_page, commands_page, fields_page, public_names, settings_page
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
@@ -27,7 +27,11 @@ REPORT = (
     "Values are in nats; `null` means that the field does not apply. See also "
     "[Estimators](../explanations/estimators.md)."
 )
-API = "Everything listed here is public. Other names may change in any release."
+API = (
+    "Everything listed here is public; other names may change in any release. The tutorial "
+    "[Using mivae from Python](../tutorials/python.md) is an introduction. In examples, `run` is a "
+    "trained run."
+)
 
 
 def on_config(config: "MkDocsConfig") -> None:
@@ -53,7 +57,7 @@ def on_files(files: "Files", config: "MkDocsConfig") -> None:
 
 def _check_docstrings() -> None:
     package = griffe.load("mivae_cli", search_paths=["."], resolve_aliases=True)
-    for module in ("mivae_cli", "mivae_cli.estimators"):
+    for module in PACKAGES:
         for name in public_names(module):
             found = package[f"{module}.{name}".removeprefix("mivae_cli.")]
             if not found.is_module and not name.startswith("__"):

@@ -3,6 +3,7 @@
 __all__ = ["api_page", "commands_page", "fields_page", "public_names", "settings_page"]
 
 import ast
+import inspect
 import io
 import re
 import tokenize
@@ -27,6 +28,8 @@ NAMES: dict[object, str] = {
     str: "text",
     bool: "`true`, `false`",
 }
+PACKAGES = ("mivae_cli", "mivae_cli.estimators")  # whose public names have pages
+HEADS = ("Functions", "Classes", "Modules", "Errors")
 SETTINGS = """
 Set any key with `--set KEY=VALUE`, in a TOML file (`mivae config init`), or with `settings=` in
 Python. `none` means that a setting is left open. This page is generated from the program.
@@ -156,7 +159,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
                 yield (
                     " or ".join(f'`{key}.kind = "{kind}"`' for kind in kinds)
                     + (" (default)" if default else "")
-                    + f": {' '.join((each.__doc__ or '').split())}"
+                    + f": {_summary(each.__doc__)}"
                 )
             yield from _section(each, f"{key}.")
 
@@ -245,11 +248,7 @@ def fields_page(title: str, introduction: str, root: str) -> str:
             rows.append((f"`{field}`", shown, comment.strip()))
         head = f"## {name} {{ #{name.lower()} }}" if key else ""
         path = f"`{key}`: " if key else ""
-        summary = (
-            ""
-            if not key
-            else path + " ".join((ast.get_docstring(node) or "").partition("\n\n")[0].split())
-        )
+        summary = "" if not key else path + _summary(ast.get_docstring(node))
         sections += [head, summary, _table(("field", "type", "description"), rows)]
     return "\n\n".join([f"# {title}", introduction, *sections])
 
@@ -306,9 +305,32 @@ def public_names(package: str) -> list[str]:
 
 
 def api_page(title: str, introduction: str, package: str) -> str:
-    """Returns the page of a package's public names."""
-    names = [name for name in public_names(package) if not name.startswith("__")]
-    return "\n\n".join([f"# {title}", introduction, *(f"::: {package}.{name}" for name in names)])
+    """Returns the page of a package's public names: functions, classes, modules and errors."""
+    sections = [f"# {title}", introduction]
+    for head, names in sorted(_grouped(package).items(), key=lambda item: HEADS.index(item[0])):
+        sections += [f"## {head}", *(f"::: {package}.{name}" for name in names)]
+    return "\n\n".join(sections)
+
+
+def _grouped(package: str) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for name in public_names(package):
+        if name.startswith("__") or f"{package}.{name}" in PACKAGES:
+            continue
+        folder = PACKAGE.parent / package.replace(".", "/")
+        if (folder / name).is_dir() or (folder / f"{name}.py").is_file():
+            head = "Modules"
+        elif name.endswith("Error"):
+            head = "Errors"
+        else:
+            head = "Functions" if name.islower() else "Classes"
+        groups.setdefault(head, []).append(name)
+    return groups
+
+
+def _summary(docstring: str | None) -> str:
+    """Returns the first paragraph as one line."""
+    return " ".join(inspect.cleandoc(docstring or "").partition("\n\n")[0].split())
 
 
 def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:

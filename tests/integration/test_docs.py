@@ -8,6 +8,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +20,7 @@ from mivae_cli.api.training import train
 from mivae_cli.cli import app, main
 from mivae_cli.config.messages import known_keys
 from mivae_cli.config.resolve import preset_names
+from mivae_cli.estimators.critic_training import PROFILES
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
 
@@ -26,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = [*ROOT.glob("*.md"), *sorted(DOCS.rglob("*.md"))]
 GENERATED = {"api", "commands", "estimators", "eval-json", "messages", "mi-report", "settings"}
-# Trainings of the pages are made short
+# Computations of the pages are made short
 QUICK: dict[str, object] = {
     "training.epochs": 1,
     "data.tokenizer.kind": "word",
@@ -99,6 +101,8 @@ def test_the_code_of_a_page_runs(
     if not any("runs/mine" in each for each in made):
         shutil.copytree(workspace / "trained", tmp_path / "runs" / "mine")
     monkeypatch.setattr(mivae_cli, "train", quick_train)
+    for profile, plan in PROFILES.items():
+        monkeypatch.setitem(PROFILES, profile, replace(plan, steps=10))
     variables: dict[str, object] = {}
     for language, code in blocks(page):
         if language == "python":
@@ -110,6 +114,8 @@ def test_the_code_of_a_page_runs(
                 arguments = shlex.split(line)[1:]
                 if arguments[0] in {"train", "sweep"} and "--resume" not in arguments:
                     arguments += [f"--set={key}={value}" for key, value in QUICK.items()]
+                if "--demo" in arguments and "list" not in arguments:
+                    arguments.append("--n=500")
                 ran = mivae(*arguments)
                 assert ran.code == 0, (line, ran.err)
 
