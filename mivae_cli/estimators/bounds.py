@@ -1,28 +1,38 @@
 r"""Variational bounds on mutual information, in nats.
 
-Every bound is a pure function of a score matrix
+Every bound is a pure, differentiable function of a score matrix (a tensor)
 
 .. math:: s_{ij} = f(x_i, z_j), \qquad i = 1, \dots, M, \quad j = 1, \dots, B, \quad M \ge B,
 
 where :math:`f` is the critic (energy function, Q 1) and :math:`(x_i, z_i)` with
-:math:`i \le B` are drawn jointly. The B entries of the diagonal hold joint pairs; the M B - B
-others stand for draws from the product of the marginals. Rows beyond B are further draws of x,
-from a queue, say.
+:math:`i \le B` are drawn jointly. The B diagonal entries are joint pairs; the other M B - B are
+product pairs, drawn from the product of the marginals. Rows beyond B are further draws of x, for
+example from a queue.
 
-All but `jensen_shannon` need of the matrix only its diagonal and the log-mean-exp of the other
-scores of each column: `Scores`. A matrix too large to hold can be reduced to that in blocks.
+All bounds but `smile` and `jensen_shannon` need only the diagonal and the log-mean-exp of the
+other scores of each column (`Scores`), which can be computed block by block for large matrices.
 
-| function            direction            ceiling          fails by
-| `dual`              lower                none             variance of e^f once I nears log of the pairs
-| `donsker_varadhan`  lower, at large M B  none             over-reporting when the pairs are too few
-| `nwj`               lower                none             the same variance, at a worse xi
-| `tuba`              lower                none             the same variance, per column
+| function            direction            ceiling          weakness
+| `dual`              lower                none             variance of e^f if I is near the log of the number of pairs
+| `donsker_varadhan`  lower, for large M B none             too high if the pairs are too few
+| `nwj`               lower                none             same variance, at a worse xi
+| `tuba`              lower                none             same variance, per column
 | `interpolated`      lower                1 + log M/alpha  both, in part
 | `infonce`           lower                log M            its ceiling
-| `smile`             neither              none             bias of the clipping, either way
-| `jensen_shannon`    trains a critic; its value is no mutual information
+| `smile`             neither              none             bias of the clipping, up or down
+| `jensen_shannon`    trains a critic; its value is not mutual information
 
-To add a bound, write a function below; for `estimate-mi`, also a case in `bench.Bench`.
+For example, with the optimal critic of a Gaussian channel, whose mutual information is 0.51 nats:
+
+>>> import torch
+>>> from mivae_cli.estimators import bounds, samplers
+>>> sampler = samplers.CorrelatedGaussian(dim=1, rho=0.8)
+>>> x, z = sampler.draw(1_000, seed=0)
+>>> scores = torch.stack([sampler.log_ratio(row.expand_as(x), z) for row in x])  # (1000, 1000)
+>>> round(float(bounds.dual(scores, log_xi=0.0)), 1), round(float(bounds.infonce(scores)), 1)
+(0.5, 0.5)
+
+To add a bound, write a function below; for `estimate-mi`, also add a case to `EstimatorSuite`.
 
 References:
     | (Q n) is equation n of the appendix of Enhancing Variational Autoencoders with Mutual
@@ -55,7 +65,7 @@ from torch.nn.functional import softplus
 
 
 class Scores(NamedTuple):
-    """What the bounds need of a score matrix."""
+    """The parts of a score matrix that the bounds need."""
 
     joint: Tensor  # f(x_j, z_j), with shape (B,)
     product: Tensor  # log mean over i != j of exp f(x_i, z_j), with shape (B,)
@@ -63,7 +73,7 @@ class Scores(NamedTuple):
 
     @classmethod
     def of(cls, scores: "Tensor | Scores") -> "Scores":
-        """Reduces a score matrix of shape (M, B); returns what is reduced already as it is."""
+        """Reduces a score matrix of shape (M, B); returns `Scores` unchanged."""
         if isinstance(scores, Scores):
             return scores
         rows, columns = scores.shape
@@ -83,40 +93,38 @@ def dual(scores: Tensor | Scores, log_xi: Tensor | float, clip: float | None = N
     .. math:: I_\xi = \mathbb{E}_{q(x, z)}[f] - \xi \, \mathbb{E}_{q(x) q(z)}[e^f]
         + \log \xi + 1
 
-    A lower bound, linear in both expectations, hence unbiased on any batch when :math:`\xi`
-    comes from elsewhere. At :math:`\xi = 1 / Z` it is `donsker_varadhan`, its supremum over
+    A lower bound, linear in both expectations. It is therefore unbiased on any batch if
+    :math:`\xi` does not depend on the batch. At :math:`\xi = 1 / Z` it is `donsker_varadhan`, its supremum over
     :math:`\xi`; at :math:`\log \xi = -1` it is `nwj`. Attained, at every :math:`\xi`, by
     :math:`f^* = \log q(z \mid x) / q(z) - \log \xi` (Q 3, Q 4).
 
-    Fails by variance: at :math:`f^*` that of :math:`\xi e^f` is at least :math:`e^I - 1`, so
-    far fewer than :math:`e^I` product pairs seldom show the mass that the bound subtracts.
+    Its weakness is variance: at :math:`f^*`, that of :math:`\xi e^f` is at least
+    :math:`e^I - 1`, so far fewer than :math:`e^I` product pairs seldom contain the mass that the
+    bound subtracts.
 
     Arguments:
-        scores: The score matrix, with shape (M, B); a clip needs the matrix itself.
+        scores: The score matrix, with shape (M, B); `clip` needs the matrix itself.
         log_xi: The logarithm of the dual variable, with shape ().
-        clip: Caps :math:`f + \log \xi` of product pairs. The result is then no bound, only a
-            tamer direction for the gradient: never report it.
+        clip: Maximum of :math:`f + \log \xi` of product pairs, for gradients of lower variance.
+            The clipped value is not a bound: do not report it.
 
     Returns:
         The bound in nats, with shape ().
     """
     if clip is not None and isinstance(scores, Tensor):
-        joint, log_partition = (
-            scores.diagonal(),
-            log_mean_exp_product((scores + log_xi).clamp(max=clip)),
-        )
-        return joint.mean() + log_xi + 1 - log_partition.exp()
+        log_partition = log_mean_exp_product((scores + log_xi).clamp(max=clip))
+        return scores.diagonal().mean() + log_xi + 1 - log_partition.exp()
     reduced = Scores.of(scores)
     return reduced.joint.mean() + log_xi + 1 - (reduced.log_partition + log_xi).exp()
 
 
 def donsker_varadhan(scores: Tensor | Scores) -> Tensor:
-    r"""Returns the Donsker-Varadhan estimate, MINE's figure (Belghazi et al., 2018).
+    r"""Returns the Donsker-Varadhan estimate, which MINE reports (Belghazi et al., 2018).
 
     .. math:: I_\mathrm{DV} = \mathbb{E}_{q(x, z)}[f] - \log \mathbb{E}_{q(x) q(z)}[e^f]
 
-    The log of a finite mean is biased low, so on a batch this estimate is biased *high*: it
-    is a bound only in the limit of many pairs. Report `dual` instead. MINE follows its
+    The log of a finite mean is biased downwards, so on a batch this estimate is biased *upwards*
+    and is a bound only in the limit of many pairs. Report `dual` instead. MINE follows its
     gradient with a moving average of Z, which is the gradient of `dual` at
     :math:`\xi = 1 / \mathrm{EMA}(Z)`.
 
@@ -135,8 +143,8 @@ def nwj(scores: Tensor | Scores) -> Tensor:
 
     .. math:: I_\mathrm{NWJ} = \mathbb{E}_{q(x, z)}[f] - e^{-1} \, \mathbb{E}_{q(x) q(z)}[e^f]
 
-    A lower bound without ceiling. Its critic has to learn its own scale, so it is far too low
-    where the critic is fitted for something else.
+    A lower bound without ceiling. It depends on the scale of the critic, so it is far too low for
+    a critic trained on another objective.
 
     Arguments:
         scores: The score matrix, with shape (M, B).
@@ -148,7 +156,7 @@ def nwj(scores: Tensor | Scores) -> Tensor:
 
 
 def tuba(scores: Tensor | Scores, log_baseline: Tensor) -> Tensor:
-    r"""Returns the bound with a baseline a(z) for each z (Barber & Agakov; Poole et al., 2019).
+    r"""Returns the TUBA bound with a baseline a(z) for each z (Poole et al., 2019).
 
     .. math:: I_\mathrm{TUBA} = 1 + \mathbb{E}_{q(x, z)}\Big[\log \frac{e^f}{a(z)}\Big]
         - \mathbb{E}_{q(x) q(z)}\Big[\frac{e^f}{a(z)}\Big]
@@ -174,15 +182,15 @@ def interpolated(scores: Tensor | Scores, log_baseline: Tensor, alpha: float) ->
         (1 - \alpha) a(z)}\Big] - \mathbb{E}\Big[\frac{m(z)}{\alpha m(z) +
         (1 - \alpha) a(z)}\Big], \qquad m(z) = \frac{1}{K} \sum_{i=1}^K e^{f(x_i, z)}
 
-    With K = M - 1: the first expectation over :math:`q(x_1, z) \prod_{i > 1} q(x_i)`, the second
-    over independent x and z (Poole et al., 2019). In the first, the mean over which of the
-    M - 1 other rows is left out is taken inside the logarithm, which can only lower the bound.
-    Trades the variance of the one for a ceiling, :math:`1 + \log (K / \alpha)` for any baseline.
+    With K = M - 1, the first expectation is over :math:`q(x_1, z) \prod_{i > 1} q(x_i)`, the second
+    over independent x and z (Poole et al., 2019). The first leaves out one of the M - 1 other rows
+    and averages over its choice inside the logarithm, which can only lower the bound. A larger
+    alpha lowers the variance and the ceiling, :math:`1 + \log (K / \alpha)` for any baseline.
 
     Arguments:
         scores: The score matrix, with shape (M, B), M >= 3.
         log_baseline: log a(z_j), with shape (B,).
-        alpha: The weight of the mean over the batch, from 0 to 1.
+        alpha: The weight of the batch mean m, from 0 to 1.
 
     Returns:
         The bound in nats, with shape ().
@@ -203,7 +211,8 @@ def infonce(scores: Tensor | Scores) -> Tensor:
     .. math:: I_\mathrm{NCE} = \log M + \frac{1}{B} \sum_{j=1}^B
         \log \frac{e^{s_{jj}}}{\sum_{i=1}^M e^{s_{ij}}}
 
-    A lower bound of low variance. Its ceiling is its failure: near log M it says nothing more.
+    A lower bound of low variance. A value near its ceiling log M only shows that there is much
+    information.
 
     Arguments:
         scores: The score matrix, with shape (M, B).
@@ -222,9 +231,9 @@ def smile(scores: Tensor, clip: float) -> Tensor:
     .. math:: I_\tau = \mathbb{E}_{q(x, z)}[f]
         - \log \mathbb{E}_{q(x) q(z)}[\mathrm{clip}(e^f, e^{-\tau}, e^\tau)]
 
-    Tamer than `donsker_varadhan`, and no bound: clipping from above raises it, from below
-    lowers it, and above about :math:`\tau` nats it over-reports freely. The authors train with
-    `jensen_shannon` and take this as the figure.
+    Lower variance than `donsker_varadhan`, but not a bound: clipping from above raises it, clipping
+    from below lowers it, and above about :math:`\tau` nats it can be far too high. The authors train
+    with `jensen_shannon` and report this estimate.
 
     Arguments:
         scores: The score matrix, with shape (M, B).
@@ -241,8 +250,9 @@ def jensen_shannon(scores: Tensor) -> Tensor:
 
     .. math:: J = -\mathbb{E}_{q(x, z)}[\log(1 + e^{-f})] - \mathbb{E}_{q(x) q(z)}[\log(1 + e^f)]
 
-    Never above 0, and tame: a critic fitted with it nears the pointwise mutual information, at
-    which `dual` with :math:`\log \xi = 0` is tight. The value itself is *not* mutual information.
+    At most 0, with stable gradients. A critic trained on it approaches the pointwise mutual
+    information, for which `dual` with :math:`\log \xi = 0` is tight. The value itself is *not* mutual
+    information.
 
     Arguments:
         scores: The score matrix, with shape (M, B).

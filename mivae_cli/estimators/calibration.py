@@ -1,15 +1,16 @@
-r"""The dual that validation pairs allow: its dual variable, and how far from it scores may go.
+r"""Dual variable and clipping range of a critic, chosen on validation pairs.
 
-The largest of M product pairs scores at most :math:`\ln M` above the log-mean-exp
-:math:`\log Z` of all of them. A critic that goes farther on a pair claims what no validation pair
-has shown, and of critics that tell apart encodings as sharp as an autoencoder's, the dual on other
-pairs is then a number of any size and sign. So scores are clipped to
+The largest of M product pairs scores at most :math:`\ln M` above their log-mean-exp
+:math:`\log Z`. A score further away on other pairs extrapolates beyond all validation pairs. With
+posteriors as narrow as an autoencoder's, such scores can give the dual any size and sign. Scores are
+therefore clipped to
 
 .. math:: |f - \log Z| \le \ln M.
 
-The clipped critic is a critic: the dual stays a lower bound. Of as many other product pairs none
-weighs more than one nat, and no figure exceeds :math:`\ln M + 1`, about 2 ln N for N validation
-samples: no distribution-free bound could go much farther (McAllester & Stratos, 2020).
+The clipped critic is a valid critic, so the dual remains a lower bound. Among M other product
+pairs, none contributes more than one nat, and the dual is at most :math:`\ln M + 1`, about 2 ln N
+for N validation samples. No distribution-free lower bound can be much larger (McAllester &
+Stratos, 2020).
 
 References:
     | Formal Limitations on the Measurement of Mutual Information (McAllester & Stratos, 2020)
@@ -28,28 +29,28 @@ from .score_matrix import ScoreSummary
 
 @dataclass(frozen=True)
 class Calibration:
-    """What validation pairs say of a critic, in nats."""
+    """Scale and clipping range of the scores of a critic, in nats."""
 
-    log_partition: float  # log Z, of which log xi is the negative
-    reach: float  # ln M
+    log_partition: float  # log Z = -log xi
+    max_deviation: float  # ln M
 
     @classmethod
     def of(cls, valid: ScoreSummary) -> "Calibration":
-        """Reads it off all pairs of N >= 2 validation samples."""
+        """Calibrates a critic on all pairs of N >= 2 validation samples."""
         count = len(valid)
         return cls(float(valid.scores.log_partition), math.log(count * (count - 1)))
 
     @property
     def clip(self) -> tuple[float, float]:
-        """The least and the highest score."""
-        return self.log_partition - self.reach, self.log_partition + self.reach
+        """The smallest and the largest score after clipping."""
+        return self.log_partition - self.max_deviation, self.log_partition + self.max_deviation
 
     @property
     def ceiling(self) -> float:
-        """The most that the dual can be."""
-        return self.reach + 1
+        """The largest possible value of the dual."""
+        return self.max_deviation + 1
 
     def bound(self, scores: Scores) -> Tensor:
-        """Returns the dual of other pairs, of which the product pairs are clipped already."""
+        """Returns the dual on other pairs, whose product scores must be clipped already."""
         joint = scores.joint.clamp(*self.clip)
         return dual(scores._replace(joint=joint), -self.log_partition)

@@ -1,11 +1,11 @@
-r"""Fitting a critic: ascent on training pairs, stopped by validation pairs.
+r"""Train a critic on training pairs, with early stopping on validation pairs.
 
-What is climbed differs by estimator, what is kept does not: the critic that did best on the
-validation pairs, the one before the first step included. For `dual`, `mine` and `dv` "best" is
-by the symmetric InfoNCE of the validation pairs, the log-score of telling which z belongs to
-which x and which x to which z. It is proper (its optimum is the pointwise mutual information,
-up to a constant) and, unlike the figures that subtract log Z, cannot be raised by product pairs
-that happen to be missing. The others are judged by what they climb.
+The objective depends on the estimator. All keep the critic with the best validation score,
+including the one before the first step. For `dual`, `mine` and `dv`, the validation score is the
+symmetric InfoNCE: the log-score of matching each x to its z and each z to its x. It is a proper
+score (its optimum is the pointwise mutual information up to a constant). Unlike bounds that
+subtract log Z, it does not increase if large product scores are missing by chance. For the other
+estimators, the validation score is the objective itself.
 
 Shapes: B pairs of a batch, X and Z coordinates.
 """
@@ -15,9 +15,9 @@ __all__ = [
     "MAX_VALID",
     "PROFILES",
     "CriticObjective",
-    "Fitted",
-    "Plan",
-    "Source",
+    "FitSettings",
+    "FittedCritic",
+    "TrainingPairs",
     "fit_critic",
     "one_thread",
 ]
@@ -44,46 +44,46 @@ ALPHA = 0.5  # of the interpolated bound
 XI_DECAY = 0.9  # of the moving average of Z behind the dual variable
 WEIGHT_DECAY = 0.01
 MAX_NORM = 5.0
-MAX_VALID = 4_096  # pairs worth validating with: all are scored against all, at every look
-MAX_TEST = 10_000  # and worth testing on, once
+MAX_VALID = 4_096  # validation pairs; every check scores all against all
+MAX_TEST = 10_000  # test pairs; all are scored against all once
 
-Sides = tuple[Tensor, Tensor]
+PairTensors = tuple[Tensor, Tensor]  # x and z
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How long and how wide."""
+class FitSettings:
+    """Size of the networks and length of the training."""
 
     steps: int
     hidden: int
     batch: int = 512
     learning_rate: float = 2e-3
     check_every: int = 50
-    patience: int = 8  # looks without improvement before stopping
+    patience: int = 8  # checks without improvement before stopping
 
 
-PROFILES: dict[Profile, Plan] = {
-    "quick": Plan(steps=400, hidden=64, patience=4),
-    "default": Plan(steps=1500, hidden=128),
-    "thorough": Plan(steps=6000, hidden=256, patience=20),
+PROFILES: dict[Profile, FitSettings] = {
+    "quick": FitSettings(steps=400, hidden=64, patience=4),
+    "default": FitSettings(steps=1500, hidden=128),
+    "thorough": FitSettings(steps=6000, hidden=256, patience=20),
 }
 
 
 @dataclass(frozen=True)
-class Source:
-    """Training pairs: how many, and the x and z of chosen rows, drawn afresh where z is noisy."""
+class TrainingPairs:
+    """Training pairs by row number."""
 
     count: int
-    at: Callable[[Tensor], Sides]
+    batch: Callable[[Tensor], PairTensors]  # x and z of the given rows; may draw z anew
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A critic with what its bound needs beside it."""
+class FittedCritic:
+    """A trained critic with its baseline."""
 
     critic: PairCritic
     baseline: nn.Module | None  # log a(z), for `tuba` and `interpolated`
-    steps: int  # that were kept; 0 where nothing beat the start
+    steps: int  # steps of the best critic; 0 if training did not improve it
 
     def scores(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns f(x_i, z_j) - log a(z_j), with shape (M, B).
@@ -97,9 +97,10 @@ class Fitted:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Computes on one thread: batches so small only make threads wait for each other.
+    """Context manager that limits torch to one thread.
 
-    On a machine with other work the waiting costs minutes, and it never gains much.
+    With such small batches, more threads gain little, and on a busy machine they wait for each
+    other for minutes.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -111,76 +112,86 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def fit_critic(
-    critic: PairCritic, train: Source, valid: Sides, ascent: CriticObjective, plan: Plan
-) -> Fitted:
-    """Fits a critic, drawing from torch's global generator.
+    critic: PairCritic,
+    train: TrainingPairs,
+    valid: PairTensors,
+    objective: CriticObjective,
+    settings: FitSettings,
+) -> FittedCritic:
+    """Trains a critic, drawing from torch's global generator.
 
     Arguments:
-        critic: With its weights at the start; moved and frozen.
-        train: What is climbed on.
-        valid: What decides when to stop, from two pairs to `MAX_VALID`.
-        ascent: What is climbed.
-        plan: How long.
+        critic: The critic, which is trained in place and then frozen.
+        train: Training pairs.
+        valid: Validation pairs for early stopping, from 2 to `MAX_VALID`.
+        objective: The objective to maximise.
+        settings: Size and length of the training.
 
     Raises:
-        DivergedError: if the critic scores no longer are numbers.
+        DivergedError: The scores are no longer finite.
     """
-    baseline = _baseline(valid[1].shape[1], plan.hidden) if ascent in _WITH_BASELINE else None
-    moved = nn.ModuleList([critic] if baseline is None else [critic, baseline])
-    optimizer = torch.optim.AdamW(
-        moved.parameters(), lr=plan.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+    baseline = (
+        _baseline(valid[1].shape[1], settings.hidden) if objective in _WITH_BASELINE else None
     )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, plan.steps)
-    best, kept, at, looks = _judged(critic, baseline, valid, ascent), _weights(moved), 0, 0
+    modules = nn.ModuleList([critic] if baseline is None else [critic, baseline])
+    optimizer = torch.optim.AdamW(
+        modules.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
+    best, best_weights = _validation_score(critic, baseline, valid, objective), _weights(modules)
+    best_step, checks_without_improvement = 0, 0
     log_partition = torch.tensor(-math.inf)
-    for step in range(1, plan.steps + 1):
-        x, z = train.at(torch.randint(train.count, (min(plan.batch, train.count),)))
+    for step in range(1, settings.steps + 1):
+        x, z = train.batch(torch.randint(train.count, (min(settings.batch, train.count),)))
         scores = critic(x, z)
         reduced = Scores.of(scores)
-        log_partition = _averaged(log_partition, reduced.log_partition.detach(), step)
-        loss = -_climbed(scores, reduced, _log_baseline(baseline, z), log_partition, ascent)
+        log_partition = _log_moving_average(log_partition, reduced.log_partition.detach(), step)
+        loss = -_objective_value(
+            scores, reduced, _log_baseline(baseline, z), log_partition, objective
+        )
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        norm = clip_grad_norm_(moved.parameters(), MAX_NORM)
+        norm = clip_grad_norm_(modules.parameters(), MAX_NORM)
         if torch.isfinite(norm):
             optimizer.step()
         schedule.step()
-        if step % plan.check_every:
+        if step % settings.check_every:
             continue
-        value = _judged(critic, baseline, valid, ascent)
+        value = _validation_score(critic, baseline, valid, objective)
         if value > best:
-            best, kept, at, looks = value, _weights(moved), step, 0
+            best, best_weights, best_step = value, _weights(modules), step
+            checks_without_improvement = 0
         else:
-            looks += 1
-        if looks >= plan.patience:
+            checks_without_improvement += 1
+        if checks_without_improvement >= settings.patience:
             break
-    moved.load_state_dict(kept)
-    moved.requires_grad_(False)
+    modules.load_state_dict(best_weights)
+    modules.requires_grad_(False)
     if not math.isfinite(best):
         raise DivergedError(
-            f"the critic of '{ascent}' diverged: its scores are not finite. Check x and z for "
+            f"the critic of '{objective}' diverged: its scores are not finite. Check x and z for "
             "NaN, infinite and extreme values, or try another --seed"
         )
-    return Fitted(critic, baseline, at)
+    return FittedCritic(critic, baseline, best_step)
 
 
 _WITH_BASELINE: tuple[CriticObjective, ...] = ("tuba", "interpolated")
 
 
-def _climbed(
+def _objective_value(
     scores: Tensor,
     reduced: Scores,
     log_baseline: Tensor,
     log_partition: Tensor,
-    ascent: CriticObjective,
+    objective: CriticObjective,
 ) -> Tensor:
-    """Returns what is climbed of a score matrix, which comes with its reduction: made once."""
-    match ascent:
+    """Returns the objective of a score matrix and its precomputed reduction."""
+    match objective:
         case "dual":
             return dual(reduced, -log_partition)
         case "dv":
             return donsker_varadhan(reduced)
-        case "nwj":  # of f + 1, so that f nears the pointwise information
+        case "nwj":  # of f + 1, so that f approaches the pointwise information
             return dual(reduced, 0.0)
         case "js":
             return jensen_shannon(scores)
@@ -191,22 +202,22 @@ def _climbed(
         case "interpolated":
             return interpolated(reduced, log_baseline, ALPHA)
         case _:
-            assert_never(ascent)
+            assert_never(objective)
 
 
 @torch.no_grad()
-def _judged(
-    critic: PairCritic, baseline: nn.Module | None, valid: Sides, ascent: CriticObjective
+def _validation_score(
+    critic: PairCritic, baseline: nn.Module | None, valid: PairTensors, objective: CriticObjective
 ) -> float:
     scores = critic(*valid)
-    if ascent in ("dual", "dv"):
+    if objective in ("dual", "dv"):
         return float(infonce(scores) + infonce(scores.T)) / 2
     reduced, log_baseline = Scores.of(scores), _log_baseline(baseline, valid[1])
-    return float(_climbed(scores, reduced, log_baseline, reduced.log_partition, ascent))
+    return float(_objective_value(scores, reduced, log_baseline, reduced.log_partition, objective))
 
 
-def _averaged(log_average: Tensor, log_mean: Tensor, step: int) -> Tensor:
-    """Returns the log of the moving average of Z, the present batch always part of it."""
+def _log_moving_average(log_average: Tensor, log_mean: Tensor, step: int) -> Tensor:
+    """Returns the log of the moving average of Z, including the current batch."""
     decay = min(XI_DECAY, 1 - 1 / step)
     if decay == 0:
         return log_mean

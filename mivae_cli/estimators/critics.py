@@ -1,11 +1,11 @@
-r"""Critics for any pairs: what a Gaussian copula knows of them, plus what a network learns.
+r"""Critics for any pairs: the log-ratio of a Gaussian copula plus a learned correction.
 
 .. math:: f(x, z) = f_0(\tilde x, \tilde z) + c \, f_\psi(\tilde x, \tilde z)
 
-where the tildes stand for a coordinate-wise monotone change of view, which leaves the mutual
-information as it is, :math:`f_0` is the log-ratio of the Gaussian fitted to the training pairs,
-and c starts at 0: before its first step the critic is exact for a Gaussian copula, and all that
-it learns is what that misses.
+The tildes are strictly monotone maps of single coordinates, which do not change the mutual
+information. :math:`f_0` is the log-ratio of the Gaussian fitted to the training pairs, and c starts
+at 0. Before training, the critic is therefore optimal for a Gaussian copula; the network learns
+only the difference.
 
 Shapes: M rows x, B columns z, X and Z coordinates, H hidden units, m width of the vectors of
 the separable network.
@@ -22,41 +22,41 @@ import torch
 from torch import Tensor, nn
 
 from ..choices import PairNetwork, Transform
-from .gaussian_copula import GaussianRatio, NormalScores
+from .gaussian_ratio import GaussianRatio, NormalScores
 
 VECTORS = 64  # width of the separable network's vectors
 LOW_DIMENSIONS, COSINES = 2, 8
-AT_ONCE = 256  # rows of pairs that the concatenated network takes
+ROWS_AT_ONCE = 256  # of the score matrix of the concatenated network
 
 Map = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class CoordinateTransform:
-    """How x and z are seen: maps of each coordinate, fitted on the training pairs."""
+    """Maps of each coordinate of x and of z, fitted to the training pairs."""
 
     of_x: Map
     of_z: Map
 
     @classmethod
     def fit(cls, x: Tensor, z: Tensor, transform: Transform) -> "CoordinateTransform":
-        """Fits it.
+        """Fits the maps.
 
         Arguments:
             x: Training samples, with shape (N, X).
-            z: The same, with shape (N, Z).
-            transform: rank (normal scores: exact for every Gaussian copula, safe with heavy
-                tails), standard (mean 0 and variance 1) or asinh (heavy tails drawn in).
+            z: The samples drawn with them, with shape (N, Z).
+            transform: "rank" (normal scores: exact for every Gaussian copula, robust to heavy
+                tails), "standard" (mean 0 and variance 1) or "asinh" (compresses heavy tails).
         """
         return cls(_map(x, transform), _map(z, transform))
 
     def __call__(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns x and z as the critic reads them."""
+        """Returns the critic's inputs for x and z."""
         return self.of_x(x), self.of_z(z)
 
 
 class PairCritic(nn.Module):
-    """The fitted Gaussian's log-ratio plus a network, on samples as a `CoordinateTransform` shows them."""
+    """The log-ratio of a Gaussian plus a network, on the outputs of a `CoordinateTransform`."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class PairCritic(nn.Module):
 
 
 class _Separable(nn.Module):
-    r""":math:`g(x)^\top k(z) / \sqrt{m} + a(x) + b(z)`: all pairs for one matrix product."""
+    r"""Network :math:`g(x)^\top k(z) / \sqrt{m} + a(x) + b(z)`; one matrix product scores all pairs."""
 
     def __init__(self, x_size: int, z_size: int, hidden: int) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ class _Separable(nn.Module):
 
 
 class _Bilinear(nn.Module):
-    r""":math:`[x; 1]^\top W [z; 1]`: no hidden layer, little to overfit with."""
+    r"""Network :math:`[x; 1]^\top W [z; 1]`, without hidden layers, which hardly overfits."""
 
     def __init__(self, x_size: int, z_size: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class _Bilinear(nn.Module):
 
 
 class _Concatenated(nn.Module):
-    """One network of both: M B forward passes, sharing the first layer."""
+    """Network of the concatenated x and z: M B forward passes that share the first layer."""
 
     def __init__(self, x_size: int, z_size: int, hidden: int) -> None:
         super().__init__()
@@ -126,7 +126,7 @@ class _Concatenated(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         left, right = self.of_x(x), self.of_z(z)
-        rows = [self.top(part[:, None] + right)[..., 0] for part in left.split(AT_ONCE)]
+        rows = [self.top(part[:, None] + right)[..., 0] for part in left.split(ROWS_AT_ONCE)]
         return torch.cat(rows)
 
 
@@ -141,10 +141,10 @@ def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
 
 
 def _features(samples: Tensor) -> Tensor:
-    r"""Returns what networks read of samples, in single precision, with shape (B, F).
+    r"""Returns the input features of the networks in single precision, with shape (B, F).
 
-    The coordinates; their mean square, which networks find late; and of one or two coordinates
-    also :math:`\cos(k \pi \Phi(t)), k = 1, \dots, 8`, without which sharp edges stay blurred.
+    These are the coordinates and their mean square, which networks learn slowly. For one or two
+    coordinates, :math:`\cos(k \pi \Phi(t)), k = 1, \dots, 8`, are added to learn sharp edges.
 
     References:
         | Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains
@@ -158,7 +158,7 @@ def _features(samples: Tensor) -> Tensor:
 
 
 def _count(size: int) -> int:
-    """Returns how many features so many coordinates have."""
+    """Returns the number of features for a number of coordinates."""
     return size + 1 + (COSINES * size if size <= LOW_DIMENSIONS else 0)
 
 
@@ -177,11 +177,11 @@ def _map(samples: Tensor, transform: Transform) -> Map:
             spread = (samples - middle).abs().median(dim=0).values
             spread = torch.where(spread > 0, spread, _spread(samples))
 
-            def drawn_in(t: Tensor) -> Tensor:
+            def compressed(t: Tensor) -> Tensor:
                 return torch.asinh((t - middle) / spread)
 
-            standardise = _standardising(drawn_in(samples))
-            return lambda t: standardise(drawn_in(t))
+            standardise = _standardising(compressed(samples))
+            return lambda t: standardise(compressed(t))
         case _:
             assert_never(transform)
 
@@ -192,7 +192,7 @@ def _standardising(samples: Tensor) -> Map:
 
 
 def _spread(samples: Tensor) -> Tensor:
-    """Returns standard deviations; 1 for constants, which other pairs may not share."""
+    """Returns standard deviations; 1 for columns that are constant here but may vary elsewhere."""
     varies = samples.amax(dim=0) > samples.amin(dim=0)  # rounding gives constants a variance
     spread = samples.std(dim=0)
     return torch.where(varies & (spread > 0), spread, torch.ones_like(spread))

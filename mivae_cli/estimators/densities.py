@@ -1,7 +1,7 @@
 r"""Conditional densities fitted to paired samples, in nats.
 
-A density :math:`q(z \mid x)` stands in for the unknown conditional: for `upper_bounds`, and for
-the difference of entropies (`doe_terms`), which is no bound at all.
+A fitted density :math:`q(z \mid x)` approximates the unknown conditional, for `upper_bounds` and
+for the difference of entropies (`doe_terms`), which is not a bound.
 
 Shapes: B pairs, M rows, X and Z coordinates, K components, H hidden units.
 
@@ -26,25 +26,27 @@ from ..models.latent import LOG_2_PI
 from .critic_training import one_thread
 
 HIDDEN = 64
-MIN_LOG_SCALE = -7.0  # of standardised coordinates; without a limit one point gets all density
-BLOCK = 2**20  # component densities held at a time
+MIN_LOG_SCALE = (
+    -7.0
+)  # of standardised coordinates; otherwise a component can collapse onto one point
+BLOCK = 2**20  # component densities in memory at a time
 BATCH = 512
 LEARNING_RATE = 3e-3
-FREE_LEARNING_RATE = 3e-2  # of parameters that no network moves
-CHECK_EVERY = 50  # steps between two looks at the validation pairs
-PATIENCE = 10  # looks without improvement before stopping
+FREE_LEARNING_RATE = 3e-2  # of parameters that do not depend on x
+CHECK_EVERY = 50  # steps between two validations
+PATIENCE = 10  # validations without improvement before stopping
 MAX_NORM = 5.0
 
 
 class MixtureDensity(nn.Module):
-    r"""A mixture of Gaussians whose parameters are a network's answer to x (Bishop, 1994).
+    r"""A mixture density network: a mixture of Gaussians with parameters computed from x.
 
     .. math:: q(z \mid x) = \sum_{k=1}^K w_k(x) \,
         \mathcal{N}(z; \mu_k(x), \mathrm{diag}\, \sigma_k^2(x))
 
-    Two hidden layers give all parameters; the means have a linear way around them besides.
-    Where x has no coordinates, it is the unconditional mixture q(z). Scales are at least
-    :math:`e^{-7}`, so that no density grows without limit: standardise z.
+    A network with two hidden layers computes all parameters; the means also have a linear skip
+    connection. If x has no coordinates, this is the unconditional mixture q(z). Scales are at least
+    :math:`e^{-7}`, so that densities stay bounded; standardise z. See Bishop (1994).
     """
 
     def __init__(self, x_size: int, z_size: int, components: int) -> None:
@@ -54,8 +56,8 @@ class MixtureDensity(nn.Module):
         self.means = nn.Parameter(torch.randn(components, z_size))
         self.log_scales = nn.Parameter(torch.zeros(components, z_size))
         if x_size:
-            self.around = nn.Linear(x_size, components * z_size, bias=False)
-            self.through = nn.Sequential(
+            self.skip = nn.Linear(x_size, components * z_size, bias=False)
+            self.network = nn.Sequential(
                 nn.Linear(x_size, HIDDEN),
                 nn.ReLU(),
                 nn.Linear(HIDDEN, HIDDEN),
@@ -74,11 +76,11 @@ class MixtureDensity(nn.Module):
     def log_prob_matrix(self, x: Tensor, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z_j \mid x_i)` in nats: from (M, X) and (B, Z) to (M, B).
 
-        The exponent expands into matrix products, as in `known_posterior`, block by block of
-        rows: beside the result, no more than B K or a million numbers are held at a time.
+        Expands the exponents into matrix products, as in `known_posterior`, for blocks of rows.
+        Temporary tensors have at most B K or about a million elements.
 
         Returns:
-            The matrix, in double precision because the expansion cancels digits.
+            The matrix, in double precision because the expansion loses digits.
         """
         left = torch.cat([z.square(), z], dim=1).double()  # (B, 2 Z)
         matrix = torch.empty(len(x), len(z), dtype=left.dtype, device=z.device)
@@ -94,9 +96,9 @@ class MixtureDensity(nn.Module):
         return matrix
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Returns the parameters for an optimiser: those of the networks, and those of none."""
+        """Returns the optimiser groups: parameters of the networks, and those that do not depend on x."""
         free = [self.weights, self.means, self.log_scales]
-        networks = [*self.around.parameters(), *self.through.parameters()] if self.x_size else []
+        networks = [*self.skip.parameters(), *self.network.parameters()] if self.x_size else []
         groups = (networks, LEARNING_RATE), (free, FREE_LEARNING_RATE)
         return [{"params": params, "lr": rate} for params, rate in groups if params]
 
@@ -107,10 +109,10 @@ class MixtureDensity(nn.Module):
         log_scales = self.log_scales.expand(shape)
         if self.x_size:
             sizes = [self.components, *[self.components * self.z_size] * 2]
-            through = self.through(x).split(sizes, dim=1)
-            weights = weights + through[0]
-            means = means + (self.around(x) + through[1]).view(shape)
-            log_scales = log_scales + through[2].view(shape)
+            outputs = self.network(x).split(sizes, dim=1)
+            weights = weights + outputs[0]
+            means = means + (self.skip(x) + outputs[1]).view(shape)
+            log_scales = log_scales + outputs[2].view(shape)
         bounded = MIN_LOG_SCALE + softplus(log_scales - MIN_LOG_SCALE)
         return weights.log_softmax(dim=1), means, bounded
 
@@ -125,39 +127,39 @@ def fit_density(
     steps: int = 2000,
     seed: int = 0,
 ) -> MixtureDensity:
-    r"""Fits q(z | x) by maximum likelihood, and keeps what does best on the validation pairs.
+    r"""Fits q(z | x) by maximum likelihood, with early stopping on validation pairs.
 
-    For q(z) give inputs x of shape (N, 0). Every coordinate should come standardised, by the
-    training pairs: mutual information does not change by it.
+    To fit q(z), pass x of shape (N, 0). Standardise every coordinate with statistics of the
+    training pairs; this does not change the mutual information.
 
     Arguments:
-        x_train: What the density is conditioned on, with shape (N, X).
-        z_train: What it is the density of, with shape (N, Z).
-        x_valid: The same for the pairs that choose the stopping point, with shape (V, X).
-        z_valid: The samples drawn with them, with shape (V, Z).
+        x_train: Training samples of the condition, with shape (N, X).
+        z_train: Training samples of z, with shape (N, Z).
+        x_valid: Validation samples of the condition, with shape (V, X).
+        z_valid: Validation samples of z, with shape (V, Z).
         components: The number of Gaussians.
-        steps: The most steps of the optimiser.
-        seed: Seeds weights and batches; other random states stay as they are.
+        steps: The maximum number of optimiser steps.
+        seed: Seed of weights and batches; the global random state does not change.
 
     Returns:
-        The density, frozen.
+        The density with the best validation likelihood, frozen.
 
     Raises:
-        DataError: A split is empty, or its samples do not pair up.
-        DivergedError: The fit left the finite numbers, or the samples were outside them.
+        DataError: A split is empty, or x and z differ in length.
+        DivergedError: The likelihood is not finite.
     """
     for name, x, z in (("training", x_train, z_train), ("validation", x_valid, z_valid)):
         if not len(x) == len(z) > 0:
             raise DataError(
-                f"the {name} split has {len(x)} samples of x and {len(z)} of z: they must be "
-                "pairs, and at least one"
+                f"the {name} split has {len(x):,} samples of x and {len(z):,} of z; provide at "
+                "least one pair"
             )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         density = MixtureDensity(x_train.shape[1], z_train.shape[1], components).to(z_train)
         optimizer = torch.optim.Adam(density.parameter_groups())
         schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode="max", patience=2)
-        best, kept, worse = -math.inf, copy.deepcopy(density), 0
+        best, kept, checks_without_improvement = -math.inf, copy.deepcopy(density), 0
         for step in range(1, steps + 1):
             rows = torch.randperm(len(z_train))[:BATCH].to(z_train.device)
             loss = -density.log_prob(x_train[rows], z_train[rows]).mean()
@@ -176,10 +178,10 @@ def fit_density(
                 )
             schedule.step(value)
             if value > best:
-                best, kept, worse = value, copy.deepcopy(density), 0
+                best, kept, checks_without_improvement = value, copy.deepcopy(density), 0
             else:
-                worse += 1
-            if worse >= PATIENCE:
+                checks_without_improvement += 1
+            if checks_without_improvement >= PATIENCE:
                 break
     return kept.requires_grad_(False)
 
@@ -187,18 +189,18 @@ def fit_density(
 def doe_terms(
     conditional: MixtureDensity, marginal: MixtureDensity, x: Tensor, z: Tensor
 ) -> Tensor:
-    r"""Returns terms of the difference of entropies (McAllester & Stratos, 2020).
+    r"""Returns the terms of the difference of entropies (McAllester & Stratos, 2020).
 
     .. math:: \log q(z_i \mid x_i) - \log q(z_i)
 
-    Their mean on held-out pairs estimates H(z) - H(z | x). Each cross-entropy is above its
-    entropy by the density's error, so the estimate is neither bound: it is too low where the
-    conditional is the worse fit, too high where the marginal is. It has no ceiling of log B.
+    Their mean on held-out pairs estimates H(z) - H(z | x). Each cross-entropy exceeds its entropy
+    by the error of the density. The estimate is therefore not a bound: it is too low if the
+    conditional fits worse, too high if the marginal fits worse. It has no ceiling of log B.
 
     Arguments:
-        conditional: Fitted to z given x.
-        marginal: Fitted to z given no coordinates of x.
-        x: Samples that neither was fitted to, with shape (B, X).
+        conditional: The density of z given x.
+        marginal: The density of z, fitted without coordinates of x.
+        x: Held-out samples, with shape (B, X).
         z: The samples drawn with them, with shape (B, Z).
 
     Returns:

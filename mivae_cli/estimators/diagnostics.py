@@ -1,33 +1,33 @@
-"""What makes an estimate of mutual information say less than it seems to."""
+"""Detect estimates of mutual information that are less reliable than they look."""
 
 __all__ = ["at_ceiling", "missing_pairs"]
 
 import math
 
-NEAR = 0.1  # nats: an estimate so near its ceiling says no more than that it is there
-UNSEEN = 0.1  # nats of over-reporting, expected of missing product pairs, that are worth a word
+CEILING_MARGIN = 0.1  # nats
+MIN_EXCESS = 0.1  # nats; smaller errors due to missing product pairs cause no warning
 
 
 def at_ceiling(value: float, ceiling: float | None) -> bool:
-    """Returns whether an estimate is so near the most it can show that the truth may be higher."""
-    return ceiling is not None and ceiling - value < NEAR
+    """Returns whether an estimate is so close to its ceiling that the true value may be higher."""
+    return ceiling is not None and ceiling - value < CEILING_MARGIN
 
 
 def missing_pairs(unseen: float, count: int) -> list[str]:
-    """Returns what to say of a figure that is too high for lack of product pairs, if it is.
+    """Returns a warning if an estimate is too high because it has too few product pairs.
 
     Arguments:
-        unseen: The share of joint pairs that score higher than every product pair; why it
-            matters, `estimators.tally.ScoreSummary.unseen` tells.
+        unseen: The share of joint pairs that score above every product pair; see
+            `estimators.score_matrix.ScoreSummary.unseen`.
         count: The number N of joint pairs.
     """
     excess = -math.log1p(-min(unseen, 1 - 0.5 / count, math.nextafter(1, 0)))
-    if excess <= UNSEEN:
+    if excess <= MIN_EXCESS:
         return []
-    # where no product pair comes near any joint pair, nothing tells how much
-    what = f"likely too high, by some {excess:.1f} nats" if unseen < 1 else "a rough one"
-    doubt = (
-        f"{unseen:.0%} of joint pairs score above every one of {count * (count - 1):,} product "
-        f"pairs: these are too few, and the figure is {what}"
+    # if all joint pairs score above all product pairs, the size of the error is unknown
+    error = f"about {excess:.1f} nats too high" if unseen < 1 else "only a rough guess"
+    warning = (
+        f"{unseen:.0%} of joint pairs score above all {count * (count - 1):,} product pairs: these "
+        f"are too few, and the estimate is probably {error}"
     )
-    return [doubt]
+    return [warning]

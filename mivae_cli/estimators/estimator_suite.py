@@ -1,16 +1,18 @@
-r"""One set of pairs, split, with everything that estimators fit to it, each thing once.
+r"""All estimators on one set of pairs, with shared splits, critics and densities.
 
-Estimators share what they can: `dual` and `mine` a critic, `js` and `smile` another,
-`leave-one-out`, `club` and `doe` a density. A row's seconds count what it would have cost alone.
+`dual` and `mine` share a critic, `js` and `smile` another one; `leave-one-out`, `club` and `doe`
+share a density. The seconds of an estimate include all shared work, as if it ran alone.
 
 Shapes: N pairs, X and Z coordinates.
 """
 
-__all__ = ["Bench"]
+__all__ = ["EstimatorSuite"]
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -24,31 +26,30 @@ from .critic_training import (
     MAX_VALID,
     PROFILES,
     CriticObjective,
-    Fitted,
-    Plan,
-    Source,
+    FitSettings,
+    FittedCritic,
+    TrainingPairs,
     fit_critic,
 )
 from .critics import CoordinateTransform, PairCritic
 from .densities import MixtureDensity, doe_terms, fit_density
 from .diagnostics import missing_pairs
-from .gaussian_copula import GaussianRatio, NormalScores, gaussian
-from .intervals import Interval, interval_without_groups, jackknife, mean_interval
-from .ksg import ksg
-from .report import Estimate, clock
-from .score_matrix import CARRIED, Bound, ScoreSummary, tally
+from .gaussian_estimators import closed_form
+from .gaussian_ratio import GaussianRatio
+from .intervals import Interval, jackknife, jackknife_interval, mean_interval
+from .nearest_neighbours import ksg_estimate
+from .report import Estimate, stopwatch
+from .score_matrix import Bound, ScoreSummary, score_summary
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
-MAX_KSG = 20_000
-MAX_MATRIX = 4_096  # test pairs whose matrix is held whole
+MAX_MATRIX = 4_096  # test pairs whose whole matrix is in memory
 SMILE_CLIP = -5.0, 5.0
-KSG_DIMENSIONS = 10  # of x and z together, above which k-NN reads far too low
-NEAR_ONE = 1 - 1e-9  # a squared correlation that stands for a deterministic relation
+MAX_SHARE = 0.5  # of Z from a single product pair; above it, the estimate gets a warning
 
-ASCENTS: dict[EstimatorName, CriticObjective] = {
+OBJECTIVES: dict[EstimatorName, CriticObjective] = {
     "dual": "dual",
-    "mine": "dual",  # its gradient has the moving average of Z, as xi's
+    "mine": "dual",  # MINE also divides by a moving average of Z
     "dv": "dv",
     "nwj": "nwj",
     "js": "js",
@@ -61,8 +62,18 @@ ASCENTS: dict[EstimatorName, CriticObjective] = {
 Clip = tuple[float, float] | None
 
 
-class Bench:
-    """The split samples, and everything fitted to them so far: each thing once."""
+class EstimatorSuite:
+    """Estimators on one set of pairs; critics and densities are trained on first use.
+
+    Arguments:
+        x: Samples in double precision, with shape (N, X).
+        z: The samples drawn with them, with shape (N, Z).
+        profile: Size of critics and densities, and length of their training.
+        transform: Map of each coordinate of the critics' inputs.
+        network: The learned part of critics.
+        neighbours: The number k of neighbours of `ksg`.
+        seed: Seed of the split, the weights and all draws.
+    """
 
     def __init__(
         self,
@@ -75,79 +86,88 @@ class Bench:
         seed: int,
     ) -> None:
         self.x, self.z = x, z
-        self.plan, self.network, self.neighbours = PROFILES[profile], network, neighbours
+        self.settings, self.network, self.neighbours = PROFILES[profile], network, neighbours
         self.seed, self.transform = seed, transform
         train, valid, test = _split(len(x), seed)
-        self.view = CoordinateTransform.fit(x[train], z[train], transform)
-        self.train = self.view(x[train], z[train])
-        self.valid = self.view(x[valid], z[valid])
-        self.test = self.view(x[test], z[test])
+        mapped = CoordinateTransform.fit(x[train], z[train], transform)
+        self.train = mapped(x[train], z[train])
+        self.valid = mapped(x[valid], z[valid])
+        self.test = mapped(x[test], z[test])
         self.start: GaussianRatio | None = None
         if len(train) > 2 * (x.shape[1] + z.shape[1]):
             self.start = GaussianRatio.fit(*self.train, held_out=True)
-        self._fits: dict[CriticObjective, tuple[Fitted, float]] = {}
-        self._tallies: dict[tuple[CriticObjective, str], ScoreSummary] = {}
+        self._critics: dict[CriticObjective, tuple[FittedCritic, float]] = {}
+        self._summaries: dict[tuple[CriticObjective, str], ScoreSummary] = {}
         self._densities: tuple[MixtureDensity, float] | None = None
 
-    def row(self, name: EstimatorName) -> Estimate:
-        """Returns an estimator's row."""
+    def estimate(self, name: EstimatorName) -> Estimate:
+        """Returns the estimate of one estimator."""
         match name:
             case "gaussian" | "copula":
-                return self._closed_form(name)
+                return closed_form(name, self.x, self.z)
             case "ksg":
-                return self._nearest_neighbours()
+                return ksg_estimate(self.x, self.z, self.neighbours, self.seed)
             case "leave-one-out" | "club" | "doe":
-                return self._from_densities(name)
+                return self._density_estimate(name)
             case _:
-                return self.from_critic(name, ASCENTS[name])
+                return self.critic_estimate(name, OBJECTIVES[name])
 
-    def fitted(self, ascent: CriticObjective) -> Fitted:
-        """Returns the critic that climbed something, fitted at the first call."""
-        if ascent not in self._fits:
-            with clock() as seconds:
-                torch.manual_seed(self.seed)  # what else was fitted before must not matter
+    def critic(self, objective: CriticObjective) -> FittedCritic:
+        """Returns the critic trained on an objective."""
+        if objective not in self._critics:
+            with stopwatch() as seconds:
+                torch.manual_seed(self.seed)  # so that the order of training does not matter
                 critic = PairCritic(
-                    self.network, self.x.shape[1], self.z.shape[1], self.plan.hidden, self.start
+                    self.network,
+                    self.x.shape[1],
+                    self.z.shape[1],
+                    self.settings.hidden,
+                    self.start,
                 )
-                plan = self.plan if self.network != "concatenated" else _narrow(self.plan)
+                settings = self.settings
+                if self.network == "concatenated":
+                    settings = _narrow(settings)
                 x, z = self.train
-                source = Source(len(x), lambda rows: (x[rows], z[rows]))
-                found = fit_critic(critic, source, self.valid, ascent, plan)
-            self._fits[ascent] = found, seconds()
-        return self._fits[ascent][0]
+                pairs = TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
+                fitted = fit_critic(critic, pairs, self.valid, objective, settings)
+            self._critics[objective] = fitted, seconds()
+        return self._critics[objective][0]
 
-    def tallied(self, ascent: CriticObjective, split: str) -> ScoreSummary:
-        """Returns all pairs of the validation or the test split, as a critic scores them."""
-        if (ascent, split) not in self._tallies:
-            sides = self.test if split == "test" else self.valid
-            self._tallies[ascent, split] = tally(self.fitted(ascent).scores, *sides)
-        return self._tallies[ascent, split]
+    def summary(self, objective: CriticObjective, split: Literal["valid", "test"]) -> ScoreSummary:
+        """Returns a critic's scores of all pairs of the validation or the test split."""
+        if (objective, split) not in self._summaries:
+            pairs = self.test if split == "test" else self.valid
+            self._summaries[objective, split] = score_summary(
+                self.critic(objective).scores, *pairs
+            )
+        return self._summaries[objective, split]
 
-    def from_critic(self, name: EstimatorName, ascent: CriticObjective) -> Estimate:
-        """Returns the row of a bound at the critic that climbed something."""
-        self.fitted(ascent)
-        spent = self._fits[ascent][1]
-        with clock() as seconds:
-            bound, ceiling, clip = self._bound(name, ascent)
+    def critic_estimate(self, name: EstimatorName, objective: CriticObjective) -> Estimate:
+        """Returns the estimate of a bound with the critic trained on an objective."""
+        self.critic(objective)
+        spent = self._critics[objective][1]
+        with stopwatch() as seconds:
+            bound, ceiling, clip = self._bound(name, objective)
             if clip is None:
-                found = self.tallied(ascent, "test")
+                summary = self.summary(objective, "test")
             else:
-                found = tally(self.fitted(ascent).scores, *self.test, clip=clip)
-            interval = interval_without_groups(found, bound)
+                summary = score_summary(self.critic(objective).scores, *self.test, clip=clip)
+            interval = jackknife_interval(summary, bound)
         direction: Direction = "neither" if name == "smile" else "lower"
-        warnings = _doubts(name, found, interval.value, ceiling)
+        warnings = _warnings(name, summary, interval.value, ceiling)
         return Estimate.of(name, interval, direction, ceiling, True, spent + seconds(), warnings)
 
     def gain(self) -> Interval:
-        """Returns what learning adds to the start, in symmetric InfoNCE of the validation pairs.
+        """Returns the improvement by training in symmetric InfoNCE on the validation pairs.
 
-        Its interval is the jackknife's of the paired difference.
+        The interval is from the jackknife of the paired difference. Without a Gaussian start, the
+        improvement is infinite.
         """
         if self.start is None:
             return Interval(math.inf, math.inf, math.inf)
-        after = [self.tallied("dual", "valid"), self._turned(self.fitted("dual").scores)]
+        after = [self.summary("dual", "valid"), self._transposed(self.critic("dual").scores)]
         start = self.start.scores
-        before = [tally(start, *self.valid), self._turned(start)]
+        before = [score_summary(start, *self.valid), self._transposed(start)]
 
         def difference(pick: Callable[[ScoreSummary], Scores]) -> float:
             gains = (
@@ -157,92 +177,64 @@ class Bench:
 
         groups = range(len(after[0].partial))
         return jackknife(
-            difference(lambda found: found.scores),
-            [difference(lambda found, g=group: found.without(g)) for group in groups],  # type: ignore[misc]
+            difference(lambda summary: summary.scores),
+            [difference(lambda summary, g=group: summary.without(g)) for group in groups],  # type: ignore[misc]
         )
 
     def p_value(self, permutations: int) -> float:
-        """Returns the share of re-paired test splits that score as high as the joint one.
+        """Returns the p-value of independence: the share of shuffles that score at least as high.
 
-        Scores are the critic's, its start put back to what it was before noise was taken out:
-        a test may use faint signs that an estimate does better without.
+        Uses the critic with a Gaussian start that is not corrected for sampling noise: a test may
+        use weak evidence that would add noise to an estimate.
         """
-        x, z = (side[:MAX_MATRIX] for side in self.test)
-        fitted = self.fitted("dual")
+        x, z = (samples[:MAX_MATRIX] for samples in self.test)
+        critic = self.critic("dual")
         with torch.inference_mode():
-            scores = fitted.scores(x, z)
+            scores = critic.scores(x, z)
             if self.start is not None:
-                plain = GaussianRatio.fit(*self.train)
-                scores = scores - self.start.scores(x, z) + plain.scores(x, z)
+                uncorrected = GaussianRatio.fit(*self.train)
+                scores = scores - self.start.scores(x, z) + uncorrected.scores(x, z)
         rows = torch.arange(len(x))
         generator = torch.Generator().manual_seed(self.seed)
         joint, above = float(scores.diagonal().mean()), 0
         for _ in range(permutations):
-            dealt = torch.randperm(len(x), generator=generator)
-            above += float(scores[rows, dealt].mean()) >= joint
+            shuffled = torch.randperm(len(x), generator=generator)
+            above += float(scores[rows, shuffled].mean()) >= joint
         return (1 + above) / (1 + permutations)
 
-    def _turned(self, critic: Callable[[Tensor, Tensor], Tensor]) -> ScoreSummary:
+    def _transposed(self, critic: Callable[[Tensor, Tensor], Tensor]) -> ScoreSummary:
+        """Returns the validation scores with x and z exchanged."""
         x, z = self.valid
-        return tally(lambda z, x: critic(x, z).T, z, x)
+        return score_summary(lambda z, x: critic(x, z).T, z, x)
 
     def _bound(
-        self, name: EstimatorName, ascent: CriticObjective
+        self, name: EstimatorName, objective: CriticObjective
     ) -> tuple[Bound, float | None, Clip]:
-        """Returns a bound, its ceiling, and the clip of its product scores.
+        """Returns a bound, its ceiling, and the clipping range of product scores.
 
-        All that it needs is chosen without the test split.
+        Nothing is chosen on the test split.
         """
         count = len(self.test[0])
         match name:
             case "dual":
-                calibration = Calibration.of(self.tallied(ascent, "valid"))
+                calibration = Calibration.of(self.summary(objective, "valid"))
                 return calibration.bound, calibration.ceiling, calibration.clip
-            case "nwj" | "js" | "tuba":  # f is fitted to be the pointwise information itself
+            case "nwj" | "js" | "tuba":  # their optimal f is the pointwise mutual information
                 return partial(dual, log_xi=0.0), None, None
             case "infonce":
                 return infonce, math.log(count), None
             case "interpolated":
-                found = partial(interpolated, log_baseline=torch.zeros(()), alpha=ALPHA)
-                return found, 1 + math.log((count - 1) / ALPHA), None
+                bound = partial(interpolated, log_baseline=torch.zeros(()), alpha=ALPHA)
+                return bound, 1 + math.log((count - 1) / ALPHA), None
             case "smile":
                 return donsker_varadhan, None, SMILE_CLIP
             case _:
                 return donsker_varadhan, None, None
 
-    def _closed_form(self, name: EstimatorName) -> Estimate:
-        with clock() as seconds:
-            x, z = self.x, self.z
-            if name == "copula":
-                x, z = NormalScores.of(x)(x), NormalScores.of(z)(z)
-            interval = gaussian(x, z)
-        warnings = []
-        if float(GaussianRatio.fit(x, z).correlations.max()) ** 2 > NEAR_ONE:
-            warnings.append(
-                "part of z is a function of x, as far as these pairs tell: the information of "
-                "continuous values is then infinite"
-            )
-        return Estimate.of(name, interval, "neither", None, False, seconds(), warnings)
-
-    def _nearest_neighbours(self) -> Estimate:
-        chosen = torch.randperm(len(self.x), generator=torch.Generator().manual_seed(self.seed))[
-            :MAX_KSG
-        ]
-        with clock() as seconds:
-            interval = ksg(self.x[chosen], self.z[chosen], self.neighbours)
-        count, dimensions = len(chosen), self.x.shape[1] + self.z.shape[1]
-        ceiling = float(torch.digamma(torch.tensor([count, self.neighbours])).diff().neg())
-        warnings = []
-        if count < len(self.x):
-            warnings.append(f"from {count:,} of the {len(self.x):,} pairs: its work is quadratic")
-        if dimensions > KSG_DIMENSIONS:
-            warnings.append(f"k-NN reads far too low in {dimensions} dimensions")
-        return Estimate.of("ksg", interval, "neither", ceiling, False, seconds(), warnings)
-
-    def _from_densities(self, name: EstimatorName) -> Estimate:
+    def _density_estimate(self, name: EstimatorName) -> Estimate:
         spent, conditional = self._conditional()
-        with clock() as seconds:
-            x, z = (side[:MAX_MATRIX].float() for side in self.test)
+        with stopwatch() as seconds:
+            x, z = (samples[:MAX_MATRIX].float() for samples in self.test)
             if name == "doe":
                 marginal = self._density(conditioned=False)
                 interval = mean_interval(doe_terms(conditional, marginal, x, z))
@@ -252,50 +244,44 @@ class Bench:
                 interval = mean_interval(terms(matrix))
         if name == "doe":
             return Estimate.of(name, interval, "neither", None, True, spent + seconds(), [])
-        warnings = ["an upper bound only as far as the fitted q(z|x) is the true one"]
+        warnings = ["an upper bound only if the fitted q(z|x) is accurate"]
         return Estimate.of(name, interval, "upper", None, True, spent + seconds(), warnings)
 
     def _conditional(self) -> tuple[float, MixtureDensity]:
         if self._densities is None:
-            with clock() as seconds:
-                found = self._density(conditioned=True)
-            self._densities = found, seconds()
+            with stopwatch() as seconds:
+                density = self._density(conditioned=True)
+            self._densities = density, seconds()
         return self._densities[1], self._densities[0]
 
     def _density(self, conditioned: bool) -> MixtureDensity:
-        (x, z), (valid_x, valid_z) = (
-            (side[0].float(), side[1].float()) for side in (self.train, self.valid)
-        )
+        (x, z), (valid_x, valid_z) = ((x.float(), z.float()) for x, z in (self.train, self.valid))
         if not conditioned:
             x, valid_x = x[:, :0], valid_x[:, :0]
-        return fit_density(x, z, valid_x, valid_z, steps=self.plan.steps, seed=self.seed)
+        return fit_density(x, z, valid_x, valid_z, steps=self.settings.steps, seed=self.seed)
 
 
-def _doubts(
-    name: EstimatorName, found: ScoreSummary, value: float, ceiling: float | None
+def _warnings(
+    name: EstimatorName, summary: ScoreSummary, value: float, ceiling: float | None
 ) -> list[str]:
     if name in ("infonce", "interpolated"):
         near = ceiling is not None and value > ceiling - 1
         return [f"near its ceiling of {ceiling:.2f}: the true value may be higher"] if near else []
-    doubts = ["no bound: clipping errs either way"] if name == "smile" else []
-    if found.carried_by_one > CARRIED:
-        doubts.append(f"one product pair alone makes {found.carried_by_one:.0%} of E exp f")
-    return doubts + missing_pairs(found.unseen, len(found))
+    warnings = ["not a bound: clipping can make it too high or too low"] if name == "smile" else []
+    if summary.max_share > MAX_SHARE:
+        warnings.append(f"a single product pair makes up {summary.max_share:.0%} of E exp f")
+    return warnings + missing_pairs(summary.unseen, len(summary))
 
 
 def _split(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Deals the pairs to training, validation and test."""
+    """Returns random row numbers of the training, validation and test splits."""
     order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
     test = min(MAX_TEST, round(TEST_SHARE * count))
-    share = max(
-        VALID_SHARE * count, min(100.0, TEST_SHARE * count)
-    )  # small sets need relatively more
-    valid = min(MAX_VALID, round(share))
+    # small sets need relatively more validation pairs
+    valid = min(MAX_VALID, round(max(VALID_SHARE * count, min(100.0, TEST_SHARE * count))))
     return order[test + valid :], order[test : test + valid], order[:test]
 
 
-def _narrow(plan: Plan) -> Plan:
-    """Returns a plan for a network that pays for every pair of a batch: smaller batches."""
-    return Plan(
-        plan.steps, plan.hidden // 2, 128, plan.learning_rate, plan.check_every, plan.patience
-    )
+def _narrow(settings: FitSettings) -> FitSettings:
+    """Returns settings for a network with one forward pass per pair of a batch."""
+    return replace(settings, hidden=settings.hidden // 2, batch=128)

@@ -1,19 +1,19 @@
-r"""The neural lower bound of a model, honestly: fitted on one split, reported on another.
+r"""The neural lower bound on I(x; z) of a model: trained on one split, reported on another.
 
-A critic is fitted on encodings of the training split, its stopping point, its scale
-:math:`\log \xi` and how far from it scores may go are chosen on the validation split
-(`calibration`), all are frozen, and the convex dual (Q 2) is evaluated on the test split. There
-it is linear in two expectations, so its value is an unbiased estimate of a true lower bound on
-I(x; z) and has an ordinary confidence interval.
+A critic is trained on posteriors of the training split. The validation split determines when to
+stop, the scale :math:`\log \xi` and the clipping range (`calibration`). All are then frozen, and
+the convex dual (Q 2) is evaluated on the test split. There it is linear in two expectations, so its
+value is an unbiased estimate of a true lower bound on I(x; z) and has an ordinary confidence
+interval.
 
-Because z depends on x only through the posterior's parameters, the critic reads these in place
-of the sentence: nothing of I(x; z) is lost. It starts from the Gaussian copula of parameters
-and z, as for any pairs (`pairs`), but sees fresh samples of z at every step.
+Because z depends on x only through the parameters of the posterior, the critic takes these as its
+input for x; this loses none of I(x; z). It starts from the Gaussian copula of parameters and z, as
+for any pairs (`estimate`), but draws new samples of z at every step.
 
 Shapes: N sentences, B sentences of a batch, Z latent units.
 """
 
-__all__ = ["CriticEstimate", "Encodings", "held_out_dual"]
+__all__ = ["CriticEstimate", "SampledPosteriors", "held_out_dual"]
 
 from dataclasses import dataclass
 
@@ -23,89 +23,89 @@ from torch import Tensor
 from ..choices import Profile
 from ..models.latent import Posterior
 from .calibration import Calibration
-from .critic_training import MAX_TEST, MAX_VALID, PROFILES, Source, fit_critic
+from .critic_training import MAX_TEST, MAX_VALID, PROFILES, TrainingPairs, fit_critic
 from .critics import CoordinateTransform, PairCritic
-from .gaussian_copula import GaussianRatio
-from .intervals import interval_without_groups
-from .score_matrix import tally
+from .gaussian_ratio import GaussianRatio
+from .intervals import jackknife_interval
+from .score_matrix import score_summary
 
 
 @dataclass(frozen=True)
-class Encodings:
-    """Posteriors of N sentences, with one sample of each."""
+class SampledPosteriors:
+    """Posteriors of N sentences with one sample of each."""
 
-    posterior: Posterior  # of N sentences
+    posterior: Posterior
     z: Tensor  # (N, Z)
 
     def __len__(self) -> int:
         return len(self.z)
 
     @classmethod
-    def draw(cls, posterior: Posterior, seed: int) -> "Encodings":
-        """Draws the samples."""
+    def draw(cls, posterior: Posterior, seed: int) -> "SampledPosteriors":
+        """Draws one sample of each posterior."""
         return cls(posterior, posterior.rsample(torch.Generator().manual_seed(seed)))
 
 
 @dataclass(frozen=True)
 class CriticEstimate:
-    """The dual on a test split of n sentences, in nats, with its 95 % interval."""
+    """The dual on a test split of n sentences with its 95 % interval, in nats."""
 
     value: float
     ci_low: float
     ci_high: float
     log_xi: float
-    ceiling: float  # the most that validation pairs let it be: see `calibration`
+    ceiling: float  # largest possible value; see `calibration`
     n: int
-    unseen: (
-        float  # share of sentences that score above all product pairs: see `tally.ScoreSummary`
-    )
+    unseen: float  # share of sentences that score above all product pairs; see `ScoreSummary`
 
 
 def held_out_dual(
-    train: Encodings,
-    valid: Encodings,
-    test: Encodings,
+    train: SampledPosteriors,
+    valid: SampledPosteriors,
+    test: SampledPosteriors,
     seed: int,
     profile: Profile = "default",
 ) -> CriticEstimate | None:
-    """Fits a critic and returns the dual bound on the test split.
+    """Trains a critic and returns the dual bound on the test split.
 
     Arguments:
-        train: What the critic is fitted on; its samples are drawn afresh for every batch.
-        valid: What the stopping point and the dual variable are chosen on.
-        test: What the bound is reported on, all pairs of its first 10,000 sentences.
-        seed: Seeds the critic's weights and the draws; other random states stay as they are.
-        profile: How long and how wide the critic is fitted.
+        train: Training split; z is drawn anew for every batch.
+        valid: Validation split for early stopping and calibration.
+        test: Test split; all pairs of its first 10,000 sentences are scored.
+        seed: Seed of the critic's weights and of all draws; the global random state does not
+            change.
+        profile: Size of the critic and length of its training.
 
     Returns:
-        The estimate; None where a split has a single sentence, which makes no product pair.
+        The estimate; None if a split has fewer than two sentences, because there are no product
+        pairs.
     """
     if min(len(train), len(valid), len(test)) < 2:
         return None
-    plan = PROFILES[profile]
+    settings = PROFILES[profile]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        view = CoordinateTransform.fit(_features(train), train.z.double(), "rank")
-        features, z = view(_features(train), train.z.double())
+        transform = CoordinateTransform.fit(_features(train), train.z.double(), "rank")
+        features, z = transform(_features(train), train.z.double())
         enough = len(train) > 2 * (features.shape[1] + z.shape[1])
         start = GaussianRatio.fit(features, z, held_out=True) if enough else None
 
         def fresh(rows: Tensor) -> tuple[Tensor, Tensor]:
-            return features[rows], view.of_z(train.posterior[rows].rsample().double())
+            return features[rows], transform.of_z(train.posterior[rows].rsample().double())
 
         chosen, reported = (
-            view(_features(split)[:most], split.z[:most].double())
+            transform(_features(split)[:most], split.z[:most].double())
             for split, most in ((valid, MAX_VALID), (test, MAX_TEST))
         )
-        critic = PairCritic("separable", features.shape[1], z.shape[1], plan.hidden, start)
-        fitted = fit_critic(critic, Source(len(train), fresh), chosen, "dual", plan)
-        calibration = Calibration.of(tally(fitted.scores, *chosen))
-        found = tally(fitted.scores, *reported, clip=calibration.clip)
-    interval = interval_without_groups(found, calibration.bound)
+        critic = PairCritic("separable", features.shape[1], z.shape[1], settings.hidden, start)
+        fitted = fit_critic(critic, TrainingPairs(len(train), fresh), chosen, "dual", settings)
+        calibration = Calibration.of(score_summary(fitted.scores, *chosen))
+        summary = score_summary(fitted.scores, *reported, clip=calibration.clip)
+    interval = jackknife_interval(summary, calibration.bound)
     log_xi, ceiling = -calibration.log_partition, calibration.ceiling
-    return CriticEstimate(*interval, log_xi, ceiling, len(found), found.unseen)
+    return CriticEstimate(*interval, log_xi, ceiling, len(summary), summary.unseen)
 
 
-def _features(encodings: Encodings) -> Tensor:
-    """Returns the posteriors' parameters, with shape (N, P), in double precision."""
-    return encodings.posterior.parameters().double()
+def _features(posteriors: SampledPosteriors) -> Tensor:
+    """Returns the parameters of the posteriors in double precision, with shape (N, P)."""
+    return posteriors.posterior.parameters().double()

@@ -1,7 +1,7 @@
-r"""95 % confidence intervals of estimates, in nats: of a mean of terms, and by the jackknife.
+r"""95 % confidence intervals of estimates, in nats: of means of terms, and by the jackknife.
 
-The score matrix of N samples has N² pairs, and every x and every z enters N of them. The
-delete-a-group jackknife over G groups accounts for that,
+The score matrix of N samples has N² pairs, and every x and every z is part of N of them. The
+delete-a-group jackknife over G groups accounts for this dependence,
 
 .. math:: \mathrm{SE}^2 = \frac{G - 1}{G} \sum_g (\hat I_{(g)} - \bar I_{(\cdot)})^2,
 
@@ -13,7 +13,7 @@ References:
     | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.7.3-4
 """
 
-__all__ = ["Interval", "interval_without_groups", "jackknife", "mean_interval", "student_quantile"]
+__all__ = ["Interval", "jackknife", "jackknife_interval", "mean_interval", "student_quantile"]
 
 import math
 from collections.abc import Sequence
@@ -39,51 +39,50 @@ def mean_interval(terms: Tensor) -> Interval:
     """Returns the mean of independent terms and its normal 95 % interval.
 
     Arguments:
-        terms: The terms, with shape (N,); one alone has an interval without width.
+        terms: The terms, with shape (N,); the interval of a single term has width 0.
     """
     value = float(terms.mean())
     error = float(terms.std()) / math.sqrt(len(terms)) if len(terms) > 1 else 0.0
     return Interval(value, value - Z_95 * error, value + Z_95 * error)
 
 
-def interval_without_groups(
-    found: ScoreSummary, bound: Bound, noise: Tensor | None = None
+def jackknife_interval(
+    summary: ScoreSummary, bound: Bound, noise: Tensor | None = None
 ) -> Interval:
     """Returns a bound on all pairs of a split with its jackknife 95 % interval.
 
     Arguments:
-        found: The pairs, of N >= 3 samples.
-        bound: The bound, its dual variable and all else chosen on other data.
-        noise: What is known to be 0 on average and to be in the bound, with shape (S N,): its mean
-            is subtracted.
+        summary: The reduced scores of N >= 3 samples.
+        bound: The bound; its dual variable and other parameters must come from other data.
+        noise: A control variate with expectation 0, with shape (S N,); its mean is subtracted.
     """
-    noise = torch.zeros_like(found.joint) if noise is None else noise
+    noise = torch.zeros_like(summary.joint) if noise is None else noise
     values = [
-        float(bound(found.without(group)) - noise[found.groups != group].mean())
-        for group in range(len(found.partial))
+        float(bound(summary.without(group)) - noise[summary.groups != group].mean())
+        for group in range(len(summary.partial))
     ]
-    value = float(bound(found.scores) - noise.mean())
-    return jackknife(value, values, found.groups.bincount().tolist())
+    value = float(bound(summary.scores) - noise.mean())
+    return jackknife(value, values, summary.groups.bincount().tolist())
 
 
 def jackknife(
     value: float, without: Sequence[float], sizes: Sequence[int] | None = None
 ) -> Interval:
-    r"""Returns the interval of a value from its values without each of G groups.
+    r"""Returns the jackknife 95 % interval of a value.
 
-    Groups of unequal sizes :math:`m_g` tell by pseudo-values, :math:`h_g = N / m_g`,
+    For groups of unequal sizes :math:`m_g`, with pseudo-values and :math:`h_g = N / m_g`,
 
     .. math:: \mathrm{SE}^2 = \frac{1}{G} \sum_g \frac{(\tilde I_g - \bar I)^2}{h_g - 1},
         \qquad \tilde I_g = h_g \hat I - (h_g - 1) \hat I_{(g)},
         \qquad \bar I = \sum_g \tilde I_g / h_g,
 
-    which is the formula above where the sizes are equal. It matters where a value depends on N
-    itself, as at a ceiling of log N.
+    which equals the formula above if all sizes are equal. The sizes matter if the value depends
+    on N itself, as near a ceiling of log N.
 
     Arguments:
-        value: From all samples.
-        without: Without each group; from one group alone comes an interval without width.
-        sizes: Samples of each group; of equal size where not given.
+        value: The value on all samples.
+        without: The values without each of the G groups; for G = 1, the interval has width 0.
+        sizes: The number of samples in each group; default: equal sizes.
     """
     if len(without) < 2:
         return Interval(value, value, value)

@@ -1,4 +1,4 @@
-r"""Mutual information from a known posterior: no critic, exact up to Monte Carlo.
+r"""Mutual information from a known posterior: no critic, exact up to Monte Carlo error.
 
 Encode N sentences, draw :math:`z_j \sim q(z \mid x_j)`, and let the score matrix of `bounds` be
 :math:`\ell_{ij} = \log q(z_j \mid x_i)`. Then, in nats,
@@ -6,25 +6,25 @@ Encode N sentences, draw :math:`z_j \sim q(z \mid x_j)`, and let the score matri
 | empirical       :math:`I_N = \frac{1}{N} \sum_j [\ell_{jj} - \log \frac{1}{N} \sum_i e^{\ell_{ij}}]`
 | leave-one-out   the same with :math:`\frac{1}{N - 1} \sum_{i \ne j}`
 
-The empirical value is `bounds.infonce` at the best critic there is. It has two readings
-(`THESE_SENTENCES`, `THE_POPULATION`): the mutual information of z with the choice among these N
-sentences, and, in expectation, a lower bound on that of the population they come from. The
-leave-one-out value is an upper bound on the population's in expectation; it grows without limit
-where posteriors do not overlap.
+The empirical value is `bounds.infonce` with the optimal critic. It has two interpretations
+(`THESE_SENTENCES`, `THE_POPULATION`): the mutual information between z and the index of one of
+these N sentences, and, in expectation, a lower bound on the mutual information for the population
+they come from. The leave-one-out value is, in expectation, an upper bound for the population. It is
+unbounded if posteriors do not overlap.
 
-Intervals are the jackknife's (`tally`) and speak of other sentences from the same population:
-each :math:`x_i` enters the mixture under every z, so terms of a plain mean would not be
-independent. Several draws of z for each x make the Monte-Carlo part smaller, not that of the
-sentences.
+Intervals are from the jackknife (`intervals`) and describe other sentences from the same
+population. The terms are dependent, because each :math:`x_i` is part of the mixture for every z, so
+the interval of a plain mean would be wrong. Several draws of z for each x reduce the Monte Carlo
+error, but not the error due to the choice of sentences.
 
-A control variate takes away most of the Monte-Carlo part that draws leave. The sampled rate of a
-sentence differs from its closed form by what is 0 on average,
+A control variate removes most of the remaining Monte Carlo error. The sampled rate of a sentence
+minus its closed form has expectation 0,
 
 .. math:: b_j = \log q(z_j \mid x_j) - \log p(z_j) - \mathrm{KL}(q(z \mid x_j) \,\|\, p(z)),
 
-so that subtracting :math:`c \, b_j` from each term changes no expectation, and the least variance is
-left with :math:`c = \mathrm{Cov}(\mathrm{term}, b) / \mathrm{Var}(b)`. With codes that fill the prior c
-is near 1, at a ceiling it is 0, where the terms do not vary at all.
+so subtracting :math:`c \, b_j` from each term changes no expectation. The variance is smallest for
+:math:`c = \mathrm{Cov}(\mathrm{term}, b) / \mathrm{Var}(b)`. If codes fill the prior, c is near 1; at
+a ceiling, where the terms are constant, it is 0.
 
 Shapes: N sentences, S draws of z for each, Z latent units.
 
@@ -50,16 +50,16 @@ from torch import Tensor
 
 from ..models.latent import Posterior
 from .bounds import Scores, infonce
-from .intervals import Interval, interval_without_groups, jackknife
-from .score_matrix import Bound, ScoreSummary, tally
+from .intervals import Interval, jackknife, jackknife_interval
+from .score_matrix import Bound, ScoreSummary, score_summary
 
 THESE_SENTENCES = (
-    "these N sentences: what z tells of the choice among them; exact up to the draws of z, "
-    "at most ln N"
+    "these N sentences: the information between z and the sentence index; exact up to the draws "
+    "of z, at most ln N"
 )
 THE_POPULATION = (
-    "the population they come from: the same value is a lower bound in expectation, "
-    "leave-one-out an upper one"
+    "the population they come from: in expectation, the same value is a lower bound, "
+    "leave-one-out an upper bound"
 )
 
 
@@ -73,33 +73,33 @@ class AggregatedPosterior:
     prior: Tensor  # log p(z_j), with shape (N,)
     control: Tensor  # b_j, with shape (N,)
     slopes: tuple[float, float]  # c of the empirical and of the leave-one-out terms
-    pairs: ScoreSummary  # of the score matrix
+    pairs: ScoreSummary
 
     def __len__(self) -> int:
         return len(self.own)
 
     @property
     def empirical_terms(self) -> Tensor:
-        """What each sentence adds to the empirical value, with shape (N,)."""
+        """Terms of the empirical value, one per sentence, with shape (N,)."""
         return self.own - self.mixture
 
     @property
     def leave_one_out_terms(self) -> Tensor:
-        """What each sentence adds to the leave-one-out value, with shape (N,)."""
+        """Terms of the leave-one-out value, one per sentence, with shape (N,)."""
         return self.own - self.others
 
     @property
     def rate_terms(self) -> Tensor:
-        """The rate of each sentence from the same samples, with shape (N,)."""
+        """The sampled rate of each sentence, with shape (N,)."""
         return self.own - self.prior
 
     @property
     def prior_divergence_terms(self) -> Tensor:
-        """Terms of KL(q(z) || p(z)): rate less empirical value, exactly, with shape (N,)."""
+        """Terms of KL(q(z) || p(z)), exactly the rate minus the empirical value, with shape (N,)."""
         return self.mixture - self.prior
 
     def empirical(self, controlled: bool = False) -> Interval:
-        """Returns the empirical value with its jackknife interval; a point where N = 1.
+        """Returns the empirical value with its jackknife interval, of width 0 if N = 1.
 
         Arguments:
             controlled: Whether to use the control variate.
@@ -108,7 +108,7 @@ class AggregatedPosterior:
         return self._interval(infonce, self.empirical_terms, slope)
 
     def leave_one_out(self, controlled: bool = False) -> Interval | None:
-        """Returns the leave-one-out value with its jackknife interval; none where N = 1.
+        """Returns the leave-one-out value with its jackknife interval; None if N = 1.
 
         Arguments:
             controlled: Whether to use the control variate.
@@ -119,17 +119,17 @@ class AggregatedPosterior:
         return self._interval(_leave_one_out, self.leave_one_out_terms, slope)
 
     def _interval(self, bound: Bound, terms: Tensor, slope: float) -> Interval:
-        if len(self) < 3:  # without one of two sentences, no pair is left: its term is taken out
+        if len(self) < 3:  # a matrix without one of two sentences has no pairs: drop terms instead
             terms = terms - slope * self.control
             return jackknife(float(terms.mean()), terms.flip(0).tolist())
         noise = slope * self.control.repeat(self.pairs.draws)
-        return interval_without_groups(self.pairs, bound, noise)
+        return jackknife_interval(self.pairs, bound, noise)
 
 
 def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior:
-    r"""Returns the log-densities of z under own, aggregated and prior distributions.
+    r"""Returns the log-densities of z under its own posterior, the aggregated one and the prior.
 
-    O(S N^2 Z) work in O(S N (Z + G)) memory, with the G groups of the jackknife.
+    Takes O(S N^2 Z) time and O(S N (Z + G)) memory, with the G groups of the jackknife.
 
     Arguments:
         posterior: The N posteriors.
@@ -140,7 +140,7 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
     own = posterior.log_prob(z).reshape(-1, count)  # (S, N)
     prior = posterior.prior.log_prob(z).reshape(-1, count)
     control = own - prior - posterior.rates().sum(dim=-1)
-    pairs = replace(tally(_log_prob, *posterior.pair_vectors(z)), joint=own.flatten())
+    pairs = replace(score_summary(_log_prob, *posterior.pair_vectors(z)), joint=own.flatten())
     total = pairs.partial.logsumexp(dim=0).view_as(own)  # log sum over i != j
     mixture = torch.logaddexp(total, own)
     return AggregatedPosterior(
@@ -157,16 +157,16 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
 def batched_empirical(posterior: Posterior, z: Tensor, size: int = 32) -> Tensor:
     """Returns the empirical value within each batch of consecutive sentences, in nats.
 
-    For comparison with figures computed batch by batch (He et al., 2019, with 32 sentences of
-    like length): its ceiling is log of the batch size.
+    For comparison with published values computed per batch (He et al., 2019, with 32 sentences of
+    similar length). Its ceiling is the log of the batch size.
 
     Arguments:
-        posterior: The N posteriors, in the order that makes the batches.
+        posterior: The N posteriors, in the order of the batches.
         z: One draw of each, with shape (N, Z).
-        size: Sentences a batch; a smaller rest is left out unless it is all there is.
+        size: Sentences per batch; a smaller last batch is dropped, unless it is the only one.
 
     Returns:
-        One value a batch, with shape (N // size,).
+        One value per batch, with shape (N // size,).
     """
     size = min(size, len(z))
     kept = slice(len(z) // size * size)
@@ -190,12 +190,12 @@ def pairwise_log_prob(posterior: Posterior, z: Tensor) -> Tensor:
 
 
 def _log_prob(of_x: Tensor, of_z: Tensor) -> Tensor:
-    """Returns all pairs' log q(z | x), from (..., M, K) and (..., B, K): (..., M, B)."""
+    """Returns log q(z | x) of all pairs, from (..., M, K) and (..., B, K): (..., M, B)."""
     return of_x @ of_z.mT
 
 
 def _slope(terms: Tensor, control: Tensor) -> float:
-    """Returns the c that leaves the least variance; 0 if there is nothing to tell it by."""
+    """Returns the c of smallest variance; 0 if it is undefined."""
     slope = ((terms - terms.mean()) * control).mean() / control.square().mean()
     return float(slope.clamp(0, 1)) if slope.isfinite() else 0.0
 

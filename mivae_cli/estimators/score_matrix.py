@@ -1,14 +1,14 @@
 r"""The score matrix of a whole split, reduced block by block.
 
-All N² pairs of a split are scored, never more than a block of them at a time. Sentences (or
-samples) are dealt to G groups, and what is kept is, for each group of rows and each column, the
-log-sum-exp of product scores: enough to evaluate any bound without any one group, both its rows
-and its columns, as the jackknife in `intervals` does.
+All N² pairs of a split are scored, one block at a time. Samples are split into G groups. The
+reduction keeps the log-sum-exp of the product scores for each group of rows and each column. This
+suffices to evaluate any bound without the rows and columns of one group, as the jackknife in
+`intervals` does.
 
 Shapes: N samples, S draws of z for each x (1 in most uses), G groups.
 """
 
-__all__ = ["Bound", "ScoreSummary", "tally"]
+__all__ = ["Bound", "ScoreSummary", "score_summary"]
 
 import math
 from collections.abc import Callable
@@ -20,22 +20,21 @@ from torch import Tensor
 from .bounds import Scores
 
 GROUPS = 50
-CARRIED = 0.5  # of Z by a single product pair, from which on a figure hangs on that pair
-BLOCK = 2**20  # scores held at a time: few enough to stay in a processor's cache
+BLOCK = 2**20  # scores in memory at a time, to fit into the cache
 
-Critic = Callable[[Tensor, Tensor], Tensor]
+ScoreFunction = Callable[[Tensor, Tensor], Tensor]
 Bound = Callable[[Scores], Tensor]
 
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """What is kept of the scores of N samples of x and S N of z, in double precision."""
+    """Reduced scores of N samples of x and S N samples of z, in double precision."""
 
     joint: Tensor  # f(x_j, z_j), with shape (S N,)
     partial: Tensor  # log sum over i in group g, i != j, of exp f(x_i, z_j), (G, S N)
-    groups: Tensor  # the group of each z, which is that of its x, with shape (S N,)
-    highest: float  # of all product scores
-    counted: float  # the same, clipped where they are
+    groups: Tensor  # the group of each z and its x, with shape (S N,)
+    max_product: float  # largest product score
+    max_clipped: float  # largest product score after clipping
     draws: int = 1  # S
 
     def __len__(self) -> int:
@@ -43,7 +42,7 @@ class ScoreSummary:
 
     @property
     def scores(self) -> Scores:
-        """The whole matrix, as the bounds take it."""
+        """The whole matrix, for the bounds."""
         return self._reduced(self.partial, slice(None), len(self))
 
     def without(self, group: int) -> Scores:
@@ -54,19 +53,19 @@ class ScoreSummary:
 
     @property
     def unseen(self) -> float:
-        r"""The share of joint pairs that score higher than every product pair.
+        r"""The share of joint pairs that score above every product pair.
 
-        At the optimal critic :math:`q(x, z) \propto q(x) q(z) e^f`, so above any threshold t
-        lies the share :math:`P_\mathrm{joint}(f > t)` of Z. With t the highest product score,
-        that share of Z left no trace in the product pairs, and figures that subtract
-        :math:`\log Z` tend to be too high by about :math:`-\ln(1 - \mathrm{share})`.
+        For the optimal critic :math:`q(x, z) \propto q(x) q(z) e^f`, so scores above a threshold t
+        make up the share :math:`P_\mathrm{joint}(f > t)` of Z. With t the largest product score,
+        this share of Z is missing from the product pairs. Bounds that subtract :math:`\log Z` are
+        then too high by about :math:`-\ln(1 - \mathrm{share})`.
         """
-        return float((self.joint > self.highest).double().mean())
+        return float((self.joint > self.max_product).double().mean())
 
     @property
-    def carried_by_one(self) -> float:
-        """The share of Z that the highest of all product pairs carries alone."""
-        return math.exp(self.counted - float(self.partial.logsumexp(dim=(0, 1))))
+    def max_share(self) -> float:
+        """The share of Z contributed by the product pair with the largest score."""
+        return math.exp(self.max_clipped - float(self.partial.logsumexp(dim=(0, 1))))
 
     def _reduced(self, partial: Tensor, kept: Tensor | slice, rows: int) -> Scores:
         product = partial.logsumexp(dim=0) - math.log(rows - 1)
@@ -74,23 +73,23 @@ class ScoreSummary:
 
 
 @torch.inference_mode()
-def tally(
-    critic: Critic, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None
+def score_summary(
+    critic: ScoreFunction, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None
 ) -> ScoreSummary:
-    """Scores every pair of N samples.
+    """Returns the reduced scores of all pairs of N samples.
 
     Arguments:
         critic: From (M, X) and (B, Z) to scores, with shape (M, B).
-        x: What the critic reads of x, with shape (N, X).
-        z: The same of z, with shape (N, Z), or (S N, Z) for S rounds of draws.
-        clip: Clips product scores, and leaves joint ones as they are: the least and the highest.
+        x: The critic's input for x, with shape (N, X).
+        z: The critic's input for z, with shape (N, Z), or (S N, Z) for S draws per x.
+        clip: The smallest and largest product score; joint scores are not clipped.
     """
     count, draws = len(x), len(z) // len(x)
     number = min(GROUPS, count)
     groups = torch.arange(count) % number
     joint = torch.empty(draws, count, dtype=torch.float64)
     partial = torch.full((number, len(z)), -math.inf, dtype=torch.float64)
-    highest = -math.inf
+    max_product = -math.inf
     for group in range(number):
         members = (groups == group).nonzero()[:, 0]
         for rows in members.split(max(1, BLOCK // len(z))):
@@ -98,11 +97,12 @@ def tally(
             own = torch.arange(len(rows))[:, None], rows[:, None] + count * torch.arange(draws)
             joint[:, rows] = block[own].T
             block[own] = -math.inf
-            highest = max(highest, float(block.max()))
+            max_product = max(max_product, float(block.max()))
             if clip is not None:
                 block = block.clamp(*clip)
                 block[own] = -math.inf
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
     low, high = clip or (-math.inf, math.inf)
-    counted = min(max(highest, low), high)
-    return ScoreSummary(joint.flatten(), partial, groups.repeat(draws), highest, counted, draws)
+    max_clipped = min(max(max_product, low), high)
+    groups = groups.repeat(draws)
+    return ScoreSummary(joint.flatten(), partial, groups, max_product, max_clipped, draws)

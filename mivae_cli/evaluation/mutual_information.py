@@ -27,7 +27,7 @@ from ..choices import Direction, Profile
 from ..data.prepared_corpus import TokenStore
 from ..estimators import Estimate, Recommendation, Report
 from ..estimators.diagnostics import at_ceiling, missing_pairs
-from ..estimators.held_out_dual import CriticEstimate, Encodings, held_out_dual
+from ..estimators.held_out_dual import CriticEstimate, SampledPosteriors, held_out_dual
 from ..estimators.intervals import Interval, mean_interval
 from ..estimators.known_posterior import (
     THE_POPULATION,
@@ -35,7 +35,7 @@ from ..estimators.known_posterior import (
     aggregated_posterior,
     batched_empirical,
 )
-from ..estimators.report import clock
+from ..estimators.report import stopwatch
 from ..limits import MAX_DRAWS, check_range
 from ..models.vae import VAE
 from .encode import Encoded, encode_split, posteriors
@@ -153,10 +153,10 @@ def report(
         draws: Of z for each sentence, for all but the dual; by default `draws_of` their number.
     """
     store = store.canonical()
-    with clock() as reading_seconds:
+    with stopwatch() as reading_seconds:
         reading = encode_split(model, store, seed)
         found = measure(model, store, reading, None, seed, draws)
-    with clock() as fitting_seconds:
+    with stopwatch() as fitting_seconds:
         dual = _dual(model, reading, fitting, seed, profile)
     known, upper, batched = found.mi.known_posterior, found.mi.leave_one_out, found.mi.batch32
     seconds = reading_seconds()
@@ -209,9 +209,9 @@ def _dual(
 ) -> CriticEstimate | None:
     train, valid = (posteriors(model, split.sample(FIT_SENTENCES, seed)) for split in fitting)
     return held_out_dual(
-        Encodings.draw(train, seed),
-        Encodings.draw(valid, seed),
-        Encodings(reading.posterior, reading.z),
+        SampledPosteriors.draw(train, seed),
+        SampledPosteriors.draw(valid, seed),
+        SampledPosteriors(reading.posterior, reading.z),
         seed,
         profile,
     )

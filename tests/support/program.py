@@ -11,7 +11,7 @@ import pytest
 
 from mivae_cli.choices import Profile
 from mivae_cli.cli import main
-from mivae_cli.estimators.critic_training import PROFILES, Plan
+from mivae_cli.estimators.critic_training import PROFILES, FitSettings
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,6 @@ def run_once(*arguments: str | Path) -> Ran:
 def shorten_critics(patched: pytest.MonkeyPatch) -> None:
     """Trains critics for a few steps only; their estimates are still lower bounds."""
     for profile in get_args(Profile):
-        patched.setitem(PROFILES, profile, Plan(steps=100, hidden=16, batch=128, patience=1))
+        patched.setitem(
+            PROFILES, profile, FitSettings(steps=100, hidden=16, batch=128, patience=1)
+        )

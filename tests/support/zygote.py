@@ -84,12 +84,12 @@ def serve() -> None:
     import mivae_cli.cli.support.dry_run
     import mivae_cli.cli.support.training_output  # noqa: F401
     from mivae_cli.choices import Profile
-    from mivae_cli.estimators.critic_training import PROFILES, Plan
+    from mivae_cli.estimators.critic_training import PROFILES, FitSettings
 
     torch.set_num_threads(1)
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # its imports take a second
     for profile in get_args(Profile):
-        PROFILES[profile] = Plan(steps=20, hidden=16, batch=128, patience=1)
+        PROFILES[profile] = FitSettings(steps=20, hidden=16, batch=128, patience=1)
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()

@@ -1,1 +1,1 @@
-"""Files of paired samples, arrays and tables of numbers."""
+"""Read paired samples from array files and tables of numbers."""

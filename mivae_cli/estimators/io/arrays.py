@@ -1,6 +1,6 @@
-"""Files of named arrays: `.npz`, `.safetensors` and `.npy`, read without unpickling anything.
+"""Read arrays from memory and from `.npz`, `.safetensors` and `.npy` files; never unpickle.
 
-What a header claims is held against the bytes that are there before memory is set aside.
+Sizes that a file header claims are checked against the file size before allocating memory.
 """
 
 __all__ = [
@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from safetensors import safe_open
 
 from ...data.decompression import check_unpacked
 from ...data.npy import read_npy_header
 from ...errors import ConfigError, DataError, MivaeError, listing, reason
 
-NUMBERS = "biuf"  # kinds of dtypes: bool, signed, unsigned, floating
-OTHERS = {
+NUMBERS = "biuf"  # dtype kinds: bool, signed, unsigned, floating
+OTHER_KINDS = {
     "c": "complex numbers",
     "U": "strings",
     "T": "strings",
@@ -37,16 +37,16 @@ OTHERS = {
     "m": "durations",
     "V": "records",
 }
-NUMPY_LACKS = ("BF16", "F8", "F6", "F4")  # how the names of such dtypes begin in safetensors
-# of numpy's archives; others, such as LZMA, take what room a header claims for their dictionary
-PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+NOT_IN_NUMPY = ("BF16", "F8", "F6", "F4")  # prefixes of safetensors dtypes
+# the methods that numpy writes; others, such as LZMA, allocate as much as the header claims
+COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def read_npy(path: Path) -> NDArray[Any]:
     """Returns the array of a `.npy` file.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds something else than numbers.
+        DataError: The file cannot be read, is damaged, or does not contain numbers.
     """
     with damage_named(path), path.open("rb") as file:
         return _parse_npy(file, path.stat().st_size, f"'{path}'")
@@ -57,12 +57,12 @@ def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], ND
 
     Arguments:
         path: The file.
-        x: The name of the first array; `x` if it is not given.
-        z: The name of the second array; `z` if it is not given.
+        x: The name of the first array; default "x".
+        z: The name of the second array; default "z".
 
     Raises:
-        ConfigError: The file lacks an array of such a name; those that it has are listed.
-        DataError: The file cannot be read, is damaged, or holds something else than numbers.
+        ConfigError: The file has no array of that name; the error lists the names.
+        DataError: The file cannot be read, is damaged, or does not contain numbers.
     """
     with damage_named(path):
         if path.suffix.lower() == ".npz":
@@ -70,64 +70,74 @@ def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], ND
         return _read_safetensors(path, x, z)
 
 
-def matrix(values: object, name: str) -> NDArray[np.float64]:
+def matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Returns rows of numbers in double precision, with shape (N, dimensions).
 
     Arguments:
-        values: An array, a tensor or nested lists, with shape (N,) or (N, dimensions).
-        name: What an error calls them.
+        values: Array, tensor, data frame (pandas, polars, Arrow) or nested lists, with shape
+            (N,) or (N, dimensions).
+        name: The name of the values in errors.
 
     Raises:
-        DataError: These are not rows of numbers.
+        DataError: The values are not rows of numbers.
     """
     try:
-        array = np.asarray(_without_torch(values))
+        array = _array(values, name)
     except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; sparse tensors
-        raise DataError(f"{name}: numbers are needed, got no array: {reason(error)}") from error
+        raise DataError(f"{name} is not an array of numbers: {reason(error)}") from error
     check_numbers(array.dtype, name)
     if np.ma.is_masked(values):
-        raise DataError(f"{name} holds masked values: remove these pairs first")
+        raise DataError(f"{name} contains masked values; remove these pairs")
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:
         raise DataError(
-            f"{name} has shape {array.shape}: (N,) or (N, dimensions) is needed, a row for each "
-            "pair"
+            f"{name} has shape {array.shape}, but must have shape (N,) or (N, dimensions), one "
+            "row for each pair"
         )
     if array.shape[1] == 0:
-        raise DataError(f"{name} has shape {array.shape}: there is no column to measure")
-    # NaN stays NaN, what only a longer float can hold becomes infinite
+        raise DataError(f"{name} has shape {array.shape}: it has no columns")
+    # values beyond the range of float64 become infinite
     with np.errstate(over="ignore", invalid="ignore"):
         return np.require(array, np.float64, ["C", "W"])
 
 
 def check_numbers(dtype: np.dtype[Any], name: str) -> None:
-    """Raises DataError unless a dtype is one of real numbers."""
+    """Raises DataError unless a dtype is real and numeric."""
     if dtype.kind not in NUMBERS:
-        raise DataError(f"{name}: numbers are needed, got {OTHERS.get(dtype.kind, dtype)}")
+        raise DataError(f"{name} contains {OTHER_KINDS.get(dtype.kind, dtype)}, not numbers")
 
 
 @contextmanager
 def damage_named(path: Path) -> Iterator[None]:
-    """Turns whatever the bytes of a file provoke into an error that names the file."""
+    """Context manager that turns any exception from parsing a file into a DataError naming it."""
     try:
         yield
     except (MivaeError, MemoryError):
         raise
     except OSError as error:
         raise DataError(f"cannot read '{path}': {reason(error)}") from error
-    except Exception as error:  # zipfile, zlib, numpy, safetensors, pyarrow: each has its own
+    except Exception as error:  # zipfile, zlib, numpy, safetensors, pyarrow
         raise DataError(
-            f"'{path}' is damaged, or is no {path.suffix} file: {reason(error)}"
+            f"'{path}' is damaged or not a {path.suffix} file: {reason(error)}"
         ) from error
 
 
-def _without_torch(values: object) -> object:
-    if not hasattr(values, "detach"):
-        return values
-    tensor: Any = values.detach().cpu()
-    # numpy has no bfloat16
-    return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+def _array(values: Any, name: str) -> NDArray[Any]:  # noqa: ANN401  # torch, pandas, polars
+    if hasattr(values, "detach"):
+        tensor = values.detach().cpu()
+        # numpy has no bfloat16
+        return np.asarray(tensor.double() if tensor.is_floating_point() else tensor)
+    # columns of different dtypes would become Python objects in one array
+    if hasattr(values, "iter_columns"):  # polars
+        columns = [(column.name, np.asarray(column)) for column in values.iter_columns()]
+    elif hasattr(values, "columns") and hasattr(values, "items"):  # pandas
+        columns = [(key, np.asarray(column)) for key, column in values.items()]
+    else:
+        return np.asarray(values)
+    for key, column in columns:
+        check_numbers(column.dtype, f"column '{key}' of {name}")
+    return np.stack([column for _, column in columns], axis=1) if columns else np.empty((0, 0))
 
 
 def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -140,9 +150,11 @@ def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], N
 
         def read(name: str) -> NDArray[Any]:
             if members[name].compress_size > path.stat().st_size:
-                raise zipfile.BadZipFile(f"'{name}' claims more bytes than the file has")
-            if members[name].compress_type not in PACKINGS:
-                raise zipfile.BadZipFile(f"'{name}' is packed as numpy packs nothing")
+                raise zipfile.BadZipFile(
+                    f"the header of '{name}' claims more bytes than the file has"
+                )
+            if members[name].compress_type not in COMPRESSIONS:
+                raise zipfile.BadZipFile(f"'{name}' uses a compression that numpy does not write")
             size, title = members[name].file_size, f"'{name}' in '{path}'"
             check_unpacked(title, size, members[name].compress_size)
             with archive.open(members[name]) as member:
@@ -161,7 +173,7 @@ def _read_safetensors(
         def read(name: str) -> NDArray[Any]:
             size = 8 * math.prod(file.get_slice(name).get_shape())  # in double precision
             check_unpacked(f"'{name}' in '{path}'", size, size)
-            if not file.get_slice(name).get_dtype().startswith(NUMPY_LACKS):
+            if not file.get_slice(name).get_dtype().startswith(NOT_IN_NUMPY):
                 array: NDArray[Any] = file.get_tensor(name)
                 return array
             with safe_open(path, framework="pt") as widened:
@@ -171,11 +183,11 @@ def _read_safetensors(
 
 
 def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
-    """Reads an array in numpy's format from a stream of so many bytes."""
+    """Reads an array in NumPy format from a stream of `size` bytes."""
     shape, by_columns, dtype = read_npy_header(stream)
     if dtype.hasobject:
         raise DataError(
-            f"{name} holds pickled Python objects; mivae never reads pickles: save arrays of "
+            f"{name} contains pickled Python objects, which mivae never reads; save arrays of "
             "numbers with numpy.savez or safetensors"
         )
     check_numbers(dtype, name)
@@ -185,22 +197,22 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
     content = stream.read(wanted) if 0 <= wanted <= there else b""
     if len(content) != wanted:
         raise DataError(
-            f"{name} is cut short or damaged: an array of shape {shape} takes {wanted:,} bytes, "
-            f"and {len(content) or there:,} are there"
+            f"{name} is truncated or damaged: an array of shape {shape} takes {wanted:,} bytes, "
+            f"but only {len(content) or there:,} remain"
         )
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
 
 
 def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple[str, str]:
-    """Returns the names of both arrays; never a guess, because I(x; z) of any two is a number."""
+    """Returns the names of both arrays, without guessing: any two arrays have some I(x; z)."""
     if len(names) < 2:
         raise DataError(
-            f"'{path}' holds {len(names)} of the two arrays that are needed, x and z: "
+            f"'{path}' must contain two arrays, x and z, but contains {len(names)}: "
             f"{listing(map(repr, names)) or 'none'}"
         )
     first, second = x or "x", z or "z"
     if first == second:
-        raise ConfigError(f"x and z are both '{first}': name two arrays with --x and --z")
+        raise ConfigError(f"x and z are both '{first}'; choose two arrays with --x and --z")
     missing = [name for name in (first, second) if name not in names]
     if missing:
         advice = []
@@ -209,7 +221,7 @@ def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple
         if second not in names:
             advice.append(f"--z {'y' if first in names and 'y' in names else 'NAME'}")
         raise ConfigError(
-            f"'{path}' has no array {' and no array '.join(map(repr, missing))} (it has "
-            f"{listing(map(repr, names))}): name what there is with {' '.join(advice)}"
+            f"'{path}' has no array {' and no array '.join(map(repr, missing))}; choose among "
+            f"{listing(map(repr, names))} with {' '.join(advice)}"
         )
     return first, second

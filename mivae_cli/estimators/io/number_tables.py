@@ -1,7 +1,7 @@
-"""Tables of numbers: `.csv`, `.tsv` and `.parquet`, and the choice of their columns.
+"""Read columns of numbers from `.csv`, `.tsv` and `.parquet` tables.
 
-A column is chosen by its name, or by its number, counted from 1, where no column has a number
-for a name. A table without a header, whose first row is all numbers, has numbers for names.
+Columns are chosen by name, or by number from 1 if no column name is a number. If all cells of the
+first row are numbers, the table has no header, and the columns are called 1, 2, ...
 """
 
 __all__ = ["read_parquet", "read_table"]
@@ -29,17 +29,17 @@ Matrix = NDArray[np.float64]
 def read_table(
     path: Path, x_columns: Sequence[str] = (), z_columns: Sequence[str] = ()
 ) -> tuple[Matrix, Matrix]:
-    """Returns the columns of x and of z of a `.csv` or `.tsv` file, which `.gz` may end.
+    """Returns the columns of x and of z in a `.csv` or `.tsv` file, possibly ending in `.gz`.
 
     Arguments:
-        path: The file, UTF-8 text.
-        x_columns: Names, numbers or ranges such as `1-20`, singly or with commas between them;
-            without any, the columns named x, or x and a number.
-        z_columns: The same for z.
+        path: The UTF-8 file.
+        x_columns: Names, numbers or ranges such as `1-20`, separately or separated by commas.
+            Default: columns called x, or x and a number.
+        z_columns: Columns of z, likewise.
 
     Raises:
-        ConfigError: There is no such column, or it is not clear which is meant.
-        DataError: The file cannot be read, or a cell is not a number: its line is named.
+        ConfigError: A column does not exist, is ambiguous or is chosen twice.
+        DataError: The file cannot be read, or a cell is not a number; the error gives the line.
     """
     delimiter = "\t" if ".tsv" in path.name.lower()[-7:] else ","
     rows = read_rows(path, delimiter)
@@ -56,7 +56,7 @@ def read_table(
     for number, row in rows:
         if len(row) != len(names):
             raise DataError(
-                f"'{path}', line {number}, has {len(row)} cells, and the first line has "
+                f"'{path}', line {number}, has {len(row)} cells, but the first line has "
                 f"{len(names)}"
             )
         try:
@@ -74,20 +74,20 @@ def read_table(
 def read_parquet(
     path: Path, x_columns: Sequence[str] = (), z_columns: Sequence[str] = ()
 ) -> tuple[Matrix, Matrix]:
-    """Returns the columns of x and of z of a Parquet file, chosen as in `read_table`.
+    """Returns the columns of x and of z in a Parquet file, chosen as in `read_table`.
 
-    A column of lists of one length, such as an embedding, counts for as many dimensions.
+    A column of lists of equal length, such as embeddings, becomes one dimension per element.
 
     Raises:
-        ConfigError: pyarrow is not installed, or there is no such column.
-        DataError: The file cannot be read, or a column holds nulls or no numbers.
+        ConfigError: pyarrow is not installed, or a column does not exist.
+        DataError: The file cannot be read, or a column contains nulls or other types.
     """
     try:
         pyarrow = importlib.import_module("pyarrow")
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(
-            f"reading '{path}' takes pyarrow: install it with pip install 'mivae[parquet]'"
+            f"'{path}' needs pyarrow; install it with: pip install 'mivae[parquet]'"
         ) from error
     with damage_named(path), parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
@@ -109,15 +109,15 @@ def read_parquet(
 
 
 def _check_footer(path: Path, metadata: Any, chosen: set[str]) -> None:  # noqa: ANN401
-    """Refuses chosen columns that would be far larger than their file; only the footer is read.
+    """Raises DataError if the chosen columns are too large for their file; reads the footer only.
 
-    A column of a million equal numbers takes some bytes, also before compression, so values are
-    counted too.
+    The footer's sizes are those of encoded values, and equal values take almost no space, so the
+    number of values counts too.
     """
     unpacked = 0
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
         for column in map(group.column, range(group.num_columns)):
-            # also of the lists of a column 'x', which is called x.list.element
+            # lists of a column x are called x.list.element
             if any(f"{column.path_in_schema}.".startswith(f"{name}.") for name in chosen):
                 unpacked += max(column.total_uncompressed_size, 8 * column.num_values)
     unpacked = max(unpacked, 8 * metadata.num_rows * len(chosen))
@@ -131,8 +131,8 @@ def _numbers(pyarrow: Any, column: Any, name: str) -> Matrix:  # noqa: ANN401  #
         lengths = set(column.drop_null().combine_chunks().value_lengths().to_pylist())
         if len(lengths) > 1:
             raise DataError(
-                f"{name} has lists of {min(lengths)} to {max(lengths)} numbers: they must be of "
-                "one length"
+                f"{name} has lists of {min(lengths)} to {max(lengths)} numbers; all lists must "
+                "have the same length"
             )
     if hasattr(column.type, "value_type") and not types.is_dictionary(column.type):
         column = pyarrow.chunked_array(
@@ -141,9 +141,9 @@ def _numbers(pyarrow: Any, column: Any, name: str) -> Matrix:  # noqa: ANN401  #
         nulls += column.null_count
     kind = column.type
     if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
-        raise DataError(f"{name}: numbers are needed, got {kind}")
+        raise DataError(f"{name} contains {kind}, not numbers")
     if nulls:
-        raise DataError(f"{name} has {nulls:,} nulls: remove these pairs first")
+        raise DataError(f"{name} contains {nulls:,} nulls; remove these pairs")
     values = np.asarray(column.to_numpy(), np.float64)
     return values.reshape(rows, len(values) // max(1, rows))
 
@@ -165,10 +165,10 @@ def _choose(
 ) -> tuple[list[int], list[int]]:
     """Returns the indices of the columns of x and of z."""
     if not names:
-        raise DataError(f"'{path}' is empty: a table of numbers is needed")
-    known = f"it has {listing(map(repr, names))}"
+        raise DataError(f"'{path}' is empty; provide a table of numbers")
+    known = f"columns: {listing(map(repr, names))}"
     if not has_header:
-        known = f"it has {len(names)} columns and no header"
+        known = f"{len(names)} columns, no header"
     sides = []
     for letter, wanted in (("x", x_columns), ("z", z_columns)):
         option = f"--{letter}-columns"
@@ -179,16 +179,16 @@ def _choose(
             chosen = [index for index, name in enumerate(names) if own.fullmatch(name)]
             if not chosen:
                 raise ConfigError(
-                    f"'{path}' has no columns named {letter} or {letter}1, {letter}2, ... "
-                    f"({known}): choose with {option}, by name or by number"
+                    f"'{path}' has no columns called {letter} or {letter}1, {letter}2, ... "
+                    f"({known}); choose some with {option}, by name or by number"
                 )
         sides.append(chosen)
     x, z = sides
     for index, count in Counter(x + z).items():
         if count > 1:
             raise ConfigError(
-                f"column '{names[index]}' of '{path}' is chosen twice: a column belongs to x or "
-                "to z, once"
+                f"column '{names[index]}' of '{path}' is chosen twice; use each column once, for "
+                "x or for z"
             )
     return x, z
 
@@ -196,17 +196,19 @@ def _choose(
 def _named(
     path: Path, names: list[str], wanted: Sequence[str], known: str, option: str
 ) -> list[int]:
-    """Returns the indices of columns given by names, numbers and ranges."""
-    numbered = not any(name.isdecimal() for name in names)  # else '2' could mean either
+    """Returns the indices of columns chosen by names, numbers and ranges."""
+    numbered = not any(name.isdecimal() for name in names)  # otherwise '2' would be ambiguous
 
     def index_of(item: str) -> int:
         if names.count(item) > 1:
-            raise ConfigError(f"'{path}' has {names.count(item)} columns named '{item}' ({known})")
+            raise ConfigError(
+                f"'{path}' has {names.count(item)} columns called '{item}' ({known})"
+            )
         if item in names:
             return names.index(item)
         if numbered and re.fullmatch("[0-9]{1,9}", item) and 1 <= int(item) <= len(names):
             return int(item) - 1
-        raise ConfigError(f"'{path}' has no column '{item}' ({known}): choose with {option}")
+        raise ConfigError(f"'{path}' has no column '{item}' ({known}); choose with {option}")
 
     chosen: list[int] = []
     for item in (item.strip() for group in wanted for item in group.split(",")):
@@ -214,10 +216,10 @@ def _named(
         if ends and item not in names:
             start, stop = index_of(ends[1]), index_of(ends[2])
             if stop < start:
-                raise ConfigError(f"the columns {item} of {option} run backwards")
+                raise ConfigError(f"{option} {item}: the first column comes after the last")
             chosen.extend(range(start, stop + 1))
         elif item:
             chosen.append(index_of(item))
     if not chosen:
-        raise ConfigError(f"{option} names no column of '{path}' ({known})")
+        raise ConfigError(f"{option} chooses no column of '{path}' ({known})")
     return chosen

@@ -1,4 +1,4 @@
-r"""Channels from one x to one z: a uniform with uniform noise, symbols with errors.
+r"""Channels with one-dimensional x and z: additive uniform noise, and discrete symbols.
 
 Shapes: B pairs, of one dimension each.
 """
@@ -28,7 +28,7 @@ class UniformNoise:
 
     def __post_init__(self) -> None:
         if not 0 < self.half_width < math.inf:
-            raise ConfigError(f"{self} has no noise: its half-width must be above 0, and finite")
+            raise ConfigError(f"{self}: half_width must be positive and finite")
 
     @property
     def mutual_information(self) -> float:
@@ -37,25 +37,25 @@ class UniformNoise:
         return e - math.log(2 * e) if e <= 0.5 else 1 / (4 * e)
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, each with shape (size, 1)."""
+        """Returns `size` independent pairs: x and z, each with shape (size, 1)."""
         x, noise = torch.rand(2, size, 1, dtype=torch.float64, generator=seeded_generator(seed))
         return x, x + self.half_width * (2 * noise - 1)
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
-        """Returns log q(x, z) / (q(x) q(z)) of paired rows, with shape (B,); it may be -inf."""
+        """Returns log q(x, z) / (q(x) q(z)) of paired rows, possibly -inf, with shape (B,)."""
         e = self.half_width
-        overlap = (z + e).clamp(max=1) - (z - e).clamp(min=0)  # 2 e q(z), and 2 e q(z | x) is 1
+        overlap = (z + e).clamp(max=1) - (z - e).clamp(min=0)  # 2 e q(z); 2 e q(z | x) = 1
         return (-overlap.log()).masked_fill((z - x).abs() > e, -math.inf).squeeze(1)
 
 
 @dataclass(frozen=True)
 class DiscreteChannel:
-    r"""Symbols x and z, drawn as their numbers from 0 on, in a column of floats.
+    r"""Discrete x and z; symbols are numbered from 0 and drawn as floats.
 
     .. math:: I = \sum_{x, z} q(x, z) \log \frac{q(x, z)}{q(x) \, q(z)}
 
     Arguments:
-        joint: The table q(x, z): a row for each symbol x, a column for each symbol z.
+        joint: The table q(x, z), with one row per symbol x and one column per symbol z.
     """
 
     joint: tuple[tuple[float, ...], ...]
@@ -72,14 +72,14 @@ class DiscreteChannel:
         return float((q.xlogy(q) - q.xlogy(product)).sum())
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, each with shape (size, 1)."""
+        """Returns `size` independent pairs: x and z, each with shape (size, 1)."""
         q, generator = self._table, seeded_generator(seed)
         cells = torch.multinomial(q.flatten(), size, replacement=True, generator=generator)
         columns = q.shape[1]
         return (cells // columns)[:, None].double(), (cells % columns)[:, None].double()
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
-        """Returns log q(x, z) / (q(x) q(z)) of paired rows, with shape (B,); it may be -inf."""
+        """Returns log q(x, z) / (q(x) q(z)) of paired rows, possibly -inf, with shape (B,)."""
         q, row, column = self._table, x[:, 0].long(), z[:, 0].long()
         return q[row, column].log() - q.sum(1)[row].log() - q.sum(0)[column].log()
 

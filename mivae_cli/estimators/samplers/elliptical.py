@@ -1,4 +1,4 @@
-r"""Normal and Student t distributions of x and z, with their information in closed form.
+r"""Normal and Student t distributions of x and z, with mutual information in closed form.
 
 Shapes: B pairs, X and Z dimensions of x and z, D = X + Z.
 """
@@ -29,12 +29,14 @@ class _Gaussian(ABC):
 
     def __post_init__(self) -> None:
         if torch.linalg.cholesky_ex(self.covariance).info:
-            raise ConfigError(f"{self} has no positive definite covariance: correlate less")
+            raise ConfigError(
+                f"{self}: the covariance is not positive definite; lower the correlation"
+            )
 
     @property
     @abstractmethod
     def covariance(self) -> Tensor:
-        """The covariance of x and z side by side, with shape (D, D)."""
+        """The covariance of the concatenation of x and z, with shape (D, D)."""
 
     @property
     def mutual_information(self) -> float:
@@ -45,7 +47,7 @@ class _Gaussian(ABC):
         return 0.5 * float(parts - covariance.logdet())
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, with shapes (size, X) and (size, Z)."""
+        """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
         noise = standard_normal(size, self.x_dim + self.z_dim, generator=seeded_generator(seed))
         both = noise @ torch.linalg.cholesky(self.covariance).T
         return both[:, : self.x_dim], both[:, self.x_dim :]
@@ -63,7 +65,7 @@ class _Gaussian(ABC):
 
 
 class Independent(_Gaussian):
-    """Standard normal x and z that know nothing of each other: I = 0."""
+    """Independent standard normal x and z: I = 0."""
 
     @property
     def covariance(self) -> Tensor:
@@ -73,7 +75,7 @@ class Independent(_Gaussian):
 
 @dataclass(frozen=True)
 class DenseGaussian(_Gaussian):
-    """Unit normals, any two of which have the same correlation, within x and z too."""
+    """Normals with variance 1 and the same correlation between all coordinates of x and z."""
 
     correlation: float = 0.5
 
@@ -86,7 +88,7 @@ class DenseGaussian(_Gaussian):
 
 @dataclass(frozen=True)
 class SparseGaussian(_Gaussian):
-    r"""Unit normals of which only the first P pairs (x_k, z_k) correlate.
+    r"""Normals with variance 1, of which only the first P pairs (x_k, z_k) are correlated.
 
     .. math:: I = -\tfrac{P}{2} \log (1 - \rho^2)
     """
@@ -96,12 +98,12 @@ class SparseGaussian(_Gaussian):
 
     def __post_init__(self) -> None:
         if not 0 <= self.pairs <= min(self.x_dim, self.z_dim):
-            raise ConfigError(f"{self} has too few dimensions for {self.pairs} pairs")
+            raise ConfigError(f"{self}: pairs must be between 0 and the dimensions of x and z")
         super().__post_init__()
 
     @property
     def covariance(self) -> Tensor:
-        """The identity, and the correlation where the pairs meet, with shape (D, D)."""
+        """The identity, with the correlation at the entries of the pairs, with shape (D, D)."""
         covariance = torch.eye(self.x_dim + self.z_dim, dtype=torch.float64)
         rows = torch.arange(self.pairs)
         covariance[rows, self.x_dim + rows] = self.correlation
@@ -110,23 +112,23 @@ class SparseGaussian(_Gaussian):
 
 
 class CorrelatedGaussian(SparseGaussian):
-    """Unit normals in which each pair (x_k, z_k) has correlation rho."""
+    """Normals with variance 1, in which each pair (x_k, z_k) has correlation rho."""
 
     def __init__(self, dim: int, rho: float) -> None:
         super().__init__(dim, dim, pairs=dim, correlation=rho)
 
     @classmethod
     def of_information(cls, dim: int, nats: float) -> "CorrelatedGaussian":
-        r"""Returns the one with so much information: :math:`\rho^2 = 1 - e^{-2 I / X}`."""
+        r"""Returns the sampler with I = `nats`: :math:`\rho^2 = 1 - e^{-2 I / X}`."""
         return cls(dim, math.sqrt(-math.expm1(-2 * nats / dim)))
 
 
 @dataclass(frozen=True)
 class StudentT:
-    r"""Multivariate Student t with identity dispersion: x and z uncorrelated, yet dependent.
+    r"""Multivariate Student t with identity dispersion: x and z uncorrelated but dependent.
 
-    Standard normals are divided by one root of a chi-square over its nu degrees of freedom. With
-    :math:`a_k = (\nu + k) / 2` and :math:`g(k) = \log \Gamma(a_k) - a_k \psi(a_k)`,
+    Standard normals divided by the square root of a shared chi-square over its nu degrees of
+    freedom. With :math:`a_k = (\nu + k) / 2` and :math:`g(k) = \log \Gamma(a_k) - a_k \psi(a_k)`,
 
     .. math:: I = g(0) + g(X + Z) - g(X) - g(Z)
 
@@ -139,7 +141,7 @@ class StudentT:
 
     def __post_init__(self) -> None:
         if self.dof < 1:
-            raise ConfigError(f"{self} does not exist: it takes 1 degree of freedom or more")
+            raise ConfigError(f"{self}: dof must be at least 1")
 
     @property
     def mutual_information(self) -> float:
@@ -150,7 +152,7 @@ class StudentT:
         return float(none + both - x - z)
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, with shapes (size, X) and (size, Z)."""
+        """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
         generator = seeded_generator(seed)
         noise = standard_normal(size, self.x_dim + self.z_dim, generator=generator)
         chi_square = (
@@ -162,7 +164,9 @@ class StudentT:
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns log q(x, z) / (q(x) q(z)) of paired rows, with shape (B,)."""
 
-        def log_prob(squares: Tensor, dim: int) -> Tensor:  # but for what the ratio cancels
+        def log_prob(
+            squares: Tensor, dim: int
+        ) -> Tensor:  # without factors that cancel in the ratio
             half = (self.dof + dim) / 2
             constant = math.lgamma(half) - math.lgamma(self.dof / 2)
             return constant - half * (squares / self.dof).log1p()

@@ -1,4 +1,4 @@
-r"""Mixtures of normals: any shape, with the information integrated on grids.
+r"""Mixtures of normals, with mutual information integrated on grids.
 
 Shapes: B pairs, X and Z dimensions of x and z, D = X + Z, K components.
 """
@@ -16,22 +16,24 @@ from torch.distributions import MultivariateNormal
 from ...errors import ConfigError
 from .sampler import check_probabilities, seeded_generator, standard_normal
 
-TOLERANCE = 1e-7  # nats between two grids that end an integration: the finer is far nearer
-REACH = 8.0  # standard deviations that a grid covers: beyond lie 1e-15 of the mass
-FEWEST_NODES = 24  # of a grid, along each dimension
-MAX_NODES = 2**22  # of a grid, all told
+TOLERANCE = (
+    1e-7  # nats; maximum difference of the last two grids; the error of the finer is far smaller
+)
+REACH = 8.0  # standard deviations covered by a grid; the mass outside is 1e-15
+MIN_NODES = 24  # of a grid, per dimension
+MAX_NODES = 2**22  # of a grid, in total
 BLOCK = 2**14  # nodes of a grid evaluated at a time
 
 
 @dataclass(frozen=True)
 class GaussianMixture:
-    """A mixture of normals, whose information is integrated on grids, for D of 2 or 3.
+    """A mixture of normals in 2 or 3 dimensions D, with mutual information integrated on grids.
 
     Arguments:
-        weights: The probability of each component: K numbers.
-        means: Of x and z side by side: K rows of D numbers.
-        covariances: K matrices of D rows and columns.
-        x_dim: How many of the D dimensions are x; the others are z.
+        weights: The probabilities of the K components.
+        means: K means of the concatenation of x and z, with D numbers each.
+        covariances: K covariances, with D rows and columns each.
+        x_dim: The number of dimensions of x, which come first.
     """
 
     weights: tuple[float, ...]
@@ -44,7 +46,7 @@ class GaussianMixture:
         check_probabilities(weights, "the weights")
         broken = torch.linalg.cholesky_ex(covariances).info.any()
         if broken or not torch.equal(covariances, covariances.mT):
-            raise ConfigError("each covariance must be a symmetric, positive definite matrix")
+            raise ConfigError("covariances must be symmetric, positive definite matrices")
 
     @property
     def z_dim(self) -> int:
@@ -53,29 +55,31 @@ class GaussianMixture:
 
     @cached_property
     def mutual_information(self) -> float:
-        """I(x; z) in nats, to better than 1e-7.
+        """I(x; z) in nats, with an error below 1e-7.
 
         Raises:
-            ConfigError: No grid is fine enough: the dimensions are too many, or some components
-                are much narrower than others that they overlap.
+            ConfigError: The largest grid is too coarse, because there are too many dimensions or
+                the components differ too much in width.
         """
-        # a coarse grid could step over a component much narrower than its own, twice in a row
+        # two coarse grids in a row could miss a much narrower component
         factors = torch.linalg.cholesky(self._tensors()[1])
         steps = torch.linalg.solve_triangular(factors[:, None], factors, upper=False)
-        widest = float(torch.linalg.matrix_norm(steps, ord=2).max())  # in others' deviations
-        previous, nodes = math.inf, math.ceil(FEWEST_NODES * widest)
+        widest = float(
+            torch.linalg.matrix_norm(steps, ord=2).max()
+        )  # in standard deviations of the others
+        previous, nodes = math.inf, math.ceil(MIN_NODES * widest)
         while nodes ** (self.x_dim + self.z_dim) <= MAX_NODES:
             value = self._integral(nodes)
             if abs(value - previous) < TOLERANCE:
                 return value
             previous, nodes = value, math.ceil(1.5 * nodes)
         raise ConfigError(
-            f"a mixture in {self.x_dim + self.z_dim} dimensions cannot be integrated on a grid "
-            "fine enough: take fewer dimensions, or components of like width"
+            f"cannot integrate this mixture in {self.x_dim + self.z_dim} dimensions on a grid; use "
+            "fewer dimensions, or components of similar width"
         )
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, with shapes (size, X) and (size, Z)."""
+        """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
         generator = seeded_generator(seed)
         means, covariances, weights = self._tensors()
         chosen = torch.multinomial(weights, size, replacement=True, generator=generator)
@@ -103,7 +107,7 @@ class GaussianMixture:
         )
 
     def _integral(self, nodes: int) -> float:
-        """Returns the mean log-ratio, by the trapezoid rule on a grid of each component's own."""
+        """Returns the mean log-ratio, by the trapezoid rule on one grid per component."""
         means, covariances, weights = self._tensors()
         axis = torch.linspace(-REACH, REACH, nodes, dtype=torch.float64)
         grid = torch.cartesian_prod(*[axis] * means.shape[1])  # (nodes^D, D)

@@ -1,4 +1,4 @@
-"""What the samplers share: their protocol, and private, seeded noise."""
+"""The protocol of samplers, and helpers for seeded draws."""
 
 __all__ = ["Sampler", "check_probabilities", "seeded_generator", "standard_normal"]
 
@@ -12,7 +12,7 @@ from ...errors import ConfigError
 
 
 class Sampler(Protocol):
-    """A distribution of pairs (x, z)."""
+    """A distribution of pairs (x, z) with known mutual information."""
 
     @property
     def x_dim(self) -> int:
@@ -27,11 +27,11 @@ class Sampler(Protocol):
         """I(x; z) in nats."""
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, with shapes (size, X) and (size, Z)."""
+        """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
 
 
 def seeded_generator(seed: int) -> torch.Generator:
-    """Returns a generator of its own, so that the global random state stays as it is."""
+    """Returns a new generator, so that draws do not change the global random state."""
     return torch.Generator().manual_seed(seed)
 
 
@@ -41,13 +41,13 @@ def standard_normal(rows: int, columns: int, generator: torch.Generator) -> Tens
 
 
 def check_probabilities(values: Tensor, name: str) -> None:
-    """Refuses what is negative somewhere, or does not add up to 1.
+    """Checks that values are probabilities.
 
     Raises:
-        ConfigError: The values are no probabilities.
+        ConfigError: A value is negative, or the sum is not 1.
     """
     lowest, total = float(values.min()), float(values.sum())
     if not (lowest >= 0 and math.isclose(total, 1, abs_tol=1e-9)):
         raise ConfigError(
-            f"{name} must be probabilities: the least is {lowest:g}, and they add up to {total:g}"
+            f"{name} must be probabilities, but the minimum is {lowest:g} and the sum is {total:g}"
         )

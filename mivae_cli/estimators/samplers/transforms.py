@@ -1,6 +1,6 @@
-r"""Maps that can be undone: they bend a distribution and leave its information as it was.
+r"""Injective maps, which do not change mutual information.
 
-Each map takes points with shape (B, D), in double precision, row by row.
+Each maps the rows of points with shape (B, D), in double precision.
 """
 
 __all__ = [
@@ -25,12 +25,12 @@ from .sampler import Sampler
 
 
 def identity(t: Tensor) -> Tensor:
-    """Returns t as it is."""
+    """Returns t unchanged."""
     return t
 
 
 def cube(t: Tensor) -> Tensor:
-    """Returns the cubes, which stretch the tails."""
+    """Returns t^3, which stretches the tails."""
     return t**3
 
 
@@ -40,18 +40,18 @@ def half_cube(t: Tensor) -> Tensor:
 
 
 def asinh(t: Tensor) -> Tensor:
-    """Returns the inverse hyperbolic sines, which shorten the tails."""
+    """Returns the inverse hyperbolic sine of t, which compresses the tails."""
     return t.asinh()
 
 
 def normal_cdf(t: Tensor) -> Tensor:
-    """Returns Phi(t), which makes a standard normal uniform on [0, 1]."""
+    """Returns Phi(t), which maps a standard normal to the uniform distribution on [0, 1]."""
     probability: Tensor = torch.special.ndtr(t)
     return probability
 
 
 def swiss_roll(u: Tensor) -> Tensor:
-    r"""Rolls [0, 1] up in the plane: (B, 1) -> (B, 2).
+    r"""Returns points of a spiral in the plane, from u in [0, 1]: (B, 1) -> (B, 2).
 
     .. math:: u \mapsto \tfrac{1}{21} (t \cos t, t \sin t), \qquad t = \tfrac{3}{2} \pi (1 + 2 u)
     """
@@ -60,32 +60,32 @@ def swiss_roll(u: Tensor) -> Tensor:
 
 
 def spiral(t: Tensor, plane: tuple[int, int], speed: float) -> Tensor:
-    r"""Turns each point, the further out the more; undone by the opposite speed.
+    r"""Rotates each point by an angle that grows with its norm; the inverse has the opposite speed.
 
     .. math:: (t_i, t_j) \mapsto (t_i \cos a - t_j \sin a, \; t_i \sin a + t_j \cos a),
         \qquad a = \text{speed} \cdot \|t\|^2
 
     Arguments:
         t: The points, with shape (B, D).
-        plane: The coordinates i and j; the others stay.
+        plane: The coordinates i and j to rotate.
         speed: The angle, in radians, at norm 1.
     """
     i, j = plane
     angle = speed * t.square().sum(1)
-    turned = t.clone()
-    turned[:, i] = t[:, i] * angle.cos() - t[:, j] * angle.sin()
-    turned[:, j] = t[:, i] * angle.sin() + t[:, j] * angle.cos()
-    return turned
+    rotated = t.clone()
+    rotated[:, i] = t[:, i] * angle.cos() - t[:, j] * angle.sin()
+    rotated[:, j] = t[:, i] * angle.sin() + t[:, j] * angle.cos()
+    return rotated
 
 
 @dataclass(frozen=True)
 class Transformed:
-    """The pairs of another sampler, each side through a map that loses nothing.
+    """The pairs of another sampler after injective maps of x and of z.
 
     Arguments:
-        base: Where the pairs come from.
-        of_x: An injective map of x, row by row: (B, X) to (B, any).
-        of_z: Likewise of z.
+        base: The sampler of the pairs.
+        of_x: An injective map of the rows of x, from (B, X) to (B, any).
+        of_z: An injective map of the rows of z, likewise.
     """
 
     base: Sampler
@@ -104,10 +104,10 @@ class Transformed:
 
     @property
     def mutual_information(self) -> float:
-        """I(x; z) in nats: what it was before."""
+        """I(x; z) in nats, the same as before the maps."""
         return self.base.mutual_information
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns as many independent pairs, mapped, with shapes (size, X) and (size, Z)."""
+        """Returns `size` independent mapped pairs: x (size, X) and z (size, Z)."""
         x, z = self.base.draw(size, seed)
         return self.of_x(x), self.of_z(z)

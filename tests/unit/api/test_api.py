@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike
 
 import mivae_cli as mivae
-from mivae_cli.estimators.critic_training import PROFILES, Plan
+from mivae_cli.estimators.critic_training import PROFILES, FitSettings
 from mivae_cli.models.von_mises_fisher import VonMisesFisher
 from mivae_cli.stages import Stage
 from mivae_cli.training.events import Validation
@@ -40,7 +40,9 @@ def quick() -> Iterator[None]:
     """Fits critics for few steps, also while a fixture trains."""
     with pytest.MonkeyPatch.context() as patched:
         for profile in PROFILES:
-            patched.setitem(PROFILES, profile, Plan(steps=20, hidden=8, batch=64, patience=1))
+            patched.setitem(
+                PROFILES, profile, FitSettings(steps=20, hidden=8, batch=64, patience=1)
+            )
         yield
 
 

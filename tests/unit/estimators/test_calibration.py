@@ -7,9 +7,9 @@ import torch
 
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.calibration import Calibration
-from mivae_cli.estimators.held_out_dual import Encodings, held_out_dual
-from mivae_cli.estimators.intervals import interval_without_groups
-from mivae_cli.estimators.score_matrix import ScoreSummary, tally
+from mivae_cli.estimators.held_out_dual import SampledPosteriors, held_out_dual
+from mivae_cli.estimators.intervals import jackknife_interval
+from mivae_cli.estimators.score_matrix import ScoreSummary, score_summary
 from mivae_cli.models.latent import DiagonalGaussian
 from support.gaussian import GaussianChannel
 
@@ -17,7 +17,9 @@ from support.gaussian import GaussianChannel
 def scored(
     channel: GaussianChannel, sharpness: float, clip: tuple[float, float] | None
 ) -> ScoreSummary:
-    return tally(lambda x, z: sharpness * channel.log_ratios(x, z), *channel.draw(100), clip)
+    return score_summary(
+        lambda x, z: sharpness * channel.log_ratios(x, z), *channel.draw(100), clip
+    )
 
 
 def test_a_critic_that_does_not_go_that_far_is_left_alone() -> None:
@@ -27,13 +29,13 @@ def test_a_critic_that_does_not_go_that_far_is_left_alone() -> None:
     plain = scored(channel, 1.0, None)
     torch.manual_seed(1)
     clipped = scored(channel, 1.0, calibration.clip)
-    expected = interval_without_groups(plain, lambda s: dual(s, -calibration.log_partition))
-    assert interval_without_groups(clipped, calibration.bound) == pytest.approx(expected)
+    expected = jackknife_interval(plain, lambda s: dual(s, -calibration.log_partition))
+    assert jackknife_interval(clipped, calibration.bound) == pytest.approx(expected)
 
 
 def test_no_product_pair_of_validation_is_clipped_from_above() -> None:
     found = scored(GaussianChannel(4, 0.05), 100.0, None)
-    assert found.highest <= Calibration.of(found).clip[1] + 1e-9
+    assert found.max_product <= Calibration.of(found).clip[1] + 1e-9
 
 
 @pytest.mark.parametrize("sharpness", [3.0, pytest.param(1000.0, marks=pytest.mark.slow)])
@@ -54,9 +56,11 @@ def test_it_stays_a_lower_bound_however_far_the_critic_goes(sharpness: float) ->
 def test_nearly_deterministic_codes_have_a_finite_estimate(
     brief: None, log_scale: float, spread: int
 ) -> None:
-    def encodings(count: int, seed: int) -> Encodings:
+    def encodings(count: int, seed: int) -> SampledPosteriors:
         means = torch.randn(count, 8) / (torch.rand(count, 1) + 0.1) ** spread
-        return Encodings.draw(DiagonalGaussian(means, torch.full_like(means, log_scale)), seed)
+        return SampledPosteriors.draw(
+            DiagonalGaussian(means, torch.full_like(means, log_scale)), seed
+        )
 
     found = held_out_dual(
         encodings(2000, 0), encodings(400, 1), encodings(400, 2), seed=0, profile="quick"
@@ -70,5 +74,5 @@ def test_nearly_deterministic_codes_have_a_finite_estimate(
 
 def test_a_clipped_pair_carries_no_more_than_all() -> None:
     found = scored(GaussianChannel(2, 0.01), 1.0, (-1.0, 1.0))
-    assert found.highest > 1
-    assert found.carried_by_one <= 1
+    assert found.max_product > 1
+    assert found.max_share <= 1

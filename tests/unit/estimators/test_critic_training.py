@@ -14,25 +14,25 @@ from mivae_cli.estimators.critic_training import (
     ALPHA,
     PROFILES,
     CriticObjective,
-    Fitted,
-    Plan,
-    Sides,
-    Source,
+    FitSettings,
+    FittedCritic,
+    PairTensors,
+    TrainingPairs,
     fit_critic,
 )
 from mivae_cli.estimators.critics import PairCritic
-from mivae_cli.estimators.gaussian_copula import GaussianRatio
+from mivae_cli.estimators.gaussian_ratio import GaussianRatio
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian
 
 ASCENTS: tuple[CriticObjective, ...] = get_args(CriticObjective)
 GAUSSIAN = CorrelatedGaussian(2, 0.7)
 BLOBS = SAMPLERS["mixture"]  # uncorrelated: all is left to the network
-LIGHT = Plan(steps=200, hidden=32, batch=128, learning_rate=1e-2, check_every=20)
+LIGHT = FitSettings(steps=200, hidden=32, batch=128, learning_rate=1e-2, check_every=20)
 
 
-def source(sides: Sides) -> Source:
+def source(sides: PairTensors) -> TrainingPairs:
     x, z = sides
-    return Source(len(x), lambda rows: (x[rows], z[rows]))
+    return TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
 
 
 def told_apart(scores: Tensor) -> float:
@@ -59,7 +59,7 @@ def test_the_critic_that_tells_validation_pairs_best_is_kept(ascent: CriticObjec
     critic = Watched("separable", 2, 2, hidden=32)
     critic.looks = []
     valid = GAUSSIAN.draw(200, seed=51)
-    plan = Plan(steps=200, hidden=32, learning_rate=1e-2, check_every=10, patience=1000)
+    plan = FitSettings(steps=200, hidden=32, learning_rate=1e-2, check_every=10, patience=1000)
     fitted = fit_critic(critic, source(GAUSSIAN.draw(40, seed=52)), valid, ascent, plan)
     looks = critic.looks[:]
     best = max(range(len(looks)), key=lambda look: looks[look])
@@ -73,7 +73,7 @@ def test_the_critic_that_tells_validation_pairs_best_is_kept(ascent: CriticObjec
 def test_training_stops_after_so_many_looks_without_improvement() -> None:
     critic = Watched("separable", 2, 2, hidden=16)
     critic.looks = []
-    plan = Plan(steps=2000, hidden=16, learning_rate=1e-2, check_every=10, patience=3)
+    plan = FitSettings(steps=2000, hidden=16, learning_rate=1e-2, check_every=10, patience=3)
     train = source(GAUSSIAN.draw(40, seed=53))
     fitted = fit_critic(critic, train, GAUSSIAN.draw(200, seed=54), "dual", plan)
     assert len(critic.looks) == fitted.steps // 10 + 1 + 3
@@ -91,7 +91,9 @@ def test_a_good_start_survives_training_pairs_that_are_noise(ascent: CriticObjec
     assert torch.equal(fitted.scores(*valid), start.scores(*valid))
 
 
-def figure(fitted: Fitted, ascent: CriticObjective, valid: Sides, fresh: Sides) -> float:
+def figure(
+    fitted: FittedCritic, ascent: CriticObjective, valid: PairTensors, fresh: PairTensors
+) -> float:
     """Returns the bound that an ascent is for, on pairs that nothing was fitted on."""
     scores = fitted.scores(*fresh)
     match ascent:
@@ -130,7 +132,7 @@ def test_every_network_learns_a_gaussian_without_a_start(network: PairNetwork) -
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_others() -> None:
-    plan = Plan(steps=40, hidden=16, batch=64, learning_rate=1e-2, check_every=10)
+    plan = FitSettings(steps=40, hidden=16, batch=64, learning_rate=1e-2, check_every=10)
     train, valid = GAUSSIAN.draw(300, seed=60), GAUSSIAN.draw(200, seed=61)
 
     def weights(seed: int) -> Tensor:

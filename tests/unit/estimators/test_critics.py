@@ -9,7 +9,7 @@ from torch import Tensor
 from mivae_cli.choices import PairNetwork, Transform
 from mivae_cli.estimators import critics as pair_critics
 from mivae_cli.estimators.critics import CoordinateTransform, PairCritic
-from mivae_cli.estimators.gaussian_copula import GaussianRatio
+from mivae_cli.estimators.gaussian_ratio import GaussianRatio
 from mivae_cli.estimators.samplers import SparseGaussian
 
 NETWORKS: tuple[PairNetwork, ...] = get_args(PairNetwork)
@@ -69,7 +69,7 @@ def test_blocks_of_rows_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     critic = learned("concatenated")
     x, z = SAMPLER.draw(20, seed=37)
     whole = critic(x, z)
-    monkeypatch.setattr(pair_critics, "AT_ONCE", 7)
+    monkeypatch.setattr(pair_critics, "ROWS_AT_ONCE", 7)
     torch.testing.assert_close(critic(x, z), whole)
 
 

@@ -136,9 +136,9 @@ class TestFit:
 
     def test_splits_must_hold_pairs(self) -> None:
         x, z = draw(0.5, 20)
-        with pytest.raises(DataError, match="training split has 19 samples of x and 20"):
+        with pytest.raises(DataError, match=r"training .*19 .*20"):
             fit_density(x[1:], z, x, z)
-        with pytest.raises(DataError, match="validation split has 0 samples"):
+        with pytest.raises(DataError, match=r"validation .*0 "):
             fit_density(x, z, x[:0], z[:0])
 
     def test_what_is_not_finite_is_told(self) -> None:

@@ -2,16 +2,16 @@
 
 import torch
 
-from mivae_cli.estimators.held_out_dual import Encodings, held_out_dual
+from mivae_cli.estimators.held_out_dual import SampledPosteriors, held_out_dual
 from mivae_cli.estimators.known_posterior import aggregated_posterior
 from mivae_cli.models.latent import DiagonalGaussian
 from support.gaussian import GaussianChannel
 
 
-def _channel_encodings(channel: GaussianChannel, count: int, seed: int) -> Encodings:
+def _channel_encodings(channel: GaussianChannel, count: int, seed: int) -> SampledPosteriors:
     posterior = channel.posteriors(count)
     single = DiagonalGaussian(posterior.mean.float(), posterior.log_scale.float())
-    return Encodings.draw(single, seed)
+    return SampledPosteriors.draw(single, seed)
 
 
 def test_the_interval_lies_below_leave_one_out_and_close_to_the_truth() -> None:
@@ -29,9 +29,9 @@ def test_the_interval_lies_below_leave_one_out_and_close_to_the_truth() -> None:
 
 
 def test_a_z_that_ignores_x_is_given_no_information(brief: None) -> None:
-    def collapsed(count: int, seed: int) -> Encodings:
+    def collapsed(count: int, seed: int) -> SampledPosteriors:
         noise = 1e-3 * torch.randn(count, 3)
-        return Encodings.draw(DiagonalGaussian(noise, torch.zeros(count, 3)), 50 + seed)
+        return SampledPosteriors.draw(DiagonalGaussian(noise, torch.zeros(count, 3)), 50 + seed)
 
     found = held_out_dual(
         collapsed(2000, 0), collapsed(400, 1), collapsed(400, 2), seed=0, profile="quick"
@@ -44,7 +44,7 @@ def test_a_z_that_ignores_x_is_given_no_information(brief: None) -> None:
 def test_an_overfitted_critic_is_found_out_on_held_out_sentences() -> None:
     """Thirty training sentences can be told apart; that is no information about others."""
     train, valid, test = (
-        Encodings.draw(DiagonalGaussian(torch.randn(n, 8), torch.ones(n, 8) * 1.5), n)
+        SampledPosteriors.draw(DiagonalGaussian(torch.randn(n, 8), torch.ones(n, 8) * 1.5), n)
         for n in (30, 200, 200)
     )
     found = held_out_dual(train, valid, test, seed=0, profile="quick")
@@ -54,8 +54,8 @@ def test_an_overfitted_critic_is_found_out_on_held_out_sentences() -> None:
 
 
 def test_a_single_sentence_makes_no_pair() -> None:
-    one = Encodings.draw(DiagonalGaussian(torch.zeros(1, 2), torch.zeros(1, 2)), 0)
-    many = Encodings.draw(DiagonalGaussian(torch.randn(99, 2), torch.zeros(99, 2)), 0)
+    one = SampledPosteriors.draw(DiagonalGaussian(torch.zeros(1, 2), torch.zeros(1, 2)), 0)
+    many = SampledPosteriors.draw(DiagonalGaussian(torch.randn(99, 2), torch.zeros(99, 2)), 0)
     assert held_out_dual(many, many, one, seed=0) is None
 
 

@@ -19,7 +19,7 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mivae_cli.errors import ConfigError, DataError, MivaeError
 from mivae_cli.estimators.io.pairs import Pairs, check_pairs, read_pairs
@@ -209,13 +209,13 @@ def test_a_parquet_column_of_lists_is_as_many_dimensions(tmp_path: Path, fixed: 
 def test_parquet_columns_must_be_numbers_without_gaps(tmp_path: Path) -> None:
     path, z = tmp_path / "a.parquet", Z[:2, 0]
     for column, message in [
-        (["a", "b"], "column 'x' of .*: numbers are needed, got string"),
-        ([1.0, None], "column 'x' of .* has 1 nulls"),
-        ([[1.0], None], "has 1 nulls"),
-        ([[1.0], [None]], "has 1 nulls"),
-        ([[1.0], [2.0, 3.0]], "lists of 1 to 2 numbers"),
-        ([["a"], ["b"]], "numbers are needed, got string"),
-        ([{"a": 1}, {"a": 2}], "numbers are needed, got struct"),
+        (["a", "b"], "column 'x' of .*string"),
+        ([1.0, None], "column 'x' of .* 1 null"),
+        ([[1.0], None], "1 null"),
+        ([[1.0], [None]], "1 null"),
+        ([[1.0], [2.0, 3.0]], "1 to 2"),
+        ([["a"], ["b"]], "string"),
+        ([{"a": 1}, {"a": 2}], "struct"),
     ]:
         write_parquet(path, {"x": column, "z": z})
         with pytest.raises(DataError, match=message):
@@ -256,7 +256,7 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
     np.save(array, trapped)
     np.save(plain, Z)
     for paths in ([archive], [array, plain], [plain, array]):
-        with pytest.raises(DataError, match="holds pickled Python objects; mivae never reads"):
+        with pytest.raises(DataError, match=r"a\.np[yz]'.* pickled"):
             read_pairs(paths)
     for suffix in ("npy", "npz", "safetensors", "csv", "parquet"):  # under another's name
         disguised = written(tmp_path / f"c.{suffix}", pickle.dumps(trapped))
@@ -264,14 +264,14 @@ def test_nothing_is_ever_unpickled(tmp_path: Path) -> None:
             read_pairs([disguised, disguised] if suffix == "npy" else [disguised])
     for suffix in ("pkl", "pickle", "pt", "pth", "joblib", "PKL"):
         path = written(tmp_path / f"a.{suffix}", pickle.dumps(trapped))
-        with pytest.raises(DataError, match=f"'{path}' is a pickle; mivae never reads pickles"):
+        with pytest.raises(DataError, match=re.escape(f"'{path}' is a pickle")):
             read_pairs([path])
     assert not mark.exists()
 
 
 @pytest.mark.parametrize("name", ["a.mat", "a", "a.npz.gz", "a.txt", "a.h5"])
 def test_other_forms_are_refused_by_name(tmp_path: Path, name: str) -> None:
-    with pytest.raises(DataError, match=f"{name}' is of no form that pairs are read from"):
+    with pytest.raises(DataError, match=re.escape(f"{name}'")):
         read_pairs([written(tmp_path / name, b"")])
 
 
@@ -285,20 +285,20 @@ def test_missing_and_damaged_files_are_named(tmp_path: Path, form: str) -> None:
             read_pairs(paths)
         assert "\n" not in str(caught.value)
     path.unlink()
-    with pytest.raises(DataError, match=re.escape(f"there is no file '{path}'")):
+    with pytest.raises(DataError, match=re.escape(f"'{path}'")):
         read_pairs(paths)
     path.mkdir()
-    with pytest.raises(DataError, match=re.escape(f"there is no file '{path}'")):
+    with pytest.raises(DataError, match=re.escape(f"'{path}'")):
         read_pairs(paths)
 
 
 @pytest.mark.parametrize("shape", ["(10**15, 2)", f"({10**15}, 2)", "(9, 9)", "(-1, 2)"])
 def test_what_a_header_claims_must_be_there(tmp_path: Path, shape: str) -> None:
     short = written(tmp_path / "x.npy", header(shape) + bytes(16))
-    with pytest.raises(DataError, match=r"x\.npy' is (cut short|damaged)"):
+    with pytest.raises(DataError, match=r"x\.npy' .*damaged"):
         read_pairs([short, written(tmp_path / "z.npy", npy(Z))])
     short = written(tmp_path / "a.npz", zipped(x=header(shape) + bytes(16), z=npy(Z)))
-    with pytest.raises(DataError, match=r"is (cut short|damaged)"):
+    with pytest.raises(DataError, match=r"a\.npz'"):
         read_pairs([short])
 
 
@@ -315,7 +315,7 @@ def test_an_archive_that_lies_about_its_sizes_is_refused(tmp_path: Path, field: 
 def test_a_safetensors_header_that_lies_is_refused(tmp_path: Path) -> None:
     text = b'{"x":{"dtype":"F64","shape":[1000000000000],"data_offsets":[0,8000000000000]}}'
     content = len(text).to_bytes(8, "little") + text + bytes(64)
-    with pytest.raises(DataError, match="is damaged"):
+    with pytest.raises(DataError, match=r"a\.safetensors'"):
         read_pairs([written(tmp_path / "a.safetensors", content)])
 
 
@@ -323,16 +323,16 @@ def test_a_safetensors_header_that_lies_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "message"),
     [
-        (np.array(["a", "b"]), "numbers are needed, got strings"),
-        (np.array([b"a", b"b"]), "numbers are needed, got bytes"),
-        (np.array([1j, 2j]), "numbers are needed, got complex numbers"),
-        (np.array(["2020-01-01"], "M8[D]"), "numbers are needed, got dates"),
-        (np.array([1], "m8[s]"), "numbers are needed, got durations"),
-        (np.array([(1, 2.0)], "i4,f8"), "numbers are needed, got records"),
-        (np.zeros((4, 3, 2)), re.escape("has shape (4, 3, 2)")),
-        (np.array(1.0), re.escape("has shape ()")),
-        (np.zeros((60, 0)), "no column"),
-        (X[:59], "has 59 rows and .* has 60"),
+        (np.array(["a", "b"]), "strings"),
+        (np.array([b"a", b"b"]), "bytes"),
+        (np.array([1j, 2j]), "complex"),
+        (np.array(["2020-01-01"], "M8[D]"), "dates"),
+        (np.array([1], "m8[s]"), "durations"),
+        (np.array([(1, 2.0)], "i4,f8"), "records"),
+        (np.zeros((4, 3, 2)), re.escape("(4, 3, 2)")),
+        (np.array(1.0), re.escape("()")),
+        (np.zeros((60, 0)), re.escape("(60, 0)")),
+        (X[:59], "59 rows.* 60"),
     ],
 )
 def test_arrays_must_be_rows_of_numbers(
@@ -347,12 +347,12 @@ def test_arrays_must_be_rows_of_numbers(
 @pytest.mark.parametrize(
     ("held", "asked", "message"),
     [
-        ("ab", {}, "no array 'x' and no array 'z' (it has 'a', 'b'): .* --x NAME --z NAME"),
-        ("xy", {}, "no array 'z' (it has 'x', 'y'): .* --z y"),
-        ("xab", {}, "no array 'z' .* --z NAME"),
-        ("az", {}, "no array 'x' .* --x NAME$"),
-        ("xz", {"x": "h"}, "no array 'h' (it has 'x', 'z')"),
-        ("xz", {"x": "z"}, "x and z are both 'z'"),
+        ("ab", {}, "'x' .*'z'.* 'a', 'b' .*--x NAME --z NAME"),
+        ("xy", {}, "'z'.* 'x', 'y' .*--z y"),
+        ("xab", {}, "'z'.* --z NAME"),
+        ("az", {}, "'x'.* --x NAME$"),
+        ("xz", {"x": "h"}, "'h'.* 'x', 'z'"),
+        ("xz", {"x": "z"}, "'z'.* --x .*--z"),
     ],
 )
 def test_arrays_of_other_names_are_listed_never_guessed(
@@ -364,49 +364,49 @@ def test_arrays_of_other_names_are_listed_never_guessed(
         np.savez(path, **arrays)  # type: ignore[arg-type]  # its keywords are arrays
     else:
         safetensors.numpy.save_file(arrays, path)
-    with pytest.raises(ConfigError, match=message.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(ConfigError, match=message):
         read_pairs([path], **asked)
 
 
 def test_one_array_is_no_pair(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=X)
-    with pytest.raises(DataError, match=r"holds 1 of the two arrays .* 'x'"):
+    with pytest.raises(DataError, match=r"a\.npz'.* 1: 'x'"):
         read_pairs([tmp_path / "a.npz"])
     np.save(tmp_path / "a.npy", X)
-    with pytest.raises(ConfigError, match=r"two \.npy files, first x, then z"):
+    with pytest.raises(ConfigError, match=r"a\.npy"):
         read_pairs([tmp_path / "a.npy"])
 
 
 def test_files_and_options_must_go_together(tmp_path: Path) -> None:
     (npz,), (csv,), npys = (save(tmp_path, form, X, Z) for form in ("npz", "csv", "npy"))
     for paths in ([], [npz, npz], [npys[0], csv], [*npys, npys[0]]):
-        with pytest.raises(ConfigError, match="cannot take pairs from"):
+        with pytest.raises(ConfigError, match=r"two \.npy files"):
             read_pairs(paths)
     for paths in ([csv], npys):
-        with pytest.raises(ConfigError, match="--x and --z name arrays"):
+        with pytest.raises(ConfigError, match=r"--x and --z .*\.npz"):
             read_pairs(paths, x="a")
     for paths in ([npz], npys):
-        with pytest.raises(ConfigError, match="--x-columns and --z-columns choose columns"):
+        with pytest.raises(ConfigError, match=r"--x-columns and --z-columns .*\.csv"):
             read_pairs(paths, z_columns=["a"])
 
 
 @pytest.mark.parametrize(
     ("content", "x_columns", "z_columns", "message"),
     [
-        ("a,b\n1,2\n", "", "b", "no columns named x or x1, .* (it has 'a', 'b'): .* --x-columns"),
-        ("x,b\n1,2\n", "", "", "no columns named z .* --z-columns"),
-        ("1,2\n3,4\n", "", "", "it has 2 columns and no header"),
-        ("x,z\n1,2\n", "y", "", "no column 'y' (it has 'x', 'z')"),
-        ("x,z\n1,2\n", "3", "", "no column '3'"),
-        ("x,z\n1,2\n", "0", "", "no column '0'"),
-        ("x,z\n1,2\n", "1-9", "", "no column '9'"),
-        ("x,z\n1,2\n", "1-999999999999999999999", "", "no column '9999"),
-        ("x,z\n1,2\n", "2-1", "", "run backwards"),
-        ("x,z\n1,2\n", " , ", "", "--x-columns names no column"),
-        ("x,z\n1,2\n", "1", "x", "column 'x' .* chosen twice"),
-        ("x,y,z\n1,2,3\n", "1-2,y", "", "column 'y' .* chosen twice"),
-        (",0,1\n5,1,2\n", "2", "1", "no column '2'"),  # a name, or the column of '0'?
-        ("a,a,z\n1,2,3\n", "a", "", "2 columns named 'a'"),
+        ("a,b\n1,2\n", "", "b", "'a', 'b'.* --x-columns"),
+        ("x,b\n1,2\n", "", "", "--z-columns"),
+        ("1,2\n3,4\n", "", "", "2 columns, no header"),
+        ("x,z\n1,2\n", "y", "", "'y'.* 'x', 'z'"),
+        ("x,z\n1,2\n", "3", "", "'3'"),
+        ("x,z\n1,2\n", "0", "", "'0'"),
+        ("x,z\n1,2\n", "1-9", "", "'9'"),
+        ("x,z\n1,2\n", "1-999999999999999999999", "", "'9999"),
+        ("x,z\n1,2\n", "2-1", "", "--x-columns 2-1"),
+        ("x,z\n1,2\n", " , ", "", "--x-columns"),
+        ("x,z\n1,2\n", "1", "x", "'x' .*twice"),
+        ("x,y,z\n1,2,3\n", "1-2,y", "", "'y' .*twice"),
+        (",0,1\n5,1,2\n", "2", "1", "'2'"),  # a name, or the column of '0'?
+        ("a,a,z\n1,2,3\n", "a", "", "2 columns .*'a'"),
     ],
 )
 def test_columns_that_are_not_there_are_named_with_those_that_are(
@@ -414,23 +414,23 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(
 ) -> None:
     path = written(tmp_path / "a.csv", content.encode())
     x, z = ([columns] if columns else [] for columns in (x_columns, z_columns))
-    with pytest.raises(ConfigError, match=message.replace("(", r"\(").replace(")", r"\)")):
+    with pytest.raises(ConfigError, match=message):
         read_pairs([path], x_columns=x, z_columns=z)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"x,z\n1,2\n3,four\n", "line 3, column 'z': 'four' is not a number"),
-        (b"x,z\n1,2\n,4\n", "line 3, column 'x': '' is not a number"),
+        (b"x,z\n1,2\n3,four\n", "line 3, column 'z'.*'four'"),
+        (b"x,z\n1,2\n,4\n", "line 3, column 'x'.*''"),
         (b'x,w,z\n"1","a\nb",2\n1,c,NA\n', "line 4, column 'z': 'NA'"),
-        (b"x,z\n1,2\n3\n", "line 3, has 1 cells, and the first line has 2"),
-        (b"x,z\n1,2,3\n", "line 2, has 3 cells"),
-        (b'x,z\n1,"2\n3,4\n', "line 2, is not a table"),
-        (b"x,z\n1,\xff\n", "is not UTF-8: line 2"),
-        (b"x,z\n1,\0\n", "line 2 contains a zero byte"),
-        (b"", "is empty"),
-        (b"\n\n", "is empty"),
+        (b"x,z\n1,2\n3\n", "line 3"),
+        (b"x,z\n1,2,3\n", "line 2"),
+        (b'x,z\n1,"2\n3,4\n', "line 2"),
+        (b"x,z\n1,\xff\n", "line 2"),
+        (b"x,z\n1,\0\n", "line 2"),
+        (b"", "a.csv"),
+        (b"\n\n", "a.csv"),
     ],
 )
 def test_the_line_and_column_of_a_bad_cell_are_named(
@@ -488,7 +488,7 @@ def test_whatever_the_bytes_only_errors_of_ours_come_out(
     ],
 )
 def test_arrays_tensors_and_lists_are_the_same_pairs(
-    convert: Callable[[NDArray[np.float64]], object],
+    convert: Callable[[NDArray[np.float64]], ArrayLike],
 ) -> None:
     pairs, warnings = check_pairs(convert(X), convert(Z))
     assert_same(pairs, X, Z)
@@ -504,32 +504,32 @@ def test_a_half_precision_tensor_and_a_list_of_numbers_are_taken() -> None:
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        (X[:49], "sentences has 49 rows and codes has 60"),
-        (X[:, :0], "no column"),
-        (X[None], re.escape("sentences has shape (1, 60, 3)")),
-        (["a"] * 60, "sentences: numbers are needed, got strings"),
-        ([None] * 60, "numbers are needed, got Python objects"),
-        ([10**30] * 60, "numbers are needed, got Python objects"),
-        ([[1], [2, 3]], "numbers are needed, got no array"),
-        (X * 1j, "numbers are needed, got complex"),
-        (torch.tensor(X * 1j), "numbers are needed, got complex"),
-        (torch.tensor(X).to_sparse(), "numbers are needed, got no array"),
-        (X.astype("M8[s]"), "numbers are needed, got dates"),
+        (X[:49], "sentences .*49.* codes .*60"),
+        (X[:, :0], "sentences"),
+        (X[None], re.escape("(1, 60, 3)")),
+        (["a"] * 60, "sentences .*strings"),
+        ([None] * 60, "Python objects"),
+        ([10**30] * 60, "Python objects"),
+        ([[1], [2, 3]], "sentences"),
+        (X * 1j, "complex"),
+        (torch.tensor(X * 1j), "complex"),
+        (torch.tensor(X).to_sparse(), "sentences"),
+        (X.astype("M8[s]"), "dates"),
         (np.ma.masked_less(X, 0), "masked values"),
-        (np.full((60, 2), 3.0), "every column of sentences is constant: nothing to measure"),
+        (np.full((60, 2), 3.0), "sentences .*constant"),
         (np.full((60, 2), np.finfo("g").max, "g"), "NaN or infinite|constant"),
     ],
 )
-def test_what_cannot_be_measured_is_refused(x: object, message: str) -> None:
+def test_what_cannot_be_measured_is_refused(x: ArrayLike, message: str) -> None:
     with pytest.raises(DataError, match=message):
         check_pairs(x, Z, ("sentences", "codes"))
 
 
 def test_fewer_than_fifty_pairs_are_refused() -> None:
     check_pairs(X[:50], Z[:50])
-    with pytest.raises(DataError, match="49 pairs are too few to measure: 50"):
+    with pytest.raises(DataError, match=r"49 .*50"):
         check_pairs(X[:49], Z[:49])
-    with pytest.raises(DataError, match="0 pairs are too few"):
+    with pytest.raises(DataError, match="0 pairs"):
         check_pairs(X[:0], Z[:0])
 
 
@@ -538,7 +538,7 @@ def test_values_that_are_not_finite_are_counted_and_placed(value: float) -> None
     z = Z.copy()
     z[[6, 6, 40], [1, 0, 1]] = value
     z[6, 0] = 0
-    message = "z holds 2 values that are NaN or infinite, the first in row 7, column 2"
+    message = "z .*2 .*row 7, column 2"
     with pytest.raises(DataError, match=message):
         check_pairs(X, z)
 
@@ -549,8 +549,8 @@ def test_constant_columns_are_named_and_left_out() -> None:
     pairs, warnings = check_pairs(x, z)
     assert_same(pairs, X[:, :1], Z)
     assert warnings == [
-        "x columns 1, 3, 4 are constant and left out: they carry no information",
-        "z column 3 is constant and left out: it carries no information",
+        "x columns 1, 3, 4 are constant and ignored",
+        "z column 3 is constant and ignored",
     ]
 
 
@@ -558,10 +558,7 @@ def test_tied_columns_are_named_with_the_values_they_have() -> None:
     x = np.column_stack([X[:, 0], np.arange(60) % 12, np.arange(60) < 30])
     _, warnings = check_pairs(x[:, :2], Z)
     (warning,) = warnings
-    assert warning == (
-        "x column 2 has 12 distinct values in 60 rows: treated as numbers; k-nn and rank-based "
-        "estimates assume continuous values"
-    )
+    assert warning.startswith("x column 2 has 12 distinct values in 60 rows")
     _, warnings = check_pairs(x, Z)
     assert "x columns 2, 3 have at most 12 distinct values in 60 rows" in warnings[0]
     spiked = np.maximum(X[:, 0], -1.0)  # continuous but for a spike at -1
@@ -574,18 +571,15 @@ def test_tied_columns_are_named_with_the_values_they_have() -> None:
 def test_repeated_pairs_are_counted() -> None:
     x, z = np.tile(X, (5, 1)), np.tile(Z, (5, 1))
     _, warnings = check_pairs(x, z)
-    assert warnings[-1].startswith("80% of the pairs repeat another exactly: k-nn distances tie")
+    assert warnings[-1].startswith("80% of the pairs")
     moved = np.arange(300.0)[:, None]
     _, warnings = check_pairs(np.hstack([x, moved]), z)  # each column but one repeats
-    assert not any("repeat" in warning for warning in warnings)
+    assert not any("duplicates" in warning for warning in warnings)
     grid = np.divmod(np.arange(400), 20)  # each column repeats and no pair does
     _, warnings = check_pairs(*grid)
-    assert not any("repeat" in warning for warning in warnings)
+    assert not any("duplicates" in warning for warning in warnings)
     (warning,) = check_pairs(np.vstack([X, X[:2]]), np.vstack([Z, Z[:2]]))[1]
-    assert warning == (
-        "3% of the pairs repeat another exactly: k-nn distances tie, and a split may put the "
-        "same pair in training and test"
-    )
+    assert warning.startswith("3% of the pairs are exact duplicates")
 
 
 def test_zeros_of_either_sign_repeat() -> None:
@@ -597,9 +591,8 @@ def test_zeros_of_either_sign_repeat() -> None:
 def test_too_many_dimensions_for_the_pairs_are_told() -> None:
     x = RANDOM.normal(size=(60, 28))
     _, warnings = check_pairs(x, Z)
-    assert warnings == [
-        "x and z have 30 dimensions for 60 pairs: Gaussian estimates are unreliable"
-    ]
+    (warning,) = warnings
+    assert "30 dimensions" in warning
     assert check_pairs(x[:, 1:], Z)[1] == []
 
 

@@ -7,8 +7,8 @@ import torch
 
 from mivae_cli.estimators import score_matrix as module
 from mivae_cli.estimators.bounds import donsker_varadhan, infonce
-from mivae_cli.estimators.intervals import interval_without_groups, jackknife, student_quantile
-from mivae_cli.estimators.score_matrix import tally
+from mivae_cli.estimators.intervals import jackknife, jackknife_interval, student_quantile
+from mivae_cli.estimators.score_matrix import score_summary
 from support.gaussian import GaussianChannel
 
 # Student's t, 97.5 %, as every statistics textbook prints it
@@ -79,7 +79,7 @@ def test_a_tally_holds_what_bounds_need_of_the_matrix(
     channel = GaussianChannel(2, 0.7)
     x, z = channel.draw(60)
     rounds = torch.cat([z, *(channel.gain * x + torch.randn_like(x) for _ in range(draws - 1))])
-    found = tally(channel.log_ratios, x, rounds)
+    found = score_summary(channel.log_ratios, x, rounds)
     matrices = [channel.log_ratios(x, part) for part in rounds.split(60)]
 
     assert len(found) == 60
@@ -104,5 +104,5 @@ def test_the_interval_of_a_tally_is_the_jackknife_of_its_parts() -> None:
         kept = torch.arange(20) != out
         values.append(float(infonce(channel.log_ratios(x[kept], z[kept]))))
     expected = jackknife(float(infonce(channel.log_ratios(x, z))), values)
-    found = interval_without_groups(tally(channel.log_ratios, x, z), infonce)
+    found = jackknife_interval(score_summary(channel.log_ratios, x, z), infonce)
     assert found == pytest.approx(expected)

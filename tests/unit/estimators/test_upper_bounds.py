@@ -111,10 +111,10 @@ class TestUpperBounds:
 
     @pytest.mark.parametrize("estimate", [leave_one_out, club, leave_one_out_terms, club_terms])
     def test_one_pair_makes_no_bound(self, estimate: Callable[[Tensor], Tensor]) -> None:
-        with pytest.raises(DataError, match="cannot make an upper bound"):
+        with pytest.raises(DataError, match="log_conditional"):
             estimate(torch.zeros(1, 1))
 
     @pytest.mark.parametrize("terms", [leave_one_out_terms, club_terms])
     def test_terms_need_joint_pairs_alone(self, terms: Callable[[Tensor], Tensor]) -> None:
-        with pytest.raises(DataError, match="3 x and 2 z"):
+        with pytest.raises(DataError, match="log_conditional"):
             terms(torch.zeros(3, 2))

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from mivae_cli.errors import DataError
-from mivae_cli.estimators import ksg as neighbours
-from mivae_cli.estimators.ksg import ksg, ksg_terms
+from mivae_cli.estimators import nearest_neighbours as neighbours
+from mivae_cli.estimators.nearest_neighbours import ksg_interval, ksg_terms
 
 
 def correlated(size: int, rho: float, dim: int = 1) -> tuple[Tensor, Tensor]:
@@ -53,20 +53,20 @@ def test_the_terms_are_those_of_the_definition(x_size: int, z_size: int, k: int)
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.9])
 def test_it_recovers_the_information_of_a_bivariate_normal(rho: float) -> None:
     """On average; the bias at 1,000 pairs is below 0.02 nats."""
-    values = torch.tensor([ksg(*correlated(1000, rho)).value for _ in range(25)])
+    values = torch.tensor([ksg_interval(*correlated(1000, rho)).value for _ in range(25)])
     error = float(values.std()) / 5
     assert error < 0.012
     assert abs(float(values.mean()) - information(rho)) < 0.02 + 3 * error
 
 
 def test_it_recovers_the_information_of_vectors() -> None:
-    value = ksg(*correlated(3000, 0.6, dim=2)).value
+    value = ksg_interval(*correlated(3000, 0.6, dim=2)).value
     assert value == pytest.approx(information(0.6, dim=2), abs=0.08)
 
 
 def test_a_monotone_map_of_a_coordinate_leaves_the_information() -> None:
     x, z = correlated(3000, 0.8)
-    assert ksg(x, z.asinh()).value == pytest.approx(information(0.8), abs=0.08)
+    assert ksg_interval(x, z.asinh()).value == pytest.approx(information(0.8), abs=0.08)
 
 
 def test_affine_maps_of_coordinates_change_nothing() -> None:
@@ -101,7 +101,7 @@ def test_what_is_the_same_reads_as_the_ceiling() -> None:
 
 def test_duplicates_stay_finite() -> None:
     x, z = correlated(100, 0.6)
-    value = ksg(x.repeat(6, 1), z.repeat(6, 1)).value  # k copies of every pair
+    value = ksg_interval(x.repeat(6, 1), z.repeat(6, 1)).value  # k copies of every pair
     assert math.isfinite(value)
     assert ksg_terms(torch.zeros(50, 1), torch.zeros(50, 1)).isfinite().all()
 
@@ -125,8 +125,8 @@ def test_fair_coins_tell_of_each_other_what_they_tell() -> None:
     """Discrete x: I(x; z) is ln 2 where z shows which, and 0 where it does not."""
     x = torch.randint(2, (1500, 1)).double()
     noise = torch.randn(1500, 1).double()
-    assert ksg(x, noise + 20 * x).value == pytest.approx(math.log(2), abs=0.02)
-    assert ksg(x, noise).value == pytest.approx(0.0, abs=0.06)
+    assert ksg_interval(x, noise + 20 * x).value == pytest.approx(math.log(2), abs=0.02)
+    assert ksg_interval(x, noise).value == pytest.approx(0.0, abs=0.06)
 
 
 def test_the_noise_between_equal_values_is_the_same_at_every_call() -> None:
@@ -140,13 +140,13 @@ def test_the_noise_between_equal_values_is_the_same_at_every_call() -> None:
 def test_in_many_dimensions_it_reads_far_too_little() -> None:
     rho = math.sqrt(-math.expm1(-6.0 / 10))
     assert information(rho, dim=20) == pytest.approx(6.0)
-    interval = ksg(*correlated(1000, rho, dim=20))
+    interval = ksg_interval(*correlated(1000, rho, dim=20))
     assert interval.high < 3.0  # half the truth, and the interval does not tell
 
 
 def test_the_interval_covers_the_mean_of_the_estimator() -> None:
     """The plain standard error would cover some 88 % here."""
-    rounds = [ksg(*correlated(300, 0.6)) for _ in range(200)]
+    rounds = [ksg_interval(*correlated(300, 0.6)) for _ in range(200)]
     mean = sum(interval.value for interval in rounds) / len(rounds)
     covered = sum(low < mean < high for _, low, high in rounds) / len(rounds)
     assert 0.9 <= covered <= 0.995
@@ -154,7 +154,7 @@ def test_the_interval_covers_the_mean_of_the_estimator() -> None:
 
 def test_the_interval_is_the_plain_one_made_wider() -> None:
     x, z = correlated(100, 0.6)
-    terms, interval = ksg_terms(x, z), ksg(x, z)
+    terms, interval = ksg_terms(x, z), ksg_interval(x, z)
     error = float(terms.std()) / 10
     assert interval.value == pytest.approx(float(terms.mean()))
     assert interval.high - interval.value == pytest.approx(1.4 * 1.96 * error, rel=1e-4)
@@ -165,14 +165,14 @@ def test_the_interval_is_the_plain_one_made_wider() -> None:
 def test_there_must_be_more_pairs_than_neighbours(neighbours_: int) -> None:
     x, z = correlated(5, 0.5)
     assert ksg_terms(x, z, 4).isfinite().all()
-    with pytest.raises(DataError, match=f"5 pairs have no neighbour number {neighbours_}"):
+    with pytest.raises(DataError, match=f"neighbours is {neighbours_}"):
         ksg_terms(x, z, neighbours_)
 
 
 def test_samples_must_be_pairs_and_finite() -> None:
     x, z = correlated(10, 0.5)
-    with pytest.raises(DataError, match="9 samples and z has 10"):
+    with pytest.raises(DataError, match=r"9 .*10"):
         ksg_terms(x[1:], z)
     x[3] = math.nan
-    with pytest.raises(DataError, match="not finite"):
+    with pytest.raises(DataError, match="NaN"):
         ksg_terms(x, z)

@@ -1,4 +1,4 @@
-r"""Mutual information of Gaussians, and of what becomes Gaussian coordinate by coordinate.
+r"""Mutual information of Gaussians and of Gaussian copulas, in closed form.
 
 For jointly Gaussian x and z with canonical correlations :math:`\rho_k`, in nats,
 
@@ -7,8 +7,8 @@ For jointly Gaussian x and z with canonical correlations :math:`\rho_k`, in nats
     + \frac{\rho_k a_k b_k - \frac{1}{2} \rho_k^2 (a_k^2 + b_k^2)}{1 - \rho_k^2} \Big],
 
 where a and b are the canonical variates of x and z. A strictly monotone map of each coordinate
-leaves I(x; z) as it is, so replacing each by its normal scores (the Gaussian of the same rank)
-makes the formula exact for every distribution with a Gaussian copula.
+does not change I(x; z). With normal scores (the Gaussian quantile of each rank) in place of the
+coordinates, the formula is therefore exact for every distribution with a Gaussian copula.
 
 Shapes: N pairs, M rows, B columns, X and Z coordinates, R canonical pairs.
 
@@ -17,7 +17,7 @@ References:
     | The nonparanormal (Liu, Lafferty & Wasserman, 2009), for normal scores
 """
 
-__all__ = ["GaussianRatio", "NormalScores", "gaussian", "small_sample_bias"]
+__all__ = ["GaussianRatio", "NormalScores", "gaussian_interval", "small_sample_bias"]
 
 import math
 from dataclasses import dataclass
@@ -28,29 +28,30 @@ from torch import Tensor
 from ..errors import DataError
 from .intervals import Interval, mean_interval
 
-LARGEST_SQUARE = 1 - 1e-12  # of a correlation: what a deterministic relation is taken for
-LARGEST_HELD_OUT = 1 - 1e-6  # the same where other pairs are scored: 6.9 nats, and no overflow
-NEGLIGIBLE = 1e-10  # variance of a direction against the largest, below which it is dropped
+MAX_SQUARE = 1 - 1e-12  # of a correlation; keeps the information of x = z finite
+MAX_SQUARE_HELD_OUT = 1 - 1e-6  # the same if other pairs are scored: 6.9 nats, no overflow
+NEGLIGIBLE = 1e-10  # relative variance below which a direction is dropped
 
 
 @dataclass(frozen=True)
 class NormalScores:
-    r"""Maps each coordinate to the standard normal by its rank among the samples it was made of.
+    r"""Map of each coordinate to the standard normal, by its rank among reference samples.
 
     .. math:: t \mapsto \Phi^{-1}\Big(\frac{\#\{t_i < t\} + \#\{t_i \le t\}}{2 N}\Big)
 
-    Equal values get equal scores; values beyond all samples the outermost one.
+    Equal values get equal scores; values outside the range of the samples get the score of the
+    nearest sample.
     """
 
-    ordered: Tensor  # (X, N)
+    ordered: Tensor  # reference samples, (X, N)
 
     @classmethod
     def of(cls, samples: Tensor) -> "NormalScores":
-        """Ranks samples of shape (N, X)."""
+        """Returns the map of reference samples of shape (N, X)."""
         return cls(samples.T.contiguous().sort(dim=1).values)
 
     def __call__(self, samples: Tensor) -> Tensor:
-        """Returns the scores of samples of shape (B, X), with the same shape."""
+        """Returns the normal scores of samples (B, X), with the same shape."""
         values = samples.T.contiguous()
         below = torch.searchsorted(self.ordered, values)
         up_to = torch.searchsorted(self.ordered, values, right=True)
@@ -62,7 +63,7 @@ class NormalScores:
 
 @dataclass(frozen=True)
 class GaussianRatio:
-    """The log-ratio of a joint Gaussian to its marginals: an exact critic for Gaussian pairs."""
+    """Log-ratio of a joint Gaussian to its marginals: the optimal critic for Gaussian pairs."""
 
     correlations: Tensor  # (R,)
     x_mean: Tensor  # (X,)
@@ -73,25 +74,24 @@ class GaussianRatio:
 
     @classmethod
     def fit(cls, x: Tensor, z: Tensor, held_out: bool = False) -> "GaussianRatio":
-        """Fits it to N pairs.
+        """Fits the Gaussian to N pairs.
 
-        Directions in which x or z does not vary are passed over, so columns may depend on
-        each other.
+        Directions without variance are dropped, so columns may be linearly dependent.
 
         Arguments:
             x: Samples, with shape (N, X).
-            z: The same, with shape (N, Z).
-            held_out: Whether it is for other pairs than these: correlations are then less by
-                what N pairs add to them (`_without_noise`), and mere noise scores nothing.
+            z: The samples drawn with them, with shape (N, Z).
+            held_out: Whether to score other pairs than these. If so, the correlations are
+                corrected for sampling noise (`_without_noise`), and pure noise scores 0.
 
         Raises:
-            DataError: if there are not more pairs than coordinates.
+            DataError: There are not more pairs than coordinates.
         """
         count, x_mean, z_mean = len(x), x.mean(dim=0), z.mean(dim=0)
         if count <= x.shape[1] + z.shape[1] + 1:
             raise DataError(
-                f"{count} pairs of {x.shape[1]} + {z.shape[1]} coordinates are too few for a "
-                "covariance: more pairs than coordinates are needed"
+                f"{count:,} pairs are too few for the covariance of {x.shape[1]:,} + "
+                f"{z.shape[1]:,} coordinates; provide more pairs than coordinates"
             )
         of_x, of_z = _whitening(x - x_mean), _whitening(z - z_mean)
         cross = of_x.T @ ((x - x_mean).T @ (z - z_mean) / (count - 1)) @ of_z
@@ -101,7 +101,7 @@ class GaussianRatio:
         if held_out:
             squares = _without_noise(squares, ranks[0] / count, ranks[1] / count)
         return cls(
-            squares.clamp(max=LARGEST_HELD_OUT if held_out else LARGEST_SQUARE).sqrt(),
+            squares.clamp(max=MAX_SQUARE_HELD_OUT if held_out else MAX_SQUARE).sqrt(),
             x_mean,
             z_mean,
             of_x @ left,
@@ -111,7 +111,7 @@ class GaussianRatio:
 
     @property
     def information(self) -> float:
-        """The mutual information of the fitted Gaussian, in nats; biased high."""
+        """Mutual information of the fitted Gaussian, in nats; biased upwards."""
         return -0.5 * float(torch.log1p(-self.correlations.square()).sum())
 
     def scores(self, x: Tensor, z: Tensor) -> Tensor:
@@ -133,23 +133,21 @@ class GaussianRatio:
         return (x - self.x_mean) @ self.of_x, (z - self.z_mean) @ self.of_z, weights, pull
 
 
-def gaussian(x: Tensor, z: Tensor) -> Interval:
-    r"""Returns :math:`-\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2)` less its small-sample bias.
+def gaussian_interval(x: Tensor, z: Tensor) -> Interval:
+    r"""Returns :math:`-\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2)` minus `small_sample_bias`.
 
-    Neither bound, no ceiling. Exact for Gaussians (and, on `NormalScores`, for Gaussian
-    copulas); blind to dependence without correlation. The interval is that of the mean of the
-    fitted log-ratios, which are the estimate's influence function: it says nothing of how far
-    from Gaussian the pairs are.
+    The 95 % interval is that of the mean of the fitted log-ratios, the influence function of the
+    estimate. It ignores the error due to pairs that are not Gaussian.
 
     Arguments:
         x: Samples, with shape (N, X).
-        z: The same, with shape (N, Z).
+        z: The samples drawn with them, with shape (N, Z).
 
     Returns:
         The estimate in nats.
 
     Raises:
-        DataError: if there are not more pairs than coordinates.
+        DataError: There are not more pairs than coordinates.
     """
     ratio = GaussianRatio.fit(x, z)
     value = ratio.information - small_sample_bias(len(x), *ratio.ranks)
@@ -159,19 +157,19 @@ def gaussian(x: Tensor, z: Tensor) -> Interval:
 
 
 def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:
-    r"""Returns by how much the plug-in value of Gaussian pairs is too high in expectation.
+    r"""Returns the expected excess of the plug-in value of Gaussian pairs, in nats.
 
     The log-determinant of a sample covariance of d coordinates has expectation
     :math:`\ln \det \Sigma + \sum_{i=1}^d \psi(\frac{N - i}{2}) + d \ln \frac{2}{N - 1}`
-    (Wishart), so the bias is, exactly and whatever the correlations,
+    (Wishart). For all correlations, the bias is therefore exactly
 
     .. math:: \frac{1}{2} \Big[ \sum_{i=1}^X + \sum_{i=1}^Z - \sum_{i=1}^{X + Z} \Big]
         \psi\Big(\frac{N - i}{2}\Big) \approx \frac{X Z}{2 N}.
 
     Arguments:
         count: The number N of pairs.
-        x_rank: The free coordinates of x.
-        z_rank: The free coordinates of z.
+        x_rank: The rank of the covariance of x.
+        z_rank: The rank of the covariance of z.
     """
     orders = torch.arange(1, x_rank + z_rank + 1, dtype=torch.float64)
     digammas = torch.special.digamma((count - orders) / 2)
@@ -179,15 +177,15 @@ def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:
 
 
 def _without_noise(squares: Tensor, x_share: float, z_share: float) -> Tensor:
-    r"""Returns squared canonical correlations less what sampling adds to them.
+    r"""Returns squared canonical correlations without the excess that sampling adds.
 
-    With :math:`y_1 = X / N, y_2 = Z / N` held as N grows, sample values of uncorrelated x and z
-    end at :math:`y_1 + y_2 - 2 y_1 y_2 + 2 \sqrt{y_1 y_2 (1 - y_1)(1 - y_2)}` (Wachter, 1980), and
-    a true :math:`r = \rho^2` beyond the noise shows as
+    For :math:`y_1 = X / N, y_2 = Z / N` fixed as N grows, the sample values of uncorrelated x and
+    z lie below :math:`y_1 + y_2 - 2 y_1 y_2 + 2 \sqrt{y_1 y_2 (1 - y_1)(1 - y_2)}`
+    (Wachter, 1980). A true :math:`r = \rho^2` above this noise level has the sample value
 
     .. math:: \hat\rho^2 = (r (1 - y_1) + y_1) (r (1 - y_2) + y_2) / r,
 
-    which is solved for r; what lies within the noise becomes 0.
+    which is solved for r. Values within the noise become 0.
 
     References:
         | Canonical correlation coefficients of high-dimensional Gaussian vectors (Bao, Hu, Pan &
@@ -210,9 +208,9 @@ def _without_noise(squares: Tensor, x_share: float, z_share: float) -> Tensor:
 
 
 def _whitening(centred: Tensor) -> Tensor:
-    """Returns the map to uncorrelated coordinates of variance 1, with shape (X, rank)."""
+    """Returns the linear map to uncorrelated coordinates of variance 1, with shape (X, rank)."""
     covariance = centred.T @ centred / (len(centred) - 1)
-    scales = covariance.diagonal().sqrt()  # units must not decide the rank
+    scales = covariance.diagonal().sqrt()  # so that units do not affect the rank
     varies = centred.amax(dim=0) > centred.amin(dim=0)  # rounding gives constants a variance
     weights = torch.where(varies, 1 / scales, torch.zeros_like(scales))
     variances, vectors = torch.linalg.eigh(covariance * weights * weights[:, None])
