@@ -1,23 +1,22 @@
 r"""Builds a corpus of technical English from the docstrings of the running interpreter.
 
-What is written is the first sentence of every docstring of the standard library and of the
-installed packages, one a line. Sources are parsed and never imported. How much there is
-depends on what is installed: a few thousand sentences from the standard library alone, tens
-of thousands beside torch and its companions.
+The corpus has the first sentence of each docstring of the standard library and the installed
+packages, one per line. Sources are parsed, not imported. The standard library gives a few thousand
+sentences; with torch and its dependencies installed, there are tens of thousands.
 
     python examples/docstrings.py corpus.txt
     python examples/docstrings.py small.txt --max-sentences 2000
 
-A sentence takes this way:
+Steps:
 
     docstring -> summary -> plain text -> tokens -> line
 
     summary     the first sentence of the first paragraph that is prose
-    plain text  the summary without the marks of reStructuredText and Markdown
-    tokens      words and punctuation, lower case, clitics apart, as in the Penn Treebank
-    line        the tokens with single spaces between them, if they read as English
+    plain text  the summary without reStructuredText and Markdown markup
+    tokens      words and punctuation, lower case, clitics split as in the Penn Treebank
+    line        the tokens separated by single spaces, if they are an English sentence
 
-The same files give the same lines in the same order, on any run.
+The same files always give the same lines in the same order.
 """
 
 from __future__ import annotations
@@ -39,13 +38,12 @@ from pathlib import Path
 
 MIN_TOKENS, MAX_TOKENS = 4, 25
 
-# Packages found inside a root are roots of their own; what tests say of themselves is not
-# documentation; the rest is no source of ours.
+# site-packages and dist-packages are separate roots; docstrings of tests are not documentation
 SKIPPED_DIRECTORIES = frozenset(
     {"__pycache__", "dist-packages", "idle_test", "node_modules", "site-packages", "test", "tests"}
 )
 
-# English prose can hardly do without one of these; titles and lists of names can.
+# almost every English sentence has one of these; titles and lists of names do not
 FUNCTION_WORDS = frozenset(
     re.findall(
         r"\w+",
@@ -59,7 +57,7 @@ FUNCTION_WORDS = frozenset(
 
 
 def source_files(root: Path) -> Iterator[Path]:
-    """Yields the Python files under a root in sorted order, leaving out tests."""
+    """Yields the Python files under a root in sorted order, without tests."""
     for directory, subdirectories, names in os.walk(root):
         subdirectories[:] = sorted(set(subdirectories) - SKIPPED_DIRECTORIES)
         for name in sorted(names):
@@ -70,18 +68,18 @@ def source_files(root: Path) -> Iterator[Path]:
 def read_docstrings(root: Path) -> Iterator[str]:
     """Yields the docstrings of modules, classes and functions under a root, in source order.
 
-    A file that cannot be read or parsed is passed over.
+    Files that cannot be read or parsed are skipped.
     """
     for path in source_files(root):
         yield from _docstrings_of(path)
 
 
 def first_sentence(docstring: str) -> str | None:
-    """Returns a docstring's first sentence as a line of the corpus.
+    """Returns the first sentence of a docstring as a line of the corpus.
 
     Returns:
-        Lower-case tokens with single spaces between them, closed by '.', '!' or '?';
-        or nothing, where the docstring does not begin with plain English.
+        Lower-case tokens separated by single spaces, ending with '.', '!' or '?'; None if the
+        docstring does not start with plain English.
     """
     summary = _summary(docstring)
     if summary is None:
@@ -94,16 +92,16 @@ def first_sentence(docstring: str) -> str | None:
 
 
 def build_corpus(roots: Iterable[Path]) -> list[str]:
-    """Returns the distinct first sentences under some roots, each where it is first met."""
+    """Returns the distinct first sentences under some roots, in order of first appearance."""
     sentences = (first_sentence(text) for root in roots for text in read_docstrings(root))
     return list(dict.fromkeys(line for line in sentences if line is not None))
 
 
 def sample(sentences: Sequence[str], count: int) -> list[str]:
-    """Returns the sentences whose hashes are smallest, in the order given.
+    """Returns the sentences with the smallest hashes, in the given order.
 
-    The hash knows nothing of where a sentence stood, so every source has its share, and a
-    sentence that joins or leaves the corpus moves at most one other.
+    Hashes are independent of the source, so all sources are represented. Adding or removing a
+    sentence changes at most one other sentence of the sample.
     """
 
     def digest(sentence: str) -> bytes:
@@ -124,7 +122,7 @@ def _docstrings_of(path: Path) -> Iterator[str]:
             tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return
-    # Only statements are visited: expressions are most of a tree and hold no docstrings.
+    # visit statements only: most nodes are expressions, which have no docstrings
     stack: list[ast.AST] = [tree]
     while stack:
         node = stack.pop()
@@ -138,7 +136,7 @@ def _docstrings_of(path: Path) -> Iterator[str]:
 
 # --- from a docstring to its summary ---
 
-# A paragraph that opens like this is not prose, but prose may follow it.
+# beginnings of paragraphs that are not prose, but that prose may follow
 _NOT_PROSE = re.compile(
     r"""
       \.\.\s               # a directive or a comment
@@ -172,11 +170,11 @@ _ABBREVIATION = re.compile(
 
 
 def _summary(docstring: str) -> str | None:
-    """Returns the first sentence of the first paragraph of prose, marks and all."""
+    """Returns the first sentence of the first paragraph of prose, with its markup."""
     for paragraph in re.split(r"\n\s*\n", inspect.cleandoc(docstring))[:3]:
         lines = paragraph.splitlines()
         if len(lines) > 1 and _RULE.match(lines[1].strip()):
-            lines = lines[2:]  # a heading and the rule under it
+            lines = lines[2:]  # a heading and its underline
         if not lines or _NOT_PROSE.match(lines[0].strip()):
             continue
         if _SECTION.match(lines[0]):
@@ -186,13 +184,13 @@ def _summary(docstring: str) -> str | None:
 
 
 def _sentence(lines: Sequence[str]) -> str:
-    """Returns what stands before the first full stop, or before what cannot continue it."""
+    """Returns the text up to the first full stop, or up to a line that cannot continue it."""
     text = lines[0].strip()
     for line in lines[1:]:
         indented, line = line[:1].isspace(), line.strip()
         if _LIST_ITEM.match(line) or _SECTION.match(line) or _NOT_PROSE.match(line):
             break
-        # A short line without a stop, and then a capital: a title, and what it is a title of.
+        # a short line without a full stop, followed by a capital: a title
         if len(text) < 55 and (line[:1].isupper() or indented) and text[-1:] not in ",;(":
             break
         text = f"{text} {line}"
@@ -232,7 +230,7 @@ _NOT_TEXT = re.compile(r":\S|www\.|@")  # an address, a field, a slice, a name o
 
 
 def _plain(summary: str) -> str | None:
-    """Returns a summary without markup, or nothing where taking it off leaves no sentence."""
+    """Returns a summary without markup; None if no sentence remains."""
     if not summary.isascii() or _MATHEMATICS.search(summary):
         return None
     for pattern, replacement in _MARKUP:
@@ -253,7 +251,7 @@ _TOKEN = re.compile(
     | [a-z_]\w*(?:\.[a-z_]\w*)+                            # a.dotted.name
     | \w+(?:[-/+]\w+)*                                     # word, well-formed, read/write
     | --+ | [,;:()%.!?]
-    | \S                                                   # what has no place in a sentence
+    | \S                                                   # any other character
     """,
     re.VERBOSE | re.IGNORECASE,
 )
@@ -268,16 +266,16 @@ _BOILERPLATE = re.compile(r"copyright|licen[sc]ed|this file is part of|todo|fixm
 
 
 def _tokens(text: str) -> list[str]:
-    """Returns the words and punctuation of plain text, closed by a stop."""
+    """Returns the words and punctuation of plain text, ending with a full stop."""
     tokens = _TOKEN.findall(text)
-    # Summaries end with a stop or without, as their house has it; here they all do.
+    # styles differ on the full stop at the end of a summary; the corpus always has one
     if tokens and (tokens[-1] == ")" or tokens[-1] not in _STOPS | _MARKS):
         tokens.append(".")
     return tokens
 
 
 def _kind(token: str) -> str:
-    """Tells words from marks, from names of code and numbers, and from all that is neither."""
+    """Returns the kind of a token: word, mark, name (identifiers and numbers) or other."""
     if _WORD.fullmatch(token):
         return "name" if _CAPITALS_INSIDE.fullmatch(token) else "word"
     if token in _MARKS:
@@ -286,7 +284,7 @@ def _kind(token: str) -> str:
 
 
 def _reads_as_english(tokens: Sequence[str]) -> bool:
-    """Tells sentences from signatures, lists of names, formulas and notices."""
+    """Returns whether tokens are a sentence, not a signature, list, formula or notice."""
     if not MIN_TOKENS <= len(tokens) <= MAX_TOKENS or tokens[-1] not in _STOPS:
         return False
     body = tokens[:-1]
@@ -307,26 +305,31 @@ def _reads_as_english(tokens: Sequence[str]) -> bool:
 
 
 def default_roots() -> list[Path]:
-    """Returns where the standard library and the installed packages lie."""
+    """Returns the folders of the standard library and the installed packages."""
     names = ("stdlib", "purelib", "platlib")
     return [Path(path) for path in dict.fromkeys(map(sysconfig.get_path, names))]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the corpus, and tells on standard error what is in it."""
+    """Writes the corpus, and prints its size to stderr."""
     parser = argparse.ArgumentParser(
-        description="Build a corpus of technical English from the docstrings of what is installed."
+        description="Build a corpus of technical English from the docstrings of installed packages."
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="UTF-8 text, one sentence a line.")
     parser.add_argument(
-        "--max-sentences", type=int, metavar="N", help="Keep a sample spread over all sources."
+        "out", type=Path, metavar="OUT", help="Output file: UTF-8 text, one sentence per line."
+    )
+    parser.add_argument(
+        "--max-sentences",
+        type=int,
+        metavar="N",
+        help="Maximum number of sentences, sampled from all sources.",
     )
     parser.add_argument(
         "--root",
         type=Path,
         action="append",
         metavar="DIRECTORY",
-        help="Where to look for sources; may be repeated. "
+        help="Folder to search for Python files; may be repeated. "
         "Default: the standard library and the installed packages.",
     )
     options = parser.parse_args(arguments)
@@ -349,7 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     files = sum(1 for root in roots for _ in source_files(root))
     print(
         f"{len(sentences):,} sentences, {counts.total():,} words, "
-        f"{sum(count > 1 for count in counts.values()):,} types seen twice or more, "
+        f"{sum(count > 1 for count in counts.values()):,} types that occur more than once, "
         f"from {files:,} files",
         file=sys.stderr,
     )

@@ -1,19 +1,19 @@
-r"""Writes sentences from a small grammar whose factors are known, so that I(factor; z) is too.
+r"""Generates sentences from a small grammar of known factors, to measure I(factor; z).
 
 A scene is a draw of six independent, uniform factors
 
 .. math:: s = (s_\mathrm{who}, s_\mathrm{action}, s_\mathrm{place},
     s_\mathrm{time}, s_\mathrm{number}, s_\mathrm{tense})
 
-and its sentence is a function x(s) with an inverse: nothing is lost in the telling. Thus
-for every factor k, and any latent z that is drawn given the sentence alone, in nats,
+and its sentence is an invertible function x(s). Therefore, for each factor k and any latent z
+that depends on s only through the sentence, in nats,
 
 .. math:: I(s_k; x) = H(s_k) = \ln |F_k|, \qquad I(s_k; z) \le H(s_k), \qquad
     H(x) = \sum_k H(s_k) = \ln 61440 \approx 11.03,
 
-and a factor is fully kept by a model just where its mutual information attains H(s_k).
-Number and tense show in more than one word (one child sings, two children sing, two
-children sang), the others in one phrase each.
+and a model keeps all information about a factor if and only if I(s_k; z) = H(s_k). Number and
+tense affect several words (one child sings, two children sing, two children sang); the other
+factors appear in one phrase each.
 
     python examples/scenes.py scenes.txt --count 5000 --seed 0 --factors factors.tsv
 """
@@ -34,15 +34,15 @@ from typing import NamedTuple
 
 
 class Verb(NamedTuple):
-    """The forms of a verb, and what it governs."""
+    """The forms of a verb, and its complement."""
 
-    base: str  # of many in the present, and of all in the future
-    singular: str  # of one in the present
-    past: str  # never the same as the base, or tense could not be read back
+    base: str  # plural in the present; all numbers in the future
+    singular: str  # singular in the present
+    past: str  # differs from the base, so that the tense can be recovered
     complement: str = ""
 
 
-# Times say nothing of tense: each goes with past, present and future alike.
+# each time fits past, present and future, so it carries no information about tense
 PLURALS: Mapping[str, str] = {
     "child": "children",
     "farmer": "farmers",
@@ -90,12 +90,12 @@ FACTORS: Mapping[str, tuple[str, ...]] = {
     "number": ("one", "two", "three", "four", "five"),
     "tense": ("past", "present", "future"),
 }
-"""The values of every factor, in the order in which `Scene` takes them."""
+"""The values of each factor, in the order of the fields of `Scene`."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One value of every factor: who does what, where, when, how many of them, in which tense."""
+    """One value for each factor."""
 
     who: str
     action: str
@@ -107,34 +107,34 @@ class Scene:
     def __post_init__(self) -> None:
         for factor, values in FACTORS.items():
             if (value := getattr(self, factor)) not in values:
-                raise ValueError(f"{factor} is '{value}', which is none of: {', '.join(values)}.")
+                raise ValueError(f"{factor} is '{value}': expected one of {', '.join(values)}")
 
     def sentence(self) -> str:
-        """Returns x(s), 8 to 14 words in lower case with single spaces between them."""
+        """Returns x(s): 8 to 14 words in lower case, separated by single spaces."""
         subject = self.who if self.number == "one" else PLURALS[self.who]
         predicate = _predicate(self.action, self.number == "one", self.tense)
         return f"{self.number} {subject} {predicate} {self.place} {self.time}"
 
 
 def parse(sentence: str) -> Scene:
-    """Returns the scene that a sentence tells, the inverse of `Scene.sentence`.
+    """Returns the scene of a sentence, the inverse of `Scene.sentence`.
 
     Raises:
-        ValueError: The sentence is not one of the grammar; disagreement counts.
+        ValueError: The grammar does not generate this sentence.
     """
     match = _SENTENCE.fullmatch(sentence)
     if match is not None:
         who = _SUBJECTS[match["subject"]]
         action, tense = _PREDICATES[match["predicate"]]
         scene = Scene(who, action, match["place"], match["time"], match["number"], tense)
-        # The pattern lets 'two child sings' pass; no scene is told so.
+        # the pattern also matches 'two child sings', which no scene generates
         if scene.sentence() == sentence:
             return scene
-    raise ValueError(f"Not a sentence of the grammar: '{sentence}'.")
+    raise ValueError(f"not a sentence of the grammar: '{sentence}'")
 
 
 def scenes(count: int, seed: int) -> Iterator[Scene]:
-    """Yields independent scenes with uniform factors; the same seed gives the same scenes."""
+    """Yields independent scenes with uniform factors, determined by the seed."""
     generator = random.Random(seed)
     for _ in range(count):
         yield Scene(**{factor: generator.choice(values) for factor, values in FACTORS.items()})
@@ -146,7 +146,7 @@ def factor_entropy(name: str) -> float:
 
 
 def _predicate(action: str, singular: bool, tense: str) -> str:
-    """Returns a verb in the form that number and tense ask for, with its complement."""
+    """Returns a verb in the form for a number and tense, with its complement."""
     verb = VERBS[action]
     match tense:
         case "past":
@@ -158,7 +158,7 @@ def _predicate(action: str, singular: bool, tense: str) -> str:
     return f"{form} {verb.complement}".rstrip()
 
 
-# The grammar read backwards: what is said, and what is meant by it.
+# inverse of the grammar: from phrases to factors
 _SUBJECTS = {form: who for who, plural in PLURALS.items() for form in (who, plural)}
 _PREDICATES = {
     _predicate(action, singular, tense): (action, tense)
@@ -167,7 +167,7 @@ _PREDICATES = {
 
 
 def _one_of(name: str, phrases: Sequence[str]) -> str:
-    """Returns a pattern for any of some phrases, as a named group."""
+    """Returns a pattern that matches any of the phrases, as a named group."""
     return f"(?P<{name}>{'|'.join(map(re.escape, phrases))})"
 
 
@@ -185,18 +185,22 @@ _SENTENCE = re.compile(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Writes the sentences, and the table of their factors if it is wanted."""
+    """Writes the sentences, and a table of their factors on request."""
     parser = argparse.ArgumentParser(
-        description="Write sentences from a small grammar with known, independent factors."
+        description="Generate sentences from a small grammar of known, independent factors."
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="UTF-8 text, one sentence a line.")
-    parser.add_argument("--count", type=int, default=5000, help="How many. Default: %(default)s.")
-    parser.add_argument("--seed", type=int, default=0, help="Default: %(default)s.")
+    parser.add_argument(
+        "out", type=Path, metavar="OUT", help="Output file: UTF-8 text, one sentence per line."
+    )
+    parser.add_argument(
+        "--count", type=int, default=5000, help="Number of sentences (%(default)s)."
+    )
+    parser.add_argument("--seed", type=int, default=0, help="Random seed (%(default)s).")
     parser.add_argument(
         "--factors",
         type=Path,
         metavar="TSV",
-        help="Write the factors too: a header, then a row for each sentence.",
+        help="Also write a table of the factors: a header, then a row per sentence.",
     )
     options = parser.parse_args(arguments)
     if options.count < 1:
@@ -212,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    """Writes UTF-8 with line feeds, on every platform."""
+    """Writes lines as UTF-8 with line feeds, on every platform."""
     with path.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"{line}\n" for line in lines)
 

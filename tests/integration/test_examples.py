@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -225,10 +226,8 @@ class TestCorpus:
         assert out.read_bytes() == "".join(f"{line}\n" for line in lines).encode()
         counts = Counter(" ".join(lines).split())
         types = sum(count > 1 for count in counts.values())
-        assert result.stderr == (
-            f"6 sentences, {counts.total()} words, {types} types seen twice or more, "
-            "from 10 files\n"  # three in a, and seven in all
-        )
+        numbers = [6, counts.total(), types, 10]  # files: three in a, and seven in all
+        assert re.findall(r"\d+", result.stderr) == list(map(str, numbers))
 
     def test_the_command_samples_the_same_whatever_the_hash_seed(
         self, tree: Path, tmp_path: Path
@@ -298,7 +297,7 @@ class TestScenes:
         ],
     )
     def test_sentences_outside_the_grammar_are_rejected(self, sentence: str) -> None:
-        with pytest.raises(ValueError, match="Not a sentence"):
+        with pytest.raises(ValueError, match="grammar"):
             scenes.parse(sentence)
 
     def test_a_value_outside_its_factor_is_rejected(self) -> None:

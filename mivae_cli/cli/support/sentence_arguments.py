@@ -1,4 +1,4 @@
-"""Tells a sentence from a path among a command's arguments, so that a mistyped run is an error."""
+"""Detect paths among arguments that should be sentences, so that a mistyped run is an error."""
 
 __all__ = ["check_sentences"]
 
@@ -10,22 +10,25 @@ from ...errors import ConfigError
 from ...runs.directory import nearest_run
 from ...storage.manifest import MANIFEST
 
-HINT = "if it is a sentence, name the run with --run RUN"
+HINT = "if this is a sentence, name the run with --run RUN"
 BEGINNINGS = (f"runs{os.sep}", f".{os.sep}", f"..{os.sep}", f"~{os.sep}")
 ENDINGS = (".txt", ".jsonl", ".json", ".csv", ".tsv", ".parquet", ".gz", ".npz", ".npy",
            ".safetensors", ".toml", ".pt")  # fmt: skip
 
 
 def check_sentences(texts: Sequence[str]) -> None:
-    """Refuses what is likelier a path than a sentence.
+    """Checks that arguments are sentences.
 
     Raises:
-        ConfigError: An argument names a folder or a file, or looks as if it should.
+        ConfigError: An argument is the path of a file or folder, or looks like one.
     """
     for text in filter(None, texts):
         try:
             problem = _problem(text)
-        except (OSError, ValueError):  # too long for a path, or holds what no path can
+        except (
+            OSError,
+            ValueError,
+        ):  # too long for a path, or has characters that no path can have
             continue
         if problem:
             raise ConfigError(f"{problem}; {HINT}")
@@ -35,23 +38,23 @@ def _problem(text: str) -> str:
     path = Path(text)
     if path.is_dir():
         runs = sorted(path.glob(f"*/{MANIFEST}"))
-        inside = f" (it holds runs, such as '{runs[0].parent}')" if runs else ""
+        inside = f" (it contains runs, such as '{runs[0].parent}')" if runs else ""
         return f"'{text}' is a folder, but not a run{inside}"
     if path.exists():
-        return f"'{text}' is a file, not a run (to read sentences from a file, see --help)"
+        return f"'{text}' is a file, not a run (for sentences from a file, see --help)"
     if (Path("runs") / text / MANIFEST).exists() and os.sep not in text:
-        return f"there is no run '{text}' (did you mean '{Path('runs') / text}'?)"
+        return f"no run at '{text}' (did you mean '{Path('runs') / text}'?)"
     if _looks_like_path(text):
         near = nearest_run(path)
-        return f"there is no run '{text}'" + (f" (did you mean '{near}'?)" if near else "")
+        return f"no run at '{text}'" + (f" (did you mean '{near}'?)" if near else "")
     return ""
 
 
 def _looks_like_path(text: str) -> bool:
-    """Tells whether text that is no path yet is written as one; 'his and/or hers' is not."""
+    """Returns whether text that is not an existing path looks like one; 'and/or' does not."""
     if text.startswith(BEGINNINGS) or text == "~":
         return True
     if any(char.isspace() for char in text):
-        # with spaces in it, a path is known by a folder that exists
+        # text with spaces is a path only if its parent folder exists
         return os.sep in text and Path(text).parent.is_dir() and Path(text).parent != Path("/")
     return os.sep in text or text.lower().endswith(ENDINGS)
