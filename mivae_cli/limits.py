@@ -10,10 +10,13 @@ __all__ = [
     "MAX_BEAM",
     "MAX_COUNT",
     "MAX_DRAWS",
+    "MAX_HEADS",
     "MAX_INTERPOLATION_STEPS",
     "MAX_IW_SAMPLES",
     "MAX_KSG_NEIGHBOURS",
     "MAX_LATENT",
+    "MAX_LAYERS",
+    "MAX_NAME",
     "MAX_NGRAM",
     "MAX_PAIRS",
     "MAX_PENALTY",
@@ -22,8 +25,10 @@ __all__ = [
     "MAX_SEED",
     "MAX_SENTENCES",
     "MAX_TEMPERATURE",
+    "MAX_TEXT",
     "MAX_VOCABULARY",
     "MAX_WEIGHT",
+    "MAX_WIDTH",
     "MIN_PENALTY",
     "MIN_TEMPERATURE",
     "check_range",
@@ -45,6 +50,11 @@ MAX_SCALE = 1000  # multiples of the difference of two latents
 MAX_COUNT = 1_000_000  # epochs, and most other counts in a configuration
 MAX_BATCH = 65_536  # sentences
 MAX_LATENT = 65_536  # latent units
+MAX_WIDTH = 65_536  # of a layer
+MAX_LAYERS = 64
+MAX_HEADS = 1024
+MAX_NAME = 128  # characters
+MAX_TEXT = 4096  # characters of a setting
 MAX_WEIGHT = 1e6  # weight of a term of the objective
 MAX_VOCABULARY = 10_000_000  # entries
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 1000.0

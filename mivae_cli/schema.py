@@ -17,13 +17,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from .limits import MAX_COUNT, MAX_WEIGHT
+from .limits import MAX_COUNT, MAX_NAME, MAX_TEXT, MAX_WEIGHT
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Factor = Annotated[float, Field(ge=0, le=MAX_WEIGHT)]
-Epochs = Annotated[float, Field(ge=0, le=1e6)]
-Duration = Annotated[float, Field(gt=0, le=1e6)]
+Epochs = Annotated[float, Field(ge=0, le=MAX_COUNT)]
+Duration = Annotated[float, Field(gt=0, le=MAX_COUNT)]
 
 NONE = "none"  # TOML has no null
 OrNone = BeforeValidator(lambda value: None if value == NONE else value)
@@ -44,5 +44,5 @@ def _without_controls(text: str) -> str:
 
 
 CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
-Name = Annotated[str, Field(max_length=128), AfterValidator(_without_controls)]
-Text = Annotated[str, Field(max_length=4096), AfterValidator(_without_controls)]
+Name = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_without_controls)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_without_controls)]

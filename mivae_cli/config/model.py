@@ -21,11 +21,11 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from ..choices import Pooling
-from ..limits import MAX_LATENT
+from ..limits import MAX_HEADS, MAX_LATENT, MAX_LAYERS, MAX_WIDTH
 from ..schema import Frozen, OrNone, Probability
 
-Width = Annotated[int, Field(ge=1, le=65_536)]
-Layers = Annotated[int, Field(ge=1, le=64)]
+Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
+Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
 
 
 class RecurrentEncoderConfig(Frozen):
@@ -117,7 +117,7 @@ class _TransformerConfig(Frozen):
     """Size of the embeddings and hidden states."""
     layers: Layers = 2
     """Number of layers."""
-    heads: Annotated[int, Field(ge=1, le=1024)] = 4
+    heads: Annotated[int, Field(ge=1, le=MAX_HEADS)] = 4
     """Attention heads per layer; must divide the width."""
     feedforward_size: Width = 1024
     """Hidden size of the feed-forward networks."""
