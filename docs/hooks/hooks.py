@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import griffe
 from mkdocs.structure.files import File
 
+from fields import fields_page
 from markup import DocstringMarkup
 from messages import messages_page
-from reference import PACKAGES, api_page, commands_page, fields_page, public_names, settings_page
+from reference import PACKAGES, api_page, commands_page, public_names, settings_page
 
 if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig

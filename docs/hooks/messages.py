@@ -1,7 +1,8 @@
 """The page of messages: every error, warning and note, read from the source with `ast`.
 
 A message is the text of an exception, of a call that prints to stderr, or of an item of a list of
-warnings. Values that are only known when the program runs appear as `<name>`.
+warnings. All other texts of three words or more are listed as parts of messages, so that the page
+is complete. Values that are only known when the program runs appear as `<name>`.
 """
 
 __all__ = ["messages_page"]
@@ -17,6 +18,7 @@ PACKAGE = Path(__file__).parents[2] / "mivae_cli"
 PRINTED = {"note": "note", "warn": "warning", "complain": "error"}
 COLLECTED = {"warnings", "notes", "remarks"}
 PROGRAMMING_ERRORS = {"AssertionError", "AttributeError", "RuntimeError"}
+LIMITS = {name: value for name, value in vars(limits).items() if isinstance(value, int | float)}
 CODES = {
     name: found.exit_code
     for name, found in vars(errors).items()
@@ -36,20 +38,28 @@ change the exit code. Words in angle brackets stand for values. This page is gen
 source.
 """
 DETAILS = """
-Parts of messages. Most appear after the name of a file or setting, in an error with exit code 2,
-3 or 4.
+Reasons, places and advice that complete other messages, and labels of tables.
 """
+WARNING_MODULES = {
+    "config/epoch_budget",
+    "estimators/diagnostics",
+    "evaluation/consistency",
+    "experiments/comparability",
+}
+OPTION_KEYWORDS = {"help", "metavar", "rich_help_panel"}  # listed on the page of commands
+Found = dict[str | int, set[tuple[str, str]]]
 
 
 def messages_page() -> str:
     """Returns the page."""
-    found: dict[str | int, set[tuple[str, str]]] = {}
+    found: Found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         module = path.relative_to(PACKAGE).with_suffix("").as_posix()
         for kind, text in _messages(tree):
             if re.sub(r"<[^>]*>", "", text).strip(" :;,.%()"):
                 found.setdefault(kind, set()).add((" ".join(text.split()), module))
+        _add_parts(found, tree, module)
     sections = [
         "# Messages",
         INTRODUCTION,
@@ -66,6 +76,32 @@ def messages_page() -> str:
         _table(details),
     ]
     return "\n\n".join(sections)
+
+
+def _add_parts(found: Found, tree: ast.Module, module: str) -> None:
+    """Adds the texts of a module that are in no message yet."""
+    known = "\n".join(text for rows in found.values() for text, place in rows if place == module)
+    kind = "warning" if module in WARNING_MODULES else "detail"
+    for text in _literals(tree):
+        line = " ".join(text.split())
+        if line.count(" ") >= 2 and not re.search(r"[\\{}|^*]", line) and line not in known:
+            found.setdefault(kind, set()).add((line, module))
+
+
+def _literals(node: ast.AST) -> Iterator[str]:
+    """Yields the texts below a node, apart from docstrings and the help of options."""
+    match node:
+        case ast.Expr(value=ast.Constant()):
+            return
+        case ast.keyword(arg=name) if name in OPTION_KEYWORDS:
+            return
+        case ast.JoinedStr():
+            yield _joined(node, {})
+        case ast.Constant(value=str(text)):
+            yield text
+        case _:
+            for child in ast.iter_child_nodes(node):
+                yield from _literals(child)
 
 
 def _exit_codes() -> str:
@@ -135,10 +171,12 @@ def _texts(
             sides = [
                 list(_texts(side, functions, constants, seen)) for side in (node.left, node.right)
             ]
-            if sides[0]:
-                yield from (f"{left}{right}" for left in sides[0] for right in sides[1] or [""])
-            else:
-                yield from sides[1]
+            if any(sides):
+                first, second = (
+                    texts or [_placeholder(side, constants)]
+                    for texts, side in zip(sides, (node.left, node.right), strict=True)
+                )
+                yield from (f"{left}{right}" for left in first for right in second)
         case ast.IfExp():
             yield from _texts(node.body, functions, constants, seen)
             yield from _texts(node.orelse, functions, constants, seen)
@@ -175,8 +213,8 @@ def _placeholder(node: ast.expr, constants: dict[str, ast.expr]) -> str:
     match node:
         case ast.Name(id=name) if isinstance(value := constants.get(name), ast.Constant):
             return str(value.value)
-        case ast.Name(id=name) | ast.Attribute(attr=name) if hasattr(limits, name):
-            return f"{getattr(limits, name):,}"
+        case ast.Name(id=name) | ast.Attribute(attr=name) if name in LIMITS:
+            return f"{LIMITS[name]:,}"
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return f"<{name.strip('_').replace('_', ' ').lower()}>"
         case ast.Call(

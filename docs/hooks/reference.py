@@ -1,12 +1,19 @@
-"""Reference pages, generated from the source: commands, settings and fields of the results."""
+"""Reference pages, generated from the source: commands, settings and the Python API."""
 
-__all__ = ["api_page", "commands_page", "fields_page", "public_names", "settings_page"]
+__all__ = [
+    "PACKAGE",
+    "PACKAGES",
+    "api_page",
+    "commands_page",
+    "public_names",
+    "settings_page",
+    "summary",
+    "table",
+]
 
 import ast
 import inspect
-import io
 import re
-import tokenize
 import types
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +28,6 @@ from mivae_cli.config.resolve import describe_preset, preset_kind, preset_names
 from mivae_cli.config.run import RunConfig
 
 PACKAGE = Path(__file__).parents[2] / "mivae_cli"
-ATTRIBUTE = re.compile(r"^    (\w+): (.*(?:\n     +.*)*)", re.MULTILINE)
 NAMES: dict[object, str] = {
     int: "integer",
     float: "number",
@@ -62,7 +68,7 @@ def _command(path: str, command: Any) -> Iterator[str]:  # noqa: ANN401  # typer
     for option in options:
         panels.setdefault(getattr(option, "rich_help_panel", None) or "Options", []).append(option)
     if arguments:
-        yield _table(
+        yield table(
             ("argument", "description"),
             [(f"`{_metavar(each)}`", _help(each.help or "")) for each in arguments],
         )
@@ -71,9 +77,9 @@ def _command(path: str, command: Any) -> Iterator[str]:  # noqa: ANN401  # typer
             yield f"**{panel}**"
         rows = [(_option(each), _described(each), _default(each.default)) for each in members]
         if any(default for _, _, default in rows):
-            yield _table(("option", "description", "default"), rows)
+            yield table(("option", "description", "default"), rows)
         else:
-            yield _table(("option", "description"), [row[:2] for row in rows])
+            yield table(("option", "description"), [row[:2] for row in rows])
     for name, inner in getattr(command, "commands", {}).items():
         yield from _command(f"{path} {name}", inner)
 
@@ -132,7 +138,7 @@ def settings_page() -> str:
             *_section(RunConfig, ""),
             "## Presets",
             "`mivae presets NAME` prints the settings of a preset.",
-            _table(("preset", "kind", "description"), presets),
+            table(("preset", "kind", "description"), presets),
         ]
     )
 
@@ -148,7 +154,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
             values = (f"`{key}`", _values(info), f"`{_toml(info.default)}`", _line(info))
             simple.append(values)
     if simple:
-        yield _table(("key", "values", "default", "description"), simple)
+        yield table(("key", "values", "default", "description"), simple)
     for key, models, info in nested:
         yield f"{'##' if '.' not in key else '###'} {key}"
         yield _line(info)
@@ -159,7 +165,7 @@ def _section(model: type[BaseModel], prefix: str) -> Iterator[str]:
                 yield (
                     " or ".join(f'`{key}.kind = "{kind}"`' for kind in kinds)
                     + (" (default)" if default else "")
-                    + f": {_summary(each.__doc__)}"
+                    + f": {summary(each.__doc__)}"
                 )
             yield from _section(each, f"{key}.")
 
@@ -222,79 +228,6 @@ def _toml(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else f"{value}"
 
 
-def fields_page(title: str, introduction: str, root: str) -> str:
-    """Returns the page of a record's fields, and of the records inside it.
-
-    Arguments:
-        title: The title of the page.
-        introduction: Its first paragraph.
-        root: The name of the dataclass.
-    """
-    classes = dict(_dataclasses())
-    sections, waiting, seen = [], [(root, "")], set[str]()
-    while waiting:
-        name, key = waiting.pop(0)
-        node, source = classes[name]
-        rows = []
-        for field, kind, comment in _fields(node, source):
-            inner = [each for each in re.findall(r"\w+", kind) if each in classes]
-            here = f"{key}.{field}".lstrip(".")
-            for each in inner:
-                if each not in seen:
-                    seen.add(each)
-                    waiting.append((each, here + ("[]" if kind.startswith("list") else "")))
-            comment = comment[:1].upper() + comment[1:]
-            shown = " or ".join(_json_type(each.strip(), classes) for each in kind.split("|"))
-            rows.append((f"`{field}`", shown, comment.strip()))
-        head = f"## {name} {{ #{name.lower()} }}" if key else ""
-        path = f"`{key}`: " if key else ""
-        summary = "" if not key else path + _summary(ast.get_docstring(node))
-        sections += [head, summary, _table(("field", "type", "description"), rows)]
-    return "\n\n".join([f"# {title}", introduction, *sections])
-
-
-def _json_type(kind: str, classes: dict[str, Any]) -> str:
-    named = {"float": "number", "int": "integer", "str": "text", "None": "null", "bool": "boolean"}
-    inner = re.fullmatch(r"(?:list|tuple)\[(\w+)(?:, \.\.\.)?\]", kind)
-    if inner:
-        name = _json_type(inner[1], classes)
-        return (
-            f"list of {name}"
-            if inner[1] in classes
-            else f"list of {name}s".replace("texts", "text")
-        )
-    return f"[{kind}](#{kind.lower()})" if kind in classes else named.get(kind, "text")
-
-
-def _dataclasses() -> Iterator[tuple[str, tuple[ast.ClassDef, str]]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.parent.name in ("evaluation", "estimators"):
-            source = path.read_text(encoding="utf-8")
-            for node in ast.parse(source).body:
-                if isinstance(node, ast.ClassDef) and "dataclass" in ast.unparse(
-                    node.decorator_list[0] if node.decorator_list else ast.Pass()
-                ):
-                    yield node.name, (node, source)
-
-
-def _fields(node: ast.ClassDef, source: str) -> Iterator[tuple[str, str, str]]:
-    """Yields name, type and description of fields.
-
-    The description is in the section "Attributes" of the class, or in a comment after the field.
-    """
-    attributes = dict(re.findall(ATTRIBUTE, ast.get_docstring(node) or ""))
-    comments = {
-        token.start[0]: token.string.lstrip("# ")
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    }
-    for line in node.body:
-        if isinstance(line, ast.AnnAssign) and isinstance(line.target, ast.Name):
-            name = line.target.id
-            text = attributes.get(name) or comments.get(line.lineno, "")
-            yield name, ast.unparse(line.annotation), " ".join(text.split()).rstrip(".")
-
-
 def public_names(package: str) -> list[str]:
     """Returns `__all__` of a package, read without importing it."""
     path = PACKAGE.parent / package.replace(".", "/") / "__init__.py"
@@ -328,12 +261,13 @@ def _grouped(package: str) -> dict[str, list[str]]:
     return groups
 
 
-def _summary(docstring: str | None) -> str:
+def summary(docstring: str | None) -> str:
     """Returns the first paragraph as one line."""
     return " ".join(inspect.cleandoc(docstring or "").partition("\n\n")[0].split())
 
 
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Returns a table of Markdown."""
     lines = [heads, ("---",) * len(heads), *rows]
     return "\n".join(
         "| " + " | ".join(" ".join(cell.replace("|", "\\|").split()) for cell in row) + " |"
