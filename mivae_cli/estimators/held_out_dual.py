@@ -50,12 +50,12 @@ class SampledPosteriors:
 class CriticEstimate:
     """The dual on a test split of n sentences with its 95 % interval, in nats."""
 
-    value: float
-    ci_low: float
-    ci_high: float
-    log_xi: float
+    value: float  # the bound
+    ci_low: float  # lower end of the 95 % interval
+    ci_high: float  # upper end of the 95 % interval
+    log_xi: float  # logarithm of the dual variable
     ceiling: float  # largest possible value; see `calibration`
-    n: int
+    n: int  # number of sentences
     unseen: float  # share of sentences that score above all product pairs; see `ScoreSummary`
 
 

@@ -176,6 +176,12 @@ def test_the_reference_has_every_command_setting_and_exit_code(hooks: Path) -> N
         assert f"## Errors with exit code {code}" in page
 
 
+@pytest.mark.parametrize(("page", "root"), [("eval-json", "Evaluation"), ("mi-report", "Report")])
+def test_every_field_of_a_result_is_described(hooks: Path, page: str, root: str) -> None:
+    text = generator("fields").fields_page(page, "", root)
+    assert re.findall(r"^\| `(\w+)` \|[^|]+\|  \|$", text, flags=re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("name", ["demo.toml", "rate_distortion.toml"])
 def test_the_example_configurations_are_valid(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
