@@ -17,6 +17,7 @@ from markdown.preprocessors import Preprocessor
 ROLE = re.compile(r":math:`([^`]+)`")
 DIRECTIVE = re.compile(r"^( *)\.\. math:: ?(.*(?:\n(?:\1 +.*|[ ]*(?=\n\1 +\S)))*)", re.MULTILINE)
 DISPLAYED = re.compile(r"^( *)\$\$(.+?)\$\$ *$", re.MULTILINE | re.DOTALL)
+BARRED = re.compile(r"^\| (.*[^|\n])$", re.MULTILINE)  # an item, unlike the row of a table
 FUNCTION = re.compile(r"\\(log|ln|exp|max|min)\s+(?=\w)")  # which needs a space after its name
 INLINE = r"(?<![\\$\w])\$(?=[^\s$])((?:[^$\n\\]|\\.)*?[^\s$])\$(?![\w$])"
 
@@ -40,10 +41,11 @@ class _Examples(Preprocessor):
 
 
 class _Displayed(Preprocessor):
-    """Replaces displayed formulas before Markdown splits the text into blocks."""
+    """Replaces displayed formulas and line blocks before Markdown splits the text into blocks."""
 
     def run(self, lines: list[str]) -> list[str]:
         text = ROLE.sub(r"$\1$", "\n".join(lines))
+        text = BARRED.sub(r"\n* \1", text)
         text = DIRECTIVE.sub(self._stash, text)
         text = DISPLAYED.sub(self._stash, text)
         return text.split("\n")
