@@ -194,7 +194,7 @@ class Run(TrainedModel):
             sentences=self._token_store(sentences),
             protocol=read_config(options=given, base=self.config).evaluation,
             full=Plan(samples) if full else None,
-            judge=None if lm is None else RunDirectory.open(Path(lm)),
+            lm=None if lm is None else RunDirectory.open(Path(lm)),
             store=store,
         )
         found = finish(work, callback(progress))

@@ -94,7 +94,7 @@ def evaluate(
             sentences=sentences,
             protocol=protocol,
             full=Plan(samples) if full else None,
-            judge=None if lm is None else RunDirectory.open(lm),
+            lm=None if lm is None else RunDirectory.open(lm),
             store=True,
             interruption=interruption,
         )

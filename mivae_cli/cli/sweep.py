@@ -148,7 +148,7 @@ def sweep(
             planned,
             corpora,
             full=Plan() if full else None,
-            judge=None if lm is None else RunDirectory.open(lm),
+            lm=None if lm is None else RunDirectory.open(lm),
             interruption=interruption,
         )
         outcomes = finish(work, show)

@@ -43,7 +43,7 @@ def evaluate_run(
     sentences: TokenStore | None = None,
     protocol: EvaluationConfig | None = None,
     full: Plan | None = None,
-    judge: RunDirectory | None = None,
+    lm: RunDirectory | None = None,
     store: bool = False,
     interruption: Interruption | None = None,
 ) -> Generator[Stage, None, EvaluatedRun]:
@@ -58,7 +58,7 @@ def evaluate_run(
         protocol: Number of importance samples, and seed; by default the run's settings.
         full: Sizes of a text evaluation (reconstruction, samples, interpolation); by default
             there is none.
-        judge: The run of a language model that scores samples in the text evaluation; by default
+        lm: The run of a language model that scores samples in the text evaluation; by default
             one is trained.
         store: Whether to add the record to eval.json. Records of other sentences, or of another
             checkpoint than `best`, are never stored. A failure to store is returned, not raised,
@@ -66,7 +66,7 @@ def evaluate_run(
         interruption: Signals that stop the evaluation at once.
 
     Raises:
-        CheckpointError: The checkpoint cannot be read, or the judge does not match the run.
+        CheckpointError: The checkpoint cannot be read, or the language model does not match the run.
         ConfigError: The device does not exist, the protocol is out of range, or sacrebleu is
             missing.
         DivergedError: Training of a reference language model diverged.
@@ -74,7 +74,7 @@ def evaluate_run(
         Interrupted: A signal arrived.
     """
     interruption = interruption or Interruption()
-    work = _evaluated(run, device, sentences, protocol, full, judge)
+    work = _evaluated(run, device, sentences, protocol, full, lm)
     evaluated = yield from interruptible(work, interruption)
     if not store or sentences is not None or run.name != "best":
         return evaluated
@@ -93,13 +93,15 @@ def _evaluated(
     sentences: TokenStore | None,
     protocol: EvaluationConfig | None,
     full: Plan | None,
-    judge: RunDirectory | None,
+    lm: RunDirectory | None,
 ) -> Generator[Stage, None, EvaluatedRun]:
     config, corpus = run.load_config(), run.open_corpus()
     device = device or default_device(config)
     loaded = load_checkpoint(run, device)
     model, checkpoint = loaded.model, loaded.run.find_checkpoint()
-    lm = None if judge is None else load_language_model(judge, run, device).model
+    forward_lm = None
+    if lm is not None:
+        forward_lm = f"the run {lm.path}", load_language_model(lm, run, device).model
     protocol = protocol or config.evaluation
     store = corpus["test"] if sentences is None else sentences
     fitting = corpus["train"], corpus["valid"]
@@ -108,8 +110,7 @@ def _evaluated(
     )
     record = replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
     if full is not None:
-        named = None if lm is None or judge is None else (f"the run {judge.path}", lm)
         longest, seed = config.data.max_tokens, protocol.seed
-        text = yield from evaluate_text(model, corpus, store, longest, seed, full, named)
+        text = yield from evaluate_text(model, corpus, store, longest, seed, full, forward_lm)
         record = replace(record, full=text)
     return EvaluatedRun(loaded, record)

@@ -137,7 +137,7 @@ def run_sweep(
     corpora: Mapping[DataConfig, Corpus],
     *,
     full: Plan | None = None,
-    judge: RunDirectory | None = None,
+    lm: RunDirectory | None = None,
     interruption: Interruption | None = None,
 ) -> Generator[SweepProgress, None, list[Outcome]]:
     """Trains and evaluates every run that is not complete, and returns what became of each.
@@ -148,7 +148,7 @@ def run_sweep(
         planned: The runs.
         corpora: Their corpora, from `prepare_corpora`.
         full: Sizes of a text evaluation; by default there is none.
-        judge: The run of a language model that scores samples in the text evaluation.
+        lm: The run of a language model that scores samples in the text evaluation.
         interruption: Signals that stop the sweep.
 
     Raises:
@@ -165,7 +165,7 @@ def run_sweep(
             raise
         yield RunStarted(number, len(planned), plan.name)
         try:
-            yield from _completed(plan, corpora[plan.config.data], full, judge, interruption)
+            yield from _completed(plan, corpora[plan.config.data], full, lm, interruption)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001  # a bug that one run meets costs no other run
@@ -181,7 +181,7 @@ def _completed(
     plan: PlannedRun,
     corpus: Corpus,
     full: Plan | None,
-    judge: RunDirectory | None,
+    lm: RunDirectory | None,
     interruption: Interruption,
 ) -> Generator[SweepProgress, None, None]:
     if plan.exists:
@@ -201,7 +201,7 @@ def _completed(
         training = resume_training(run, lambda _: plan.config)
     else:
         training = create_training(plan.config, corpus, plan.path)
-    evaluated = yield from train_run(training, full=full, judge=judge, interruption=interruption)
+    evaluated = yield from train_run(training, full=full, lm=lm, interruption=interruption)
     if evaluated.store_error is not None:
         raise evaluated.store_error
 

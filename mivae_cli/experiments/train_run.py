@@ -150,7 +150,7 @@ def train_run(
     training: RunInTraining,
     *,
     full: Plan | None = None,
-    judge: RunDirectory | None = None,
+    lm: RunDirectory | None = None,
     interruption: Interruption | None = None,
 ) -> Generator[TrainingProgress, None, EvaluatedRun]:
     """Trains a run to the end, evaluates its best checkpoint and stores the record.
@@ -161,7 +161,7 @@ def train_run(
     Arguments:
         training: The run, new or resumed.
         full: Sizes of a text evaluation; by default there is none.
-        judge: The run of a language model that scores samples in the text evaluation.
+        lm: The run of a language model that scores samples in the text evaluation.
         interruption: Signals that stop training after a step, and the evaluation at once.
 
     Raises:
@@ -192,7 +192,7 @@ def train_run(
                 run,
                 device=str(trainer.device),
                 full=full,
-                judge=judge,
+                lm=lm,
                 store=True,
                 interruption=interruption,
             )

@@ -128,23 +128,23 @@ def evaluate_text(
         name = f"training a language model on {which}"
         return trained_lm(name, sentences, valid, tokenizer, plan.lm, model.device, seed)
 
-    judge = lm[1] if lm else (yield from trained(train, "the training split"))
-    of_samples = yield from trained(samples, "the samples")
-    of_real = judge  # the same model, if it was trained on the same sentences in the same way
+    train_lm = lm[1] if lm else (yield from trained(train, "the training split"))
+    samples_lm = yield from trained(samples, "the samples")
+    real_lm = train_lm  # the same model, if it was trained on the same sentences in the same way
     if lm or len(real) < len(train):
-        of_real = yield from trained(real, f"{len(real):,} real sentences")
+        real_lm = yield from trained(real, f"{len(real):,} real sentences")
     yield Stage("scoring sentences", 0, count)
     generation = Generation(
-        forward_ppl=_perplexity(judge, samples),
-        forward_ppl_real=_perplexity(judge, store),
-        reverse_ppl=_perplexity(of_samples, store),
-        reverse_ppl_real=_perplexity(of_real, store),
+        forward_ppl=_perplexity(train_lm, samples),
+        forward_ppl_real=_perplexity(train_lm, store),
+        reverse_ppl=_perplexity(samples_lm, store),
+        reverse_ppl_real=_perplexity(real_lm, store),
         samples=_diversity(samples, samples, corpus, seed, plan),
         real=_diversity(real, store, corpus, seed, plan),
     )
     walks = None
     if model.latent_size and len(store) > 1:
-        walks = yield from _interpolation(model, judge, means, max_tokens, seed, plan)
+        walks = yield from _interpolation(model, train_lm, means, max_tokens, seed, plan)
     protocol = Protocol(
         seed=seed,
         samples=count,
@@ -164,11 +164,11 @@ def _reconstruction(
 ) -> tuple[Reconstruction, str]:
     references = list(_rows(store))
     outputs = decode(model, means, _greedy(max_tokens))
-    said = [tokenizer.decode(ids) for ids in references]
-    again = [tokenizer.decode(ids) for ids in outputs]
-    score, signature = bleu(said, again, tokenizer.by_word)
+    texts = [tokenizer.decode(ids) for ids in references]
+    decoded = [tokenizer.decode(ids) for ids in outputs]
+    score, signature = bleu(texts, decoded, tokenizer.by_word)
     accuracy = token_accuracy(references, outputs)
-    return Reconstruction(exact_matches(said, again), accuracy, score), signature
+    return Reconstruction(exact_matches(texts, decoded), accuracy, score), signature
 
 
 def _samples(
@@ -191,22 +191,22 @@ def _diversity(
     """Returns the diversity of sentences, and the share of others that copy the training split."""
     words = _words(sentences, corpus.tokenizer)
     # sampled, because the first sentences of a file may be alike
-    few = _words(sentences.sample(plan.self_bleu, seed), corpus.tokenizer)
+    subset = _words(sentences.sample(plan.self_bleu, seed), corpus.tokenizer)
     return Diversity(
         distinct_1=distinct(words, 1),
         distinct_2=distinct(words, 2),
         distinct_3=distinct(words, 3),
         distinct_4=distinct(words, 4),
-        self_bleu_2=self_bleu(few, 2),
-        self_bleu_3=self_bleu(few, 3),
-        self_bleu_4=self_bleu(few, 4),
+        self_bleu_2=self_bleu(subset, 2),
+        self_bleu_3=self_bleu(subset, 3),
+        self_bleu_4=self_bleu(subset, 4),
         mean_length=mean_length(words),
         copies=copied(_rows(others), _rows(corpus["train"])),
     )
 
 
 def _interpolation(
-    model: VAE, judge: VAE, means: Tensor, max_tokens: int, seed: int, plan: Plan
+    model: VAE, lm: VAE, means: Tensor, max_tokens: int, seed: int, plan: Plan
 ) -> Generator[Stage, None, Interpolation]:
     order = np.random.default_rng(seed).permutation(len(means))
     pairs = order[: 2 * min(plan.pairs, len(means) // 2)].reshape(-1, 2)
@@ -223,7 +223,7 @@ def _interpolation(
         largest_jump=fmean(map(max, jumps)),
         ends=fmean(normalised_distance(walk[0], walk[-1]) for walk in walks),
         nll_per_token=[
-            _nll_per_token(judge, TokenStore.from_ids(sentences[step :: plan.steps]))
+            _nll_per_token(lm, TokenStore.from_ids(sentences[step :: plan.steps]))
             for step in range(plan.steps)
         ],
     )

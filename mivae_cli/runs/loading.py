@@ -53,23 +53,23 @@ def load_checkpoint(run: RunDirectory, device: str) -> LoadedCheckpoint:
     return run.checkpoints.steady(load) if run.name in ("best", "last") else load()
 
 
-def load_language_model(judge: RunDirectory, run: RunDirectory, device: str) -> LoadedCheckpoint:
+def load_language_model(lm: RunDirectory, run: RunDirectory, device: str) -> LoadedCheckpoint:
     """Loads a language model that scores the sentences of another run.
 
     Raises:
         CheckpointError: The model has latent units, or its vocabulary is not that of the run.
     """
-    if judge.load_config().model.latent_size:
+    if lm.load_config().model.latent_size:
         raise CheckpointError(
-            f"'{judge.path}' is not a language model (it has latent units): train one with "
+            f"'{lm.path}' is not a language model (it has latent units): train one with "
             "--preset lm"
         )
-    if judge.manifest.files.get(VOCABULARY) != run.manifest.files.get(VOCABULARY):
+    if lm.manifest.files.get(VOCABULARY) != run.manifest.files.get(VOCABULARY):
         raise CheckpointError(
-            f"'{judge.path}' and '{run.path}' have different vocabularies: train a language model "
+            f"'{lm.path}' and '{run.path}' have different vocabularies: train a language model "
             "on the same corpus with the same data settings and --preset lm"
         )
-    return load_checkpoint(judge, device)
+    return load_checkpoint(lm, device)
 
 
 def _resolved(run: RunDirectory) -> tuple[Checkpoint, tuple[str, ...]]:

@@ -21,7 +21,7 @@ def show_evaluation(evaluated: EvaluatedRun, title: str, as_json: bool) -> None:
             names = (f"{samples_of(each)} samples, seed {each.get('seed')}" for each in others)
             note(f"eval.json also keeps the records of: {'; '.join(names)}")
         if record.full is None and table["full"] is not None:
-            note("eval.json keeps the figures of 'mivae eval --full'")
+            note("eval.json also keeps the text evaluation of 'mivae eval --full'")
     if as_json:
         print_json(table, indent=2)
     else:

@@ -52,8 +52,8 @@ def list_sweep(
         train += ["--out", path, *([] if state == "new" else ["--resume"])]
         commands = [train]
         if full:
-            judge = [] if lm is None else ["--lm", str(lm)]
-            commands.append(["mivae", "eval", path, "--full", *judge])
+            option = [] if lm is None else ["--lm", str(lm)]
+            commands.append(["mivae", "eval", path, "--full", *option])
         rows.append({"run": plan.name, "state": state, "commands": commands})
         if not as_json:
             comment = "# " if state == "evaluated" or state.startswith("failed") else ""

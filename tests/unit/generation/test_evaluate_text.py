@@ -288,7 +288,7 @@ def test_the_program_measures_in_full_and_keeps_it(
     assert list(temporary.iterdir()) == []
 
     again = evaluated()
-    assert "eval.json keeps the figures" in again.pop("said")
+    assert "--full" in again.pop("said")
     assert again == RunDirectory.open(runs / "vae").load_evaluation() == record
     last = mivae("eval", runs / "vae" / "checkpoints" / "last", "--iw-samples", "1")
     assert last.code == 0
