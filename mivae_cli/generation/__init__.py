@@ -1,1 +1,1 @@
-"""Text from latents, and how good that text is."""
+"""Generation of sentences from latents, and evaluation of generated text."""

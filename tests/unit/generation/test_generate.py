@@ -1,4 +1,4 @@
-"""Generation against models small enough to list every sentence that they can say."""
+"""Generation with models small enough to enumerate every sentence."""
 
 import itertools
 import math
@@ -44,7 +44,7 @@ every_kind = pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
 
 
 def constant_model(probabilities: dict[int, float]) -> VAE:
-    """A model that says every word with a probability of its own, whatever came before."""
+    """A model whose words have fixed probabilities, independent of the prefix."""
     model = tiny_model(len(probabilities))
     with torch.no_grad():
         model.decoder.output.weight.zero_()
@@ -55,7 +55,7 @@ def constant_model(probabilities: dict[int, float]) -> VAE:
 
 @torch.no_grad()
 def next_logits(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
-    """What may follow a prefix, read in one go and not by the step that generation takes."""
+    """Log-probabilities of the next word, from one forward pass instead of incremental steps."""
     words = model.decoder.embedding(torch.tensor([[BOUNDARY, *prefix]]))
     states = model.decoder._states(words, z[None])
     logits: Tensor = model.decoder.output(states[0, -1])
@@ -69,7 +69,7 @@ def next_log_probs(model: VAE, z: Tensor, prefix: tuple[int, ...]) -> Tensor:
 def allowed(
     model: VAE, z: Tensor, prefix: tuple[int, ...], decoding: Decoding
 ) -> dict[int, float]:
-    """The log-probabilities of what may follow a prefix, rule by rule in plain Python."""
+    """Log-probabilities of the next word with all rules applied, in plain Python."""
     logits = next_logits(model, z, prefix)
     for word in set(prefix):
         if logits[word] > 0:
@@ -86,7 +86,7 @@ def allowed(
 
 
 def repeated(ids: Sequence[int], n: int) -> bool:
-    """Whether the last n-gram has come before."""
+    """Whether the last n-gram occurred before."""
     ngrams = [tuple(ids[start : start + n]) for start in range(len(ids) - n + 1)] if n else []
     return ngrams[-1:] != [] and ngrams[-1] in ngrams[:-1]
 
@@ -100,7 +100,7 @@ def likelihoods(model: VAE, z: Tensor, sentences: Sequence[tuple[int, ...]]) -> 
 
 
 def plain_beam(model: VAE, z: Tensor, decoding: Decoding) -> tuple[int, ...]:
-    """The best hypothesis of a beam search, each step's all sorted in plain Python."""
+    """The best hypothesis of a beam search in plain Python, which sorts all candidates."""
     beam: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     for _ in range(decoding.length):
         grown = []
@@ -116,7 +116,7 @@ def plain_beam(model: VAE, z: Tensor, decoding: Decoding) -> tuple[int, ...]:
 
 
 def rows_of_steps(model: VAE, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Keeps, from now on, how many sequences each step of the decoder advances."""
+    """Records the number of sequences in each decoder step."""
     rows: list[int] = []
     step = model.decoder.__class__.step
 
@@ -131,9 +131,7 @@ def rows_of_steps(model: VAE, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 class TestGreedy:
     @every_kind
     @pytest.mark.parametrize("rules", RULES)
-    def test_it_takes_the_likeliest_word_step_by_step(
-        self, kind: str, rules: dict[str, Any]
-    ) -> None:
+    def test_each_word_is_the_likeliest(self, kind: str, rules: dict[str, Any]) -> None:
         model, latents = tiny_model(kind=kind), torch.randn(8, LATENT)
         decoding = Decoding(beam=1, max_tokens=9, **rules)
         found = decode(model, latents, decoding)
@@ -160,7 +158,7 @@ class TestGreedy:
             Decoding(temperature=1e-300, max_tokens=9),
         ],
     )
-    def test_it_is_the_limit_of_every_way_to_draw(self, decoding: Decoding) -> None:
+    def test_greedy_is_the_limit_of_drawing(self, decoding: Decoding) -> None:
         model, latents = tiny_model(20), torch.randn(30, LATENT)
         greedy = decode(model, latents, Decoding(beam=1, max_tokens=9))
         assert decode(model, latents, decoding) == greedy
@@ -169,7 +167,7 @@ class TestGreedy:
     @pytest.mark.parametrize("at_once", [1, 4, 256])
     @pytest.mark.parametrize("rules", RULES)
     @every_kind
-    def test_the_company_of_other_sentences_does_not_change_one(
+    def test_a_sentence_does_not_depend_on_its_batch(
         self,
         beam: int,
         at_once: int,
@@ -206,7 +204,7 @@ class TestBeam:
             (7, 0.0, "transformer"),
         ],
     )
-    def test_a_beam_of_full_width_finds_the_best_sentence_there_is(
+    def test_a_beam_of_full_width_finds_the_likeliest_sentence(
         self, seed: int, ending: float, kind: str
     ) -> None:
         torch.manual_seed(seed)
@@ -241,7 +239,7 @@ class TestBeam:
 
     @pytest.mark.parametrize("width", [1, 2, 3, 7])
     @pytest.mark.parametrize("rules", RULES)
-    def test_a_narrow_beam_keeps_what_plain_code_keeps(
+    def test_a_narrow_beam_equals_beam_search_in_plain_python(
         self, width: int, rules: dict[str, Any]
     ) -> None:
         torch.manual_seed(1)
@@ -251,7 +249,7 @@ class TestBeam:
         assert [tuple(ids) for ids in found] == [plain_beam(model, z, decoding) for z in latents]
         assert rules or len({len(ids) for ids in found}) > 1
 
-    def test_a_wide_beam_takes_sentences_in_smaller_parts_to_the_same_end(
+    def test_a_wide_beam_uses_smaller_batches_with_the_same_result(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         model, latents = tiny_model(30, ending=2.0), torch.randn(9, LATENT)
@@ -264,12 +262,12 @@ class TestBeam:
             assert max(rows) == max(8, most // 8 * 8)
 
     @pytest.mark.parametrize("width", [2, 5, 50])
-    def test_a_beam_wider_than_the_vocabulary_is_still_sound(self, width: int) -> None:
+    def test_a_beam_may_be_wider_than_the_vocabulary(self, width: int) -> None:
         model = constant_model({BOUNDARY: 0.3, UNKNOWN: 0.4, 2: 0.2, 3: 0.1})
         found = decode(model, torch.randn(3, LATENT), Decoding(beam=width, max_tokens=6))
         assert found == [[2]] * 3
 
-    def test_it_draws_nothing(self) -> None:
+    def test_beam_search_is_deterministic(self) -> None:
         before = torch.get_rng_state()
         model = tiny_model()
         drawn = torch.get_rng_state()
@@ -279,7 +277,7 @@ class TestBeam:
 
 
 def shaped(log_probs: dict[int, float], decoding: Decoding) -> dict[int, float]:
-    """The distribution that a setting asks for, word by word in plain Python."""
+    """The distribution of the next word under a setting, in plain Python."""
     weights = {word: math.exp(value / decoding.temperature) for word, value in log_probs.items()}
     order = sorted(weights, key=lambda word: -weights[word])[: decoding.top_k or None]
     total = sum(weights[word] for word in order)
@@ -294,7 +292,7 @@ def shaped(log_probs: dict[int, float], decoding: Decoding) -> dict[int, float]:
 def all_sentences(
     model: VAE, z: Tensor, decoding: Decoding, prefix: tuple[int, ...] = ()
 ) -> dict[tuple[int, ...], float]:
-    """The probability of every sentence that can be drawn."""
+    """The probability of every possible sentence."""
     if len(prefix) == decoding.max_tokens:
         return {prefix: 1.0}
     found: dict[tuple[int, ...], float] = {}
@@ -311,7 +309,7 @@ def all_sentences(
 def decode_at_once(
     model: VAE, count: int, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
 ) -> list[list[int]]:
-    """Decodes sentences from the origin, all of them side by side."""
+    """Decodes sentences from the origin, as one batch."""
     monkeypatch.setattr("mivae_cli.generation.decoding.AT_ONCE", count)
     return decode(model, torch.zeros(count, LATENT), decoding)
 
@@ -355,7 +353,7 @@ class TestSampling:
         ("top_p", "words"),
         [(0.1, {2}), (0.49, {2}), (0.6, {2, 3}), (0.8, {2, 3, 4}), (1.0, {2, 3, 4, 5})],
     )
-    def test_top_p_keeps_the_likeliest_that_make_up_the_share(
+    def test_top_p_keeps_the_likeliest_words_with_that_probability(
         self, top_p: float, words: set[int]
     ) -> None:
         # without the symbols, the words have 0.5, 0.25, 0.2 and 0.05 of what remains
@@ -364,7 +362,7 @@ class TestSampling:
         assert {word for ids in drawn for word in ids} == words
 
     @pytest.mark.parametrize("few", [1, 3])
-    def test_top_p_does_not_depend_on_how_many_words_are_looked_at_first(
+    def test_top_p_does_not_depend_on_the_number_of_words_sorted_first(
         self, few: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         model, latents = tiny_model(30, ending=2.0), torch.randn(50, LATENT)
@@ -376,7 +374,7 @@ class TestSampling:
         assert drawn[0] == drawn[1]
 
     @pytest.mark.parametrize("top_k", [1, 2, 3])
-    def test_top_k_keeps_exactly_k_even_where_words_tie(self, top_k: int) -> None:
+    def test_top_k_keeps_exactly_k_words_despite_ties(self, top_k: int) -> None:
         model = constant_model({BOUNDARY: 1e-9} | dict.fromkeys(range(1, 9), 0.125))
         drawn = decode(model, torch.randn(100, LATENT), Decoding(top_k=top_k, max_tokens=20))
         assert len({word for ids in drawn for word in ids}) == top_k
@@ -392,7 +390,7 @@ class TestSampling:
             Decoding(temperature=1.5, top_k=290, top_p=0.99),
         ],
     )
-    def test_evenly_spaced_random_numbers_draw_each_word_by_its_share(
+    def test_evenly_spaced_random_numbers_draw_words_by_their_probability(
         self, decoding: Decoding, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         # more words than top-p looks at first, and in many blocks of the distribution function
@@ -410,7 +408,7 @@ class TestSampling:
         assert all(abs(found[word] - count * p) < 1.01 for word, p in expected.items())
 
     @pytest.mark.parametrize("temperature", [1e30, 1e39, 1e300])
-    def test_at_the_highest_temperatures_all_that_is_allowed_is_as_likely(
+    def test_at_the_highest_temperature_all_allowed_words_are_equally_likely(
         self, temperature: float
     ) -> None:
         model = constant_model({BOUNDARY: 0.9, UNKNOWN: 0.05, 2: 0.04, 3: 0.01})
@@ -428,7 +426,7 @@ class TestSampling:
         ]
         assert draws[0] == draws[1] == draws[2]
 
-    def test_the_generator_decides_what_is_drawn(self) -> None:
+    def test_the_generator_determines_the_words(self) -> None:
         model, z = tiny_model(), torch.zeros(20, LATENT)
         first, again, other = (
             decode(model, z, Decoding(), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
@@ -439,7 +437,7 @@ class TestSampling:
 class TestRepetition:
     @pytest.mark.parametrize("n", [1, 2, 3])
     @pytest.mark.parametrize("how", [{"beam": 1}, {"beam": 4}, {}, {"temperature": 0.5}])
-    def test_no_ngram_comes_twice(self, n: int, how: dict[str, Any]) -> None:
+    def test_no_ngram_occurs_twice(self, n: int, how: dict[str, Any]) -> None:
         model, latents = tiny_model(7, ending=-3.0), torch.randn(60, LATENT)
 
         def repeats(decoding: Decoding) -> int:
@@ -452,7 +450,7 @@ class TestRepetition:
         assert repeats(replace(free, no_repeat_ngram=n)) == 0
 
     @pytest.mark.parametrize("how", [{"beam": 1}, {"beam": 3}, {}, {"top_k": 1}, {"top_p": 0.1}])
-    def test_where_every_word_is_banned_a_sentence_ends(self, how: dict[str, Any]) -> None:
+    def test_a_sentence_ends_if_every_word_is_banned(self, how: dict[str, Any]) -> None:
         model = constant_model({BOUNDARY: 1e-9, UNKNOWN: 0.1, 2: 0.5, 3: 0.3, 4: 0.1})
         decoding = Decoding(max_tokens=30, no_repeat_ngram=1, **how)
         drawn = decode(model, torch.randn(50, LATENT), decoding)
@@ -460,7 +458,7 @@ class TestRepetition:
         if how in ({"beam": 1}, {"top_k": 1}):
             assert drawn == [[2, 3, 4]] * 50
 
-    def test_a_penalty_makes_what_is_written_less_likely_but_bans_nothing(self) -> None:
+    def test_a_penalty_makes_written_words_less_likely_but_not_impossible(self) -> None:
         model = constant_model({BOUNDARY: 0.1, UNKNOWN: 0.1, 2: 0.6, 3: 0.2})
         z = torch.zeros(1, LATENT)
         # log 0.6 = -0.51 and log 0.2 = -1.61: with 4, 0.6 falls below 0.2, and later 0.2 further
@@ -470,7 +468,7 @@ class TestRepetition:
         assert found == [[2, 3, 2]]
 
     @pytest.mark.parametrize("how", [{}, {"beam": 3}, {"top_k": 3, "temperature": 0.7}])
-    def test_settings_that_ask_for_nothing_change_no_word(self, how: dict[str, Any]) -> None:
+    def test_neutral_settings_change_no_word(self, how: dict[str, Any]) -> None:
         model, latents = tiny_model(9), torch.randn(40, LATENT)
 
         def written(**rules: Any) -> list[list[int]]:  # noqa: ANN401
@@ -494,7 +492,7 @@ def test_the_unknown_word_is_never_generated(decoding: Decoding) -> None:
 
 
 @pytest.mark.parametrize("decoding", DECODINGS)
-def test_a_sentence_that_has_ended_costs_no_more(
+def test_finished_sentences_leave_the_batch(
     decoding: Decoding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.manual_seed(1)
@@ -522,7 +520,7 @@ def test_no_sentence_is_empty(decoding: Decoding) -> None:
 
 
 @pytest.mark.parametrize("decoding", DECODINGS)
-def test_sentences_stop_at_the_most_tokens(decoding: Decoding) -> None:
+def test_sentences_stop_at_max_tokens(decoding: Decoding) -> None:
     model = constant_model({BOUNDARY: 1e-9, UNKNOWN: 0.2, 2: 0.4, 3: 0.4})
     assert {len(ids) for ids in decode(model, torch.randn(20, LATENT), decoding)} == {7}
 
@@ -560,7 +558,7 @@ def test_a_setting_out_of_range_is_an_error(setting: dict[str, Any]) -> None:
 
 class TestInterpolation:
     @given(st.integers(0, 2**16), st.integers(1, 40), st.integers(2, 12))
-    def test_both_paths_begin_and_end_at_the_ends(self, seed: int, size: int, steps: int) -> None:
+    def test_both_paths_include_their_ends(self, seed: int, size: int, steps: int) -> None:
         start, end = 3 * torch.randn(2, size, generator=torch.Generator().manual_seed(seed))
         for path in ("slerp", "linear"):
             way = interpolation(start, end, steps, path)
@@ -568,7 +566,7 @@ class TestInterpolation:
             torch.testing.assert_close(way[[0, -1]], torch.stack([start, end]))
 
     @given(st.integers(0, 2**16), st.integers(2, 40))
-    def test_slerp_keeps_to_the_shell_of_its_ends(self, seed: int, size: int) -> None:
+    def test_slerp_keeps_the_norm_of_its_ends(self, seed: int, size: int) -> None:
         generator = torch.Generator().manual_seed(seed)
         start, end = torch.nn.functional.normalize(torch.randn(2, size, generator=generator))
         norms = interpolation(2 * start, 2 * end, 9, "slerp").norm(dim=1)
@@ -588,15 +586,13 @@ class TestInterpolation:
         st.integers(1, 64),
         st.sampled_from([1.0, 2.0, 0.3, -1.0, -2.0, -0.7]),
     )
-    def test_ends_on_one_line_are_joined_by_that_line(
-        self, seed: int, size: int, factor: float
-    ) -> None:
+    def test_parallel_ends_are_joined_by_a_line(self, seed: int, size: int, factor: float) -> None:
         start = torch.randn(size, generator=torch.Generator().manual_seed(seed))
         found = interpolation(start, factor * start, 5, "slerp")
         expected = interpolation(start, factor * start, 5, "linear")
         torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
 
-    def test_the_origin_is_no_trouble(self) -> None:
+    def test_an_end_may_be_the_origin(self) -> None:
         zero, one = torch.zeros(3), torch.ones(3)
         for start, end in ((zero, one), (one, zero), (zero, zero)):
             assert interpolation(start, end, 5, "slerp").isfinite().all()
@@ -604,7 +600,7 @@ class TestInterpolation:
 
 class TestAnalogous:
     @given(st.integers(0, 2**16), st.integers(1, 40))
-    def test_it_closes_the_parallelogram(self, seed: int, size: int) -> None:
+    def test_an_analogy_completes_the_parallelogram(self, seed: int, size: int) -> None:
         a, b, c = torch.randn(3, size, generator=torch.Generator().manual_seed(seed))
         d = analogous(a, b, c)
         torch.testing.assert_close(d - c, b - a)
@@ -612,7 +608,7 @@ class TestAnalogous:
         torch.testing.assert_close(analogous(c, d, a), b)
         torch.testing.assert_close(analogous(a, b, a), b)
 
-    def test_the_scale_is_the_share_of_the_step(self) -> None:
+    def test_the_scale_multiplies_the_step(self) -> None:
         a, b, c = torch.tensor([[1.0, 0.0], [3.0, 4.0], [0.0, 5.0]])
         assert analogous(a, b, c, 0.5).tolist() == [1.0, 7.0]
         assert analogous(a, b, c, -1.0).tolist() == [-2.0, 1.0]
@@ -638,7 +634,7 @@ class TestEncodedTexts:
             torch.testing.assert_close(together.parameters()[row], alone.parameters()[0])
         assert len(together.mean.round(decimals=3).unique(dim=0)) == len(self.texts) - 1
 
-    def test_texts_are_cut_like_the_corpus_and_their_ends_do_not_count(self) -> None:
+    def test_texts_are_truncated_and_stripped_like_the_corpus(self) -> None:
         model, tokenizer = tiny_model(20), word_tokenizer()
         texts = ["w1 w2 w3 w4 w5", " w1 w2 w3 w4\n", "w1 w2 w3"]
         long, cut, short = encode_texts(model, tokenizer, texts, self.max_tokens).mean
@@ -654,17 +650,17 @@ class TestEncodedTexts:
         )
 
     @pytest.mark.parametrize("text", ["", " \n\t", "\u3000"])
-    def test_an_empty_sentence_is_named_by_its_place(self, text: str) -> None:
+    def test_an_empty_sentence_is_named_by_its_number(self, text: str) -> None:
         with pytest.raises(DataError, match="sentence 2 is empty"):
             encode_texts(tiny_model(20), word_tokenizer(), ["w1", text], self.max_tokens)
 
-    def test_bytes_that_are_no_text_are_named_by_their_place(self) -> None:
-        argument = b"caf\xe9".decode(errors="surrogateescape")  # as a shell hands it over
+    def test_a_sentence_that_is_not_utf_8_is_named_by_its_number(self) -> None:
+        argument = b"caf\xe9".decode(errors="surrogateescape")  # as Python decodes arguments
         with pytest.raises(DataError, match="sentence 2 is not UTF-8"):
             encode_texts(tiny_model(20), word_tokenizer(), ["w1", argument], self.max_tokens)
 
 
-def test_generated_text_is_what_the_decoded_ids_spell() -> None:
+def test_generated_text_is_the_text_of_the_decoded_ids() -> None:
     tokenizer = train_tokenizer(["some words"], BPETokenizerConfig(vocab_size=258))
     model, z = tiny_model(tokenizer.size), torch.randn(5, LATENT)
     for decoding in DECODINGS:
@@ -675,7 +671,7 @@ def test_generated_text_is_what_the_decoded_ids_spell() -> None:
         ]
 
 
-def test_drawing_goes_on_from_part_to_part(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_random_numbers_continue_across_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generation, "AT_ONCE", 4)
     model, z = tiny_model(20), torch.zeros(12, LATENT)
     sentences = list(generated(model, word_tokenizer(), z, Decoding(max_tokens=12)))
@@ -683,7 +679,7 @@ def test_drawing_goes_on_from_part_to_part(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(set(parts)) == 3
 
 
-def test_the_prior_is_standard_normal_and_its_seed_decides() -> None:
+def test_prior_samples_are_standard_normal_and_determined_by_the_seed() -> None:
     z = prior_samples(20_000, StandardNormal(3), seed=1)
     assert z.shape == (20_000, 3)
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(3), atol=0.03, rtol=0)
@@ -696,13 +692,13 @@ def test_the_prior_is_standard_normal_and_its_seed_decides() -> None:
 class TestPairs:
     tokenizer = word_tokenizer()
 
-    def test_two_different_sentences_are_picked_by_the_seed(self) -> None:
+    def test_the_seed_determines_two_different_sentences(self) -> None:
         store = TokenStore.from_ids([[word] for word in range(2, 12)])
         pairs = [generation.sentence_pair(store, self.tokenizer, seed) for seed in range(40)]
         assert all(start != end for start, end in pairs)
         assert len(set(itertools.chain(*pairs))) == 10
         assert generation.sentence_pair(store, self.tokenizer, 3) == pairs[3]
 
-    def test_one_sentence_makes_no_pair(self) -> None:
+    def test_a_pair_needs_two_sentences(self) -> None:
         with pytest.raises(DataError, match="single sentence"):
             generation.sentence_pair(TokenStore.from_ids([[2]]), self.tokenizer, 0)

@@ -1,4 +1,4 @@
-"""Files of posteriors: every format gives back the same numbers, and the rows they are from."""
+"""Files of posteriors: all formats keep the numbers and their rows."""
 
 import csv
 import json
@@ -43,7 +43,7 @@ def rows_of(path: Path, content: str, **settings: object) -> TextRows:
 
 
 def table(path: Path) -> dict[str, list[Any]]:
-    """Returns the columns of a table, which `.csv` has as text."""
+    """Returns the columns of a table; those of `.csv` are text."""
     if path.suffix == ".parquet":
         parquet = pytest.importorskip("pyarrow.parquet")
         columns: dict[str, list[Any]] = parquet.read_table(path).to_pydict()
@@ -70,7 +70,7 @@ def test_safetensors_holds_means_and_scales(tmp_path: Path) -> None:
     np.testing.assert_array_equal(arrays["scale"].T, POSTERIOR.scale)
 
 
-def test_on_the_sphere_the_concentration_takes_the_place_of_scales(tmp_path: Path) -> None:
+def test_von_mises_fisher_posteriors_have_a_concentration(tmp_path: Path) -> None:
     posterior = VonMisesFisher(torch.eye(3), 30.0)
     write_vectors(tmp_path / "v.npz", posterior)
     write_vectors(tmp_path / "v.safetensors", posterior)
@@ -86,19 +86,19 @@ def test_npy_holds_the_means(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_place_that_cannot_be_written_is_an_error(suffix: str, tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_written_is_an_error(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot write"):
         write_vectors(tmp_path / "absent" / f"v{suffix}", POSTERIOR)
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_name_may_hold_stray_bytes(suffix: str, tmp_path: Path) -> None:
+def test_a_file_name_may_be_invalid_utf_8(suffix: str, tmp_path: Path) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9" + suffix.encode()))
     write_vectors(path, POSTERIOR)
     assert path.stat().st_size > POSTERIOR.mean.nbytes
 
 
-def test_arrays_have_the_rows_that_they_are_from(tmp_path: Path) -> None:
+def test_arrays_include_rows_and_lines(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "a.csv", 'text\none\n""\n\n"two\nlines"\nthree\n')
     for suffix, load in ((".npz", np.load), (".safetensors", load_file)):
         write_vectors(tmp_path / f"v{suffix}", POSTERIOR, rows)
@@ -120,7 +120,7 @@ class TestTables:
             np.testing.assert_array_equal(numbers, array[:, place % 2])
         return found
 
-    def test_columns_of_a_table_are_carried_along(self, suffix: str, tmp_path: Path) -> None:
+    def test_columns_of_the_table_are_kept(self, suffix: str, tmp_path: Path) -> None:
         content = 'id,text,label\n7,one,"a,b"\n8, ,x\n9,two,\n10,three,"=1+1"\n'
         found = self.written(tmp_path / f"v{suffix}", rows_of(tmp_path / "a.csv", content))
         assert list(map(int, found.pop("row"))) == [1, 3, 4]
@@ -131,21 +131,19 @@ class TestTables:
             "label": ["a,b", "", "=1+1"],
         }
 
-    def test_of_text_the_sentence_is_carried_along(self, suffix: str, tmp_path: Path) -> None:
+    def test_the_sentence_of_a_text_is_kept(self, suffix: str, tmp_path: Path) -> None:
         rows = rows_of(tmp_path / "a.txt", "one\n\n two \nthree")
         found = self.written(tmp_path / f"v{suffix}", rows)
         assert found["text"] == ["one", "two", "three"]
         assert list(map(int, found["row"])) == [1, 3, 4]
 
-    def test_names_that_are_taken_or_missing_get_numbers(
-        self, suffix: str, tmp_path: Path
-    ) -> None:
+    def test_duplicate_and_missing_names_get_numbers(self, suffix: str, tmp_path: Path) -> None:
         content = "row,text,,x,x,mean_1\n" + "".join(f"a,one{n},b,c,d,e\n" for n in range(3))
         found = self.written(tmp_path / f"v{suffix}", rows_of(tmp_path / "a.csv", content))
         assert list(found) == ["row", "line", "row_2", "text", "column_3", "x", "x_2", "mean_1_2"]
         assert (found["row_2"], found["x_2"]) == (["a"] * 3, ["d"] * 3)
 
-    def test_without_rows_there_are_only_numbers(self, suffix: str, tmp_path: Path) -> None:
+    def test_rows_are_optional(self, suffix: str, tmp_path: Path) -> None:
         write_vectors(tmp_path / f"v{suffix}", POSTERIOR)
         assert list(table(tmp_path / f"v{suffix}")) == NUMBERS
 
@@ -155,9 +153,7 @@ class TestTables:
         assert list(map(float, found["concentration"])) == [30.0] * 3
         assert list(map(float, found["mean_2"])) == [0.0, 1.0, 0.0]
 
-    def test_fields_keep_their_types_where_all_are_of_one(
-        self, suffix: str, tmp_path: Path
-    ) -> None:
+    def test_fields_of_one_type_keep_it(self, suffix: str, tmp_path: Path) -> None:
         objects = [
             {"text": "one", "n": 1, "x": 1, "mixed": 1, "big": 2**70, "ok": True, "in": {"a": 1}},
             {"text": "two", "n": None, "x": 0.5, "mixed": "1", "ok": None, "half": "\ud800"},
@@ -183,7 +179,7 @@ class TestTables:
         assert {name: found[name] for name in expected} == expected
 
 
-def test_a_file_without_row_numbers_must_not_lack_a_row() -> None:
+def test_npy_is_refused_if_rows_were_skipped() -> None:
     check_aligned(Path("v.npy"), RowCounts(rows=3))
     check_aligned(Path("v.npz"), RowCounts(rows=3, empty=1))
     for counts in (RowCounts(rows=3, empty=1), RowCounts(rows=3, malformed=1)):
@@ -192,11 +188,11 @@ def test_a_file_without_row_numbers_must_not_lack_a_row() -> None:
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_known_names_are_written(suffix: str) -> None:
+def test_known_extensions_are_accepted(suffix: str) -> None:
     check_output_path(Path(f"v{suffix}"))
 
 
-def test_other_names_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_extensions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"v\.pkl.*\.npz"):
         check_output_path(Path("v.pkl"))
     monkeypatch.setitem(sys.modules, "pyarrow", None)

@@ -1,4 +1,4 @@
-"""Scores against repetition, held against plain Python and figures worked out by hand."""
+"""Penalties against repetition, compared with plain Python and hand-computed values."""
 
 import math
 
@@ -30,8 +30,8 @@ def test_positive_scores_are_divided_and_negative_ones_multiplied() -> None:
     assert penalize_written(scores, as_ids([[0, 1, 3]] * 2), 0.5)[0].tolist() == [6, -0.5, 0, 4]
 
 
-def test_the_penalty_is_that_of_the_paper_where_scores_are_positive() -> None:
-    """Keskar et al.: p_i is in proportion to exp(x_i / (T I(i))), where I(i) is theta or 1."""
+def test_the_penalty_equals_the_paper_for_positive_scores() -> None:
+    """Keskar et al.: p_i is proportional to exp(x_i / (T I(i))), with I(i) = theta or 1."""
     scores, theta, temperature = torch.tensor([[2.0, 1.0, 0.5]]).double(), 1.2, 0.7
     found = (penalize_written(scores, as_ids([[1]]), theta) / temperature).softmax(dim=-1)
     weights = [math.exp(2 / 0.7), math.exp(1 / (0.7 * 1.2)), math.exp(0.5 / 0.7)]
@@ -51,7 +51,9 @@ def test_a_higher_penalty_never_makes_a_written_token_likelier(
 
 
 @given(sentences, st.integers(1, 5))
-def test_what_is_banned_is_what_would_repeat_an_ngram(written: list[list[int]], n: int) -> None:
+def test_exactly_the_tokens_that_repeat_an_ngram_are_banned(
+    written: list[list[int]], n: int
+) -> None:
     found = ban_repeated_ngrams(torch.zeros(len(written), WORDS), as_ids(written), n)
     for row, ids in enumerate(written):
         ngrams = [ids[start : start + n] for start in range(len(ids) - n + 1)]
@@ -60,7 +62,7 @@ def test_what_is_banned_is_what_would_repeat_an_ngram(written: list[list[int]], 
             assert (found[row, word] == -math.inf) == (new in ngrams)
 
 
-def test_the_scores_that_are_given_stay_as_they_are() -> None:
+def test_the_given_scores_are_not_modified() -> None:
     scores, written = torch.ones(1, WORDS), as_ids([[1, 1, 2]])
     penalize_written(scores, written, 3.0)
     ban_repeated_ngrams(scores, written, 1)

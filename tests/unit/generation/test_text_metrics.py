@@ -1,4 +1,4 @@
-"""Figures of sentences: answers by hand, laws, and sacrebleu itself as the judge of our BLEU."""
+"""Metrics of text: hand-computed values, laws, and comparison with sacrebleu."""
 
 import sys
 
@@ -45,21 +45,21 @@ def test_token_accuracy_counts_the_references_positions(output: list[int], right
 
 
 def test_bleu_by_hand() -> None:
-    """Precisions 4/5, 2/4, 1/3 and 1/2 of a zero over 2: the fourth root of their product."""
+    """Precisions 4/5, 2/4, 1/3 and (1/2)/2 for zero matches: the fourth root of their product."""
     score, signature = bleu(["a b c d e"], ["a b c x e"], tokenised=True)
     assert score == pytest.approx(100 * (4 / 5 * 2 / 4 * 1 / 3 * 1 / 4) ** 0.25)
     assert "tok:none" in signature
     assert "case:mixed" in signature
 
 
-def test_bleu_tokenises_text_that_is_not() -> None:
+def test_bleu_tokenises_raw_text() -> None:
     said = ["Well, here it is."], ["Well , here it is ."]
     assert bleu(*said, tokenised=False)[0] == pytest.approx(100)
     assert bleu(*said, tokenised=True)[0] < 50
     assert "tok:13a" in bleu(*said, tokenised=False)[1]
 
 
-def test_without_sacrebleu_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_sacrebleu_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     with pytest.raises(ConfigError, match=r"pip install 'mivae\[eval\]'"):
         require_sacrebleu()
@@ -74,7 +74,7 @@ def test_distinct_by_hand() -> None:
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])
-def test_self_bleu_knows_copies_from_strangers(order: int) -> None:
+def test_self_bleu_is_100_for_copies_and_low_for_unrelated_sentences(order: int) -> None:
     assert self_bleu([["a", "b", "c", "d", "e"]] * 3, order) == pytest.approx(100)
     assert self_bleu([["a"], ["a"]], order) == pytest.approx(100)
     assert self_bleu([["a", "b"], ["c", "d"], ["e", "f"]], order) == 0.0
@@ -82,7 +82,7 @@ def test_self_bleu_knows_copies_from_strangers(order: int) -> None:
 
 
 @given(collections, st.integers(1, 4))
-def test_self_bleu_is_what_sacrebleu_says_of_each(sentences: list[list[str]], order: int) -> None:
+def test_self_bleu_equals_the_mean_of_sacrebleu(sentences: list[list[str]], order: int) -> None:
     metric = BLEU(tokenize="none", effective_order=True, max_ngram_order=order, force=True)
     texts = [" ".join(words) for words in sentences]
     scores = [
@@ -92,7 +92,7 @@ def test_self_bleu_is_what_sacrebleu_says_of_each(sentences: list[list[str]], or
     assert self_bleu(sentences, order) == pytest.approx(sum(scores) / len(scores), abs=1e-9)
 
 
-def test_copies_stand_in_the_training_text_as_they_are() -> None:
+def test_copies_equal_a_training_sentence_token_by_token() -> None:
     training = [[1, 2, 3], [4], [4]]
     assert copied([[1, 2, 3], [1, 2], [4], [4]], training) == 3 / 4
     assert copied([[3, 2, 1]], training) == 0.0
@@ -121,7 +121,7 @@ def test_the_edit_distance_is_a_metric(one: list[int], two: list[int], three: li
 
 
 @given(ids, ids)
-def test_the_edit_distance_keeps_its_bounds(one: list[int], two: list[int]) -> None:
+def test_the_edit_distance_is_bounded_by_the_lengths(one: list[int], two: list[int]) -> None:
     found = edit_distance(one, two)
     assert abs(len(one) - len(two)) <= found <= max(len(one), len(two))
     assert 0 <= normalised_distance(one, two) <= 1
