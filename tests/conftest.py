@@ -17,6 +17,7 @@ hypothesis.settings.register_profile(
     "mivae",
     deadline=None,
     derandomize=True,
+    max_examples=50,
     suppress_health_check=[hypothesis.HealthCheck.too_slow],  # a busy machine is slow
 )
 hypothesis.settings.load_profile("mivae")

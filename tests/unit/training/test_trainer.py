@@ -37,7 +37,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def long_text(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_scenes(tmp_path_factory.mktemp("text") / "scenes.txt", count=3000)
+    return write_scenes(tmp_path_factory.mktemp("text") / "scenes.txt", count=1500)
 
 
 FAST = {"optimizer": {"kind": "adam", "learning_rate": 5e-3}}
