@@ -45,7 +45,7 @@ FAST = {"optimizer": {"kind": "adam", "learning_rate": 5e-3}}
 
 @pytest.mark.parametrize(
     ("steps_before", "kind"),
-    [(1, "lstm"), (12, "lstm"), (17, "lstm"), (7, "gru"), (13, "transformer")],
+    [(12, "lstm"), (17, "lstm"), (7, "gru"), (13, "transformer")],
 )
 def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
     text: Path, tmp_path: Path, steps_before: int, kind: str
@@ -304,11 +304,10 @@ def test_plateaus_decay_the_learning_rate_and_then_end_the_training(
     assert validations[-1].stopped
 
 
-@pytest.mark.parametrize("kind", ["lstm", "transformer"])
-def test_two_optimizers_resume_to_the_same_end(text: Path, tmp_path: Path, kind: str) -> None:
+def test_two_optimizers_resume_to_the_same_end(text: Path, tmp_path: Path) -> None:
     rates = {"learning_rate": 5e-3, "word_learning_rate": 0.3}
     training = {"epochs": 3, "optimizer": {"kind": "adam-sgd", **rates}}
-    config = small_config(text, model=networks(kind), training=training)
+    config = small_config(text, model=networks("transformer"), training=training)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
     assert_same_end(train_with_stops(config, corpus, tmp_path / "stopped", [7, 20]), whole)
 
