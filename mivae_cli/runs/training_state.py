@@ -70,8 +70,8 @@ class TrainingState(BaseModel):
     best: Finite | None = None
     """The best validation objective so far, the higher the better: the ELBO, where that is it."""
     best_epoch: Turns = 0
-    worse: Turns = 0
-    """Validations since the best or the latest decay."""
+    epochs_without_improvement: Annotated[Turns, Field(alias="worse")] = 0
+    """Validations since the best value or the latest decay; stored as `worse`."""
     decays: Turns = 0
     seconds: NonNegativeFloat = 0.0
     bad: Turns = 0
@@ -166,7 +166,7 @@ def snapshot(
                 if isinstance(value, Tensor)
             }
     files["training.safetensors"] = tensor_bytes(tensors)
-    files["state.json"] = sealed("state", {"state": state.model_dump()})
+    files["state.json"] = sealed("state", {"state": state.model_dump(by_alias=True)})
     return Snapshot(state.name, state.step, state.epoch, state.best_name, journal, files)
 
 

@@ -126,10 +126,27 @@ class Meter:
         self.steps += 1
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
-    def means(self) -> list[float]:
-        """Returns the mean loss, distortion, rate and MI bound per step."""
-        means: list[float] = (self.sums / self.steps).tolist()
-        return [self.loss / self.steps, *means]
+    def means(self, step: int, epoch: float, steps_left: int, has_bound: bool = True) -> Step:
+        """Returns the means over the steps as a record.
+
+        Arguments:
+            step: The number of the last step.
+            epoch: Finished epochs, including the fraction of the current one.
+            steps_left: The number of steps that remain.
+            has_bound: Whether the loss has a mutual-information term.
+        """
+        distortion, rate, bound = (self.sums / self.steps).tolist()
+        seconds = self.seconds
+        return Step(
+            step=step,
+            epoch=epoch,
+            loss=self.loss / self.steps,
+            distortion=distortion,
+            rate=rate,
+            mi_bound=bound if has_bound else None,
+            tokens_per_second=self.tokens / seconds,
+            seconds_left=steps_left * seconds / self.steps,
+        )
 
     def window(self) -> Window:
         """Returns the sums in the form that checkpoints store."""
@@ -146,13 +163,3 @@ class Meter:
     def seconds(self) -> float:
         """The time that the steps have taken."""
         return time.monotonic() - self.started
-
-    @property
-    def seconds_per_step(self) -> float:
-        """The mean time of a step."""
-        return self.seconds / self.steps
-
-    @property
-    def tokens_per_second(self) -> float:
-        """The throughput."""
-        return self.tokens / self.seconds

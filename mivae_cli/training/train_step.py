@@ -32,7 +32,7 @@ from ..mi_terms.mmd import maximum_mean_discrepancy
 from ..models.vae import Encoding, build_model
 from ..objectives.objective import Terms, Weights
 from .cuda_graphs import Recorder, graphs
-from .optimizers import Adam, build_optimizers, clip_gradients, sparsify_embeddings
+from .optimizers import Adam, build_optimizers, clip_gradients, set_rates, sparsify_embeddings
 
 
 class Learner:
@@ -65,6 +65,28 @@ class Learner:
             self.optimizers["critic"] = Adam(parameters, config.critic.learning_rate)
         recorded = device.type == "cuda" and config.training.graphs and _recordable(config.model)
         self.recorder = Recorder(self, graphs) if recorded else None
+        self._factor = 1.0
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        """The approximate size of a checkpoint."""
+        tensors: list[Tensor] = list(self.model.parameters())
+        if self.term is not None:
+            tensors += [*self.term.parameters(), *self.term.buffers()]
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return size * (3 if isinstance(self.optimizers["model"], Adam) else 1) + 2**16
+
+    @property
+    def learning_rate(self) -> float:
+        """The current learning rate of the model's first optimizer."""
+        initial: float = self.optimizers["model"].param_groups[0]["initial_lr"]
+        return initial * self._factor
+
+    def set_learning_rate(self, factor: float) -> None:
+        """Sets the model's learning rates to a fraction of their initial values."""
+        if factor != self._factor:
+            set_rates(self.model_optimizers.values(), factor)
+            self._factor = factor
 
     def step(
         self, batch: Batch, epoch: float, multiplier: float = 0.0, side: TrainedPart = "both"
@@ -165,8 +187,8 @@ class Learner:
         )
         return moments and (self.term is None or self.term.full)
 
-    def forget(self) -> None:
-        """Drops what gradients a batch has left."""
+    def clear_gradients(self) -> None:
+        """Clears all gradients after a failed step."""
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 

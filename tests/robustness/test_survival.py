@@ -26,7 +26,8 @@ from mivae_cli.experiments.verify import verify
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import SIGNALS
-from mivae_cli.training.trainer import SaveFailed, Trainer, TrainingRecord, Validation
+from mivae_cli.training.events import SaveFailed, TrainingRecord, Validation
+from mivae_cli.training.trainer import Trainer
 from support.small import small_config, train_to_end, write_scenes
 
 TIMES = ("tokens_per_second", "seconds_left", "seconds")

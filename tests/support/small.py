@@ -7,7 +7,8 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.training.trainer import Trainer, TrainingRecord
+from mivae_cli.training.events import TrainingRecord
+from mivae_cli.training.trainer import Trainer
 from support.example_scripts import load
 
 scenes = load("scenes")

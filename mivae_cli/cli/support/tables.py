@@ -26,8 +26,8 @@ from ...estimators import Report
 from ...evaluation.rounding import two_decimals
 from ...experiments.export import Sheet
 from ...experiments.verify import Verification
+from ...training.events import Validation
 from ...training.profiler import Timing
-from ...training.trainer import Validation
 from .console import plain
 
 HIGHLIGHTER = ReprHighlighter()

@@ -19,7 +19,8 @@ from mivae_cli.objectives.schedules import Cyclical, Linear
 from mivae_cli.runs.create import create_run
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.training.collapse import COLLAPSED, has_collapsed, remedies
-from mivae_cli.training.trainer import Trainer, Validation
+from mivae_cli.training.events import Validation
+from mivae_cli.training.trainer import Trainer
 from support.program import Mivae
 from support.small import small_config, write_scenes
 

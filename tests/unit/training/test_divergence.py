@@ -32,7 +32,8 @@ from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.training.divergence import batch_divergence
-from mivae_cli.training.trainer import Skipped, Step, Trainer, TrainingRecord
+from mivae_cli.training.events import Skipped, Step, TrainingRecord
+from mivae_cli.training.trainer import Trainer
 from support.program import Mivae
 from support.small import small_config, write_scenes
 

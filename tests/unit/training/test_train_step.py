@@ -11,7 +11,8 @@ from torch import Tensor
 from mivae_cli.choices import TrainedPart
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.runs.create import create_run
-from mivae_cli.training.trainer import Step, Trainer, Validation
+from mivae_cli.training.events import Step, Validation
+from mivae_cli.training.trainer import Trainer
 from support.small import networks, small_config, train_to_end, write_scenes
 from support.stops import assert_same_end, train_with_stops
 

@@ -21,7 +21,8 @@ from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted
 from mivae_cli.storage.sealed_json import sealed
-from mivae_cli.training.trainer import Step, Trainer, Validation
+from mivae_cli.training.events import Step, Validation
+from mivae_cli.training.trainer import Trainer
 from support.small import networks, small_config, train_to_end, write_scenes
 from support.stops import AfterSteps, assert_same_end, train_with_stops, weights_of
 

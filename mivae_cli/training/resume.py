@@ -1,0 +1,88 @@
+"""Resume a training from the newest intact checkpoint of its run."""
+
+__all__ = ["Resumed", "load_newest"]
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..config.training import TrainingConfig
+from ..data.batches import BatchSampler, EpochPart
+from ..errors import CheckpointError, ConfigError
+from ..runs.checkpoint_writer import tidy
+from ..runs.directory import RunDirectory
+from ..runs.training_state import TrainingState, load_training
+from ..storage.metrics_log import Journal
+from .train_step import Learner
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A training state read from a checkpoint."""
+
+    state: TrainingState
+    part: EpochPart  # the rest of the current epoch
+    journal: Journal | None  # None if the metrics log is damaged: a new one is started
+    warnings: list[str]  # about damaged files that were skipped
+
+
+def load_newest(
+    run: RunDirectory, learner: Learner, sampler: BatchSampler, training: TrainingConfig
+) -> Resumed:
+    """Loads the newest intact checkpoint of a run into a learner.
+
+    Arguments:
+        run: The run, locked for writing, with at least one checkpoint.
+        learner: Its weights, optimizers and random states are overwritten.
+        sampler: Batches of the current batch size.
+        training: The current settings.
+
+    Raises:
+        CheckpointError: No checkpoint is intact, or it was saved with another corpus.
+        ConfigError: The batch size cannot change at this checkpoint.
+    """
+    found, warnings = run.checkpoints.newest()
+    state = load_training(found.manifest, learner.model, learner.term, learner.optimizers)
+    journal = None
+    try:
+        run.checkpoints.check_best(found)
+    except CheckpointError as error:  # without a best checkpoint the run would end unusable
+        warnings.append(f"{error}; it is replaced by the next best checkpoint")
+        state.best = None
+    try:
+        journal = Journal.resume(run.journal, found.journal)
+    except CheckpointError as error:
+        warnings.append(f"{error}; it was set aside and a new one is started")
+        run.set_journal_aside()
+    if state.finished(training) and not warnings:  # no later save would do it
+        tidy(run, found, training.keep)
+    folder = found.manifest.folder
+    part = _rest_of_epoch(state, sampler, run.load_config().training.batch_size, folder)
+    return Resumed(state, part, journal, warnings)
+
+
+def _rest_of_epoch(
+    state: TrainingState, sampler: BatchSampler, earlier_size: int, folder: Path
+) -> EpochPart:
+    """Returns the rest of the epoch, in batches of the current size.
+
+    Arguments:
+        state: The state at the checkpoint; the current batch size is recorded there.
+        sampler: Batches of the current batch size.
+        earlier_size: The batch size of the run until now.
+        folder: The checkpoint.
+    """
+    size = sampler.batch_size
+    if state.batch_size is None and state.position and earlier_size != size:
+        raise ConfigError(
+            f"'training.batch_size' cannot change from {earlier_size} to {size} here: '{folder}' "
+            "was saved in the middle of an epoch by an old version that did not store the batch "
+            "size. Resume without --batch-size until the next checkpoint"
+        )
+    state.change_batch_size(size)
+    try:
+        part = sampler.epoch_part(state.epoch, state.earlier)
+    except ValueError:
+        part = None
+    if part is None or not part.before <= state.position <= part.before + part.batches:
+        raise CheckpointError(f"'{folder}' was saved with another corpus")
+    return part
