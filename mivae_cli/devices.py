@@ -1,4 +1,4 @@
-"""Where tensors live, and how a CPU computes on them."""
+"""Devices, CPU settings and precision."""
 
 __all__ = [
     "check_memory",
@@ -22,58 +22,57 @@ from .choices import Precision
 from .errors import ConfigError
 
 KNOWN = re.compile("cpu(:0)?|(cuda|mps|xpu)(:[0-9]{1,3})?")
-QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU a period
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # of a container: microseconds of CPU time, per period
 
 
 def resolve_device(name: str) -> torch.device:
-    """Returns the device of a name; `auto` is a CUDA device where there is one.
+    """Returns the device with a name; `auto` is CUDA if available, otherwise the CPU.
 
     Raises:
-        ConfigError: There is no such device here.
+        ConfigError: The device does not exist on this machine.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        if not KNOWN.fullmatch(name):  # torch's 'meta' computes nothing; some are but imported
-            raise RuntimeError("no such kind of device")
+        if not KNOWN.fullmatch(name):  # excludes, for example, the meta device of torch
+            raise RuntimeError("unknown kind of device")
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
-            f"there is no device '{name}' here: use cpu, cuda, mps or auto"
+            f"device '{name}' is not available on this machine: use cpu, cuda, mps or auto"
         ) from error
     return device
 
 
 def check_memory(needed: int, device: torch.device) -> None:
-    """Raises ConfigError where a device has not so many bytes in all."""
+    """Raises ConfigError if the total memory of a device is less than `needed` bytes."""
     if device.type == "cuda":
-        there = torch.cuda.get_device_properties(device).total_memory
+        total = torch.cuda.get_device_properties(device).total_memory
     else:
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if needed > there:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if needed > total:
         raise ConfigError(
-            f"the model's weights, gradients and moments would take {needed / 2**30:,.1f} GiB, and "
-            f"'{device}' has {there / 2**30:,.1f}: choose smaller sizes"
+            f"the model needs {needed / 2**30:,.1f} GiB for weights, gradients and moments, but "
+            f"'{device}' has {total / 2**30:,.1f} GiB: reduce the model sizes"
         )
 
 
 def release_memory() -> None:
-    """Gives the system back what the C library keeps of memory that is free.
+    """Returns free memory of the C library to the system.
 
-    Between the small pieces that oneDNN keeps of every new shape of a product, glibc's heap goes
-    on growing for hours though no more of it is in use than after minutes.
+    oneDNN caches small objects for every new shape of a product. They fragment the heap of glibc,
+    which would otherwise grow for hours.
     """
-    with contextlib.suppress(OSError, AttributeError):  # another C library
+    with contextlib.suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def tune_cpu() -> None:
-    """Settles how this process computes on its CPU; for programs, not for libraries.
+    """Configures CPU computation of this process; for programs, not for libraries.
 
-    Subnormal numbers are taken for zero: they mean nothing here, and a CPU takes many times as
-    long over them. And no more threads compute than a container may use at a time, for the
-    others would only be kept waiting.
+    Subnormal numbers are flushed to zero: they are irrelevant here, and many times slower. The
+    number of threads is limited to the CPU quota of the container.
     """
     torch.set_flush_denormal(True)
     if "OMP_NUM_THREADS" not in os.environ:
@@ -81,11 +80,11 @@ def tune_cpu() -> None:
 
 
 def reduced_precision(device: torch.device, precision: Precision) -> torch.autocast:
-    """Returns a context in which a network's large products have a precision.
+    """Returns a context manager that sets the precision of large matrix products.
 
-    Half precision (bfloat16) is torch's automatic kind: weights and what is summed up stay in
-    single precision. By itself (`auto`) it is used on CUDA devices that have it: a CPU may be
-    much faster with it, or slower.
+    Half precision (bfloat16) uses torch's autocast: weights and sums stay in single precision.
+    `auto` selects it on CUDA devices that support it, but not on CPUs, some of which are slower
+    with it.
     """
     wanted = precision == "bfloat16"
     if precision == "auto":
@@ -94,7 +93,7 @@ def reduced_precision(device: torch.device, precision: Precision) -> torch.autoc
 
 
 def _quota() -> int:
-    """Returns the number of cores that this process may use at a time, as far as it is told."""
+    """Returns the CPU quota of the container in cores, or a large number if there is none."""
     with contextlib.suppress(OSError, ValueError):
         quota, period = QUOTA.read_text().split()
         return max(1, math.ceil(int(quota) / int(period)))

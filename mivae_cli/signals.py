@@ -1,7 +1,7 @@
-"""Signals that ask a program to stop; when, and with what saved, is for the program to say.
+"""Handling of signals that ask the program to stop.
 
-The first one waits until the program looks (`check`), or until it computes what may be broken
-off (`breakable`). The second leaves at once.
+The first signal takes effect at the next call of `check`, or immediately inside `breakable`. The
+second signal exits immediately.
 """
 
 __all__ = ["Interrupted", "Interruption"]
@@ -26,14 +26,19 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """Answers signals while it is entered, in the main thread; else it never interrupts."""
+    """Context manager that handles SIGINT, SIGTERM and SIGHUP in the main thread."""
 
     def __init__(
         self,
         on_first: Callable[[], None] = lambda: None,
         on_second: Callable[[], None] = lambda: None,
     ) -> None:
-        """Takes what to call when a first signal must wait, and before a second one leaves."""
+        """Sets callbacks.
+
+        Arguments:
+            on_first: Called if a first signal must wait.
+            on_second: Called before a second signal exits.
+        """
         self._on_first, self._on_second = on_first, on_second
         self._received: int | None = None
         self._breakable = False
@@ -41,12 +46,12 @@ class Interruption:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
-            return self  # Python lets no other thread answer signals
+            return self  # Python handles signals only in the main thread
         for number in SIGNALS:
-            # whoever started us with a signal ignored (nohup, a shell's background) means it;
-            # None is a handler that is not Python's and could not be put back
+            # keep signals ignored that the parent process ignores (nohup, background jobs);
+            # None: a handler that Python did not install and cannot restore
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
-                self._previous[number] = signal.signal(number, self._answer)
+                self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(
@@ -57,13 +62,13 @@ class Interruption:
         self._previous = {}
 
     def check(self) -> None:
-        """Raises Interrupted if a signal has come."""
+        """Raises Interrupted if a signal was received."""
         if self._received is not None:
             raise Interrupted(self._received)
 
     @contextmanager
     def breakable(self) -> Iterator[None]:
-        """Lets a signal break off what is inside, at once."""
+        """Context manager inside which a signal interrupts immediately."""
         self._breakable = True
         try:
             self.check()
@@ -71,7 +76,7 @@ class Interruption:
         finally:
             self._breakable = False
 
-    def _answer(self, number: int, _: FrameType | None) -> None:
+    def _handle(self, number: int, _: FrameType | None) -> None:
         if self._received is not None:
             try:
                 self._on_second()
@@ -80,5 +85,5 @@ class Interruption:
         self._received = number
         if self._breakable:
             self.check()
-        with suppress(Exception):  # to say so on a terminal that has gone must not end the program
+        with suppress(Exception):  # a closed terminal must not end the program
             self._on_first()

@@ -16,7 +16,7 @@ from mivae_cli.finite_checks import NonFiniteBatch
 from mivae_cli.models.vae import VAE
 from mivae_cli.runs.create import create_run
 from mivae_cli.stages import finish
-from mivae_cli.training.cuda_graphs import graphs
+from mivae_cli.training.cuda_graphs import capture_graphs
 from mivae_cli.training.events import Validation
 from mivae_cli.training.trainer import Trainer
 from support.networks import DECODERS, ENCODERS, SENTENCES, batch_of, model_of, name_of
@@ -176,10 +176,10 @@ def test_replays_draw_anew_and_a_bad_one_moves_nothing(text: Path) -> None:
     weight = next(trainer.model.decoder.output.parameters()).detach()
     good = weight.clone()
     weight[0] = torch.nan
-    before = [each.clone() for each in trainer.learner.moving()]
+    before = [each.clone() for each in trainer.learner.mutable_tensors()]
     with pytest.raises(NonFiniteBatch):
         trainer.step(batch)
-    for old, new in zip(before, trainer.learner.moving(), strict=True):
+    for old, new in zip(before, trainer.learner.mutable_tensors(), strict=True):
         torch.testing.assert_close(new, old, rtol=0, atol=0, equal_nan=True)
     weight.copy_(good)
     assert trainer.step(batch)[1] == pytest.approx(losses[-1], abs=3)
@@ -191,7 +191,7 @@ def test_a_step_is_captured_while_graphs_of_an_earlier_training_are_garbage() ->
     def double() -> None:
         numbers.mul_(2)
 
-    earlier: list[object] = [graphs()(double)]
+    earlier: list[object] = [capture_graphs()(double)]
     earlier.append(earlier)  # only the collector can free it
     held = [earlier]
     del earlier
@@ -204,7 +204,7 @@ def test_a_step_is_captured_while_graphs_of_an_earlier_training_are_garbage() ->
     thresholds = gc.get_threshold()
     try:
         gc.set_threshold(1)
-        replay = graphs()(work)
+        replay = capture_graphs()(work)
     finally:
         gc.set_threshold(*thresholds)
     replay()

@@ -1,7 +1,7 @@
-"""Figures of one evaluation that cannot all be right, or that say less than they seem to.
+"""Warnings about figures of an evaluation that contradict each other.
 
-By theory, lower bound ≤ I(x; z) ≤ upper bound, and I(x; z) ≤ rate. Estimates from few sentences may
-break this. All in nats per sentence.
+In theory, lower bound ≤ I(x; z) ≤ upper bound, and I(x; z) ≤ rate. Estimates from few sentences may
+violate this. All in nats per sentence.
 """
 
 __all__ = ["contradictions"]
@@ -11,7 +11,7 @@ import math
 from .mutual_information import MutualInformation
 from .rounding import two_decimals
 
-INFORMATIVE = 0.1  # nats: less than this may be noise
+INFORMATIVE = 0.1  # nats: smaller differences may be noise
 
 
 def contradictions(
@@ -21,14 +21,14 @@ def contradictions(
     perplexities: tuple[float, float],
     iw_samples: int,
 ) -> list[str]:
-    """Returns a sentence for each contradiction among the figures, and none if they agree.
+    """Returns one warning per contradiction.
 
     Arguments:
-        mi: The estimates of I(x; z).
+        mi: Estimates of I(x; z).
         rate: The rate in closed form.
         active_units: The number of active units.
-        perplexities: From the ELBO and from importance weighting.
-        iw_samples: Samples of the importance-weighted bound.
+        perplexities: Perplexities from the ELBO and from importance weighting.
+        iw_samples: The number of samples of the importance-weighted bound.
     """
     dual, upper, known = mi.dual, mi.leave_one_out, mi.known_posterior
     found = []
@@ -37,13 +37,13 @@ def contradictions(
     values += [] if dual is None else [dual.value]
     if not all(map(math.isfinite, values)):
         found.append(
-            "Some figures are not finite: the model's outputs are beyond all bounds, as after steps "
-            "that were too large. Train it again with a lower training.optimizer.learning_rate."
+            "Some figures are not finite: training has probably diverged. Train again with a lower "
+            "training.optimizer.learning_rate."
         )
     if dual is not None and upper is not None and dual.ci_low > upper.ci_high:
         found.append(
             f"The MI lower bound ({dual.value:.2f}) is above the MI upper bound ({upper.value:.2f}): "
-            "the critic had too few pairs to learn from. Quote the known posterior's MI."
+            "the critic had too few training pairs. Report the MI of the known posterior."
         )
     for name, low, value in [
         ("MI (known posterior)", known.ci_low, known.value),
@@ -51,8 +51,8 @@ def contradictions(
     ]:
         if low > rate + 1e-6 * (1 + abs(rate)):  # rounding
             found.append(
-                f"{name} ({value:.2f}) is above the KL (rate) ({rate:.2f}), which no mutual "
-                "information exceeds: evaluate on more sentences."
+                f"{name} ({value:.2f}) is above the KL (rate) ({rate:.2f}), an upper bound of the MI. "
+                "Evaluate on more sentences."
             )
     if upper is not None and (upper.ci_low > rate or upper.value > rate + INFORMATIVE):
         found.append(
@@ -62,13 +62,13 @@ def contradictions(
     informative = max(known.ci_low, -math.inf if dual is None else dual.ci_low)
     if active_units == 0 and informative > INFORMATIVE:
         found.append(
-            f"No unit is active, but the MI is at least {informative:.2f}: the means vary too "
-            "little for the threshold of active units."
+            f"No unit is active, but the MI is at least {informative:.2f}: the variance of the means "
+            "is below the threshold of active units."
         )
     elbo, weighted = perplexities
     if weighted > elbo * (1 + 1e-6):
         found.append(
-            f"The perplexity (IW) is above the perplexity (ELBO), which {iw_samples} importance "
-            "samples can leave to chance: raise --iw-samples."
+            f"The perplexity (IW) is above the perplexity (ELBO). With {iw_samples} importance samples "
+            "this can happen by chance: increase --iw-samples."
         )
     return found

@@ -1,10 +1,10 @@
-r"""How many latent units carry information, told by their rates. Without torch.
+r"""The number of latent units that carry information, from their rates. Does not import torch.
 
 Shapes: Z latent units, with mean rates :math:`R_1, \dots, R_Z` in nats.
 
-Active units (`metrics.active_units`) are the count that the field reports, but its threshold is
-low: a Gaussian unit whose mean has a variance of 0.01 has a rate of about 0.005 nats. The two
-counts here say how many units the rate is really spread over.
+Papers usually report active units (`metrics.active_units`), but their threshold is low: a Gaussian
+unit whose mean has a variance of 0.01 has a rate of about 0.005 nats. The two numbers here show
+over how many units the rate is distributed.
 """
 
 __all__ = ["RATE_THRESHOLD", "effective_units", "units_above"]
@@ -20,23 +20,22 @@ def units_above(rates: Sequence[float], threshold: float = RATE_THRESHOLD) -> in
 
     Arguments:
         rates: The mean rate of each unit, in nats.
-        threshold: The rate that a unit must exceed, in nats.
+        threshold: The minimum rate, in nats, exclusive.
     """
     return sum(rate > threshold for rate in rates)
 
 
 def effective_units(rates: Sequence[float], threshold: float = RATE_THRESHOLD) -> float:
-    r"""Returns the number of equal units that would share the rate as evenly.
+    r"""Returns the effective number of units: the exponential of the entropy of the rate shares.
 
     .. math:: \exp \Big( -\sum_k s_k \log s_k \Big), \qquad s_k = R_k / \sum_j R_j
 
-    This is the exponential of the entropy of the rate shares: 1 if one unit has the whole rate,
-    Z if all have the same. Shares of a rate of nearly nothing mean nothing, so the value is 0 if
-    the total rate is not above the threshold, which is that of a single unit.
+    It is 1 if one unit has the whole rate, and Z if all units have the same rate. It is 0 if the
+    total rate does not exceed the threshold: the shares of a tiny rate are meaningless.
 
     Arguments:
         rates: The mean rate of each unit, in nats; rounding may leave them slightly negative.
-        threshold: The total rate, in nats, up to which no unit counts.
+        threshold: The minimum total rate, in nats, exclusive.
     """
     positive = [rate for rate in rates if rate > 0]
     total = sum(positive)

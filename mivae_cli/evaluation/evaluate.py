@@ -1,6 +1,6 @@
-r"""Evaluation: every figure that a model is judged by, on held-out sentences.
+r"""Evaluation of a model on held-out sentences.
 
-Shapes: N sentences, B sentences of a batch, K samples, Z latent units. All in nats.
+Shapes: N sentences, B sentences per batch, K samples, Z latent units. All in nats.
 """
 
 __all__ = [
@@ -34,20 +34,19 @@ from .metrics import (
     perplexity,
     units_above,
 )
-from .mutual_information import MutualInformation, measure
+from .mutual_information import MutualInformation, measure_information
 from .text_record import Full
 
-AT_ONCE = 32  # sentences of like length
-# pairs of a sentence and a sample that are decoded side by side
-SEQUENCES = 2048
-SEQUENCES_OF_CUDA = 8192  # which is to be kept busy: twice as fast as 2048, within a GiB
+BATCH = 32  # sentences of similar length
+SEQUENCES = 2048  # pairs of a sentence and a sample, decoded in parallel on a CPU
+SEQUENCES_CUDA = 8192  # twice as fast as 2048, and less than a GiB
 
 
 @dataclass(frozen=True)
 class TextFigures:
-    """The likelihood by what all tokenizers share, words and characters.
+    """Likelihood per word and per character, which can be compared between tokenizers.
 
-    Both are of the text that the tokens stand for: with `max_tokens`, as far as it was read.
+    Words and characters of truncated sentences (`max_tokens`) are those of the kept tokens.
     """
 
     words: int  # words between spaces; the end of a sentence counts as one
@@ -60,7 +59,7 @@ class TextFigures:
 
 @dataclass(frozen=True)
 class CheckpointName:
-    """Which checkpoint of a run was measured."""
+    """The evaluated checkpoint of a run."""
 
     name: str  # folder of the checkpoint
     step: int  # training steps up to it
@@ -102,36 +101,36 @@ def evaluate(
     seed: int = 0,
     tokenizer: Tokenizer | None = None,
 ) -> Generator[Stage, None, Evaluation]:
-    """Yields the stages of an evaluation and returns its record.
+    """Yields progress, and returns the evaluation record.
 
-    The record does not depend on the order of the sentences.
+    The result does not depend on the order of the sentences.
 
     Arguments:
         model: The model.
-        store: The sentences to report on.
-        fitting: Training and validation sentences for the critic of the dual bound.
-        iw_samples: Samples K of the importance-weighted bound.
-        seed: Seeds every draw.
-        tokenizer: The vocabulary, for figures a word and a character.
+        store: The sentences to evaluate.
+        fitting: Training and validation sentences for the critic of the dual bound, if wanted.
+        iw_samples: The number K of samples of the importance-weighted bound.
+        seed: Seed of all samples.
+        tokenizer: The vocabulary, for figures per word and per character.
 
     Raises:
-        ConfigError: The samples or the seed are out of range.
+        ConfigError: `iw_samples` or `seed` is out of range.
     """
     check_range("the number of importance samples", iw_samples, 1, MAX_IW_SAMPLES)
     check_range("the seed", seed, 0, MAX_SEED)
     store = store.canonical()
-    reading = encode_split(model, store, seed)
-    unit_rates = reading.posterior.unit_rates().tolist()
+    encoded = encode_split(model, store, seed)
+    unit_rates = encoded.posterior.unit_rates().tolist()
     sentences, tokens = len(store), len(store.tokens) + len(store)
-    distortion, rate = float(reading.distortion.mean()), float(reading.rate.mean())
+    distortion, rate = float(encoded.distortion.mean()), float(encoded.rate.mean())
     nll = iw_nll = distortion + rate
     mi, kl_aggregated_prior, warnings = None, 0.0, list[str]()
-    active = active_units(reading.posterior.scaled_means())
-    if model.latent_size:  # otherwise nothing is integrated out: the likelihood is exact
+    active = active_units(encoded.posterior.scaled_means())
+    if model.latent_size:  # the likelihood of a language model is exact
         bounds = yield from importance_weighted(model, store, iw_samples, seed)
         iw_nll = -float(bounds.mean())
         yield Stage("measuring mutual information", 0, 1)
-        found = measure(model, store, reading, fitting, seed)
+        found = measure_information(model, store, encoded, fitting, seed)
         mi, kl_aggregated_prior = found.mi, found.kl_aggregated_prior
     ppl_elbo, ppl_iw = (perplexity(value, sentences, tokens) for value in (nll, iw_nll))
     if mi is not None:
@@ -145,7 +144,7 @@ def evaluate(
         ppl_iw=ppl_iw,
         distortion=distortion,
         rate=rate,
-        rates=reading.posterior.rates().mean(dim=0).tolist(),
+        rates=encoded.posterior.rates().mean(dim=0).tolist(),
         active_units=active,
         units_above=units_above(unit_rates),
         effective_units=effective_units(unit_rates),
@@ -169,7 +168,7 @@ def _text_figures(
         words += len(text.split())
         characters += len(text)
     bits = [bits_per_character(value, sentences, characters) for value in (nll, iw_nll)]
-    lossless = not tokenizer.by_word  # an unknown word may have been of any length
+    lossless = not tokenizer.by_word  # the length of an unknown word is unknown
     return TextFigures(
         words=words,
         ppl_word_elbo=perplexity(nll, sentences, words),
@@ -184,17 +183,17 @@ def _text_figures(
 def importance_weighted(
     model: VAE, store: TokenStore, samples: int, seed: int
 ) -> Generator[Stage, None, Tensor]:
-    """Yields its progress and returns the importance-weighted bound of each sentence, (N,).
+    """Yields progress, and returns the importance-weighted bound of each sentence, (N,).
 
-    Sentences are encoded once; their samples go through the decoder as many at a time as keep
-    it busy, so that memory depends neither on their number nor on a sentence's length.
+    Each sentence is encoded once. Its samples are decoded in chunks, so memory does not grow with
+    their number.
     """
     model.eval()
     generator = torch.Generator(device=model.device).manual_seed(seed)
     bounds = torch.empty(len(store))
     name = f"{len(store):,} sentences, {samples} importance samples each"
     done, total = 0, len(store.tokens) + len(store)
-    for indices, batch in ordered_batches(store, AT_ONCE):
+    for indices, batch in ordered_batches(store, BATCH):
         yield Stage(name, done, total)
         done += int(batch.lengths.sum()) + len(batch)
         batch = batch.to(model.device)
@@ -208,9 +207,9 @@ def _importance_weighted(
 ) -> Tensor:
     posterior = model.encode(batch).posterior
     sums = []
-    side_by_side = SEQUENCES_OF_CUDA if model.device.type == "cuda" else SEQUENCES
-    for count in _parts(samples, max(1, side_by_side // len(batch))):
-        # one draw at a time, so that how many are decoded together changes no value
+    parallel = SEQUENCES_CUDA if model.device.type == "cuda" else SEQUENCES
+    for count in _parts(samples, max(1, parallel // len(batch))):
+        # sampled one at a time, so that the chunk size does not change the result
         z = torch.stack([posterior.rsample(generator) for _ in range(count)])
         log_joint = model.log_likelihood(batch, z) + posterior.prior.log_prob(z)
         bound = importance_weighted_bound(log_joint, posterior.log_prob(z))

@@ -1,4 +1,4 @@
-r"""What a trained model is judged by. Every quantity is in nats unless it says otherwise.
+r"""Evaluation metrics. All quantities are in nats unless stated otherwise.
 
 Shapes: B sentences, N sentences of a corpus, K samples, Z latent units.
 """
@@ -24,10 +24,10 @@ def perplexity(nll: float, sentences: int, tokens: int) -> float:
     r"""Returns :math:`\exp(\mathrm{NLL} \cdot N_\mathrm{sentences} / N_\mathrm{tokens})`.
 
     Arguments:
-        nll: The negative log-likelihood a sentence, or a bound on it, in nats.
+        nll: The negative log-likelihood per sentence, or an upper bound on it, in nats.
         sentences: The number of sentences.
-        tokens: The number of *predicted* tokens: each sentence's end counts, its start and
-            padding do not.
+        tokens: The number of *predicted* tokens: including the end of each sentence, but not its
+            start or padding.
     """
     exponent = nll * sentences / tokens
     return math.exp(exponent) if exponent < 700 else math.inf
@@ -37,27 +37,26 @@ def bits_per_character(nll: float, sentences: int, characters: int) -> float:
     r"""Returns :math:`\mathrm{NLL} \cdot N_\mathrm{sentences} / (N_\mathrm{characters} \ln 2)`.
 
     Arguments:
-        nll: The negative log-likelihood a sentence, or a bound on it, in nats.
+        nll: The negative log-likelihood per sentence, or an upper bound on it, in nats.
         sentences: The number of sentences.
-        characters: The number of characters (Unicode code points) of all sentences, with one
-            more for each sentence's end, as for the line feed in its file.
+        characters: The number of characters (Unicode code points), counting one for the end of
+            each sentence, like a line feed.
     """
     return nll * sentences / (characters * math.log(2))
 
 
 def active_units(means: Tensor, threshold: float = 0.01) -> int:
-    r"""Counts the latent units with :math:`\mathrm{Var}_x(\mathbb{E}[z_k \mid x]) \ge \delta`.
+    r"""Returns the number of units with :math:`\mathrm{Var}_x(\mathbb{E}[z_k \mid x]) \ge \delta`.
 
-    The variance is the unbiased one (N - 1), as in the field's codes. The threshold is low, so
-    that a unit may count and carry next to nothing: `units_above` and `effective_units` say how
-    many units the rate is spread over.
+    The variance is unbiased (N - 1), as in published code. The threshold is low, so an active unit
+    may carry almost no information: see `units_above` and `effective_units`.
 
     References:
         | Importance Weighted Autoencoders (Burda et al., 2016)
 
     Arguments:
         means: The posterior means of a corpus (`Posterior.scaled_means`), with shape (N, Z).
-        threshold: The variance :math:`\delta` that a unit must reach.
+        threshold: The minimum variance :math:`\delta`.
     """
     if len(means) < 2 or not means.shape[1]:
         return 0

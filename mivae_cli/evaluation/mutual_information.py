@@ -1,8 +1,8 @@
-r"""I(x; z) of a model on held-out sentences, by routes that should agree.
+r"""Estimates of I(x; z) of a model on held-out sentences.
 
-| known posterior   exact up to Monte Carlo, at most log N
-| leave-one-out     an upper bound of the population's, in expectation
-| dual              a lower bound by a critic that never saw these sentences
+| known posterior   exact up to Monte Carlo error for these sentences; at most log N
+| leave-one-out     an upper bound of I(x; z) of the population, in expectation
+| dual              a lower bound from a critic trained on other sentences
 | decomposition     :math:`R - \mathrm{KL}(q(z) \,\|\, p(z))` (Hoffman & Johnson, 2016)
 
 All in nats; N sentences.
@@ -12,8 +12,8 @@ __all__ = [
     "Figure",
     "Information",
     "MutualInformation",
-    "draws_of",
-    "measure",
+    "default_draws",
+    "measure_information",
     "report",
 ]
 
@@ -40,16 +40,18 @@ from ..limits import MAX_DRAWS, check_range
 from ..models.vae import VAE
 from .encode import Encoded, encode_split, posteriors
 
-FIT_SENTENCES = 50_000  # of the training split that the held-out critic is fitted on
-BATCH = 32  # the batches of He et al. (2019)
-# draws of z, of all sentences together and of each: see `draws_of`
-DRAWS, MAX_OF_EACH, MIN_OF_EACH = 100_000, 32, 4
-TOO_FEW = "below the dual's interval: so few sentences cannot show all there is; see its ceiling"
+FIT_SENTENCES = 50_000  # maximum number of training sentences for the critic
+BATCH = 32  # as in He et al. (2019)
+# samples of z: in total, and at most and at least per sentence; see `default_draws`
+DRAWS, MAX_PER_SENTENCE, MIN_PER_SENTENCE = 100_000, 32, 4
+TOO_FEW = (
+    "below the interval of the dual bound: too few sentences, the ceiling limits the estimate"
+)
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its 95 % interval, the sentences n behind it, and where it must stop."""
+    """An estimate with its 95 % interval, the number of sentences, and its ceiling."""
 
     value: float  # the estimate
     ci_low: float  # lower end of the 95 % interval
@@ -59,13 +61,13 @@ class Figure:
 
     @classmethod
     def of(cls, interval: Interval, n: int, ceiling: float | None) -> "Figure":
-        """Adds what an interval does not say."""
+        """Returns the figure for an interval."""
         return cls(interval.value, interval.low, interval.high, n, ceiling)
 
 
 @dataclass(frozen=True)
 class MutualInformation:
-    """I(x; z) by routes that should agree; its fields are keys of the evaluation's JSON form."""
+    """Estimates of I(x; z); the fields are keys of the JSON form of an evaluation."""
 
     known_posterior: Figure  # from the known posteriors q(z|x)
     leave_one_out: Figure | None  # upper bound; null for a single sentence
@@ -75,38 +77,38 @@ class MutualInformation:
 
 @dataclass(frozen=True)
 class Information:
-    """What is known of I(x; z) on a set of sentences, and how the rate divides."""
+    """Estimates of I(x; z), and the decomposition of the rate."""
 
     mi: MutualInformation
     kl_aggregated_prior: float  # KL(q(z) || p(z))
-    rate: float  # in closed form; what it exceeds the known posterior's value by is the above
+    rate: float  # in closed form: the known posterior's MI plus kl_aggregated_prior
 
 
-def measure(
+def measure_information(
     model: VAE,
     store: TokenStore,
-    reading: Encoded,
+    encoded: Encoded,
     fitting: tuple[TokenStore, TokenStore] | None,
     seed: int,
     draws: int | None = None,
 ) -> Information:
-    """Returns all that can be said of I(x; z) on the sentences of a store.
+    """Returns the estimates of I(x; z) on the sentences of a store.
 
     Arguments:
         model: A model with a latent.
         store: The sentences.
-        reading: The model's reading of them.
-        fitting: Training and validation sentences for the critic of the dual bound.
-        seed: Seeds every draw.
-        draws: Of z for each sentence; by default `draws_of` their number.
+        encoded: The encoded sentences.
+        fitting: Training and validation sentences for the critic of the dual bound, if wanted.
+        seed: Seed of all samples.
+        draws: Samples of z per sentence; by default `default_draws` of the number of sentences.
 
     Raises:
-        ConfigError: The draws are fewer than 1 or more than 1,000.
+        ConfigError: `draws` is out of range.
     """
     count, size = len(store), min(BATCH, len(store))
-    draws = draws_of(count) if draws is None else draws
+    draws = default_draws(count) if draws is None else draws
     check_range("the number of draws", draws, 1, MAX_DRAWS)
-    posterior, rate = reading.posterior.double(), float(reading.rate.mean())
+    posterior, rate = encoded.posterior.double(), float(encoded.rate.mean())
     z = posterior.rsample(torch.Generator().manual_seed(seed), count=draws)
     densities = aggregated_posterior(posterior, z)
     by_length = torch.from_numpy(store.lengths.copy()).argsort(stable=True)
@@ -117,19 +119,19 @@ def measure(
         known_posterior=Figure.of(known, count, math.log(count)),
         leave_one_out=None if leave_one_out is None else Figure.of(leave_one_out, count, None),
         batch32=Figure.of(mean_interval(batched.mean(dim=0)), size, math.log(size)),
-        dual=None if fitting is None else _dual(model, reading, fitting, seed),
+        dual=None if fitting is None else _dual(model, encoded, fitting, seed),
     )
     return Information(mi, kl_aggregated_prior=rate - known.value, rate=rate)
 
 
-def draws_of(sentences: int) -> int:
-    """Returns how many draws of z each sentence gets.
+def default_draws(sentences: int) -> int:
+    """Returns the default number of samples of z per sentence.
 
-    The work grows with their number times the square of the number of sentences. With 32 draws each,
-    the standard error that they leave is below a tenth of the interval's width. From 3,125 sentences
-    on there are fewer, so that evaluating many sentences stays affordable.
+    The cost is proportional to this number and to the square of the number of sentences. With 32
+    samples, the standard error from sampling z is below a tenth of the interval's width. Above
+    3,125 sentences, fewer samples limit the cost.
     """
-    return min(MAX_OF_EACH, max(MIN_OF_EACH, DRAWS // sentences))
+    return min(MAX_PER_SENTENCE, max(MIN_PER_SENTENCE, DRAWS // sentences))
 
 
 def report(
@@ -140,26 +142,27 @@ def report(
     profile: Profile = "default",
     draws: int | None = None,
 ) -> Report:
-    """Returns the estimates of I(x; z) on the sentences of a store, side by side.
+    """Returns a report of all estimates of I(x; z) on the sentences of a store.
 
-    The known posterior's is the one to quote: it is exact but for the draws of z.
+    It recommends the known posterior's estimate, which is exact except for the sampling of z.
 
     Arguments:
         model: A model with a latent.
         store: The sentences.
         fitting: Training and validation sentences for the critic of the dual bound.
-        seed: Seeds every draw.
-        profile: How long and how wide that critic is fitted.
-        draws: Of z for each sentence, for all but the dual; by default `draws_of` their number.
+        seed: Seed of all samples.
+        profile: Training time and size of that critic.
+        draws: Samples of z per sentence, except for the dual bound; by default `default_draws` of
+            the number of sentences.
     """
     store = store.canonical()
-    with stopwatch() as reading_seconds:
-        reading = encode_split(model, store, seed)
-        found = measure(model, store, reading, None, seed, draws)
+    with stopwatch() as encoding_seconds:
+        encoded = encode_split(model, store, seed)
+        found = measure_information(model, store, encoded, None, seed, draws)
     with stopwatch() as fitting_seconds:
-        dual = _dual(model, reading, fitting, seed, profile)
+        dual = _dual(model, encoded, fitting, seed, profile)
     known, upper, batched = found.mi.known_posterior, found.mi.leave_one_out, found.mi.batch32
-    seconds = reading_seconds()
+    seconds = encoding_seconds()
     few = [] if dual is None or dual.ci_low <= known.value else [TOO_FEW]
     best = _row("known-posterior", known, "lower", seconds, few)
     rows = [best]
@@ -174,10 +177,10 @@ def report(
     split = found.rate - found.kl_aggregated_prior
     name = "decomposition"
     rows.append(Estimate(name, split, None, None, "lower", known.ceiling, True, seconds))
-    reason = "exact but for the draws of z; no critic, nothing fitted"
+    reason = "exact except for the sampling of z; nothing is trained"
     if best.warnings:
-        reason = "the most that so few sentences can show"
-    decomposed = "decomposition: R - KL(q(z)||p(z)), the known posterior's value by another road"
+        reason = "limited by the number of sentences"
+    decomposed = "decomposition: R - KL(q(z)||p(z)), equal to the known posterior's value"
     notes = [
         decomposed,
         f"known-posterior of {THESE_SENTENCES}",
@@ -194,7 +197,7 @@ def _row(
     warnings = list(doubts)
     if at_ceiling(found.value, found.ceiling):
         warnings.append(
-            f"at its ceiling, ln {found.n:,} = {found.ceiling:.2f}: the true value may be higher"
+            f"at its ceiling, ln {found.n:,} = {found.ceiling:.2f}; the true value may be higher"
         )
     interval = found.value, found.ci_low, found.ci_high
     return Estimate(name, *interval, direction, found.ceiling, True, seconds, warnings)
@@ -202,7 +205,7 @@ def _row(
 
 def _dual(
     model: VAE,
-    reading: Encoded,
+    encoded: Encoded,
     fitting: tuple[TokenStore, TokenStore],
     seed: int,
     profile: Profile = "default",
@@ -211,7 +214,7 @@ def _dual(
     return held_out_dual(
         SampledPosteriors.draw(train, seed),
         SampledPosteriors.draw(valid, seed),
-        SampledPosteriors(reading.posterior, reading.z),
+        SampledPosteriors(encoded.posterior, encoded.z),
         seed,
         profile,
     )

@@ -1,7 +1,7 @@
-"""Checks of an evaluation record from a file: figures are numbers, and counts are counts.
+"""Validation of evaluation records from untrusted files. Does not import torch.
 
-A checksum says that nothing has changed since a record was written, not who wrote it. What a
-comparison computes with has to be of the right kind and size. Without torch.
+A checksum shows that a record has not changed, not who wrote it. Before a comparison computes with
+its values, their types and sizes are checked.
 """
 
 __all__ = ["check_record"]
@@ -27,36 +27,35 @@ GROUPS = ("mi", "text", "checkpoint", "full")
 
 
 def check_record(record: Mapping[str, Any]) -> None:
-    """Raises ValueError, which names the key, unless a record is one that mivae could write.
+    """Raises ValueError, naming the key, if a value has the wrong type or is out of range.
 
-    Keys that are missing or null are no error, nor are unknown ones whose numbers are of a
-    usual size.
+    Missing and null values are accepted, and so are unknown keys with values in range.
     """
     for key in COUNTS:
         value = record.get(key)
         if value is not None and not (
             type(value) is int and 0 <= value <= limits.MAX_RECORD_COUNT
         ):
-            raise ValueError(f"'{key}' of a record is no count")
+            raise ValueError(f"'{key}' is not a count (a whole number, 0 or more)")
     for key in FIGURES:
         if not _is_figure(record.get(key)):
-            raise ValueError(f"'{key}' of a record is no number")
+            raise ValueError(f"'{key}' is not a finite number")
     for key in GROUPS:
         if not isinstance(record.get(key), Mapping | None):
-            raise ValueError(f"'{key}' of a record is no group of figures")  # noqa: TRY004
+            raise ValueError(f"'{key}' is not an object")  # noqa: TRY004
     rates = record.get("rates")
     if rates is not None and not (isinstance(rates, list) and all(map(_is_figure, rates))):
-        raise ValueError("'rates' of a record are no numbers")
+        raise ValueError("'rates' is not a list of numbers")
     name = (record.get("checkpoint") or {}).get("name")
     if not isinstance(name, str | None):
-        raise ValueError("'checkpoint' of a record has no name")  # noqa: TRY004
+        raise ValueError("'checkpoint.name' is not a string")  # noqa: TRY004
     _check_sizes(record, "", limits.MAX_RECORD_DEPTH)
 
 
 def _check_sizes(value: object, path: str, depth: int) -> None:
-    """Raises ValueError for numbers too large to compute with, and for groups nested too deeply."""
+    """Raises ValueError for numbers out of range, and for objects nested too deeply."""
     if depth < 0:
-        raise ValueError(f"'{path}' of a record is nested too deeply")
+        raise ValueError(f"'{path}' is nested too deeply")
     if isinstance(value, Mapping):
         for key, inner in value.items():
             _check_sizes(inner, f"{path}.{key}".lstrip(".")[:100], depth - 1)
@@ -64,11 +63,11 @@ def _check_sizes(value: object, path: str, depth: int) -> None:
         for inner in value:
             _check_sizes(inner, path, depth - 1)
     elif isinstance(value, int | float) and not (isinstance(value, bool) or _is_figure(value)):
-        raise ValueError(f"'{path}' of a record is beyond any figure")
+        raise ValueError(f"'{path}' is out of range")
 
 
 def _is_figure(value: object) -> bool:
-    """Returns whether a value is a number of a usual size, or null."""
+    """Returns whether a value is null or a number in range."""
     if value is None:
         return True
     if isinstance(value, bool) or not isinstance(value, int | float):

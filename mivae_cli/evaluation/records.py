@@ -1,9 +1,9 @@
-"""What eval.json holds: evaluation records side by side, one for each checkpoint and protocol.
+"""The content of eval.json: one evaluation record per checkpoint and protocol.
 
-A protocol is the number of importance samples and the seed of an evaluation; a language model,
-whose likelihood is exact, has no samples. What `eval --full` measures depends on a protocol of
-its own, so it is kept apart and put together with the records of its checkpoint as they are read.
-A record therefore replaces only what was measured in the very same way. Without torch.
+A protocol is the number of importance samples and the seed; a language model has no samples, since
+its likelihood is exact. The results of `eval --full` have their own protocol, so they are stored
+separately, and joined with the records of their checkpoint when read. A new record replaces only
+the record of the same checkpoint and protocol. Does not import torch.
 """
 
 __all__ = ["EvaluationRecords", "Record", "checkpoint_of", "samples_of"]
@@ -21,22 +21,22 @@ Record = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class EvaluationRecords:
-    """The evaluation records of a run, in the order in which they were measured."""
+    """The evaluation records of a run, oldest first."""
 
-    records: tuple[Record, ...] = ()  # what was measured in full is null in them
+    records: tuple[Record, ...] = ()  # without their "full" results
     full: tuple[Record, ...] = ()  # {"checkpoint": ..., "full": ...}
 
     @classmethod
     def of(cls, body: Record) -> "EvaluationRecords":
-        """Reads the body of eval.json.
+        """Returns the records in the body of eval.json.
 
         Raises:
-            ValueError: It holds something else.
+            ValueError: The body is not valid.
         """
         records, full = body.get("evaluations"), body.get("full", [])
         for found in (records, full):
             if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
-                raise ValueError("no list of records")
+                raise ValueError("'evaluations' or 'full' is not a list of records")
         for record in (*(records or ()), *full):
             check_record(record)
         return cls(tuple(records or ()), tuple(full))
@@ -46,7 +46,7 @@ class EvaluationRecords:
         return {"evaluations": list(self.records), "full": list(self.full)}
 
     def with_record(self, record: Record) -> "EvaluationRecords":
-        """Adds a record, in place of one of the same checkpoint and protocol."""
+        """Returns the records with one added; it replaces that of its checkpoint and protocol."""
         full = record.get("full")
         bare = record if full is None else {**record, "full": None}
         records = [each for each in self.records if _key(each) != _key(bare)]
@@ -57,10 +57,10 @@ class EvaluationRecords:
         return EvaluationRecords((*records, bare), tuple(fulls))._within_limits()
 
     def about(self, checkpoint: object) -> "EvaluationRecords":
-        """Returns the records of a checkpoint; early ones do not name theirs, and count too.
+        """Returns the records of a checkpoint, and old records that do not name one.
 
         Arguments:
-            checkpoint: Its name.
+            checkpoint: The name of the checkpoint.
         """
         names = (checkpoint, None)
         return EvaluationRecords(
@@ -70,11 +70,11 @@ class EvaluationRecords:
 
     @property
     def sampled(self) -> set[int]:
-        """The numbers of importance samples that there are records with."""
+        """The numbers of importance samples that occur in the records."""
         return {number for each in self.records if (number := samples_of(each)) is not None}
 
     def exactly(self, iw_samples: int, seed: int) -> Record | None:
-        """Returns the newest record of a protocol, if there is one."""
+        """Returns the newest record of a protocol, or None."""
         for record in reversed(self.records):
             samples = samples_of(record)
             if samples is None or (samples, record.get("seed")) == (iw_samples, seed):
@@ -82,37 +82,37 @@ class EvaluationRecords:
         return None
 
     def best(self, iw_samples: int | None, seed: int) -> Record | None:
-        """Returns the record that is nearest to a protocol, or None without any.
+        """Returns the record nearest to a protocol, or None if there are no records.
 
         Arguments:
-            iw_samples: The samples that it should have; otherwise it is one with the most.
-            seed: The seed that it should have.
+            iw_samples: Preferred number of samples; second choice is the largest number.
+            seed: Preferred seed.
         """
         if not self.records:
             return None
 
-        def merit(place: int) -> tuple[bool, int, bool, int]:
+        def preference(place: int) -> tuple[bool, int, bool, int]:
             record = self.records[place]
             samples = samples_of(record)
             return samples == iw_samples, samples or 0, record.get("seed") == seed, place
 
-        return self._whole(self.records[max(range(len(self.records)), key=merit)], seed)
+        return self._whole(self.records[max(range(len(self.records)), key=preference)], seed)
 
     def _whole(self, record: Record, seed: int) -> Record:
-        """Returns a record with what was measured in full of the same checkpoint, if anything."""
+        """Returns a record joined with the "full" results of its checkpoint, if any."""
         name = checkpoint_of(record)
         found = [each.get("full") for each in self.full if checkpoint_of(each) == name]
         if not found:
             return record
 
-        def merit(place: int) -> tuple[bool, int, int]:
+        def preference(place: int) -> tuple[bool, int, int]:
             protocol = _mapping(_mapping(found[place]).get("protocol"))
             return protocol.get("seed") == seed, _count(protocol.get("samples")) or 0, place
 
-        return {**record, "full": found[max(range(len(found)), key=merit)]}
+        return {**record, "full": found[max(range(len(found)), key=preference)]}
 
     def _within_limits(self) -> "EvaluationRecords":
-        """Drops the oldest records of other checkpoints, then the oldest, if there is no room."""
+        """Drops records until the size limit holds: of other checkpoints first, oldest first."""
         kept = self
         while len(kept.records) > 1 and len(json.dumps(kept.body())) > limits.MAX_EVALUATION_BYTES:
             newest = checkpoint_of(kept.records[-1])
@@ -122,12 +122,12 @@ class EvaluationRecords:
 
 
 def checkpoint_of(record: Record) -> object:
-    """Returns the name of the checkpoint that a record is of; None if it names none."""
+    """Returns the name of a record's checkpoint, or None if the record has no name."""
     return _mapping(record.get("checkpoint")).get("name")
 
 
 def samples_of(record: Record) -> int | None:
-    """Returns the importance samples of a record; None for a language model, which has none."""
+    """Returns the number of importance samples of a record; None for a language model."""
     return _count(record.get("iw_samples")) if record.get("latent_units") else None
 
 

@@ -1,4 +1,4 @@
-"""The record of an evaluation in full; how its figures come about is told in `full`."""
+"""The record of `eval --full`, which `generation.evaluate_text` computes."""
 
 __all__ = ["Diversity", "Full", "Generation", "Interpolation", "Protocol", "Reconstruction"]
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the figures were measured."""
+    """The settings of the measurement."""
 
     seed: int  # seed of all draws
     samples: int  # number of samples from the prior
@@ -31,7 +31,7 @@ class Reconstruction:
 
 @dataclass(frozen=True)
 class Diversity:
-    """How many different things sentences say; n-grams are of words between spaces."""
+    """Diversity of sentences; words are separated by spaces."""
 
     distinct_1: float  # share of distinct words
     distinct_2: float  # share of distinct pairs of words
@@ -46,7 +46,7 @@ class Diversity:
 
 @dataclass(frozen=True)
 class Generation:
-    """Samples, and the same figures of real text beside them."""
+    """Quality of samples from the prior, with the same figures for real text."""
 
     forward_ppl: float  # perplexity of the samples under a language model of the training split
     forward_ppl_real: float  # perplexity of held-out sentences under the same model
@@ -58,10 +58,10 @@ class Generation:
 
 @dataclass(frozen=True)
 class Interpolation:
-    """Walks between posterior means of held-out sentences; distances are normalised edits.
+    """Interpolation between posterior means of held-out sentences.
 
-    A model that says the same whatever z walks without a jump, so `neighbours` is to be read
-    beside `ends`: on an even walk, it is no more than a share of it for each step.
+    Distances are normalised edit distances. A decoder that ignores z has no jumps, so compare
+    `neighbours` with `ends`: for even steps, it is about `ends` divided by the number of steps.
     """
 
     pairs: int  # number of pairs of sentences
@@ -74,7 +74,7 @@ class Interpolation:
 
 @dataclass(frozen=True)
 class Full:
-    """The record of an evaluation in full; its fields are keys of the JSON form."""
+    """The record of `eval --full`; its fields are the keys of the JSON form."""
 
     protocol: Protocol  # how the figures were measured
     reconstruction: Reconstruction | None  # null for a language model

@@ -2,11 +2,11 @@ r"""Decoders: from z to a distribution over sentences, :math:`p(x \mid z)`.
 
 .. math:: \log p(x \mid z) = \sum_{t=1}^{T+1} \log p(x_t \mid x_{<t}, z)
 
-where :math:`x_0` and :math:`x_{T+1}` are the sentence's boundaries.
+where :math:`x_0` and :math:`x_{T+1}` are the boundary tokens of the sentence.
 
 Shapes: B sentences, T tokens, V vocabulary, E embedding, H hidden units, L layers, Z latent
-units, G gates (4 H for an LSTM, 3 H for a GRU), K samples of z a sentence, M sequences side by
-side.
+units, G gates (4 H for an LSTM, 3 H for a GRU), K samples of z per sentence, M sequences in
+parallel.
 """
 
 __all__ = ["Decoder", "RecurrentDecoder", "State"]
@@ -29,25 +29,25 @@ Layer = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class State:
-    """What a decoder carries from word to word of M sequences, which all its tensors begin with.
+    """The state of a decoder between two words; the first dimension of all tensors is M.
 
-    A layer carries its hidden state (M, H), an LSTM's its cell state as well; a Transformer's
-    carries keys and values.
+    The state of a layer is its hidden state (M, H), for an LSTM also its cell state (M, H), and
+    for a Transformer its keys and values.
     """
 
     layers: tuple[Layer, ...]
-    of_latent: Tensor  # z's part of what is read with every word, (M, G) or (M, H)
+    latent_input: Tensor  # the contribution of z to the input of every step, (M, G) or (M, H)
 
     def __getitem__(self, rows: Tensor | slice) -> "State":
         """Returns the state of some of the sequences."""
         layers = tuple(tuple(part[rows] for part in layer) for layer in self.layers)
-        return State(layers, self.of_latent[rows])
+        return State(layers, self.latent_input[rows])
 
 
 class Decoder(nn.Module, ABC):
-    """What all decoders share: how words and z become log-likelihoods.
+    """Base class of decoders: computes log-likelihoods from words and z.
 
-    With Z = 0 a decoder is an ordinary language model.
+    With Z = 0, a decoder is an ordinary language model.
     """
 
     embedding: nn.Embedding
@@ -60,13 +60,13 @@ class Decoder(nn.Module, ABC):
 
         Arguments:
             batch: The sentences x.
-            z: One latent a sentence with shape (B, Z), or K with shape (K, B, Z).
+            z: One latent per sentence with shape (B, Z), or K with shape (K, B, Z).
 
         Returns:
-            The log-likelihoods, with the shape of z less its last dimension.
+            The log-likelihoods, with shape (B,) or (K, B).
         """
         if z.dim() == 3 and not (self.training or torch.is_grad_enabled()):
-            return self._of_samples(batch, z)
+            return self._log_prob_of_samples(batch, z)
         flat = z.flatten(end_dim=-2)  # (M, Z)
         copies = len(flat) // len(batch)
         words = self.embedding(self.word_dropout(batch.inputs()))  # (B, T + 1, E)
@@ -78,7 +78,7 @@ class Decoder(nn.Module, ABC):
     @property
     @abstractmethod
     def network(self) -> nn.Module:
-        """What lies between the word vectors and the output layer."""
+        """The network between the word vectors and the output layer."""
 
     @abstractmethod
     def start(self, z: Tensor) -> State:
@@ -86,30 +86,30 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the logits of the next word (M, V) and the state after the words before.
+        """Returns the logits of the next word (M, V), and the new state.
 
         Arguments:
-            previous: The ids of the words before, with shape (M,).
-            state: The state before those words were read.
+            previous: The ids of the previous words, with shape (M,).
+            state: The state before the previous words.
         """
 
     @abstractmethod
     def _states(self, words: Tensor, z: Tensor) -> Tensor:
-        """Returns what the output layer reads, (M, T + 1, H), of word vectors (M, T + 1, E)."""
+        """Returns the input of the output layer, (M, T + 1, H), for word vectors (M, T + 1, E)."""
 
     @abstractmethod
-    def _of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Returns the log-likelihoods (K, B) of z with shape (K, B, Z), to be quick and small.
+    def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
+        """Returns the log-likelihoods (K, B) for z with shape (K, B, Z), without gradients.
 
-        Memory depends neither on K and B nor, as far as can be, on the length of sentences.
+        Memory does not grow with K or B, and as little as possible with the sentence length.
         """
 
 
 class RecurrentDecoder(Decoder):
-    r"""An LSTM or a GRU that reads :math:`[x_{t-1}; z]`, in one layer or more.
+    r"""An LSTM or a GRU with one or more layers, whose input is :math:`[x_{t-1}; z]`.
 
-    Every layer begins from :math:`c_0 = W z, h_0 = \tanh c_0` with a W of its own; a GRU has no
-    :math:`c`, but begins from the same :math:`h_0`.
+    The initial state of each layer is :math:`c_0 = W z, h_0 = \tanh c_0`, with one W per layer; a
+    GRU has only :math:`h_0`.
     """
 
     def __init__(self, config: RecurrentDecoderConfig, vocab_size: int, latent_size: int) -> None:
@@ -124,7 +124,7 @@ class RecurrentDecoder(Decoder):
             config.hidden_size,
             layers,
             batch_first=True,
-            dropout=config.dropout if layers > 1 else 0.0,  # which has no place in a single one
+            dropout=config.dropout if layers > 1 else 0.0,  # applies between layers
         )
         self.add_module(self.kind, network)
         tied = self.embedding.weight if config.tie_weights else None
@@ -139,55 +139,56 @@ class RecurrentDecoder(Decoder):
 
     def start(self, z: Tensor) -> State:
         """Returns the state before the first word, for z with shape (M, Z)."""
-        of_inputs, _, bias, more = self.network.all_weights[0]
-        of_z = of_inputs[:, self.embedding.embedding_dim :]
-        # a GRU's second bias is added to what its reset gate acts upon
-        return State(self._first(z), linear(z, of_z, bias + more if self.kind == "lstm" else bias))
+        input_weight, _, bias, hidden_bias = self.network.all_weights[0]
+        latent_weight = input_weight[:, self.embedding.embedding_dim :]
+        # the reset gate of a GRU acts on its hidden bias, which `_advance` therefore adds
+        total_bias = bias + hidden_bias if self.kind == "lstm" else bias
+        return State(self._initial_layers(z), linear(z, latent_weight, total_bias))
 
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the logits of the next word (M, V) and the state after the words before.
+        """Returns the logits of the next word (M, V), and the new state.
 
         Arguments:
-            previous: The ids of the words before, with shape (M,).
-            state: The state before those words were read.
+            previous: The ids of the previous words, with shape (M,).
+            state: The state before the previous words.
         """
         state = self._advance(previous, state)
         return self.output(state.layers[-1][0]), state
 
     def _states(self, words: Tensor, z: Tensor) -> Tensor:
         words = self.dropout(words)
-        everywhere = z[:, None].expand(-1, words.shape[1], -1)  # (M, T + 1, Z)
-        first = tuple(torch.stack(part) for part in zip(*self._first(z), strict=True))
+        repeated = z[:, None].expand(-1, words.shape[1], -1)  # (M, T + 1, Z)
+        first = tuple(torch.stack(part) for part in zip(*self._initial_layers(z), strict=True))
         states, _ = self.network(
-            torch.cat([words, everywhere], dim=-1), first if self.kind == "lstm" else first[0]
+            torch.cat([words, repeated], dim=-1), first if self.kind == "lstm" else first[0]
         )
         dropped: Tensor = self.dropout(states)
         return dropped
 
     def _advance(self, previous: Tensor, state: State) -> State:
-        """Reads a word, with shape (M,), or with (M / K,) one for K neighbouring sequences."""
+        """Returns the state after a word: ids with shape (M,), or (M / K,), each for K sequences."""
         layers: list[Layer] = []
         for carried, weights in zip(state.layers, self.network.all_weights, strict=True):
-            of_inputs, of_hidden, bias, more = weights
+            input_weight, hidden_weight, bias, hidden_bias = weights
             lstm, lowest = self.kind == "lstm", not layers
             if lowest:
-                read = state.of_latent
+                read = state.latent_input
             else:
-                read = product(layers[-1][0], of_inputs, bias + more if lstm else bias)
-            kept = product(carried[0], of_hidden, None if lstm else more)
+                read = product(layers[-1][0], input_weight, bias + hidden_bias if lstm else bias)
+            kept = product(carried[0], hidden_weight, None if lstm else hidden_bias)
             gates = kept + read if lstm else read.clone()
-            if lowest:  # the words' part is the same for all samples
-                of_words = of_inputs[:, : self.embedding.embedding_dim]
-                said = linear(self.embedding(previous), of_words)
-                gates.view(len(previous), -1, gates.shape[1]).add_(said[:, None])
+            if lowest:  # the K samples share the contribution of the words
+                word_weight = input_weight[:, : self.embedding.embedding_dim]
+                of_words = linear(self.embedding(previous), word_weight)
+                gates.view(len(previous), -1, gates.shape[1]).add_(of_words[:, None])
             layers.append(_lstm(gates, carried[1]) if lstm else _gru(gates, kept, carried[0]))
-        return State(tuple(layers), state.of_latent)
+        return State(tuple(layers), state.latent_input)
 
-    def _of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Returns the log-likelihoods (K, B) of z with shape (K, B, Z), to be quick and small.
+    def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
+        """Returns the log-likelihoods (K, B) for z with shape (K, B, Z), without gradients.
 
-        The words' part of the gates is shared by the K samples, z's part by all words; a
-        sentence that has ended costs no more; and nothing is kept from word to word.
+        The K samples share the contribution of the words to the gates, and all words share that of
+        z. Finished sentences are dropped from the computation.
         """
         lengths, order = batch.lengths.sort(descending=True)
         samples, longest_first = len(z), lengths.tolist()
@@ -195,15 +196,15 @@ class RecurrentDecoder(Decoder):
         inputs, targets = batch.inputs()[order], batch.targets()[order]
         total = z.new_zeros(len(batch), samples)
         for step in range(longest_first[0] + 1):
-            going = sum(length >= step for length in longest_first)
-            state = self._advance(inputs[:going, step], state[: going * samples])
-            said = targets[:going, step].repeat_interleave(samples)
-            log_probs = self.output.log_prob(state.layers[-1][0], said)
-            total[:going] += log_probs.view(going, samples)
+            active = sum(length >= step for length in longest_first)
+            state = self._advance(inputs[:active, step], state[: active * samples])
+            words = targets[:active, step].repeat_interleave(samples)
+            log_probs = self.output.log_prob(state.layers[-1][0], words)
+            total[:active] += log_probs.view(active, samples)
         return total[order.argsort()].T
 
-    def _first(self, z: Tensor) -> tuple[Layer, ...]:
-        """Returns what each layer carries before the first word."""
+    def _initial_layers(self, z: Tensor) -> tuple[Layer, ...]:
+        """Returns the state of each layer before the first word."""
         network = self.network
         if self.initial is None:
             cells = z.new_zeros(len(z), network.num_layers * network.hidden_size)
@@ -214,14 +215,14 @@ class RecurrentDecoder(Decoder):
 
 
 def _lstm(gates: Tensor, cell: Tensor) -> Layer:
-    """Returns the next hidden and cell state, (M, H) each, of gates (M, 4 H)."""
+    """Returns the next hidden and cell state, (M, H) each, for gates (M, 4 H)."""
     enter, keep, new, leave = gates.chunk(4, dim=-1)
     cell = keep.sigmoid() * cell + enter.sigmoid() * new.tanh()
     return leave.sigmoid() * cell.tanh(), cell
 
 
 def _gru(read: Tensor, kept: Tensor, hidden: Tensor) -> Layer:
-    """Returns the next hidden state, (M, H), of what was read and what was kept, (M, 3 H) each."""
+    """Returns the next hidden state (M, H), for the gates of input and state, (M, 3 H) each."""
     reset, keep, new = read.chunk(3, dim=-1)
     more_reset, more_keep, old = kept.chunk(3, dim=-1)
     new = (new + (reset + more_reset).sigmoid() * old).tanh()

@@ -1,4 +1,4 @@
-"""Dropout of units, that does not hold up a CPU, and of words."""
+"""Dropout of units (fast on CPUs) and of words."""
 
 __all__ = ["Dropout", "WordDropout"]
 
@@ -9,14 +9,14 @@ from ..data.tokenizer import UNKNOWN
 
 
 class Dropout(nn.Dropout):
-    """Dropout whose mask is made of uniform numbers on a CPU.
+    """Dropout that draws its mask from uniform numbers on a CPU.
 
-    torch draws Bernoulli ones there, which takes three times as long: several per cent of a
-    whole training step.
+    torch draws Bernoulli numbers, which takes three times as long: several percent of a training
+    step.
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        """Returns the input, in training with a share p of it put to 0 and the rest scaled."""
+        """Returns the input; in training, a fraction p is set to 0 and the rest is scaled."""
         if input.device.type != "cpu" or not (self.training and self.p):
             return super().forward(input)
         kept = 1 - self.p
@@ -24,14 +24,14 @@ class Dropout(nn.Dropout):
 
 
 class WordDropout(nn.Module):
-    """Hides a share p of the previous words from a decoder in training, the boundary apart."""
+    """Replaces a fraction p of the decoder's input words in training, except the boundary."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.p = p
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Returns ids with shape (B, T + 1), a share of them those of the unknown word."""
+        """Returns ids with shape (B, T + 1), in training a fraction p of them `UNKNOWN`."""
         if not (self.training and self.p):
             return inputs
         hidden = torch.rand(inputs.shape, device=inputs.device) < self.p

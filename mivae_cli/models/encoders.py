@@ -1,9 +1,9 @@
-"""Encoders: from token ids to one vector of features a sentence.
+"""Encoders: from token ids to one feature vector per sentence.
 
 Shapes: B sentences, T tokens, E embedding, H hidden units, F features.
 """
 
-__all__ = ["RecurrentEncoder", "pooled"]
+__all__ = ["RecurrentEncoder", "pool"]
 
 import math
 from typing import assert_never
@@ -19,11 +19,10 @@ from .dropout import Dropout
 
 
 class RecurrentEncoder(nn.Module):
-    """Reads a sentence with an LSTM or a GRU and pools the states of its highest layer.
+    """An LSTM or a GRU; the features are the pooled states of its top layer.
 
-    Pooling decides how easily the posterior collapses: the maximum or the mean over all
-    states keeps sentences apart from the first step on, where the last state hardly does
-    (Long et al., 2019).
+    Pooling affects posterior collapse: at initialisation, the maximum or mean over all states
+    differs between sentences, the last state hardly does (Long et al., 2019).
     """
 
     def __init__(self, config: RecurrentEncoderConfig, vocab_size: int) -> None:
@@ -38,7 +37,7 @@ class RecurrentEncoder(nn.Module):
             config.hidden_size,
             config.layers,
             batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,  # which has no place in one
+            dropout=config.dropout if config.layers > 1 else 0.0,  # applies between layers
             bidirectional=config.bidirectional,
         )
         self.add_module(config.kind, network)
@@ -54,22 +53,22 @@ class RecurrentEncoder(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         """Returns the features of a batch, with shape (B, F)."""
         embedded = self.dropout(self.embedding(batch.tokens))  # (B, T, E)
-        if not self.bidirectional:  # what follows a sentence's end cannot reach back into it
-            return pooled(self.network(embedded)[0], batch, self.pooling)
+        if not self.bidirectional:  # padding on the right has no effect
+            return pool(self.network(embedded)[0], batch, self.pooling)
         packed = pack_padded_sequence(
             embedded, batch.lengths.cpu(), batch_first=True, enforce_sorted=False
         )
         states, final = self.network(packed)
         if self.pooling == "last":
-            hidden = final[0] if self.kind == "lstm" else final  # of each layer, each way
+            hidden = final[0] if self.kind == "lstm" else final  # one row per layer and direction
             return torch.cat([hidden[-2], hidden[-1]], dim=-1)
         width = batch.tokens.shape[1]
         padded, _ = pad_packed_sequence(states, batch_first=True, total_length=width)
-        return pooled(padded, batch, self.pooling)
+        return pool(padded, batch, self.pooling)
 
 
-def pooled(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
-    """Returns one vector (B, F) of each sentence's states (B, T, F), padding left out."""
+def pool(states: Tensor, batch: Batch, pooling: Pooling) -> Tensor:
+    """Returns one vector per sentence (B, F) from its states (B, T, F), ignoring padding."""
     mask = batch.mask[..., None]  # (B, T, 1)
     match pooling:
         case "last":

@@ -1,12 +1,12 @@
-r"""The latent space: what a posterior and its prior can tell, and the Gaussian pair of them.
+r"""Interfaces of posteriors and priors, and the Gaussian pair.
 
 | :math:`q(z \mid x) = \mathcal{N}(\mu(x), \mathrm{diag}\, \sigma^2(x))`  posterior
 | :math:`p(z) = \mathcal{N}(0, I)`                                        prior
 
-The other pair is in `sphere`; what predicts a posterior from a sentence's features, in `heads`.
+`von_mises_fisher` has the spherical pair; `posterior_heads` predicts posteriors from features.
 
-Shapes: B sentences, Z latent units, G groups of units whose rates are known apart (all Z of a
-Gaussian's, one on the sphere), S draws a sentence, K factors of a pair's log-density.
+Shapes: B sentences, Z latent units, G groups of units with separate rates (G = Z for a Gaussian,
+1 on the sphere), S samples per sentence, K components of the pair vectors, P parameters.
 """
 
 __all__ = ["LOG_2_PI", "DiagonalGaussian", "Posterior", "Prior", "StandardNormal"]
@@ -23,7 +23,7 @@ LOG_2_PI = math.log(2 * math.pi)
 
 
 class Prior(Protocol):
-    """The distribution of z before anything is read."""
+    """The prior p(z)."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(z)` in nats, from (..., Z) to (...)."""
@@ -34,22 +34,22 @@ class Prior(Protocol):
         generator: torch.Generator | None = None,
         device: torch.device | None = None,
     ) -> Tensor:
-        """Draws latents, with shape (count, Z)."""
+        """Returns samples of z, with shape (count, Z)."""
 
     def projected(self, z: Tensor) -> Tensor:
-        """Returns the nearest latents that the prior allows, from (..., Z) to (..., Z)."""
+        """Returns the nearest points in the support of the prior, from (..., Z) to (..., Z)."""
 
 
 class Posterior(Protocol):
-    """A batch of posteriors: the encoder's output."""
+    """A batch of B posteriors q(z|x): the output of the encoder."""
 
     @property
     def mean(self) -> Tensor:
-        """The point that stands for each posterior, with shape (B, Z)."""
+        """The mean, or mean direction, of each posterior, with shape (B, Z)."""
 
     @property
     def prior(self) -> Prior:
-        """The prior that its rates are taken from."""
+        """The prior to which the rates refer."""
 
     def __len__(self) -> int: ...
 
@@ -58,18 +58,18 @@ class Posterior(Protocol):
     def rsample(
         self, generator: torch.Generator | None = None, count: int | None = None
     ) -> Tensor:
-        """Draws z, differentiable: (B, Z), or (count, B, Z) where a count is given."""
+        """Returns reparameterised samples of z: (B, Z), or (count, B, Z) if count is given."""
 
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z \mid x)` in nats, for z of shape (..., B, Z): (..., B)."""
 
     def rates(self) -> Tensor:
-        r"""Returns what :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))` is the sum of, (B, G)."""
+        r"""Returns the terms of :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))` in nats, (B, G)."""
 
     def scaled_means(self) -> Tensor:
-        """Returns the means of z in units that make their variance comparable, (B, Z).
+        """Returns the means, scaled so that their variances are comparable, (B, Z).
 
-        A latent unit is active if its variance over sentences reaches a threshold
+        A latent unit is active if this variance over sentences exceeds a threshold
         (`metrics.active_units`).
         """
 
@@ -79,35 +79,38 @@ class Posterior(Protocol):
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
 
+        Arguments:
+            z: Samples, with shape (..., Z), N in total.
+
         Returns:
-            Those of x, with shape (B, K), and of z of shape (..., M, Z), flattened: (M', K).
+            The vectors of x, with shape (B, K), and of z, with shape (N, K).
         """
 
     def parameters(self) -> Tensor:
-        """Returns all that z knows of x, side by side, with shape (B, P)."""
+        """Returns the parameters that depend on x, with shape (B, P)."""
 
     def with_parameters(self, parameters: Tensor) -> Self:
-        """Returns posteriors that differ from these in their parameters, with shape (B, P)."""
+        """Returns the same kind of posteriors with other parameters, of shape (B, P)."""
 
     def arrays(self) -> dict[str, Tensor]:
-        """Returns what describes the posteriors, by name."""
+        """Returns the parameters by name, for export."""
 
     def double(self) -> Self:
         """Returns the same posteriors in double precision."""
 
     def cpu(self) -> Self:
-        """Returns the same posteriors in the processor's memory."""
+        """Returns the same posteriors on the CPU."""
 
     @classmethod
     def cat(cls, parts: Sequence[Self]) -> Self:
-        """Joins batches end to end."""
+        """Concatenates batches."""
 
 
 @dataclass(frozen=True)
 class StandardNormal:
-    r""":math:`\mathcal{N}(0, I)` of so many units."""
+    r""":math:`\mathcal{N}(0, I)`."""
 
-    size: int
+    size: int  # Z
 
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(z)` in nats, from (..., Z) to (...)."""
@@ -119,17 +122,17 @@ class StandardNormal:
         generator: torch.Generator | None = None,
         device: torch.device | None = None,
     ) -> Tensor:
-        """Draws latents, with shape (count, Z)."""
+        """Returns samples of z, with shape (count, Z)."""
         return torch.randn(count, self.size, generator=generator, device=device)
 
     def projected(self, z: Tensor) -> Tensor:
-        """Returns z: every latent is allowed."""
+        """Returns z unchanged: the support is the whole space."""
         return z
 
 
 @dataclass(frozen=True)
 class DiagonalGaussian:
-    """A batch of Gaussians with diagonal covariance."""
+    """A batch of B Gaussians with diagonal covariance."""
 
     mean: Tensor  # (B, Z)
     log_scale: Tensor  # (B, Z), the logarithm of the standard deviation
@@ -153,10 +156,10 @@ class DiagonalGaussian:
     def rsample(
         self, generator: torch.Generator | None = None, count: int | None = None
     ) -> Tensor:
-        r"""Draws :math:`z = \mu + \sigma \odot \varepsilon`, differentiable in both.
+        r"""Returns samples :math:`z = \mu + \sigma \odot \varepsilon`, differentiable in both.
 
         Returns:
-            One draw a sentence with shape (B, Z), or (count, B, Z) where a count is given.
+            One sample per sentence with shape (B, Z), or (count, B, Z) if count is given.
         """
         shape = self.mean.shape if count is None else (count, *self.mean.shape)
         noise = torch.randn(
@@ -170,14 +173,14 @@ class DiagonalGaussian:
         return -0.5 * (squares + 2 * self.log_scale + LOG_2_PI).sum(dim=-1)
 
     def rates(self) -> Tensor:
-        r"""Returns :math:`\mathrm{KL}(q(z_k \mid x) \,\|\, p(z_k))` of each unit, (B, Z).
+        r"""Returns :math:`\mathrm{KL}(q(z_k \mid x) \,\|\, p(z_k))` of each unit in nats, (B, Z).
 
         .. math:: \tfrac{1}{2} (\mu^2 + \sigma^2 - 1) - \log \sigma
         """
         return 0.5 * (self.mean.square() + self.scale.square() - 1) - self.log_scale
 
     def scaled_means(self) -> Tensor:
-        """Returns the means as they are: the prior has variance 1 in every unit, (B, Z)."""
+        """Returns the means (B, Z) unchanged: the prior has variance 1 in every unit."""
         return self.mean
 
     def unit_rates(self) -> Tensor:
@@ -190,11 +193,11 @@ class DiagonalGaussian:
         .. math:: -2 \ell = z^2 \cdot \sigma^{-2} - 2 z \cdot \mu \sigma^{-2}
             + 1 \cdot (\mu^2 \sigma^{-2} + 2 \log \sigma + \log 2 \pi)
 
-        summed over latent units. The squares nearly cancel: take double precision; the origin
-        is put in the middle of the means.
+        summed over latent units. The squares nearly cancel, so use double precision; centring the
+        means reduces the cancellation.
 
         Returns:
-            Those of x, with shape (B, 2 Z + 1), and of z, with shape (S B, 2 Z + 1).
+            The vectors of x, with shape (B, 2 Z + 1), and of z, with shape (S B, 2 Z + 1).
         """
         centre = self.mean.mean(dim=0)
         mean, z = self.mean - centre, (z - centre).flatten(0, -2)
@@ -205,15 +208,15 @@ class DiagonalGaussian:
         return -0.5 * of_x, torch.cat([z.square(), z, torch.ones_like(z[:, :1])], dim=-1)
 
     def parameters(self) -> Tensor:
-        """Returns means and log scales side by side: all that z knows of x, (B, 2 Z)."""
+        """Returns means and log scales, concatenated: (B, 2 Z)."""
         return torch.cat([self.mean, self.log_scale], dim=-1)
 
     def with_parameters(self, parameters: Tensor) -> "DiagonalGaussian":
-        """Returns the Gaussians of other parameters, with shape (B, 2 Z)."""
+        """Returns Gaussians with other means and log scales, of shape (B, 2 Z)."""
         return DiagonalGaussian(*parameters.chunk(2, dim=-1))
 
     def arrays(self) -> dict[str, Tensor]:
-        """Returns means and standard deviations, with shape (B, Z) each."""
+        """Returns means and standard deviations by name, with shape (B, Z) each."""
         return {"mean": self.mean, "scale": self.scale}
 
     def double(self) -> "DiagonalGaussian":
@@ -221,12 +224,12 @@ class DiagonalGaussian:
         return DiagonalGaussian(self.mean.double(), self.log_scale.double())
 
     def cpu(self) -> "DiagonalGaussian":
-        """Returns the same Gaussians in the processor's memory."""
+        """Returns the same Gaussians on the CPU."""
         return DiagonalGaussian(self.mean.cpu(), self.log_scale.cpu())
 
     @classmethod
     def cat(cls, parts: Sequence["DiagonalGaussian"]) -> "DiagonalGaussian":
-        """Joins batches end to end."""
+        """Concatenates batches."""
         return cls(
             torch.cat([part.mean for part in parts]), torch.cat([part.log_scale for part in parts])
         )

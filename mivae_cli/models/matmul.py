@@ -1,4 +1,4 @@
-"""Matrix products, by the quicker of the two libraries that torch brings along."""
+"""Matrix products on a CPU, by the faster of the two libraries in torch."""
 
 __all__ = ["product"]
 
@@ -12,14 +12,13 @@ ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_li
 def product(left: Tensor, right: Tensor, bias: Tensor | None = None) -> Tensor:
     r"""Returns :math:`A B^\top`, plus a bias, as `torch.nn.functional.linear` does.
 
-    In single precision torch leaves products to MKL, which does not do its best on CPUs that
-    Intel has not made; oneDNN, which torch takes for LSTMs and half precision, is a fifth
-    faster there, but has no gradients, so it is taken where none are recorded.
+    In single precision, torch uses MKL, which is slow on CPUs by other makers than Intel. There,
+    oneDNN is a fifth faster. It has no gradients, so it is used only if none are recorded.
 
     Arguments:
         left: A, with shape (M, K).
-        right: B, with shape (N, K); its rows or its columns may be contiguous.
-        bias: Added to each row, with shape (N,).
+        right: B, with shape (N, K), with contiguous rows or columns.
+        bias: A vector added to each row, with shape (N,).
 
     Returns:
         The product, with shape (M, N).

@@ -1,8 +1,8 @@
-r"""The output layer: from the decoder's states to the probabilities of words.
+r"""The output layer: from decoder states to word probabilities.
 
-It is by far the largest product of a small model, and its logits by far the largest tensor.
-So they are never kept: a chunk of tokens at a time, one buffer holds logits, then
-probabilities, then what the gradients are made from,
+In a small model this is by far the largest matrix product, and the logits are by far the largest
+tensor. They are therefore never stored as a whole: for one chunk of tokens at a time, one buffer
+holds the logits, then the probabilities, then the residuals p - e of the gradients
 
 .. math:: \frac{\partial \ell_i}{\partial h_i} = W (p_i - e_{x_i}), \qquad
     \frac{\partial \sum_i \ell_i}{\partial W} = \sum_i h_i \, (p_i - e_{x_i})^\top, \qquad
@@ -21,27 +21,27 @@ from torch.nn.functional import cross_entropy
 
 from .matmul import product
 
-# Logits at a time: 31 MiB, for above 32 MiB the C library returns memory to the system at
-# once, and to be given fresh pages for every buffer costs a fifth of the product that fills it.
-# Without gradients half of that, which a cache may hold.
+# Logits per chunk: 31 MiB. glibc returns buffers above 32 MiB to the system immediately, and new
+# pages for each buffer cost a fifth of the product's time. Half of this without gradients, which
+# may fit into the cache.
 LOGITS = 8_000_000
-# oneDNN keeps a third of a mebibyte for every shape of a product, a thousand shapes at most: in
-# multiples of sixteen tokens there are fewer.
-TOGETHER = 16
+# oneDNN caches a third of a MiB per shape of a product, for up to a thousand shapes. Multiples of
+# sixteen tokens keep the number of shapes low.
+ROW_MULTIPLE = 16
 
-# Of states (N, H), weight (H, V) and bias (V,); none of the last two where they are not asked for.
+# With respect to states (N, H), weight (H, V) and bias (V,); the last two may be omitted.
 Gradients = tuple[Tensor, Tensor | None, Tensor | None]
 
 
 class OutputLayer(nn.Module):
-    """Logits of words; and log-probabilities of given words, for which no logits are kept.
+    """Computes logits of all words, or log-probabilities of given words without storing logits.
 
-    The weight has shape (H, V), the transpose of what `torch.nn.Linear` holds: so its gradient,
-    the largest of all, comes out of the quickest product as it is.
+    The weight has shape (H, V), the transpose of `torch.nn.Linear`: the fastest product then
+    yields its gradient, the largest of all, without a copy.
     """
 
     def __init__(self, hidden_size: int, vocab_size: int, words: Tensor | None = None) -> None:
-        """Draws the weight, or takes word vectors, with shape (V, H), in its place."""
+        """Draws a new weight, or uses word vectors with shape (V, H) as a tied weight."""
         super().__init__()
         drawn = nn.Linear(hidden_size, vocab_size)
         self.bias = drawn.bias
@@ -55,25 +55,25 @@ class OutputLayer(nn.Module):
         return self.weight if self.words is None else self.words.T
 
     def forward(self, states: Tensor) -> Tensor:
-        """Returns logits: from (M, H) to (M, V)."""
+        """Returns the logits (M, V) for states (M, H)."""
         return product(states, self.matrix.T, self.bias)
 
     def log_prob(self, states: Tensor, targets: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Returns the log-probability of each target in nats, 0 where there is none.
+        """Returns the log-probability of each target in nats, 0 where the mask is False.
 
         Arguments:
             states: The decoder's states, with shape (..., H).
-            targets: The ids of the words that follow, with shape (...).
-            mask: Where a target counts, with shape (...); by default everywhere.
+            targets: The ids of the next words, with shape (...).
+            mask: True for targets to score, with shape (...); by default all.
         """
         if mask is None:
             mask = torch.ones_like(targets, dtype=torch.bool)
         states, targets = states.flatten(end_dim=-2), targets.flatten()
-        if states.is_cuda:  # to choose the real tokens, the processor would have to wait for it
+        if states.is_cuda:  # selecting the real tokens would make the CPU wait for the device
             logits = self(states)
             logits = logits.to(torch.promote_types(logits.dtype, torch.float))
-            everywhere = -cross_entropy(logits, targets, reduction="none")
-            return torch.where(mask, everywhere.view(mask.shape), 0.0)
+            log_probs = -cross_entropy(logits, targets, reduction="none")
+            return torch.where(mask, log_probs.view(mask.shape), 0.0)
         real = mask.flatten().nonzero()[:, 0]
         states, targets = states[real], targets[real]
         weight: Tensor = self.matrix
@@ -92,15 +92,15 @@ class OutputLayer(nn.Module):
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The losses of tokens, with shape (N,), whose gradients are made along with them.
+    """The cross entropy of N tokens, with shape (N,); computes its gradients in the forward pass.
 
-    The gradients are made as if every token weighed the same, as in a mean over sentences;
-    where that turns out otherwise, or they are asked for again, they are made anew.
+    These gradients assume equal weights of all tokens, as in a mean over sentences. With other
+    weights, or in a second backward pass, they are recomputed.
     """
 
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401  # a context takes what it is given
+        ctx: Any,  # noqa: ANN401  # autograd contexts are untyped
         states: Tensor,
         weight: Tensor,
         bias: Tensor,
@@ -108,7 +108,7 @@ class _CrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         ctx.save_for_backward(states, weight, bias, targets)
         wanted = ctx.needs_input_grad[1]
-        losses, ctx.gradients = _differentiated(states, weight, bias, targets, wanted)
+        losses, ctx.gradients = _losses_and_gradients(states, weight, bias, targets, wanted)
         return losses
 
     @staticmethod
@@ -121,7 +121,7 @@ class _CrossEntropy(torch.autograd.Function):
         if gradients is None or (grad != grad[:1]).any():
             states, weight, bias, targets = ctx.saved_tensors
             wanted = ctx.needs_input_grad[1]
-            _, gradients = _differentiated(states, weight, bias, targets, wanted, grad)
+            _, gradients = _losses_and_gradients(states, weight, bias, targets, wanted, grad)
         else:
             gradients = tuple(None if each is None else each.mul_(grad[0]) for each in gradients)
         return *gradients, None
@@ -130,7 +130,7 @@ class _CrossEntropy(torch.autograd.Function):
 def _losses(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Tensor:
     """Returns the losses, with shape (N,)."""
     count = len(states)
-    states, targets = _filled(states), _filled(targets)
+    states, targets = _padded(states), _padded(targets)
     losses = _losses_like(states)
     for rows in _chunks(states, weight, LOGITS // 2):
         logits = _logits(states[rows], weight, bias)
@@ -139,7 +139,7 @@ def _losses(states: Tensor, weight: Tensor, bias: Tensor, targets: Tensor) -> Te
     return losses[:count]
 
 
-def _differentiated(
+def _losses_and_gradients(
     states: Tensor,
     weight: Tensor,
     bias: Tensor,
@@ -149,20 +149,20 @@ def _differentiated(
 ) -> tuple[Tensor, Gradients]:
     """Returns the losses (N,) and the gradients of their sum, weighted by grad (N,).
 
-    Those of weight and bias, more than half of the work, only where they are wanted.
+    Gradients of weight and bias, more than half of the work, are computed only if wanted.
     """
     count = len(states)
-    states, targets = _filled(states), _filled(targets)
-    grad = None if grad is None else _filled(grad)
+    states, targets = _padded(states), _padded(targets)
+    grad = None if grad is None else _padded(grad)
     losses = _losses_like(states)
     of_states, of_bias = torch.empty_like(states), torch.zeros_like(bias)
     of_weight: Tensor | None = None
     for rows in _chunks(states, weight, LOGITS):
         losses[rows], residual = _softmax(states[rows], weight, bias, targets[rows])
-        residual[torch.arange(len(residual)), targets[rows]] -= 1  # p - e, in place of p
+        residual[torch.arange(len(residual)), targets[rows]] -= 1  # p - e
         if grad is not None:
             residual *= grad[rows, None]
-        residual[max(0, count - rows.start) :] = 0  # of rows that are no tokens
+        residual[max(0, count - rows.start) :] = 0  # padding rows
         residual = residual.to(states.dtype)
         of_states[rows] = product(residual, weight)
         if not wanted:
@@ -173,9 +173,9 @@ def _differentiated(
     return losses[:count], (of_states[:count], of_weight, of_bias if wanted else None)
 
 
-def _filled(rows: Tensor) -> Tensor:
-    """Returns N rows, and zeros after them up to a multiple of `TOGETHER`."""
-    missing = -len(rows) % TOGETHER
+def _padded(rows: Tensor) -> Tensor:
+    """Returns the N rows, padded with zeros to a multiple of `ROW_MULTIPLE` rows."""
+    missing = -len(rows) % ROW_MULTIPLE
     return torch.cat([rows, rows.new_zeros(missing, *rows.shape[1:])]) if missing else rows
 
 
@@ -185,24 +185,25 @@ def _softmax(
     """Returns the losses (N,) and the probabilities (N, V)."""
     logits = _logits(states, weight, bias)
     largest = logits.amax(dim=-1)
-    said = logits.gather(1, targets[:, None])[:, 0]
+    of_targets = logits.gather(1, targets[:, None])[:, 0]
     probs = torch.softmax(logits, dim=-1, out=logits)
-    # The likeliest word's probability is at least 1 / V, so its logarithm is always there.
-    return largest - probs.amax(dim=-1).log() - said, probs
+    # the largest probability is at least 1 / V, so its logarithm is finite
+    return largest - probs.amax(dim=-1).log() - of_targets, probs
 
 
 def _logits(states: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Returns logits (N, V), in single precision at least."""
+    """Returns logits (N, V), at least in single precision."""
     logits = product(states, weight.T, bias)
     return logits.to(torch.promote_types(logits.dtype, torch.float))
 
 
 def _losses_like(states: Tensor) -> Tensor:
+    """Returns an empty tensor for losses, with shape (N,), at least in single precision."""
     return states.new_empty(len(states), dtype=torch.promote_types(states.dtype, torch.float))
 
 
-def _chunks(states: Tensor, weight: Tensor, most: int) -> list[slice]:
-    """Divides N rows into parts of like size, that have about so many logits at most."""
-    count = max(1, -(-len(states) * weight.shape[1] // most))
-    size = -(-len(states) // (count * TOGETHER)) * TOGETHER
+def _chunks(states: Tensor, weight: Tensor, max_logits: int) -> list[slice]:
+    """Returns chunks of N rows of similar size, with about `max_logits` logits at most each."""
+    count = max(1, -(-len(states) * weight.shape[1] // max_logits))
+    size = -(-len(states) // (count * ROW_MULTIPLE)) * ROW_MULTIPLE
     return [slice(start, start + size) for start in range(0, len(states), size)]

@@ -1,12 +1,11 @@
-r"""Heads: from a sentence's features to its posterior.
+r"""Posterior heads: from the features of a sentence to its posterior.
 
-Each is a linear layer, and a way to read what it says that leaves the rate R of the posterior
-more or less of a choice:
+Each is a linear layer followed by a parameterisation, which bounds the rate R of the posterior:
 
-| gaussian           R is free, down to 0
-| batch-norm         the mean of R over a batch is :math:`\gamma^2 / 2` at least, each unit
-| committed-rate     R is :math:`\delta` at least, each unit and each sentence
-| von-mises-fisher   R is a constant
+| gaussian           R >= 0
+| batch-norm         the mean of R over a batch is at least :math:`\gamma^2 / 2` in each unit
+| committed-rate     R is at least :math:`\delta` in each unit for each sentence
+| von-mises-fisher   R is constant
 
 Shapes: B sentences, F features, Z latent units. Rates are in nats.
 """
@@ -39,9 +38,9 @@ from ..config.model import (
 from .latent import DiagonalGaussian, Prior, StandardNormal
 from .von_mises_fisher import UniformSphere, VonMisesFisher
 
-MOMENTUM = 0.1  # of the moving averages: about the last ten batches
-SMALLEST_VARIANCE = 1e-8  # added to a batch's, hence little: it is taken from the least rate
-SMALLEST_SQUARE = 1e-6  # added to a mean's, for the root has no slope at 0
+MOMENTUM = 0.1  # of the moving averages, which cover about ten batches
+VARIANCE_EPSILON = 1e-8  # added to a variance; small, because it reduces the minimum rate
+SQUARE_EPSILON = 1e-6  # added to a squared mean: the square root has no gradient at 0
 
 
 class GaussianHead(nn.Module):
@@ -52,22 +51,22 @@ class GaussianHead(nn.Module):
         self.linear = nn.Linear(features, 2 * latent_size)
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
-        """Returns the posterior of features with shape (B, F)."""
+        """Returns the posteriors for features with shape (B, F)."""
         mean, log_scale = self.linear(features).chunk(2, dim=-1)
         return DiagonalGaussian(mean, log_scale)
 
 
 class BatchNormHead(nn.Module):
-    r"""Normalises :math:`\mu` over the batch to a fixed spread about a shift that is learned.
+    r"""Normalises :math:`\mu` over the batch to a fixed scale :math:`\gamma` and a learned shift c.
 
-    With the batch's mean m and variance v of what the linear layer says, each unit,
+    With the output a of the linear layer, and its mean m and variance v over the batch, per unit,
 
     .. math:: \mu = \gamma \, \frac{a - m}{\sqrt{v}} + c, \qquad
         \mathbb{E} R = \tfrac{1}{2} \mathbb{E} \mu^2
         + \mathbb{E}[\tfrac{1}{2} (\sigma^2 - 1) - \log \sigma] \ge \tfrac{1}{2} (\gamma^2 + c^2)
 
-    In evaluation, moving averages over the batches of training stand in for m and v; so they do
-    for a sentence alone, which has no spread.
+    In evaluation, and for batches of one sentence, m and v are moving averages over the training
+    batches.
 
     References:
         | A Batch Normalized Inference Network Keeps the KL Vanishing Away (Zhu et al., 2020)
@@ -84,20 +83,22 @@ class BatchNormHead(nn.Module):
         self.shift = nn.Parameter(torch.zeros(latent_size))
         self.register_buffer("running_mean", torch.zeros(latent_size))
         self.register_buffer("running_variance", torch.ones(latent_size))
-        self.register_buffer("batches", torch.tensor(0))  # that the averages have seen
+        self.register_buffer("batches", torch.tensor(0))  # number of batches in the averages
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
-        """Returns the posterior of features with shape (B, F); in training, averages move."""
-        said, log_scale = self.linear(features).chunk(2, dim=-1)
+        """Returns the posteriors for features with shape (B, F); in training, updates averages."""
+        output, log_scale = self.linear(features).chunk(2, dim=-1)
         mean, variance = self.running_mean, self.running_variance
-        if self.training and len(said) > 1:
-            mean, variance = said.mean(dim=0), said.var(dim=0, correction=0)
-            self._follow(mean.detach(), variance.detach() * len(said) / (len(said) - 1))
-        normal = (said - mean) / (variance + SMALLEST_VARIANCE).sqrt()
+        if self.training and len(output) > 1:
+            mean, variance = output.mean(dim=0), output.var(dim=0, correction=0)
+            self._update_averages(
+                mean.detach(), variance.detach() * len(output) / (len(output) - 1)
+            )
+        normal = (output - mean) / (variance + VARIANCE_EPSILON).sqrt()
         return DiagonalGaussian(self.scale * normal + self.shift, log_scale)
 
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
-        """Moves the averages, which at first are plain means: nothing of their start remains."""
+    def _update_averages(self, mean: Tensor, variance: Tensor) -> None:
+        """Updates the moving averages; the first batches form a plain mean, without a start value."""
         self.batches += 1
         share = (1 / self.batches).clamp_min(MOMENTUM).to(mean.dtype)
         self.running_mean.lerp_(mean, share)
@@ -105,16 +106,16 @@ class BatchNormHead(nn.Module):
 
 
 class CommittedRateHead(nn.Module):
-    r"""Leaves a posterior no choice but a rate of :math:`\delta` at least, in every unit.
+    r"""Constrains the rate of every unit to at least :math:`\delta`.
 
-    :math:`\sigma` stays between the roots of :math:`\frac{1}{2} (\sigma^2 - 1) - \log \sigma
-    = \delta`, so that a mean of 0 would not do, and with a of the linear layer
+    :math:`\sigma` lies between the two roots of :math:`\frac{1}{2} (\sigma^2 - 1) - \log \sigma
+    = \delta`, where a mean of 0 would give a lower rate. With the output a of the linear layer,
 
     .. math:: \mu = \sqrt{2 \delta + 1 + \log \sigma^2 - \sigma^2 + \max(0, a)}, \qquad
         R = \delta + \tfrac{1}{2} \max(0, a)
 
-    What is committed is rate, not information: a posterior that is the same for all sentences
-    keeps it as well.
+    This guarantees rate, not information: a posterior that is the same for all sentences satisfies
+    it as well.
 
     References:
         | Preventing Posterior Collapse with delta-VAEs (Razavi et al., 2019)
@@ -129,16 +130,16 @@ class CommittedRateHead(nn.Module):
         self.linear = nn.Linear(features, 2 * latent_size)
 
     def forward(self, features: Tensor) -> DiagonalGaussian:
-        """Returns the posterior of features with shape (B, F)."""
-        beyond, place = self.linear(features).chunk(2, dim=-1)
-        log_scale = self.lowest + (self.highest - self.lowest) * place.sigmoid()
-        # 2 delta + 1 + log sigma^2 - sigma^2, which rounding may put below 0 at the roots
-        least = (2 * (self.rate + log_scale) - (2 * log_scale).expm1()).clamp_min(0)
-        return DiagonalGaussian((least + beyond.relu() + SMALLEST_SQUARE).sqrt(), log_scale)
+        """Returns the posteriors for features with shape (B, F)."""
+        excess, position = self.linear(features).chunk(2, dim=-1)
+        log_scale = self.lowest + (self.highest - self.lowest) * position.sigmoid()
+        # 2 delta + 1 + log sigma^2 - sigma^2; rounding may make it negative at the roots
+        minimum = (2 * (self.rate + log_scale) - (2 * log_scale).expm1()).clamp_min(0)
+        return DiagonalGaussian((minimum + excess.relu() + SQUARE_EPSILON).sqrt(), log_scale)
 
 
 class VonMisesFisherHead(nn.Module):
-    """Predicts a direction; how far z strays from it is fixed (`sphere`)."""
+    """Predicts the mean direction; the concentration is fixed (`von_mises_fisher`)."""
 
     def __init__(
         self, config: VonMisesFisherPosteriorConfig, features: int, latent_size: int
@@ -148,20 +149,20 @@ class VonMisesFisherHead(nn.Module):
         self.linear = nn.Linear(features, latent_size)
 
     def forward(self, features: Tensor) -> VonMisesFisher:
-        """Returns the posterior of features with shape (B, F)."""
+        """Returns the posteriors for features with shape (B, F)."""
         return VonMisesFisher(normalize(self.linear(features), dim=-1), self.concentration)
 
 
 def committed_log_scales(rate: float) -> tuple[float, float]:
     r"""Returns the two roots l of :math:`\frac{1}{2} (e^{2 l} - 1) - l = \delta`.
 
-    The left side is convex, so that Newton's steps from outside the roots only come closer.
+    The left side is convex, so Newton's method converges monotonically from outside the roots.
 
     Arguments:
         rate: The rate :math:`\delta > 0`.
     """
-    lowest, highest = -rate - 0.5, math.sqrt(rate)  # there the left side is the larger
-    for _ in range(50):  # far above its root, a step is of 1/2; near it, digits double
+    lowest, highest = -rate - 0.5, math.sqrt(rate)  # outside the roots
+    for _ in range(50):  # far from a root, steps are 1/2; near it, convergence is quadratic
         lowest -= (math.expm1(2 * lowest) / 2 - lowest - rate) / math.expm1(2 * lowest)
         highest -= (math.expm1(2 * highest) / 2 - highest - rate) / math.expm1(2 * highest)
     return lowest, highest
@@ -171,7 +172,7 @@ Head = GaussianHead | BatchNormHead | CommittedRateHead | VonMisesFisherHead
 
 
 def build_head(config: Posterior, features: int, latent_size: int) -> Head:
-    """Builds the head that a configuration describes."""
+    """Builds the head of a posterior configuration."""
     match config:
         case GaussianPosteriorConfig():
             return GaussianHead(features, latent_size)
@@ -186,7 +187,7 @@ def build_head(config: Posterior, features: int, latent_size: int) -> Head:
 
 
 def build_prior(config: Posterior, latent_size: int) -> Prior:
-    """Returns the prior that goes with a configuration's posterior."""
+    """Returns the prior of a posterior configuration."""
     if isinstance(config, VonMisesFisherPosteriorConfig):
         return UniformSphere(latent_size)
     return StandardNormal(latent_size)

@@ -1,20 +1,20 @@
-r"""Transformers (Vaswani et al., 2017), with their norms before what they add (pre-norm).
+r"""Pre-norm Transformers (Vaswani et al., 2017).
 
 .. math::
     h &\leftarrow h + \mathrm{attention}(\mathrm{norm}(h)) \\
     h &\leftarrow h + W_2 \, \mathrm{GELU}(W_1 \, \mathrm{norm}(h))
 
-in every layer, from :math:`\sqrt{H}` times the word vectors plus sinusoids of their places, which
-know no longest sentence.
+in every layer. The input is :math:`\sqrt{H}` times the word vectors plus sinusoidal position
+encodings, so the sentence length is not limited.
 
 Shapes: B sentences, T tokens, V vocabulary, H width, L layers, N heads, D = H / N, F units of a
-hidden layer, Z latent units, K samples of z a sentence, M sequences side by side, S places that
-attention looks at.
+hidden layer, Z latent units, K samples of z per sentence, M sequences in parallel, S attended
+positions.
 
 References:
     | Attention Is All You Need (Vaswani et al., 2017)
     | Optimus: Organizing Sentences via Pre-trained Modeling of a Latent Space (Li et al., 2020),
-      for the two ways in which the decoder sees z
+      for the two inputs of z to the decoder
 """
 
 __all__ = ["TransformerDecoder", "TransformerEncoder"]
@@ -29,15 +29,15 @@ from ..config.model import TransformerDecoderConfig, TransformerEncoderConfig
 from ..data.batches import Batch
 from .decoders import Decoder, Layer, State
 from .dropout import Dropout, WordDropout
-from .encoders import pooled
+from .encoders import pool
 from .output_layer import OutputLayer
 
-TOKENS = 4096  # decoded at a time, without gradients: fewer than in a step of training
-LONGEST_WAVE = 10_000  # of the sinusoids, over 2 pi
+TOKENS = 4096  # per piece without gradients: fewer than in a training step
+LONGEST_WAVE = 10_000  # longest wavelength of the position encoding, divided by 2 pi
 
 
 class TransformerEncoder(nn.Module):
-    """Reads a sentence both ways and pools the states of its highest layer."""
+    """A bidirectional Transformer; the features are the pooled states of its top layer."""
 
     def __init__(self, config: TransformerEncoderConfig, vocab_size: int) -> None:
         super().__init__()
@@ -49,16 +49,17 @@ class TransformerEncoder(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """Returns the features of a batch, with shape (B, H)."""
-        words = _placed(self.embedding(batch.tokens))
+        words = _with_positions(self.embedding(batch.tokens))
         mask = batch.mask[:, None, None]  # (B, 1, 1, T)
         states, _ = self.transformer(self.dropout(words), mask)
-        return pooled(states, batch, self.pooling)
+        return pool(states, batch, self.pooling)
 
 
 class TransformerDecoder(Decoder):
-    """Reads the words before, to each of which z is added; in every layer it attends to z too.
+    """A causal Transformer with two inputs of z (Li et al., 2020).
 
-    That memory is one place before all words, whose key and value are linear functions of z.
+    A linear function of z is added to every word vector. In addition, every layer attends to one
+    position before the first word (memory), whose key and value are linear functions of z.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class TransformerDecoder(Decoder):
 
     @property
     def network(self) -> nn.Module:
-        """What lies between the word vectors and the output layer."""
+        """The network between the word vectors and the output layer."""
         return self.transformer
 
     def start(self, z: Tensor) -> State:
@@ -93,37 +94,39 @@ class TransformerDecoder(Decoder):
         return State(past, self.added(z))
 
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the logits of the next word (M, V) and the state after the words before.
+        """Returns the logits of the next word (M, V), and the new state.
 
         Arguments:
-            previous: The ids of the words before, with shape (M,).
-            state: The state before those words were read.
+            previous: The ids of the previous words, with shape (M,).
+            state: The state before the previous words.
         """
         place = state.layers[0][0].shape[2] - bool(self.latent_size)
-        words = _placed(self.embedding(previous)[:, None], place) + state.of_latent[:, None]
+        words = (
+            _with_positions(self.embedding(previous)[:, None], place) + state.latent_input[:, None]
+        )
         states, layers = self.transformer(words, past=state.layers)
-        return self.output(states[:, 0]), State(layers, state.of_latent)
+        return self.output(states[:, 0]), State(layers, state.latent_input)
 
     def _states(self, words: Tensor, z: Tensor) -> Tensor:
         state = self.start(z)
-        words = self.dropout(_placed(words) + state.of_latent[:, None])
+        words = self.dropout(_with_positions(words) + state.latent_input[:, None])
         places = words.shape[1]
         before = places + state.layers[0][0].shape[2]
         mask = torch.ones(places, before, dtype=torch.bool, device=z.device)
         found: Tensor = self.transformer(words, mask.tril(before - places), state.layers)[0]
         return found
 
-    def _of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Returns the log-likelihoods (K, B) of z with shape (K, B, Z), in pieces.
+    def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
+        """Returns the log-likelihoods (K, B) for z with shape (K, B, Z), without gradients.
 
-        Each has about `TOKENS` tokens, or a single sequence, and no more places than its longest.
+        They are computed in pieces of at most `TOKENS` tokens, or of one sequence.
         """
         samples, device = len(z), z.device
         ordered = sorted((length, row) for row, length in enumerate(batch.lengths.tolist()))
         pairs = [(length, row, k) for length, row in ordered for k in range(samples)]
         total = z.new_empty(samples, len(batch))
         while pairs:
-            # the longest first; further ones of the same piece are no longer
+            # longest first, so that little padding is needed
             longest = pairs[-1][0]
             piece = pairs[-max(1, TOKENS // (longest + 1)) :]
             del pairs[-len(piece) :]
@@ -133,7 +136,7 @@ class TransformerDecoder(Decoder):
 
 
 class _Transformer(nn.Module):
-    """Layers, and the norm after the last one."""
+    """Layers, followed by a final norm."""
 
     def __init__(self, config: TransformerEncoderConfig | TransformerDecoderConfig) -> None:
         super().__init__()
@@ -147,12 +150,12 @@ class _Transformer(nn.Module):
     def forward(
         self, states: Tensor, mask: Tensor | None = None, past: tuple[Layer, ...] | None = None
     ) -> tuple[Tensor, tuple[Layer, ...]]:
-        """Returns the states of the highest layer, and each layer's keys and values so far.
+        """Returns the states of the top layer, and the keys and values of each layer.
 
         Arguments:
             states: Word vectors, with shape (M, T, H).
-            mask: Which places a word attends to, with a shape that expands to (M, N, T, S).
-            past: Keys and values, (M, N, S - T, D), of what stands before in each layer.
+            mask: True at the positions to attend to, broadcastable to (M, N, T, S).
+            past: Keys and values (M, N, S - T, D) of the earlier positions in each layer.
         """
         seen: list[Layer] = []
         for place, layer in enumerate(self.layers):
@@ -162,7 +165,7 @@ class _Transformer(nn.Module):
 
 
 class _Layer(nn.Module):
-    """Attention and a hidden layer, each added to what it reads."""
+    """Self-attention and a feed-forward layer, each with a residual connection."""
 
     def __init__(self, width: int, heads: int, feedforward_size: int, dropout: float) -> None:
         super().__init__()
@@ -178,7 +181,7 @@ class _Layer(nn.Module):
     def forward(
         self, states: Tensor, mask: Tensor | None, past: Layer | None
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Returns the states above (M, T, H), and keys and values, (M, N, S, D) each."""
+        """Returns the states of the next layer (M, T, H), and keys and values, (M, N, S, D) each."""
         projected = self.projection(self.attention_norm(states))
         queries, keys, values = projected.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         if past is not None:
@@ -192,14 +195,14 @@ class _Layer(nn.Module):
 
 
 def _embedding(vocab_size: int, width: int) -> nn.Embedding:
-    """Returns word vectors of about unit length, that an output layer may share."""
+    """Returns word vectors of about unit length, suitable for a tied output layer."""
     embedding = nn.Embedding(vocab_size, width)
     nn.init.normal_(embedding.weight, std=width**-0.5)
     return embedding
 
 
-def _placed(words: Tensor, first: int = 0) -> Tensor:
-    """Returns word vectors (M, T, H), scaled up, with the sinusoids of their places added."""
+def _with_positions(words: Tensor, first: int = 0) -> Tensor:
+    """Returns scaled word vectors plus position encodings (M, T, H), from position `first` on."""
     places, width = words.shape[-2:]
     exponents = torch.arange(0, width, 2, device=words.device, dtype=words.dtype) / width
     time = torch.arange(first, first + places, device=words.device, dtype=words.dtype)

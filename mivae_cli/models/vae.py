@@ -1,4 +1,4 @@
-r"""The text VAE: encoder, posterior and decoder. It knows no loss and prints nothing.
+r"""The text VAE: encoder, posterior and decoder.
 
 Shapes: B sentences, F features, Z latent units.
 """
@@ -29,14 +29,14 @@ from .transformer import TransformerDecoder, TransformerEncoder
 
 @dataclass(frozen=True)
 class Encoding:
-    """What the encoder says of a batch."""
+    """The output of the encoder for a batch."""
 
-    features: Tensor  # (B, F), what the critic reads of x
+    features: Tensor  # (B, F), the critic's input from x
     posterior: Posterior  # q(z | x)
 
 
 class VAE(nn.Module):
-    r"""Holds :math:`q(z \mid x)` and :math:`p(x \mid z)`; with Z = 0, a language model."""
+    r"""The networks of :math:`q(z \mid x)` and :math:`p(x \mid z)`; with Z = 0, a language model."""
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class VAE(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.decoder.output.bias.device
 
     @property
@@ -58,7 +58,7 @@ class VAE(nn.Module):
         return self.encoder.features if self.latent_size else 0
 
     def word_parameters(self) -> Iterator[nn.Parameter]:
-        """Yields the decoder's weights that belong to single words: its embedding, its output."""
+        """Yields the decoder's weights per word: those of its embedding and its output layer."""
         yield from self.decoder.embedding.parameters()
         yield from self.decoder.output.parameters()
 
@@ -68,22 +68,22 @@ class VAE(nn.Module):
             nothing = self.decoder.output.bias.new_empty(len(batch), 0)
             return Encoding(nothing, DiagonalGaussian(nothing, nothing))
         features = self.encoder(batch)
-        with torch.autocast(features.device.type, enabled=False):  # rates need all digits
+        with torch.autocast(features.device.type, enabled=False):  # rates need full precision
             features = features.to(self.head.linear.weight.dtype)
             return Encoding(features, self.head(features))
 
     def log_likelihood(self, batch: Batch, z: Tensor) -> Tensor:
-        r"""Returns :math:`\log p(x \mid z)`, for z with shape (..., B, Z): (...,  B)."""
+        r"""Returns :math:`\log p(x \mid z)`, in nats, for z of shape (..., B, Z): (..., B)."""
         likelihood: Tensor = self.decoder(batch, z)
         return likelihood
 
 
 def build_model(config: ModelConfig, vocab_size: int) -> VAE:
-    """Builds a model with freshly drawn weights."""
+    """Builds a model with random weights."""
     model = VAE(config, vocab_size)
     if (scale := config.init_scale) is not None:
         for name, parameter in model.named_parameters():
-            if "norm" in name:  # whose weights are factors around one
+            if "norm" in name:  # its weights must start at 1
                 continue
             width = 10 * scale if "embedding" in name else scale
             nn.init.uniform_(parameter, -width, width)

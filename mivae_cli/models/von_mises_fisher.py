@@ -1,20 +1,20 @@
-r"""A latent space that is a sphere: von Mises-Fisher posteriors and the uniform prior.
+r"""A spherical latent space: von Mises-Fisher posteriors and the uniform prior.
 
-On the unit sphere :math:`S^{Z-1}`, with a concentration :math:`\kappa` that all sentences share,
+On the unit sphere :math:`S^{Z-1}`, with the same concentration :math:`\kappa` for all sentences,
 
 | :math:`q(z \mid x) = e^{\kappa \mu(x) \cdot z} / M(\kappa) \cdot p(z)`  posterior
 | :math:`p(z) = 1 / |S^{Z-1}|`                                            prior
 
-where :math:`M(\kappa)`, the mean of :math:`e^{\kappa \mu \cdot z}` under the prior, is the usual
-normaliser :math:`C_Z(\kappa)` turned round, relative to the prior's density:
+where :math:`M(\kappa)` is the mean of :math:`e^{\kappa \mu \cdot z}` under the prior: the density
+of the prior divided by the usual normaliser :math:`C_Z(\kappa)`,
 
 .. math:: M(\kappa) = \Gamma(v + 1) \, (2 / \kappa)^v \, I_v(\kappa)
     = \sum_{k=0}^\infty \frac{(\kappa^2 / 4)^k}{k! \, (v + 1)_k}, \qquad v = Z / 2 - 1
 
 The rate, :math:`\kappa A(\kappa) - \log M(\kappa)` with the mean resultant length
-:math:`A = I_{v+1}(\kappa) / I_v(\kappa)`, is the same for every sentence: z cannot lose it.
+:math:`A = I_{v+1}(\kappa) / I_v(\kappa)`, is the same for every sentence, so it cannot collapse.
 
-Shapes: B sentences, Z latent units.
+Shapes: B sentences, Z latent units, S samples per sentence.
 
 References:
     | Simulation of the von Mises Fisher Distribution (Wood, 1994)
@@ -33,15 +33,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-ROUNDING = 1e-14  # below it, a variance is rounding: kappa is at most 100,000
+ROUNDING = 1e-14  # variances below this are rounding errors, for kappa up to 100,000
 
 
 @lru_cache
 def log_mean_exp_cosine(concentration: float, size: int) -> float:
-    r"""Returns :math:`\log M(\kappa)` in nats, from its series, whose terms are all positive.
+    r"""Returns :math:`\log M(\kappa)` in nats, from its series of positive terms.
 
-    They are largest at :math:`k \le \kappa / 2`, and beyond :math:`k = \kappa` each is less than
-    a quarter of the one before: what is left out there is below double precision.
+    The largest term is at :math:`k \le \kappa / 2`. Beyond :math:`k = \kappa`, each term is less than
+    a quarter of the previous one, so the truncation error is below double precision.
     """
     k = torch.arange(int(concentration) + 64, dtype=torch.float64)
     rising = torch.lgamma(k + size / 2) - math.lgamma(size / 2)
@@ -57,12 +57,12 @@ def resultant_length(concentration: float, size: int) -> float:
 
 @dataclass(frozen=True)
 class UniformSphere:
-    """The uniform distribution on the unit sphere of so many dimensions."""
+    """The uniform distribution on the unit sphere."""
 
-    size: int
+    size: int  # Z
 
     def log_prob(self, z: Tensor) -> Tensor:
-        r"""Returns :math:`-\log |S^{Z-1}|` in nats, from z of shape (..., Z) on it: (...)."""
+        r"""Returns :math:`-\log |S^{Z-1}|` in nats, for z of shape (..., Z) on the sphere: (...)."""
         half = self.size / 2
         return z.new_full(z.shape[:-1], math.lgamma(half) - math.log(2) - half * math.log(math.pi))
 
@@ -72,20 +72,20 @@ class UniformSphere:
         generator: torch.Generator | None = None,
         device: torch.device | None = None,
     ) -> Tensor:
-        """Draws latents, with shape (count, Z)."""
+        """Returns samples of z, with shape (count, Z)."""
         gaussian = torch.randn(count, self.size, generator=generator, device=device)
         return self.projected(gaussian)
 
     def projected(self, z: Tensor) -> Tensor:
-        """Returns z brought to length 1, from (..., Z) to (..., Z)."""
+        """Returns z scaled to length 1, from (..., Z) to (..., Z)."""
         return normalize(z, dim=-1)
 
 
 @dataclass(frozen=True)
 class VonMisesFisher:
-    """A batch of von Mises-Fisher distributions of one concentration."""
+    """A batch of B von Mises-Fisher distributions with the same concentration."""
 
-    mean: Tensor  # (B, Z), the directions: unit vectors
+    mean: Tensor  # (B, Z), the mean directions: unit vectors
     concentration: float  # kappa > 0
 
     def __len__(self) -> int:
@@ -107,30 +107,31 @@ class VonMisesFisher:
     def rsample(
         self, generator: torch.Generator | None = None, count: int | None = None
     ) -> Tensor:
-        r"""Draws z, differentiable in :math:`\mu`: its noise knows nothing of it.
+        r"""Returns samples of z, differentiable in :math:`\mu`.
 
-        The noise is spread about the first axis, which a reflection takes to :math:`\mu`.
+        The noise has the first axis as its mean direction; a reflection maps that axis to
+        :math:`\mu`.
 
         Returns:
-            One draw a sentence with shape (B, Z), or (count, B, Z) where a count is given.
+            One sample per sentence with shape (B, Z), or (count, B, Z) if count is given.
         """
         shape = self.mean.shape if count is None else (count, *self.mean.shape)
         noise = self._noise(math.prod(shape[:-1]), generator).view(shape)
         first = torch.zeros_like(self.mean)
         first[:, 0] = 1.0
-        normal = first - self.mean  # of the mirror; nothing where they are the same
+        normal = first - self.mean  # of the reflection; zero if mu is the first axis
         square = normal.square().sum(-1, keepdim=True).clamp_min(torch.finfo(normal.dtype).tiny)
         return noise - normal * (2 * (normal * noise).sum(-1, keepdim=True) / square)
 
     def _noise(self, count: int, generator: torch.Generator | None) -> Tensor:
-        r"""Draws from the distribution about the first axis, with shape (count, Z).
+        r"""Returns samples with the first axis as mean direction, with shape (count, Z).
 
-        Wood's rejection, as a map of the sphere: with u uniform and t its first coordinate,
+        Wood's rejection sampling: with u uniform on the sphere and t its first coordinate,
 
         .. math:: z = \frac{(t + b, \sqrt{1 - b^2} \, u_{2:})}{1 + b t}, \qquad
             b = \frac{2 \kappa}{Z - 1 + \sqrt{(Z - 1)^2 + 4 \kappa^2}}
 
-        has a density in proportion to :math:`(1 - b z_1)^{1 - Z}`, and is kept with probability
+        has a density proportional to :math:`(1 - b z_1)^{1 - Z}`, and is accepted with probability
         :math:`\exp((Z - 1) [s / (1 + s) - \log(1 + s)])`, where s = b t.
         """
         free, like = self.size - 1, self.mean
@@ -140,11 +141,11 @@ class VonMisesFisher:
             rows = like.new_empty(len(missing), self.size)
             t, others = normalize(rows.normal_(generator=generator), dim=-1).split([1, free], 1)
             s = b * t
-            log_share = free * (s / (1 + s) - s.log1p())
-            kept = (rows[:, :1].uniform_(generator=generator).log() <= log_share)[:, 0]
-            moved = torch.cat([t + b, math.sqrt((1 - b) * (1 + b)) * others], dim=1) / (1 + s)
-            found[missing[kept]] = moved[kept]
-            missing = missing[~kept]
+            log_accept = free * (s / (1 + s) - s.log1p())
+            accepted = (rows[:, :1].uniform_(generator=generator).log() <= log_accept)[:, 0]
+            proposal = torch.cat([t + b, math.sqrt((1 - b) * (1 + b)) * others], dim=1) / (1 + s)
+            found[missing[accepted]] = proposal[accepted]
+            missing = missing[~accepted]
         return found
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -158,18 +159,18 @@ class VonMisesFisher:
         return self.mean.new_full((len(self), 1), self.concentration * length - self._log_mean)
 
     def scaled_means(self) -> Tensor:
-        r"""Returns the means of z in units of its whole standard deviation, with shape (B, Z).
+        r"""Returns the means of z, divided by its total standard deviation, with shape (B, Z).
 
-        Over sentences and draws, z has in every coordinate k the variance
+        Over sentences and samples, the variance of z in coordinate k is
 
         .. math:: \mathrm{Var}(z_k) = \mathrm{Var}_x(A \mu_k) + \mathbb{E}_x \mathrm{Var}(z_k \mid x),
             \qquad \mathrm{Var}(z_k \mid x) = \frac{A}{\kappa} (1 - \mu_k^2)
             + \Big( 1 - A^2 - \frac{Z - 1}{\kappa} A \Big) \mu_k^2
 
-        so that the variance of a scaled mean is the share of it that the sentence explains: the
-        same measure as on a Gaussian space whose codes fill the prior. It is :math:`A^2` in every
-        coordinate if directions are spread evenly, and 0 if all sentences share one direction,
-        whatever :math:`\kappa`.
+        so the variance of a scaled mean is the fraction of the variance that the sentence
+        explains, as for a Gaussian whose aggregated posterior equals the prior. It is :math:`A^2`
+        in every coordinate if directions are uniform, and 0 if all sentences have the same
+        direction, for any :math:`\kappa`.
         """
         between, within = self._variances()
         tiny = torch.finfo(torch.float64).tiny
@@ -178,18 +179,17 @@ class VonMisesFisher:
         return length * self.mean.double() / scale
 
     def unit_rates(self) -> Tensor:
-        r"""Returns the information of a Gaussian channel of each coordinate's variances, (Z,).
+        r"""Returns the information of a Gaussian channel with each coordinate's variances, (Z,).
 
         .. math:: \tfrac{1}{2} \log \frac{\mathrm{Var}(z_k)}{\mathbb{E}_x \mathrm{Var}(z_k \mid x)}
 
-        The rate itself is one figure of the whole direction, the same for every sentence, and
-        says nothing of coordinates.
+        In nats. The rate itself does not divide into coordinates.
         """
         between, within = self._variances()
         return 0.5 * (between / within).log1p()
 
     def _variances(self) -> tuple[Tensor, Tensor]:
-        """Returns each coordinate's variance between sentences and, on average, within, (Z,)."""
+        """Returns each coordinate's variance between sentences, and its mean within them, (Z,)."""
         length = resultant_length(self.concentration, self.size)
         mean = self.mean.double()
         between = length**2 * mean.var(dim=0) if len(mean) > 1 else torch.zeros_like(mean[0])
@@ -203,7 +203,7 @@ class VonMisesFisher:
         r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
 
         Returns:
-            Those of x, with shape (B, Z + 1), and of z, with shape (S B, Z + 1).
+            The vectors of x, with shape (B, Z + 1), and of z, with shape (S B, Z + 1).
         """
         constant = self.prior.log_prob(self.mean)[:, None] - self._log_mean
         of_x = torch.cat([self.concentration * self.mean, constant], dim=-1)
@@ -211,28 +211,28 @@ class VonMisesFisher:
         return of_x, torch.cat([z, torch.ones_like(z[:, :1])], dim=-1)
 
     def parameters(self) -> Tensor:
-        """Returns the directions: all that z knows of x, (B, Z)."""
+        """Returns the mean directions, (B, Z)."""
         return self.mean
 
     def with_parameters(self, parameters: Tensor) -> "VonMisesFisher":
-        """Returns the distributions of other directions, with shape (B, Z)."""
+        """Returns distributions with other mean directions, of shape (B, Z)."""
         return VonMisesFisher(parameters, self.concentration)
 
     def arrays(self) -> dict[str, Tensor]:
-        """Returns the directions, with shape (B, Z), and the concentration, with shape ()."""
+        """Returns the mean directions (B, Z) and the concentration () by name."""
         return {"mean": self.mean, "concentration": self.mean.new_tensor(self.concentration)}
 
     def double(self) -> "VonMisesFisher":
-        """Returns the same distributions in double precision, directions of unit length too."""
+        """Returns the same distributions in double precision, with renormalised directions."""
         return VonMisesFisher(normalize(self.mean.double(), dim=-1), self.concentration)
 
     def cpu(self) -> "VonMisesFisher":
-        """Returns the same distributions in the processor's memory."""
+        """Returns the same distributions on the CPU."""
         return VonMisesFisher(self.mean.cpu(), self.concentration)
 
     @classmethod
     def cat(cls, parts: Sequence["VonMisesFisher"]) -> "VonMisesFisher":
-        """Joins batches of one concentration end to end."""
+        """Concatenates batches with the same concentration."""
         return cls(torch.cat([part.mean for part in parts]), parts[0].concentration)
 
     @property

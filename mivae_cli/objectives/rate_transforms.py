@@ -1,10 +1,10 @@
-r"""Rate transforms: what a batch's rates cost, before beta weighs it.
+r"""Rate transforms: functions T of the rates of a batch, which beta multiplies.
 
-With :math:`R_{bg}` the rate of sentence b in group g, in nats, a transform is a frozen value that
-is also a function of the rates. To add one, write a class below and add it to `RateTransform`.
+:math:`R_{bg}` is the rate of sentence b in group g, in nats. A transform is a frozen settings
+object and a function of the rates. To add one, write a class below and add it to `RateTransform`.
 
-Shapes: B sentences, G groups of latent units (each unit for a Gaussian, all of them for a
-posterior whose rate does not divide).
+Shapes: B sentences, G groups of latent units (for a Gaussian every unit is a group; on the sphere
+all units are one).
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from pydantic import Field
 from ..choices import FreeBitsScope
 from ..schema import Frozen
 
-if TYPE_CHECKING:  # arithmetic on tensors needs no torch, so --help stays instant
+if TYPE_CHECKING:  # keeps torch out of --help
     from torch import Tensor
 
 Target = Annotated[float, Field(ge=0, le=1e4)]
 
 
 class PlainRate(Frozen):
-    r"""The rate as it is: :math:`\frac{1}{B} \sum_b \sum_g R_{bg}`."""
+    r"""The rate itself: :math:`\frac{1}{B} \sum_b \sum_g R_{bg}`."""
 
     kind: Literal["plain"] = "plain"
 
     def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:
-        """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
+        """Returns T(R) for rates of shape (B, G), in nats per sentence, with shape ()."""
         return rates.sum(dim=-1).mean()
 
 
 class FreeBits(Frozen):
-    r"""A rate below a target costs as much as the target: nothing is gained by less.
+    r"""A rate below a target costs as much as the target, so reducing it further gains nothing.
 
-    With :math:`\lambda` the target and :math:`\bar R` a mean over the batch,
+    With the target :math:`\lambda` and the mean over the batch :math:`\bar R`,
 
     | unit            :math:`\sum_g \max(\lambda / G, \bar R_g)`   (Kingma et al., 2016)
     | sentence-unit   the mean of :math:`\sum_g \max(\lambda / G, R_{bg})`   (Li et al., 2019)
@@ -51,12 +51,12 @@ class FreeBits(Frozen):
 
     kind: Literal["free-bits"] = "free-bits"
     target: Target = 8.0
-    """Nats a sentence that cost nothing, shared equally by the latent units."""
+    """Target rate in nats per sentence, divided equally among the latent units."""
     over: FreeBitsScope = "unit"
-    """Whose rate is held against the target: that of a unit or of all, in a batch or a sentence."""
+    """Scope of the target: each unit or all together, per batch or per sentence."""
 
     def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:
-        """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
+        """Returns T(R) for rates of shape (B, G), in nats per sentence, with shape ()."""
         share = self.target / max(1, rates.shape[-1])
         match self.over:
             case "unit":
@@ -72,17 +72,17 @@ class FreeBits(Frozen):
 
 
 class MinimumRate(Frozen):
-    r"""The rate under the constraint :math:`R \ge r`, by a Lagrange multiplier u.
+    r"""The rate with the constraint :math:`R \ge r`, by a Lagrange multiplier u.
 
     .. math:: \min_{\theta, \phi} \max_{u \ge 0} \; D + R + u \, g, \quad g = r - R_\mathrm{batch},
         \qquad u \leftarrow \max(0, u + \eta \, g)
 
-    Below the target u grows, until a nat of rate costs less than the distortion it saves. Alone, u
-    and R chase each other in waves that do not die, so the Lagrangian is the augmented one,
+    Below the target, u grows until a nat of rate costs less than the distortion it saves. The plain
+    Lagrangian oscillates without damping, so this is the augmented one,
 
     .. math:: R + \frac{\max(0, u + c \, g)^2 - u^2}{2 c}
 
-    whose weight on the constraint answers at once: :math:`u + c \, g`, and u itself where g is 0.
+    whose weight on the constraint is :math:`u + c \, g`, which reacts to g immediately.
 
     References:
         | Effective Estimation of Deep Generative Language Models (Pelsmaeker & Aziz, 2020), MDR
@@ -91,20 +91,20 @@ class MinimumRate(Frozen):
 
     kind: Literal["minimum-rate"] = "minimum-rate"
     target: Target = 5.0
-    """The least rate r, in nats a sentence."""
+    """Minimum rate r, in nats per sentence."""
     step_size: Annotated[float, Field(gt=0, le=10)] = 1e-3
-    """How far u moves (eta) for every nat that a batch's rate is away from the target."""
+    """Change of u (eta) per nat between the rate of a batch and the target."""
     damping: Annotated[float, Field(gt=0, le=100)] = 0.1
-    """How much the constraint's weight (c) answers at once to such a nat."""
+    """Immediate change of the constraint's weight (c) per such nat."""
 
     def __call__(self, rates: Tensor, multiplier: float | Tensor) -> Tensor:
-        """Returns what rates of shape (B, G) cost, in nats a sentence, with shape ()."""
+        """Returns T(R) for rates of shape (B, G), in nats per sentence, with shape ()."""
         rate = rates.sum(dim=-1).mean()
         weight = (multiplier + self.damping * (self.target - rate)).clamp(min=0.0)
         return rate + (weight.square() - multiplier**2) / (2 * self.damping)
 
     def moved(self, multiplier: float, rate: float) -> float:
-        """Returns u after a batch of such a rate, in nats a sentence."""
+        """Returns u after a batch with a given rate, in nats per sentence."""
         return max(0.0, multiplier + self.step_size * (self.target - rate))
 
 

@@ -1,7 +1,7 @@
-r"""Schedules: from the epoch, counted in fractions, to a factor.
+r"""Schedules: factors of the objective's weights as functions of the epoch.
 
-A schedule is a frozen value that is also a function, :math:`s(t)` with :math:`t \ge 0` the
-epochs done so far (2.5 is half-way through the third). It multiplies a weight of the objective.
+A schedule is a frozen settings object and a function :math:`s(t)`, where :math:`t \ge 0` is the
+number of finished epochs, including fractions (2.5: half of the third epoch is done).
 To add one, write a class below and add it to `Schedule`.
 """
 
@@ -15,7 +15,7 @@ from ..schema import Duration, Epochs, Factor, Frozen
 
 
 class Constant(Frozen):
-    r"""The same at all times: :math:`s(t) = c`."""
+    r"""Constant: :math:`s(t) = c`."""
 
     kind: Literal["constant"] = "constant"
     value: Factor = 1.0
@@ -23,26 +23,26 @@ class Constant(Frozen):
 
     @property
     def settled(self) -> float:
-        """The epoch from which the factor no longer moves."""
+        """The epoch from which the factor no longer changes."""
         return 0.0
 
     @property
     def last_rise(self) -> float:
-        """The epoch from which the factor no longer rises."""
+        """The epoch from which the factor no longer increases."""
         return 0.0
 
     @property
     def last_fall(self) -> float:
-        """The epoch from which the factor no longer falls."""
+        """The epoch from which the factor no longer decreases."""
         return 0.0
 
     def __call__(self, epoch: float) -> float:
-        """Returns the factor after so many epochs."""
+        """Returns the factor after a number of epochs."""
         return self.value
 
 
 class Linear(Frozen):
-    r"""A ramp: :math:`s(t) = a + (b - a) \min(1, \max(0, (t - t_0) / T))`.
+    r"""Linear ramp: :math:`s(t) = a + (b - a) \min(1, \max(0, (t - t_0) / T))`.
 
     References:
         | Generating Sentences from a Continuous Space (Bowman et al., 2016)
@@ -54,33 +54,33 @@ class Linear(Frozen):
     end: Factor = 1.0
     """The factor after the ramp."""
     delay: Epochs = 0.0
-    """Epochs before the ramp begins."""
+    """Epochs before the start of the ramp."""
     over: Duration = 10.0
-    """Epochs that the ramp takes."""
+    """Duration of the ramp in epochs."""
 
     @property
     def settled(self) -> float:
-        """The epoch from which the factor no longer moves."""
+        """The epoch from which the factor no longer changes."""
         return 0.0 if self.start == self.end else self.delay + self.over
 
     @property
     def last_rise(self) -> float:
-        """The epoch from which the factor no longer rises."""
+        """The epoch from which the factor no longer increases."""
         return self.settled if self.end > self.start else 0.0
 
     @property
     def last_fall(self) -> float:
-        """The epoch from which the factor no longer falls."""
+        """The epoch from which the factor no longer decreases."""
         return self.settled if self.end < self.start else 0.0
 
     def __call__(self, epoch: float) -> float:
-        """Returns the factor after so many epochs."""
-        share = min(1.0, max(0.0, (epoch - self.delay) / self.over))
-        return self.start + (self.end - self.start) * share
+        """Returns the factor after a number of epochs."""
+        fraction = min(1.0, max(0.0, (epoch - self.delay) / self.over))
+        return self.start + (self.end - self.start) * fraction
 
 
 class Cyclical(Frozen):
-    r"""Ramps from 0 to 1, each followed by a plateau at 1; stays at 1 after the last.
+    r"""Repeated ramps from 0 to 1, each followed by a plateau at 1; constant at 1 after the last.
 
     References:
         | Cyclical Annealing Schedule (Fu et al., 2019)
@@ -88,29 +88,29 @@ class Cyclical(Frozen):
 
     kind: Literal["cyclical"] = "cyclical"
     cycles: Annotated[int, Field(ge=1, le=1_000_000)] = 4
-    """How many ramps."""
+    """Number of ramps."""
     period: Duration = 5.0
-    """Epochs from one ramp's beginning to the next one's."""
+    """Epochs between the starts of two ramps."""
     rise: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """The share of a period that the ramp takes."""
+    """Fraction of a period taken by the ramp."""
 
     @property
     def settled(self) -> float:
-        """The epoch from which the factor no longer moves."""
+        """The epoch from which the factor no longer changes."""
         return (self.cycles - 1 + self.rise) * self.period
 
     @property
     def last_rise(self) -> float:
-        """The epoch from which the factor no longer rises."""
+        """The epoch from which the factor no longer increases."""
         return self.settled
 
     @property
     def last_fall(self) -> float:
-        """The epoch from which the factor no longer falls."""
+        """The epoch from which the factor no longer decreases."""
         return (self.cycles - 1) * self.period
 
     def __call__(self, epoch: float) -> float:
-        """Returns the factor after so many epochs."""
+        """Returns the factor after a number of epochs."""
         if epoch >= self.settled:
             return 1.0
         return min(1.0, epoch % self.period / (self.rise * self.period))

@@ -1,1 +1,1 @@
-"""The training loop and the parts it is made of."""
+"""The training loop and its parts."""

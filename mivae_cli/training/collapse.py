@@ -1,8 +1,8 @@
-"""Posterior collapse: when a training is known to have collapsed, and what helps.
+"""Detection of posterior collapse, and remedies.
 
-A posterior has collapsed when the latent code says almost nothing about a sentence. While beta
-rises, little information is no collapse yet: a decoder learns the frequencies of words first and
-uses z only after some hundred steps. What has been lost while beta only rises, does not return.
+A posterior has collapsed if the latent code carries almost no information about the sentence. Early
+in training, little information is not yet a collapse: a decoder first learns word frequencies, and
+uses z only after some hundred steps. Information that is lost while beta rises does not return.
 """
 
 __all__ = ["COLLAPSED", "has_collapsed", "remedies"]
@@ -14,9 +14,9 @@ from ..config.run import RunConfig
 from ..objectives.objective import Objective
 from ..objectives.rate_transforms import FreeBits
 
-COLLAPSED = 0.5  # nats of mutual information: below, z says almost nothing about a sentence
-GROWTH = 0.02  # nats above all earlier validations that are no accident
-LEARNT = 1000  # steps after which a decoder that ignores z has had its time to use it
+COLLAPSED = 0.5  # nats of mutual information; below, a posterior may have collapsed
+GROWTH = 0.02  # nats; a smaller increase over all earlier validations may be noise
+MIN_STEPS = 1000  # steps after which a decoder should use z
 
 
 def has_collapsed(
@@ -24,21 +24,21 @@ def has_collapsed(
 ) -> bool:
     """Returns whether a validation shows that the posterior has collapsed.
 
-    It has where the information is below half a nat, nothing that training still changes would
-    bring it back (beta does not fall any more and lambda does not rise), and one of these holds:
+    It has if the mutual information is below half a nat, the schedules cannot restore it (beta no
+    longer falls and lambda no longer rises), and one of these conditions holds:
 
-    | lost          an earlier validation had a nat or more
-    | never gained  beta is at half its final value or more, a thousand steps are done, and the
-                    information does not grow
-    | last          the training is over
+    | lost          an earlier validation had at least one nat
+    | never gained  beta is at least half its final value, at least a thousand steps are done, and
+                    the information does not grow
+    | last          training has ended; this needs no condition on the schedules
 
     Arguments:
-        mi: The validation's mutual information, in nats.
-        peak: The largest of all earlier validations, in nats.
-        objective: What is minimised.
-        epoch: Epochs of the objective that are done; below zero it is not used yet.
-        step: Steps that are done.
-        last: Whether no epoch follows.
+        mi: The mutual information of the validation, in nats.
+        peak: The largest value of all earlier validations, in nats.
+        objective: The training objective.
+        epoch: Finished epochs with the objective; negative during the autoencoder epochs.
+        step: The number of finished steps.
+        last: Whether training has ended.
     """
     if mi >= COLLAPSED:
         return False
@@ -47,15 +47,14 @@ def has_collapsed(
     if epoch < 0 or not objective.only_tightens(epoch):
         return False
     ramp = objective.beta_schedule
-    stuck = step >= LEARNT and 2 * ramp(epoch) >= ramp(math.inf) and mi < peak + GROWTH
+    stuck = step >= MIN_STEPS and 2 * ramp(epoch) >= ramp(math.inf) and mi < peak + GROWTH
     return peak >= 2 * COLLAPSED or stuck
 
 
 def remedies(config: RunConfig) -> list[str]:
-    """Returns what to try against collapse, each with its cost in a few words.
+    """Returns remedies against collapse that the run does not use yet, with their cost.
 
-    What the run does already is not named again. The costs were measured on image captions; they
-    stand in the table of `docs/explanations/methods.md`.
+    The costs were measured on image captions; see the table in `docs/explanations/methods.md`.
     """
     objective, found = config.objective, []
     if objective.mi_weight:

@@ -1,18 +1,18 @@
-r"""Steps of training as CUDA graphs: one launch in place of some hundreds.
+r"""Training steps as CUDA graphs: one launch per step instead of hundreds.
 
-A step of a small model is hundreds of short kernels, and a processor takes ten times as long to
-launch them as the device to run them. So a step is recorded once for every shape of a batch, and
-replayed. What the processor decides in an ordinary step waits until the replay is over: the
-numbers that the step rests on are noted, and read together. Where one of them is not finite or
-not possible, all that the step has moved is put back from copies that it made first.
+A step of a small model consists of hundreds of short kernels, and launching them takes the CPU ten
+times as long as running them takes the device. A step is therefore recorded once per batch shape,
+and then replayed. The finite checks of a step are stored during recording, and verified together
+after each replay. If one fails, all tensors that the step changed are restored from copies made
+before it.
 
-Everything that changes from step to step lies on the device, where a recording finds it: the
-batch, the weights of the objective, the learning rates, the queue's end, the random state.
+All inputs that change between steps are tensors on the device: the batch, the weights of the
+objective, the learning rates, the end of the queue, and the random state.
 
 Shapes: B sentences, T tokens.
 """
 
-__all__ = ["Record", "Recorder", "Stepper", "graphs", "no_collection"]
+__all__ = ["Capture", "Recorder", "Stepper", "capture_graphs", "no_garbage_collection"]
 
 import gc
 from collections.abc import Callable, Iterator
@@ -28,147 +28,145 @@ from ..data.batches import Batch
 from ..finite_checks import Checker, FiniteCheck, NonFiniteBatch, verify_all
 from ..objectives.objective import Terms, Weights
 
-MOST = 1024  # recordings that are kept: shapes beyond take ordinary steps
+MAX_RECORDINGS = 1024  # further shapes take ordinary steps
 
-Key = tuple[torch.Size, TrainedPart, tuple[bool, ...]]  # shape, side, which weights are none
+Key = tuple[torch.Size, TrainedPart, tuple[bool, ...]]  # shape, trained part, omitted weights
 
-# From work to what does that work again at every call; it need not be done the first time.
-Record = Callable[[Callable[[], None]], Callable[[], None]]
+# Records a function, and returns a function that replays it; recording may skip the computation.
+Capture = Callable[[Callable[[], None]], Callable[[], None]]
 
 
 class Stepper(Protocol):
-    """What makes steps that may be recorded: it asks the device for nothing meanwhile."""
+    """Makes training steps that can be recorded: they never wait for the device."""
 
     device: torch.device
 
     def advance(
-        self, batch: Batch, weights: Weights, side: TrainedPart, check: Checker
+        self, batch: Batch, weights: Weights, part: TrainedPart, check: Checker
     ) -> tuple[Terms, Tensor]:
-        """Makes a step; returns the terms and the loss, with shape ()."""
+        """Makes a step; returns the terms, and the loss with shape ()."""
 
-    def moving(self) -> Iterator[Tensor]:
-        """Yields all that a step moves."""
+    def mutable_tensors(self) -> Iterator[Tensor]:
+        """Yields all tensors that a step changes."""
 
     @property
-    def begun(self) -> bool:
-        """Whether all that a step moves is there, and as large as it will be."""
+    def started(self) -> bool:
+        """Whether all tensors that a step changes exist, with their final shapes."""
 
 
 @dataclass
 class Recording:
-    """A step for batches of one shape: where it finds its batch, and what it leaves."""
+    """A recorded step for batches of one shape: its inputs and outputs."""
 
-    batch: Batch
+    batch: Batch  # overwritten before each replay
     checks: list[FiniteCheck] = field(default_factory=list)
     terms: Terms | None = None
-    values: Tensor | None = None  # of the loss, then of the checks
+    values: Tensor | None = None  # the loss, then the values of the checks
     replay: Callable[[], None] | None = None
 
 
 class Recorder:
-    """Makes the steps of a learner: the first of a shape as it is, others by replaying it.
+    """Makes the first step of each batch shape directly, and replays the others.
 
     Arguments:
-        learner: Whose steps.
-        medium: Gives what records work, for recordings that share their memory.
+        learner: Makes the steps to record.
+        new_capture: Returns a capture function; recordings of the same one share memory.
     """
 
-    def __init__(self, learner: Stepper, medium: Callable[[], Record]) -> None:
-        self.learner, self.medium = learner, medium
+    def __init__(self, learner: Stepper, new_capture: Callable[[], Capture]) -> None:
+        self.learner, self.new_capture = learner, new_capture
         self.clear()
 
     def clear(self) -> None:
-        """Forgets all recordings: tensors that they read or write are others now."""
-        self._record = self.medium()
+        """Deletes all recordings, for example after tensors were replaced."""
+        self._capture = self.new_capture()
         self._seen: set[Key] = set()
         self.recordings: dict[Key, Recording] = {}
-        self._moving: list[Tensor] = []  # all that a step moves
-        self._copies: list[Tensor] = []  # the same, before the last replay
+        self._mutable: list[Tensor] = []  # all tensors that a step changes
+        self._copies: list[Tensor] = []  # their values before the last replay
         self._weights = torch.zeros(len(Weights._fields), device=self.learner.device)
-        self._told: list[float] = []
+        self._host_weights: list[float] = []
 
-    def step(self, batch: Batch, weights: Weights, side: TrainedPart) -> tuple[Terms, float]:
-        """Moves the learner on a batch.
+    def step(self, batch: Batch, weights: Weights, part: TrainedPart) -> tuple[Terms, float]:
+        """Makes one step on a batch.
 
         Returns:
-            The terms, which the next step overwrites, and the loss in nats a sentence.
+            The terms, which the next step overwrites, and the loss in nats per sentence.
 
         Raises:
-            NonFiniteBatch: A number is not finite or not possible. Where the step was replayed nothing
-                has moved, the critic included.
+            NonFiniteBatch: A check failed. After a replayed step everything is restored, including
+                the critic.
         """
-        key = batch.tokens.shape, side, tuple(weight is None for weight in weights)
+        key = batch.tokens.shape, part, tuple(weight is None for weight in weights)
         if key not in self.recordings:
             if not self._ready(key):
-                terms, loss = self.learner.advance(batch, weights, side, verify_all)
+                terms, loss = self.learner.advance(batch, weights, part, verify_all)
                 self._seen.add(key)
                 return terms, float(loss)
-            self.recordings[key] = self._recorded(batch, weights, side)
-        return self._replayed(self.recordings[key], batch, weights)
+            self.recordings[key] = self._record(batch, weights, part)
+        return self._replay(self.recordings[key], batch, weights)
 
     def _ready(self, key: Key) -> bool:
-        """Says whether a step may be recorded: such a one was made, and all it moves is there."""
-        return key in self._seen and self.learner.begun and len(self.recordings) < MOST
+        """Returns whether a step can be recorded: one like it was made, and all tensors exist."""
+        return key in self._seen and self.learner.started and len(self.recordings) < MAX_RECORDINGS
 
-    def _recorded(self, batch: Batch, weights: Weights, side: TrainedPart) -> Recording:
-        """Records a step; nothing moves yet."""
-        if not self._moving:
-            self._moving = list(self.learner.moving())
-            self._copies = [tensor.clone() for tensor in self._moving]
+    def _record(self, batch: Batch, weights: Weights, part: TrainedPart) -> Recording:
+        """Records a step without changing any tensor."""
+        if not self._mutable:
+            self._mutable = list(self.learner.mutable_tensors())
+            self._copies = [tensor.clone() for tensor in self._mutable]
         device = self.learner.device
         recording = Recording(Batch(batch.tokens.to(device), batch.lengths.to(device)))
-        there = [
+        on_device = [
             None if weight is None else self._weights[place]
             for place, weight in enumerate(weights)
         ]
 
         def work() -> None:
-            _copy(self._copies, self._moving)
-            noted: list[FiniteCheck] = []
+            _copy(self._copies, self._mutable)
+            checks: list[FiniteCheck] = []
             recording.terms, loss = self.learner.advance(
-                recording.batch, Weights._make(there), side, noted.extend
+                recording.batch, Weights._make(on_device), part, checks.extend
             )
-            # without what they were computed from, which would hold all of the step's memory
-            recording.checks = [each.detached() for each in noted]
+            # the computation graphs would keep all of the step's memory
+            recording.checks = [each.detached() for each in checks]
             values = [check.value.float() for check in recording.checks]
             recording.values = torch.stack([loss.float(), *values])
 
-        recording.replay = self._record(work)
+        recording.replay = self._capture(work)
         return recording
 
-    def _replayed(
-        self, recording: Recording, batch: Batch, weights: Weights
-    ) -> tuple[Terms, float]:
+    def _replay(self, recording: Recording, batch: Batch, weights: Weights) -> tuple[Terms, float]:
         recording.batch.tokens.copy_(batch.tokens, non_blocking=True)
         recording.batch.lengths.copy_(batch.lengths, non_blocking=True)
-        told = [float(weight or 0.0) for weight in weights]
-        if told != self._told:
-            self._weights.copy_(torch.tensor(told))
-            self._told = told
+        host_weights = [float(weight or 0.0) for weight in weights]
+        if host_weights != self._host_weights:
+            self._weights.copy_(torch.tensor(host_weights))
+            self._host_weights = host_weights
         assert recording.replay is not None
         recording.replay()
         assert recording.terms is not None
         assert recording.values is not None
-        loss, *values = recording.values.tolist()  # the device is waited for here
+        loss, *values = recording.values.tolist()  # waits for the device
         try:
             for check, value in zip(recording.checks, values, strict=True):
                 check.verify(value)
         except NonFiniteBatch:
-            _copy(self._moving, self._copies)
+            _copy(self._mutable, self._copies)
             raise
         return recording.terms, loss
 
 
-def graphs() -> Record:
-    """Returns what records work as CUDA graphs that share their memory."""
+def capture_graphs() -> Capture:
+    """Returns a function that records CUDA graphs; they share one memory pool."""
     pool = torch.cuda.graph_pool_handle()
     stream = torch.cuda.Stream()
 
-    def record(work: Callable[[], None]) -> Callable[[], None]:
+    def capture(work: Callable[[], None]) -> Callable[[], None]:
         graph = torch.cuda.CUDAGraph()
         stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream), no_collection():
-            # other threads may go on meanwhile, such as the one that makes the next batches
+        with torch.cuda.stream(stream), no_garbage_collection():
+            # other threads may continue, such as the one that prepares batches
             graph.capture_begin(pool=pool, capture_error_mode="thread_local")
             try:
                 work()
@@ -177,15 +175,15 @@ def graphs() -> Record:
         torch.cuda.current_stream().wait_stream(stream)
         return graph.replay
 
-    return record
+    return capture
 
 
 @contextmanager
-def no_collection() -> Iterator[None]:
-    """Context manager that keeps Python's garbage collector from running.
+def no_garbage_collection() -> Iterator[None]:
+    """Context manager that disables Python's garbage collector.
 
-    The collector may find the graphs of an earlier training, and to free a graph while another
-    one is captured makes the capture fail.
+    It might free the graphs of an earlier training; freeing a graph during a capture makes the
+    capture fail.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -197,7 +195,7 @@ def no_collection() -> Iterator[None]:
 
 
 def _copy(to: list[Tensor], source: list[Tensor]) -> None:
-    """Copies tensors to others like them, in few launches."""
+    """Copies tensors into others of the same shapes, with few kernel launches."""
     kinds = {tensor.dtype for tensor in source}
     for kind in kinds:
         places = [place for place, tensor in enumerate(source) if tensor.dtype == kind]

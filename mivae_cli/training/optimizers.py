@@ -1,7 +1,7 @@
-"""Optimizers that know how few word vectors a batch touches.
+"""Optimizers for sparse gradients of embeddings.
 
-An embedding's gradient has as many rows as the vocabulary, and a batch gives a value to a few
-hundred of them. The rest need not be cleared, measured, clipped, nor, by plain descent, moved.
+The gradient of an embedding has one row per word of the vocabulary, of which a batch touches a few
+hundred. The others need not be cleared, measured or clipped, nor, in plain SGD, updated.
 """
 
 __all__ = ["Adam", "build_optimizers", "clip_gradients", "set_rates", "sparsify_embeddings"]
@@ -18,10 +18,9 @@ from ..config.training import AdamConfig, SGDConfig, SplitConfig
 
 
 class Adam(torch.optim.Adam):
-    """Adam, exactly: rows without a gradient move on by their moments as in torch's own.
+    """Adam with sparse gradients, identical to dense Adam: moments move rows without a gradient.
 
-    A sparse gradient is written into a dense one that stays between steps and is zero
-    everywhere else.
+    A sparse gradient is written into a dense buffer that is reused and otherwise zero.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter], learning_rate: float) -> None:
@@ -31,7 +30,7 @@ class Adam(torch.optim.Adam):
         self._dense: dict[Tensor, Tensor] = {}
 
     def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Moves the weights by their gradients."""
+        """Updates the weights."""
         sparse = [
             (parameter, parameter.grad.coalesce())
             for group in self.param_groups
@@ -54,41 +53,41 @@ def build_optimizers(
     parameters: Iterable[nn.Parameter],
     words: Iterable[nn.Parameter],
 ) -> dict[str, torch.optim.Optimizer]:
-    """Builds the optimizers that a configuration describes, by name.
+    """Builds the configured optimizers, by name.
 
-    Each group's initial step size stands beside the present one, as torch's schedulers have it.
-    On a CUDA device the present one is a tensor there, which recorded steps read.
+    Each parameter group also stores its initial learning rate, as torch's schedulers do. On a CUDA
+    device the current rate is a tensor, which recorded steps read.
 
     Arguments:
         settings: The configuration.
-        parameters: All that learn.
-        words: Those of them that belong to single words.
+        parameters: All trained parameters.
+        words: Those with one row per word.
     """
-    made: dict[str, torch.optim.Optimizer]
+    optimizers: dict[str, torch.optim.Optimizer]
     match settings:
         case AdamConfig():
-            made = {"model": Adam(parameters, settings.learning_rate)}
+            optimizers = {"model": Adam(parameters, settings.learning_rate)}
         case SGDConfig():
-            made = {"model": _descent(parameters, settings.learning_rate)}
+            optimizers = {"model": _sgd(parameters, settings.learning_rate)}
         case SplitConfig():
-            tables = dict.fromkeys(words)  # one that is shared, only once
+            tables = dict.fromkeys(words)  # without duplicates of a tied weight
             rest = [parameter for parameter in parameters if parameter not in tables]
-            made = {
+            optimizers = {
                 "model": Adam(rest, settings.learning_rate),
-                "words": _descent(tables, settings.word_learning_rate),
+                "words": _sgd(tables, settings.word_learning_rate),
             }
         case _:
             assert_never(settings)
-    for optimizer in made.values():
+    for optimizer in optimizers.values():
         for group in optimizer.param_groups:
             group["initial_lr"] = group["lr"]
             if group["params"][0].is_cuda:
                 group["lr"] = torch.tensor(group["lr"], device=group["params"][0].device)
-    return made
+    return optimizers
 
 
 def set_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Has optimizers go on by a share of their initial step sizes."""
+    """Sets the learning rates of optimizers to a fraction of their initial values."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             rate = group["initial_lr"] * factor
@@ -98,22 +97,22 @@ def set_rates(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> Non
                 group["lr"] = rate
 
 
-def _descent(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.SGD:
-    """Returns plain descent; on a CUDA device in one kernel, which reads its rate there."""
+def _sgd(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.SGD:
+    """Returns plain SGD; on a CUDA device fused, so that its rate can be a tensor."""
     parameters = list(parameters)
     on_cuda = any(parameter.is_cuda for parameter in parameters)
     return torch.optim.SGD(parameters, lr=learning_rate, fused=on_cuda or None)
 
 
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
-    """Scales gradients down to a Euclidean norm, as torch does, sparse ones as they are.
+    """Clips gradients to a maximum Euclidean norm like torch, and keeps sparse ones sparse.
 
     Arguments:
-        parameters: What has gradients, one at least.
-        max_norm: The norm.
+        parameters: Parameters, at least one with a gradient.
+        max_norm: The maximum norm.
 
     Returns:
-        The norm before, with shape ().
+        The norm before clipping, with shape ().
     """
     values = []
     for parameter in parameters:
@@ -126,14 +125,14 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
             values.append(parameter.grad)
     norm = get_total_norm(values)
     scale = (max_norm / (norm + 1e-6)).clamp(max=1.0)
-    torch._foreach_mul_(values, scale)  # as torch's own clipping does: one kernel for all of them
+    torch._foreach_mul_(values, scale)  # one kernel for all tensors, as in torch
     return norm
 
 
 def sparsify_embeddings(model: nn.Module) -> None:
-    """Has the gradients of embeddings hold only the rows that a batch touched.
+    """Makes the gradients of embeddings sparse, except for weights tied to the output layer.
 
-    Not those of an embedding that is the output layer too, which touches all rows.
+    The output layer has a gradient in every row.
     """
     owners: Counter[Tensor] = Counter(
         parameter for module in model.modules() for parameter in module.parameters(recurse=False)

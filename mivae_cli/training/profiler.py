@@ -1,4 +1,4 @@
-"""Where the time of a training step goes, part by part, forwards and backwards together."""
+"""Profile of a training step: time per part, forward and backward pass together."""
 
 __all__ = ["PARTS", "Timing", "profile"]
 
@@ -23,54 +23,53 @@ PARTS = ("data", "encoder", "decoder", "output layer", "critic", "optimizer", "r
 
 @dataclass(frozen=True)
 class Timing:
-    """What the parts of a step take, on average over some steps."""
+    """Mean times of a training step."""
 
-    seconds: dict[str, float]  # of each part, a step
+    seconds: dict[str, float]  # per part and step
     tokens_per_second: float
 
     @property
     def step_seconds(self) -> float:
-        """What a whole step takes."""
+        """The time of a whole step."""
         return sum(self.seconds.values())
 
 
 def profile(trainer: Trainer, steps: int = 30, warm_up: int = 3) -> Timing:
-    """Trains for some steps and times their parts.
+    """Makes some training steps, and returns the time of their parts.
 
-    Where a part begins is told by hooks on modules and optimizer, which are gone afterwards.
-    A CUDA device is waited for at each of these points, so that a step takes longer there than
-    it does in training.
+    Temporary hooks on modules and optimizers mark where parts start. They synchronise a CUDA
+    device, so steps are slower there than in training.
 
     Arguments:
-        trainer: The trainer; it goes on by so many steps.
-        steps: Steps that are timed.
-        warm_up: Steps before them, that allocate.
+        trainer: The trainer, whose model is trained for these steps.
+        steps: The number of timed steps.
+        warm_up: The number of steps before them.
     """
     batches = _batches(trainer.sampler)
     for batch in islice(batches, warm_up):
         trainer.step(batch)
     clock = _Clock(trainer.device)
     tokens = 0
-    with _watched(trainer, clock):
+    with _hooked(trainer, clock):
         for batch in islice(batches, steps):
-            clock.begin("rest")
+            clock.start("rest")
             trainer.step(batch)
-            clock.begin("data")
+            clock.start("data")
             tokens += int(batch.lengths.sum()) + len(batch)
     seconds = {part: spent / steps for part, spent in clock.spent.items()}
     return Timing(seconds, tokens / sum(clock.spent.values()))
 
 
 class _Clock:
-    """Adds time to one part after the other."""
+    """Measures time per part; exactly one part is active at any time."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.spent = dict.fromkeys(PARTS, 0.0)
         self.part, self.since = "data", self._now()
 
-    def begin(self, part: str) -> None:
-        """Has the time from now on belong to a part."""
+    def start(self, part: str) -> None:
+        """Assigns the time from now on to a part."""
         now = self._now()
         self.spent[self.part] += now - self.since
         self.part, self.since = part, now
@@ -82,25 +81,30 @@ class _Clock:
 
 
 @contextmanager
-def _watched(trainer: Trainer, clock: _Clock) -> Iterator[None]:
-    """Has the clock told, for a while, which part of the trainer is at work."""
+def _hooked(trainer: Trainer, clock: _Clock) -> Iterator[None]:
+    """Context manager with hooks that tell the clock the active part of the trainer."""
 
     def to(part: str) -> Callable[..., None]:
-        return lambda *_: clock.begin(part)
+        return lambda *_: clock.start(part)
 
     model = trainer.model
     modules: list[tuple[nn.Module, str]] = [(model.decoder, "decoder")]
-    words = model.decoder.embedding  # whose gradient comes last of all
+    words = model.decoder.embedding  # its gradient is the last to be computed
     if model.latent_size:
         modules += [(model.encoder, "encoder"), (model.head, "encoder")]
         words = model.encoder.embedding
-    recorder, trainer.learner.recorder = trainer.learner.recorder, None  # hooks are not replayed
+    recorder, trainer.learner.recorder = (
+        trainer.learner.recorder,
+        None,
+    )  # graphs would not call hooks
     with ExitStack() as stack:
         stack.callback(setattr, trainer.learner, "recorder", recorder)
-        stack.enter_context(warnings.catch_warnings())  # of hooks on what takes no gradient in
+        stack.enter_context(
+            warnings.catch_warnings()
+        )  # about modules whose inputs need no gradient
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         handles: list[RemovableHandle] = [
-            # backwards: the output layer's is over when the states that it reads have their gradient
+            # the backward pass of the output layer ends when its input has a gradient
             model.decoder.network.register_full_backward_pre_hook(to("decoder")),
             words.weight.register_post_accumulate_grad_hook(to("rest")),
         ]
@@ -114,28 +118,30 @@ def _watched(trainer: Trainer, clock: _Clock) -> Iterator[None]:
             handles.append(model.encoder.register_full_backward_pre_hook(to("encoder")))
         for handle in handles:
             stack.callback(handle.remove)
-        _within(stack, clock, model.decoder.output, "log_prob", "output layer")
+        _timed_method(stack, clock, model.decoder.output, "log_prob", "output layer")
         if (term := trainer.term) is not None:
             for method in ("ascend", "lower_bound", "push"):
                 if hasattr(term, method):
-                    _within(stack, clock, term, method, "critic")
+                    _timed_method(stack, clock, term, method, "critic")
         if isinstance(term, MutualInformationTerm):
             hook = term.critic.register_full_backward_pre_hook(to("critic"))
             stack.callback(hook.remove)
         yield
 
 
-def _within(stack: ExitStack, clock: _Clock, owner: nn.Module, method: str, part: str) -> None:
-    """Counts the time within a method as a part, and what follows as the part before."""
+def _timed_method(
+    stack: ExitStack, clock: _Clock, owner: nn.Module, method: str, part: str
+) -> None:
+    """Assigns the time within a method to a part, and the time after it to the previous part."""
     original = getattr(owner, method)
 
-    def timed(*given: Any) -> Any:  # noqa: ANN401  # whatever the method takes and gives
+    def timed(*given: Any) -> Any:  # noqa: ANN401
         outer = clock.part
-        clock.begin(part)
+        clock.start(part)
         try:
             return original(*given)
         finally:
-            clock.begin(outer)
+            clock.start(outer)
 
     setattr(owner, method, timed)
     stack.callback(delattr, owner, method)

@@ -1,10 +1,10 @@
-r"""What learns: a model and its mutual-information term, and how a batch moves them.
+r"""One training step of a model and its mutual-information term on a batch.
 
-A step is the algorithm of `estimators.term` around the objective's loss. Two regimes move only
-one side of the model by it:
+A step is the algorithm of `mi_terms.dual` with the objective's loss. With aggressive training of
+the encoder (`lagging`), a step trains one part of the model:
 
-| encoder alone   the inner loop of He et al. (2019), while the encoder lags behind the decoder
-| decoder alone   the outer step of that loop
+| encoder   the inner loop of He et al. (2019), while the encoder lags behind the decoder
+| decoder   the outer step of that loop
 
 Shapes: B sentences, F features, Z latent units.
 
@@ -31,18 +31,18 @@ from ..mi_terms.known_posterior import KnownPosteriorTerm
 from ..mi_terms.mmd import maximum_mean_discrepancy
 from ..models.vae import Encoding, build_model
 from ..objectives.objective import Terms, Weights
-from .cuda_graphs import Recorder, graphs
+from .cuda_graphs import Recorder, capture_graphs
 from .optimizers import Adam, build_optimizers, clip_gradients, set_rates, sparsify_embeddings
 
 
 class Learner:
-    """A model, its term and their optimizers.
+    """A model, its mutual-information term, and their optimizers.
 
     Arguments:
         config: The run's settings.
-        vocab_size: Types of the vocabulary.
-        sentences: Of the training split.
-        device: Where it computes.
+        vocab_size: The vocabulary size V.
+        sentences: The number of training sentences.
+        device: The device of all tensors.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Learner:
         self.config, self.device = config, device
         self.precision = reduced_precision(device, config.training.precision)
         self.model = build_model(config.model, vocab_size).to(device)
-        if device.type == "cpu":  # elsewhere finding the rows costs more than it saves
+        if device.type == "cpu":  # on other devices, finding the rows takes longer than it saves
             sparsify_embeddings(self.model)
         self.model_optimizers = build_optimizers(
             config.training.optimizer, self.model.parameters(), self.model.word_parameters()
@@ -64,7 +64,7 @@ class Learner:
             parameters = self.term.critic.parameters()
             self.optimizers["critic"] = Adam(parameters, config.critic.learning_rate)
         recorded = device.type == "cuda" and config.training.graphs and _recordable(config.model)
-        self.recorder = Recorder(self, graphs) if recorded else None
+        self.recorder = Recorder(self, capture_graphs) if recorded else None
         self._factor = 1.0
 
     @property
@@ -89,49 +89,48 @@ class Learner:
             self._factor = factor
 
     def step(
-        self, batch: Batch, epoch: float, multiplier: float = 0.0, side: TrainedPart = "both"
+        self, batch: Batch, epoch: float, multiplier: float = 0.0, part: TrainedPart = "both"
     ) -> tuple[Terms, float]:
-        """Moves the critic and the model on a batch, each on finite numbers alone.
+        """Makes one step of the critic and of the model on a batch.
 
         Arguments:
             batch: The sentences.
-            epoch: Of the objective, in fractions.
-            multiplier: Lagrange's, where the objective has one.
-            side: What of the model is moved; the critic always is.
+            epoch: Finished epochs with the objective, including fractions.
+            multiplier: The Lagrange multiplier of a constrained rate.
+            part: The part of the model to train; the critic is always trained.
 
         Returns:
-            The terms, and the loss in nats a sentence.
+            The terms, and the loss in nats per sentence.
 
         Raises:
-            NonFiniteBatch: A number is not finite or not possible. The model's weights and moments have
-                not moved.
+            NonFiniteBatch: A check failed. The model's weights and moments have not changed.
         """
         self.model.train()
         weights = self.config.objective.weights(epoch, multiplier)
         if self.recorder is not None:
-            return self.recorder.step(batch, weights, side)
-        terms, loss = self.advance(batch, weights, side)
+            return self.recorder.step(batch, weights, part)
+        terms, loss = self.advance(batch, weights, part)
         return terms, float(loss)
 
     def advance(
-        self, batch: Batch, weights: Weights, side: TrainedPart, check: Checker = verify_all
+        self, batch: Batch, weights: Weights, part: TrainedPart, check: Checker = verify_all
     ) -> tuple[Terms, Tensor]:
-        """Makes a step without a look at any number, but for those that are checked.
+        """Makes one step; waits for the device only in `check`.
 
         Arguments:
             batch: The sentences.
-            weights: What the terms count.
-            side: What of the model is moved.
-            check: What is done with the numbers that the step rests on.
+            weights: The weights of the objective's terms.
+            part: The part of the model to train.
+            check: Handles the finite checks: verifies them immediately, or stores them.
 
         Returns:
-            The terms, and the loss in nats a sentence with shape ().
+            The terms, and the loss in nats per sentence with shape ().
 
         Raises:
-            NonFiniteBatch: Where numbers are judged at once, and one is not finite or not possible.
+            NonFiniteBatch: `check` verified a number that is not finite or out of range.
         """
         batch = batch.to(self.device)
-        self.model.decoder.requires_grad_(side != "encoder")
+        self.model.decoder.requires_grad_(part != "encoder")
         try:
             terms, encoding = self._terms(batch, check)
             loss = self.config.objective.loss(terms, weights)
@@ -140,15 +139,15 @@ class Learner:
             loss.backward()
         finally:
             self.model.decoder.requires_grad_(True)
-        if side == "decoder":
+        if part == "decoder":
             for module in (self.model.encoder, self.model.head):
                 module.zero_grad(set_to_none=True)
         norms = [
-            clip_gradients(learning, self.config.training.max_norm)
+            clip_gradients(trained, self.config.training.max_norm)
             for optimizer in self.model_optimizers.values()
-            if (learning := [each for each in _parameters(optimizer) if each.grad is not None])
+            if (trained := [each for each in _parameters(optimizer) if each.grad is not None])
         ]
-        # the rate is not part of a loss with beta = 0, but of what is reported
+        # checked separately: with beta = 0, the rate is not part of the loss
         rate, norm = terms.rates.sum(), torch.stack(norms).sum()
         check(
             [
@@ -166,8 +165,8 @@ class Learner:
                 self.term.push(encoding.posterior.parameters())
         return Terms(*(torch.as_tensor(term).detach() for term in terms)), loss.detach()
 
-    def moving(self) -> Iterator[Tensor]:
-        """Yields all that a step moves: weights, averages, the queue, moments."""
+    def mutable_tensors(self) -> Iterator[Tensor]:
+        """Yields all tensors that a step changes: weights, buffers, the queue, and moments."""
         for module in (self.model, self.term):
             if module is not None:
                 yield from (parameter.detach() for parameter in module.parameters())
@@ -177,8 +176,8 @@ class Learner:
                 yield from (value for value in state.values() if isinstance(value, Tensor))
 
     @property
-    def begun(self) -> bool:
-        """Whether every weight that has moments has them, and the queue is full."""
+    def started(self) -> bool:
+        """Whether the moments of all weights exist, and the queue is full."""
         moments = all(
             parameter in optimizer.state
             for optimizer in self.optimizers.values()
@@ -193,9 +192,9 @@ class Learner:
             optimizer.zero_grad(set_to_none=True)
 
     def reset_decoder(self) -> None:
-        """Draws the decoder's weights anew, and forgets how they moved."""
+        """Draws new random weights of the decoder, and deletes their moments."""
         fresh = build_model(self.config.model, self.model.decoder.embedding.num_embeddings)
-        _take(self.model.decoder, fresh.decoder)
+        _copy_weights(fresh.decoder, self.model.decoder)
         for parameter in self.model.decoder.parameters():
             for optimizer in self.model_optimizers.values():
                 optimizer.state.pop(parameter, None)
@@ -213,7 +212,7 @@ class Learner:
         return Terms(-likelihood, rates, bound, self._discrepancy(z)), encoding
 
     def _bound(self, encoding: Encoding, z: Tensor, check: Checker) -> Tensor | float:
-        """Returns the bound on I(x; z) of a batch, after the critic has followed."""
+        """Returns the bound on I(x; z) of a batch, after training the critic on it."""
         match self.term:
             case None:
                 return 0.0
@@ -224,30 +223,30 @@ class Learner:
         return self.term.lower_bound(features, z, check)
 
     def _discrepancy(self, z: Tensor) -> Tensor | float:
-        """Returns how far a batch's codes are from as many samples of the prior."""
+        """Returns the discrepancy between the batch's z and as many samples of the prior."""
         if not self.config.objective.mmd_weight:
             return 0.0
         return maximum_mean_discrepancy(z, self.model.prior.sample(len(z), device=z.device))
 
 
 def _recordable(config: ModelConfig) -> bool:
-    """Says whether a step asks the device for nothing.
+    """Returns whether a step never waits for the device.
 
-    Drawing from a von Mises-Fisher distribution does, by rejection, and so does packing sentences
-    to be read both ways.
+    It does in rejection sampling of the von Mises-Fisher distribution, and in packing sentences
+    for a bidirectional encoder.
     """
     encoder = config.encoder
-    both_ways = isinstance(encoder, RecurrentEncoderConfig) and encoder.bidirectional
-    return not (both_ways or isinstance(config.posterior, VonMisesFisherPosteriorConfig))
+    bidirectional = isinstance(encoder, RecurrentEncoderConfig) and encoder.bidirectional
+    return not (bidirectional or isinstance(config.posterior, VonMisesFisherPosteriorConfig))
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
-    """Yields what an optimizer moves."""
+    """Returns an iterator over the parameters of an optimizer."""
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
 
 
 @torch.no_grad()
-def _take(module: nn.Module, other: nn.Module) -> None:
-    """Gives a module the weights of another, in place: optimizers know them by identity."""
-    for mine, theirs in zip(module.parameters(), other.parameters(), strict=True):
-        mine.copy_(theirs)
+def _copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Copies weights in place, since optimizers refer to the existing tensors."""
+    for old, new in zip(target.parameters(), source.parameters(), strict=True):
+        old.copy_(new)

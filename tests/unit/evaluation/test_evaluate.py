@@ -250,7 +250,7 @@ def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
 ) -> None:
     model, corpus = trained
     whole = encode_split(model, corpus["test"], seed=0)
-    monkeypatch.setattr("mivae_cli.evaluation.encode.AT_ONCE", 3)
+    monkeypatch.setattr("mivae_cli.evaluation.encode.BATCH", 3)
     parts = encode_split(model, corpus["test"], seed=0)
     torch.testing.assert_close(whole.distortion, parts.distortion, rtol=1e-4, atol=1e-4)
     with torch.no_grad():

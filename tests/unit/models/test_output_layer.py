@@ -69,7 +69,7 @@ def test_without_gradients_the_values_are_the_same_and_the_work_a_third(
 ) -> None:
     layer, *given = example()
     expected = layer.log_prob(*given)
-    monkeypatch.setattr(output, "_differentiated", None)  # it would fail if it were called
+    monkeypatch.setattr(output, "_losses_and_gradients", None)  # it would fail if it were called
     with torch.no_grad():
         torch.testing.assert_close(layer.log_prob(*given), expected)
     layer.requires_grad_(False)

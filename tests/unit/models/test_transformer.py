@@ -99,8 +99,8 @@ def test_z_is_a_place_before_all_words_with_a_key_and_a_value_of_its_own() -> No
 def test_a_word_knows_its_place(width: int) -> None:
     """An odd width has room for a sine more; places read later on are the same places."""
     words = torch.zeros(1, 9, width, dtype=torch.float64)
-    found = transformer._placed(words)
-    torch.testing.assert_close(found[:, 4:], transformer._placed(words[:, 4:], 4))
+    found = transformer._with_positions(words)
+    torch.testing.assert_close(found[:, 4:], transformer._with_positions(words[:, 4:], 4))
     assert len(found[0].unique(dim=0)) == 9
 
 

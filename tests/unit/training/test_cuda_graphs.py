@@ -13,7 +13,7 @@ from torch import Tensor
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.finite_checks import NonFiniteBatch
-from mivae_cli.training.cuda_graphs import Record, Recorder, no_collection
+from mivae_cli.training.cuda_graphs import Capture, Recorder, no_garbage_collection
 from mivae_cli.training.trainer import Trainer
 from support.small import networks, small_config, write_scenes
 
@@ -60,7 +60,7 @@ class Medium:
 
     replays = 0
 
-    def __call__(self) -> Record:
+    def __call__(self) -> Capture:
         return self.record
 
     def record(self, work: Callable[[], None]) -> Callable[[], None]:
@@ -101,7 +101,9 @@ def train(trainer: Trainer, count: int = MANY) -> list[float]:
 
 def everything(trainer: Trainer) -> dict[str, Tensor]:
     """Returns copies of all that a step moves."""
-    return {str(place): each.clone() for place, each in enumerate(trainer.learner.moving())}
+    return {
+        str(place): each.clone() for place, each in enumerate(trainer.learner.mutable_tensors())
+    }
 
 
 def known(trainer: Trainer, batch: Batch) -> bool:
@@ -166,13 +168,13 @@ def test_no_garbage_is_freed_while_a_step_is_captured() -> None:
     thresholds = gc.get_threshold()
     try:
         gc.set_threshold(1)  # collects at about every object that is made
-        with no_collection():
+        with no_garbage_collection():
             garbage = weakref.ref(Cycle())
             _ = [[] for _ in range(1000)]
             assert garbage() is not None
         _ = [[] for _ in range(1000)]
         assert garbage() is None
-        with pytest.raises(RuntimeError), no_collection():
+        with pytest.raises(RuntimeError), no_garbage_collection():
             raise RuntimeError
         assert gc.isenabled()
     finally:

@@ -30,34 +30,34 @@ def trainer_of(text: Path, **sections: dict[str, Any]) -> Trainer:
     return Trainer(config, prepare_corpus(config.data))
 
 
-def side_of(name: str) -> str:
+def part_of(name: str) -> str:
     return "decoder" if name.startswith("decoder.") else "encoder"
 
 
-@pytest.mark.parametrize("side", ["both", "encoder", "decoder"])
-def test_a_step_moves_the_side_it_is_for(text: Path, side: TrainedPart) -> None:
+@pytest.mark.parametrize("part", ["both", "encoder", "decoder"])
+def test_a_step_trains_only_its_part(text: Path, part: TrainedPart) -> None:
     trainer = trainer_of(text)
     before = {name: weight.clone() for name, weight in trainer.model.named_parameters()}
     batch = next(trainer.sampler.batches(0))
-    trainer.learner.step(batch, epoch=0.0, side=side)
+    trainer.learner.step(batch, epoch=0.0, part=part)
     moved = {
-        side_of(name)
+        part_of(name)
         for name, weight in trainer.model.named_parameters()
         if not torch.equal(weight, before[name])
     }
-    assert moved == ({"encoder", "decoder"} if side == "both" else {side})
+    assert moved == ({"encoder", "decoder"} if part == "both" else {part})
     assert all(weight.requires_grad for weight in trainer.model.parameters())
 
 
-def test_a_step_for_one_side_is_that_side_of_a_step_for_both(text: Path) -> None:
+def test_a_step_of_one_part_equals_that_part_of_a_full_step(text: Path) -> None:
     """Plain descent that clips nothing: the two halves of a step make the whole."""
     descent = {"optimizer": {"kind": "sgd", "learning_rate": 0.1}, "max_norm": 1e6}
     ends: dict[TrainedPart, dict[str, Tensor]] = {}
-    sides: tuple[TrainedPart, ...] = ("both", "encoder", "decoder")
-    for side in sides:
+    parts: tuple[TrainedPart, ...] = ("both", "encoder", "decoder")
+    for part in parts:
         trainer = trainer_of(text, training=descent)
-        trainer.learner.step(next(trainer.sampler.batches(0)), epoch=0.0, side=side)
-        ends[side] = {name: weight.detach() for name, weight in trainer.model.named_parameters()}
+        trainer.learner.step(next(trainer.sampler.batches(0)), epoch=0.0, part=part)
+        ends[part] = {name: weight.detach() for name, weight in trainer.model.named_parameters()}
     for name, weight in ends["both"].items():
         half: TrainedPart = "decoder" if name.startswith("decoder.") else "encoder"
         torch.testing.assert_close(ends[half][name], weight)
@@ -87,10 +87,10 @@ def test_the_encoder_catches_up_until_its_loss_falls_no_more(text: Path) -> None
     losses = iter([9.0] * 4 + [8.0] * 4 + [8.5] * 4)  # nats a sentence; then it would go on
     calls: list[TrainedPart] = []
 
-    def step(batch: Any, epoch: float, multiplier: float, side: TrainedPart) -> tuple[Any, float]:  # noqa: ANN401
-        calls.append(side)
+    def step(batch: Any, epoch: float, multiplier: float, part: TrainedPart) -> tuple[Any, float]:  # noqa: ANN401
+        calls.append(part)
         tokens = int(batch.lengths.sum()) + len(batch)
-        return original(batch, epoch, multiplier, side)[0], next(losses) * tokens / len(batch)
+        return original(batch, epoch, multiplier, part)[0], next(losses) * tokens / len(batch)
 
     original = trainer.learner.step
     trainer.learner.step = step  # type: ignore[method-assign, assignment]
@@ -143,7 +143,7 @@ def test_an_autoencoder_comes_first_and_then_a_new_decoder(text: Path, tmp_path:
     records = list(trainer.fit(run))
     [before, after] = ends
     for name in before:
-        assert torch.equal(before[name], after[name]) == (side_of(name) == "encoder"), name
+        assert torch.equal(before[name], after[name]) == (part_of(name) == "encoder"), name
     for name, weight in born.items():  # as wide as at first, but not the same draw
         found = after[f"decoder.{name}"]
         assert found.std().item() == pytest.approx(weight.std().item(), rel=0.3)
