@@ -80,7 +80,7 @@ def test_a_model_that_no_memory_holds_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     check_memory(2**20, torch.device("cpu"))
-    with pytest.raises(ConfigError, match=r"1,024\.0 GiB.*choose smaller sizes"):
+    with pytest.raises(ConfigError, match=r"1,024\.0 GiB"):
         check_memory(2**40, torch.device("cpu"))
     monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PHYS_PAGES": 10, "SC_PAGE_SIZE": 7}[name])
     check_memory(70, torch.device("cpu"))

@@ -234,7 +234,7 @@ def test_what_leaves_the_sphere_is_brought_back_to_it() -> None:
 
 def test_a_distance_of_gaussians_is_refused_on_the_sphere() -> None:
     posterior = VonMisesFisher(UniformSphere(4).sample(3), 20.0)
-    with pytest.raises(ConfigError, match="take cosine"):
+    with pytest.raises(ConfigError, match="cosine"):
         distances(posterior[:1], posterior, "bhattacharyya")
     assert distances(posterior[:1], posterior, "cosine").argmin() == 0
 
