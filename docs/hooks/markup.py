@@ -17,7 +17,8 @@ from markdown.preprocessors import Preprocessor
 ROLE = re.compile(r":math:`([^`]+)`")
 DIRECTIVE = re.compile(r"^( *)\.\. math:: ?(.*(?:\n(?:\1 +.*|[ ]*(?=\n\1 +\S)))*)", re.MULTILINE)
 DISPLAYED = re.compile(r"^( *)\$\$(.+?)\$\$ *$", re.MULTILINE | re.DOTALL)
-BARRED = re.compile(r"^\| (.*[^|\n])$", re.MULTILINE)  # an item, unlike the row of a table
+# Lines that start with a bar but are no rows of a table: lists, or columns two spaces apart
+BARRED = re.compile(r"^(?:\| .*[^|\n]\n(?: {2,}\S.*\n)*)+", re.MULTILINE)
 FUNCTION = re.compile(r"\\(log|ln|exp|max|min)\s+(?=\w)")  # which needs a space after its name
 INLINE = r"(?<![\\$\w])\$(?=[^\s$])((?:[^$\n\\]|\\.)*?[^\s$])\$(?![\w$])"
 
@@ -44,8 +45,8 @@ class _Displayed(Preprocessor):
     """Replaces displayed formulas and line blocks before Markdown splits the text into blocks."""
 
     def run(self, lines: list[str]) -> list[str]:
-        text = ROLE.sub(r"$\1$", "\n".join(lines))
-        text = BARRED.sub(r"\n* \1", text)
+        text = BARRED.sub(_line_block, "\n".join([*lines, ""]))
+        text = ROLE.sub(r"$\1$", text)
         text = DIRECTIVE.sub(self._stash, text)
         text = DISPLAYED.sub(self._stash, text)
         return text.split("\n")
@@ -69,6 +70,17 @@ class DocstringMarkup(Extension):
         md.preprocessors.register(_Examples(md), "examples", 35)
         md.preprocessors.register(_Displayed(md), "formulas", 22)
         md.inlinePatterns.register(_Inline(INLINE, md), "formula", 185)
+
+
+def _line_block(found: re.Match[str]) -> str:
+    """Returns a line block as a list, or as a table without heads if it has columns."""
+    lines = re.sub(r"\n {2,}", " ", found[0]).splitlines()
+    rows = [re.split(r" {2,}", line.removeprefix("| ").rstrip()) for line in lines]
+    width = max(map(len, rows))
+    if width == 1:
+        return "\n" + "".join(f"* {text}\n" for (text,) in rows)
+    rows = [[""] * width, ["---"] * width, *rows]
+    return "\n" + "".join(f"| {' | '.join(row + [''] * (width - len(row)))} |\n" for row in rows)
 
 
 def _mathml(latex: str, display: str) -> str:

@@ -14,7 +14,7 @@ other scores of each column (`Scores`), which can be computed block by block for
 
 | function            direction            ceiling          weakness
 | `dual`              lower                none             variance of e^f if I is near the log of the number of pairs
-| `donsker_varadhan`  lower, for large M B none             too high if the pairs are too few
+| `donsker_varadhan`  lower, for large M B  none            too high if the pairs are too few
 | `nwj`               lower                none             same variance, at a worse xi
 | `tuba`              lower                none             same variance, per column
 | `interpolated`      lower                1 + log M/alpha  both, in part
