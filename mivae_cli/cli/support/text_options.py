@@ -79,7 +79,7 @@ BadRowsOption = Annotated[
     BadRows | None,
     typer.Option(
         "--bad-rows",
-        help="stop at (default) or skip rows with a wrong number of cells and JSON without a text.",
+        help="Rows with a wrong number of cells, and JSON without a text: stop (default) or skip.",
         rich_help_panel=PANEL,
         show_default=False,
     ),
