@@ -1,8 +1,8 @@
-r"""Generated sentences: words by Zipf's law, lengths like the Penn Treebank's.
+r"""Random sentences for speed benchmarks.
 
-The r-th of V words comes with probability proportional to :math:`1 / r`, independently; lengths
-are gamma variables with mean 21 and standard deviation 10, rounded, from 1 to 80. Nothing can be
-learnt from such sentences but the words' frequencies: they serve to measure time.
+Words are independent and follow Zipf's law: the probability of rank r is proportional to
+:math:`1 / r`. Lengths resemble the Penn Treebank: rounded gamma variables with mean 21 and standard
+deviation 10, from 1 to 80.
 """
 
 __all__ = ["Zipf", "corpus_of", "word", "write_store", "write_text"]
@@ -18,13 +18,13 @@ from mivae_cli.data.prepared_corpus import Corpus, SplitSummary, TokenStore
 from mivae_cli.data.tokenizer import SPECIAL, train_tokenizer
 
 MEAN, DEVIATION, LONGEST = 21.0, 10.0, 80
-CHUNK = 20_000  # sentences drawn at a time, so that memory does not grow with their number
+CHUNK = 20_000  # sentences generated at a time, to limit memory
 CONSONANTS, VOWELS = "bcdfghjklmnpqrstvwxz", "aeiou"
 SYLLABLES = [consonant + vowel for consonant in CONSONANTS for vowel in VOWELS]
 
 
 class Zipf:
-    """Sentences of word ranks, 0 the most frequent."""
+    """Generates sentences of word ranks; rank 0 is the most frequent."""
 
     def __init__(self, types: int, seed: int) -> None:
         weights = 1 / np.arange(1, types + 1)
@@ -32,7 +32,7 @@ class Zipf:
         self.rng = np.random.default_rng(seed)
 
     def draw(self, count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the lengths of so many sentences, (count,), and their ranks end to end."""
+        """Returns the lengths of sentences (count,), and all their ranks, concatenated."""
         shape = (MEAN / DEVIATION) ** 2
         lengths = self.rng.gamma(shape, MEAN / shape, count).round().astype(np.int64)
         lengths = lengths.clip(1, LONGEST)
@@ -41,13 +41,13 @@ class Zipf:
         return lengths, ranks
 
     def chunks(self, count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Yields the same, some sentences at a time."""
+        """Yields lengths and ranks of `count` sentences, in chunks."""
         for start in range(0, count, CHUNK):
             yield self.draw(min(CHUNK, count - start))
 
 
 def write_store(folder: Path, sentences: int, vocabulary: int, seed: int) -> TokenStore:
-    """Returns generated sentences as ids, their tokens mapped from a file in a folder."""
+    """Returns a store of generated sentences, memory-mapped from a file in a folder."""
     path = folder / f"{sentences}-{seed}.tokens"
     dtype = np.dtype("<u2" if vocabulary <= 2**16 else "<u4")
     lengths = []
@@ -60,7 +60,7 @@ def write_store(folder: Path, sentences: int, vocabulary: int, seed: int) -> Tok
 
 
 def corpus_of(store: TokenStore, vocabulary: int, folder: Path) -> Corpus:
-    """Returns a corpus whose splits are all the same sentences."""
+    """Returns a corpus in which all splits are the same sentences."""
     words = [word(rank) for rank in range(vocabulary - len(SPECIAL))]
     tokenizer = train_tokenizer(words, WordTokenizerConfig(vocab_size=vocabulary, min_count=1))
     summary = SplitSummary(len(store), len(store.tokens))
@@ -73,7 +73,7 @@ def corpus_of(store: TokenStore, vocabulary: int, folder: Path) -> Corpus:
 
 
 def write_text(path: Path, size: int, types: int, seed: int) -> int:
-    """Writes sentences of generated words, a line each, up to a size; returns it in bytes."""
+    """Writes generated sentences, one per line, up to a size; returns the size in bytes."""
     words = np.array([word(rank) for rank in range(types)], dtype=object)
     zipf, written = Zipf(types, seed), 0
     with path.open("w", encoding="ascii", newline="") as file:
@@ -86,7 +86,7 @@ def write_text(path: Path, size: int, types: int, seed: int) -> int:
 
 
 def word(rank: int) -> str:
-    """Spells the word of a rank: another one for each, four letters long for most tokens."""
+    """Returns the word of a rank: unique, with four letters for most tokens."""
     rank += len(SYLLABLES)
     spelt = ""
     while rank:

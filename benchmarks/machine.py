@@ -1,4 +1,4 @@
-"""What a measurement of speed says of the machine: its kind, its peak, the memory in use."""
+"""Description of the machine, timing, and memory use for the speed benchmarks."""
 
 __all__ = ["INTERVAL", "Memory", "description", "product_flops", "seconds", "statistics_of"]
 
@@ -18,16 +18,16 @@ import torch
 from cells import Record
 
 STATUS = Path("/proc/self/status")
-INTERVAL = 0.02  # seconds between two looks at the memory
+INTERVAL = 0.02  # seconds between two measurements of the memory
 
 
 class Memory:
-    """Watches the memory of this process from a thread: anonymous and of mapped files."""
+    """Records the peak memory of this process in a thread: anonymous and mapped files."""
 
     def __init__(self) -> None:
         self.before = _resident()
         self.peaks = dict(self.before)
-        self.looks = 0
+        self.measurements = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -43,10 +43,10 @@ class Memory:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        self._look()
+        self._measure()
 
     def record(self) -> Record:
-        """Returns MiB before and at the peak; only the last where there is no /proc."""
+        """Returns MiB before and at the peak; without /proc, only the maximum resident size."""
         found: Record = {f"{name}_before_mib": size for name, size in self.before.items()}
         found |= {f"{name}_peak_mib": size for name, size in self.peaks.items()}
         found["maxrss_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -56,16 +56,16 @@ class Memory:
 
     def _watch(self) -> None:
         while not self._stop.wait(INTERVAL):
-            self._look()
+            self._measure()
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         for name, size in _resident().items():
             self.peaks[name] = max(self.peaks[name], size)
-        self.looks += 1
+        self.measurements += 1
 
 
 def _resident() -> dict[str, float]:
-    """Returns the resident MiB that are anonymous and that come from files."""
+    """Returns the resident MiB of anonymous memory and of mapped files."""
     if not STATUS.exists():
         return {}
     lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
@@ -74,7 +74,7 @@ def _resident() -> dict[str, float]:
 
 
 def description(device: torch.device) -> Record:
-    """Returns the processor, its cores and load, the release of torch, its threads, the device."""
+    """Returns processor, cores, load, torch version, threads and device."""
     processor = platform.processor() or platform.machine()
     information = Path("/proc/cpuinfo")
     if information.exists():
@@ -84,7 +84,7 @@ def description(device: torch.device) -> Record:
     return {
         "processor": processor,
         "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],  # of the last minute: other work shows in every figure
+        "load": os.getloadavg()[0],  # mean of the last minute
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
@@ -92,7 +92,7 @@ def description(device: torch.device) -> Record:
 
 
 def seconds(action: Callable[[], object], device: torch.device) -> float:
-    """Returns the wall time of an action, with all that it asked of the device."""
+    """Returns the wall time of an action, including its work on the device."""
     _synchronize(device)
     start = perf_counter()
     action()
@@ -101,7 +101,7 @@ def seconds(action: Callable[[], object], device: torch.device) -> float:
 
 
 def product_flops(size: int, device: torch.device, repeats: int) -> float:
-    """Returns the FLOP/s of a product of square float32 matrices, the median of repeats."""
+    """Returns the median FLOP/s of a product of square float32 matrices."""
     a, b = torch.randn(2, size, size, device=device)
     out = torch.empty_like(a)
     torch.mm(a, b, out=out)
@@ -110,7 +110,7 @@ def product_flops(size: int, device: torch.device, repeats: int) -> float:
 
 
 def statistics_of(values: Sequence[float]) -> Record:
-    """Returns the median of repeats, the least and the most."""
+    """Returns median, minimum and maximum."""
     return {"median": median(values), "least": min(values), "most": max(values)}
 
 

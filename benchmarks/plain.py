@@ -1,9 +1,8 @@
-r"""The same VAE written plainly: what the package's speed is measured against.
+r"""A straightforward implementation of the same VAE, the reference of the speed benchmarks.
 
-This is the model as one writes it without a thought for speed: sentences in the order in which
-they were drawn, padded to the longest; logits at every position, padding among them; the loss
-brought to the host at every step; importance weighting a sentence at a time. Its values are the
-package's own, which a test holds against each other step by step.
+It is not optimised: batches of random sentences, padded to the longest; logits at every position,
+including padding; the loss copied to the host at every step; importance weighting of one sentence
+at a time. A test checks that its values equal those of the package, step by step.
 
 Shapes: B sentences, T tokens, V vocabulary, E embedding, H hidden units, Z latent units,
 K samples of z.
@@ -36,12 +35,12 @@ from mivae_cli.models.decoders import RecurrentDecoder
 from mivae_cli.models.encoders import RecurrentEncoder
 from mivae_cli.models.vae import VAE
 
-IGNORED = -100  # the target of a padded place
-CHUNK = 100  # samples of z that are scored together, as in the code of He et al. (2019)
+IGNORED = -100  # the target of padding
+CHUNK = 100  # samples of z per decoder call, as in the code of He et al. (2019)
 
 
 class PlainVAE(nn.Module):
-    """An LSTM reads a sentence, another one tells it from z."""
+    """A VAE with an LSTM encoder and an LSTM decoder."""
 
     def __init__(
         self,
@@ -81,18 +80,18 @@ class PlainVAE(nn.Module):
         """Returns the logits at every position, with shape (B, T + 1, V)."""
         inputs = F.pad(tokens, (1, 0), value=BOUNDARY)
         words = self.dropout(self.decoder_embedding(inputs))  # (B, T + 1, E)
-        everywhere = z[:, None].expand(-1, words.shape[1], -1)
+        repeated = z[:, None].expand(-1, words.shape[1], -1)
         cell = self.initial(z)[None]
-        states, _ = self.decoder(torch.cat([words, everywhere], dim=-1), (cell.tanh(), cell))
+        states, _ = self.decoder(torch.cat([words, repeated], dim=-1), (cell.tanh(), cell))
         logits: Tensor = self.output(self.dropout(states))
         return logits
 
     def loss(self, tokens: Tensor, lengths: Tensor, beta: float = 1.0) -> Tensor:
-        r"""Returns :math:`D + \beta R` of a batch, in nats a sentence, with one draw of z.
+        r"""Returns :math:`D + \beta R` of a batch in nats per sentence, with one sample of z.
 
         Arguments:
-            tokens: The ids, padded on the right with anything, with shape (B, T).
-            lengths: Tokens of each sentence, with shape (B,).
+            tokens: The ids, padded on the right, with shape (B, T).
+            lengths: The number of tokens of each sentence, with shape (B,).
             beta: The weight of the rate.
         """
         mean, log_scale = self.encode(tokens, lengths)
@@ -116,7 +115,7 @@ def plain_step(
     beta: float = 1.0,
     max_norm: float = 5.0,
 ) -> float:
-    """Makes a step of the optimizer and returns the loss before it."""
+    """Makes one optimizer step; returns the loss before it."""
     model.train()
     device = model.output.weight.device
     loss = model.loss(tokens.to(device), lengths.to(device), beta)
@@ -128,7 +127,7 @@ def plain_step(
 
 
 def random_batches(store: TokenStore, size: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields the tokens (B, T) and lengths (B,) of sentences in random order, once each."""
+    """Yields tokens (B, T) and lengths (B,) of all sentences in random order."""
     order = torch.randperm(len(store), generator=torch.Generator().manual_seed(seed)).tolist()
     for start in range(0, len(order), size):
         rows = [torch.tensor(store.sentence(place)) for place in order[start : start + size]]
@@ -138,12 +137,12 @@ def random_batches(store: TokenStore, size: int, seed: int) -> Iterator[tuple[Te
 
 @torch.no_grad()
 def log_weights(model: PlainVAE, sentence: Tensor, samples: int) -> Tensor:
-    r"""Returns :math:`\log p(x, z_k) - \log q(z_k \mid x)` for draws of q, with shape (K,).
+    r"""Returns :math:`\log p(x, z_k) - \log q(z_k \mid x)` for samples of q, with shape (K,).
 
     Arguments:
         model: The model.
         sentence: The ids of one sentence, with shape (T,).
-        samples: The number K of draws.
+        samples: The number K of samples.
     """
     model.eval()
     lengths = torch.tensor([len(sentence)], device=sentence.device)
@@ -166,7 +165,7 @@ def log_weights(model: PlainVAE, sentence: Tensor, samples: int) -> Tensor:
 
 
 def importance_weighted(model: PlainVAE, store: TokenStore, samples: int) -> Tensor:
-    """Returns the importance-weighted bound of each sentence, one after the other: (N,)."""
+    """Returns the importance-weighted bound of each sentence, with shape (N,)."""
     device = model.output.weight.device
     bounds = []
     for place in range(len(store)):
@@ -177,7 +176,7 @@ def importance_weighted(model: PlainVAE, store: TokenStore, samples: int) -> Ten
 
 
 def counterparts(model: VAE) -> dict[str, Tensor]:
-    """Returns the weights of the package's model under the names that they have here."""
+    """Returns the weights of the package's model under the names of `PlainVAE`."""
     encoder, decoder = model.encoder, model.decoder
     assert isinstance(encoder, RecurrentEncoder)
     assert isinstance(decoder, RecurrentDecoder)
@@ -199,9 +198,9 @@ def counterparts(model: VAE) -> dict[str, Tensor]:
 
 
 def plain_copy(model: VAE) -> PlainVAE:
-    """Returns a plain model with the weights, the pooling and the dropout of another.
+    """Returns a plain model with the weights, pooling and dropout of a model of the package.
 
-    The encoder must read one way and without dropout; nothing else is written here.
+    The encoder must be unidirectional and without dropout.
     """
     weights = counterparts(model)
     vocab_size, embedding_size = weights["decoder_embedding.weight"].shape
@@ -219,7 +218,7 @@ def plain_copy(model: VAE) -> PlainVAE:
 
 
 def _targets(tokens: Tensor, lengths: Tensor) -> Tensor:
-    """Returns the tokens, then the boundary, then padding to be ignored: (B, T + 1)."""
+    """Returns the tokens, the boundary, then ignored padding: (B, T + 1)."""
     targets = F.pad(tokens, (0, 1), value=BOUNDARY)
     steps = torch.arange(targets.shape[1], device=tokens.device)
     targets = torch.where(steps == lengths[:, None], BOUNDARY, targets)

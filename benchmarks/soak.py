@@ -1,9 +1,9 @@
-"""An hour of training and evaluation in one process: do memory and open files stay where they are?
+"""Soak test: does one process leak memory or open files in an hour of training and evaluation?
 
-Round after round trains a small model on generated sentences, with checkpoints every few steps,
-interrupts and resumes it, evaluates, samples and verifies the run, and deletes it. After each
-round it notes the process's anonymous memory, open files, mapped files and threads, and at the
-end prints their least-squares slopes over all but the first sixth of the time.
+Each round trains a small model on generated sentences with frequent checkpoints, interrupts and
+resumes it, then evaluates, samples, verifies and deletes the run. After each round, anonymous
+memory, open files, mapped files and threads are recorded. At the end, their least-squares slopes
+are printed, without the first sixth of the time.
 
     python benchmarks/soak.py --minutes 60
 """
@@ -32,11 +32,11 @@ from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.stages import finish
 from mivae_cli.training.trainer import Trainer
 
-COLUMNS = ("anonymous MiB", "of it allocated", "open files", "mapped files", "threads")
+COLUMNS = ("anonymous MiB", "allocated MiB", "open files", "mapped files", "threads")
 
 
 class Allocations(ctypes.Structure):
-    """What the C library knows of its heap (`struct mallinfo2`)."""
+    """Heap statistics of the C library (`struct mallinfo2`)."""
 
     _fields_ = tuple(
         (name, ctypes.c_size_t)
@@ -52,34 +52,34 @@ LIBC.mallinfo2.restype = Allocations
 
 
 class Halfway(Interruption):
-    """Interrupts after some steps, as a signal would."""
+    """Simulates a signal after some steps."""
 
-    def __init__(self, looks: int) -> None:
+    def __init__(self, checks: int) -> None:
         super().__init__()
-        self.looks = looks
+        self.checks = checks
 
     def check(self) -> None:
-        """Counts the looks."""
-        self.looks -= 1
-        if self.looks < 0:
+        """Raises Interrupted after a number of calls."""
+        self.checks -= 1
+        if self.checks < 0:
             raise Interrupted(signal.SIGTERM)
 
 
 def measured() -> tuple[float, ...]:
-    """Returns what the process holds now, in the order of `COLUMNS`."""
+    """Returns the current resources of the process, in the order of `COLUMNS`."""
     status = dict(
         line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines()
     )
     anonymous = int(status["RssAnon"].split()[0]) / 1024
-    heap = LIBC.mallinfo2()  # without Python's own small objects
+    heap = LIBC.mallinfo2()  # without Python's small objects
     allocated = (heap.uordblks + heap.hblkhd) / 2**20
     mapped = {line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines()}
     files = len(list(Path("/proc/self/fd").iterdir()))
     return anonymous, allocated, files, len(mapped), int(status["Threads"])
 
 
-def rounds(folder: Path, number: int) -> None:
-    """Does once all that is done with a run."""
+def one_round(folder: Path, number: int) -> None:
+    """Trains, resumes, evaluates, samples and verifies one run."""
     text = folder / f"text-{number % 5}.txt"
     if not text.exists():
         write_text(text, 200_000, 2000, number)
@@ -119,15 +119,15 @@ def rounds(folder: Path, number: int) -> None:
 
 
 def main() -> None:
-    """Runs the rounds and prints what came of them."""
+    """Runs the rounds, and prints a table of the resources."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=60.0)
     minutes = parser.parse_args().minutes
-    began, times, values = time.monotonic(), [], []
+    started, times, values = time.monotonic(), [], []
     with tempfile.TemporaryDirectory() as folder:
         number = 0
-        while (elapsed := (time.monotonic() - began) / 60) < minutes:
-            rounds(Path(folder), number)
+        while (elapsed := (time.monotonic() - started) / 60) < minutes:
+            one_round(Path(folder), number)
             times.append(elapsed)
             values.append(measured())
             if number % 10 == 0:
@@ -139,7 +139,7 @@ def main() -> None:
     settled = hours > hours[-1] / 6
     machine = ", ".join(map(str, description(torch.device("cpu")).values()))
     print(f"\n{machine}; {number} rounds in {minutes:g} minutes\n")
-    print("| | settled, first | last | least | most | slope an hour |")
+    print("| | first | last | minimum | maximum | slope per hour |")
     print("|---|---|---|---|---|---|")
     for name, column in zip(COLUMNS, table[settled].T, strict=True):
         slope = np.polyfit(hours[settled], column, 1)[0]

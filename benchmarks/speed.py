@@ -1,19 +1,19 @@
-"""How fast everything is: against the machine's peak, and against the same model written plainly.
+"""Speed benchmarks, relative to the machine's peak and to a plain implementation (`plain.py`).
 
-Each part runs in a process of its own, so that its peak of memory is its own, and ends with a
-Markdown table. Contenders take turns within a process, and medians are shown.
+Each part runs in a separate process, so that peak memory is measured per part, and prints a
+Markdown table. Competing programs alternate within a process; tables show medians.
 
     python benchmarks/speed.py                             # all parts, on generated data
-    python benchmarks/speed.py --quick                     # whether everything runs
+    python benchmarks/speed.py --quick                     # a quick check that everything runs
     python benchmarks/speed.py --parts train,iw --json speed.json
     python benchmarks/speed.py --parts train,iw --device cuda
     python benchmarks/speed.py --parts train --text corpus.txt
 
 peak: products of square matrices; train: training steps with and without the MI term, and those
-of `plain.py`; iw: importance-weighted likelihoods, and those of `plain.py`; sample: sentences
-drawn side by side and one at a time; mi: the known posterior's mutual information; data:
-preparing a text, and finding it prepared; startup: `mivae --help`; growth: training from stores
-of few and of many sentences.
+of `plain.py`; iw: importance-weighted likelihoods, and those of `plain.py`; sample: sampling
+sentences in a batch and one at a time; mi: the known posterior's mutual information; data:
+preparing a text, without and with the cache; startup: `mivae --help`; growth: training from small
+and from large stores.
 """
 
 import argparse
@@ -35,7 +35,7 @@ PARTS = tuple(TABLES)
 
 
 def cells(part: str, plan: Plan) -> list[str]:
-    """Returns what is measured for a part, each by a process of its own, in order."""
+    """Returns the measurements of a part, in order; each runs in a separate process."""
     match part:
         case "train":
             return [f"train/{size}" for size in plan.sizes]
@@ -50,7 +50,7 @@ def cells(part: str, plan: Plan) -> list[str]:
 
 
 def measured(cell: str, plan: Plan) -> Record:
-    """Returns what a cell such as train/256 gives in this process, the machine and the memory."""
+    """Measures a cell such as train/256 in this process; returns values, machine and memory."""
     import machine
     import speed_models as models
     import speed_tools as tools
@@ -73,7 +73,7 @@ def measured(cell: str, plan: Plan) -> Record:
 
 
 def measured_alone(cell: str, options: Sequence[str]) -> Record:
-    """Returns the same from a process of its own, given this one's options."""
+    """Measures a cell in a new process with the same options."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "record.json"
         command = [sys.executable, __file__, *options, "--part", cell, "--json", str(out)]
@@ -83,7 +83,7 @@ def measured_alone(cell: str, options: Sequence[str]) -> Record:
 
 
 def planned(given: argparse.Namespace) -> Plan:
-    """Returns the plan that the options ask for."""
+    """Returns the plan for the given options."""
     plan = QUICK if given.quick else Plan()
     changes: dict[str, Any] = {"device_name": given.device, "text": given.text}
     if given.device.startswith("cuda") and not given.quick:
@@ -96,24 +96,30 @@ def planned(given: argparse.Namespace) -> Plan:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns the options."""
+    """Returns the parser of the options."""
     options = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    options.add_argument("--parts", default=",".join(PARTS), help="Some of: %(default)s.")
-    options.add_argument("--quick", action="store_true", help="Tiny sizes: whether it runs.")
-    options.add_argument("--device", default="cpu", help="Where models run: cpu, cuda.")
-    options.add_argument("--threads", type=int, help="Of torch; as it chooses if not given.")
-    options.add_argument("--sizes", help="Hidden units to train with, such as 256,1024.")
-    options.add_argument("--repeats", type=int, help="Blocks of each contender.")
-    options.add_argument("--text", default="", help="A text to train on, not generated data.")
-    options.add_argument("--json", type=Path, help="Write all that was measured to a file.")
-    options.add_argument("--part", help="One cell, such as train/256, in this very process.")
+    options.add_argument(
+        "--parts", default=",".join(PARTS), help="Comma-separated parts of: %(default)s."
+    )
+    options.add_argument(
+        "--quick", action="store_true", help="Use tiny sizes, to check that everything runs."
+    )
+    options.add_argument("--device", default="cpu", help="Device of the models: cpu or cuda.")
+    options.add_argument("--threads", type=int, help="Number of torch threads.")
+    options.add_argument("--sizes", help="Numbers of hidden units, such as 256,1024.")
+    options.add_argument("--repeats", type=int, help="Blocks per program.")
+    options.add_argument(
+        "--text", default="", help="Text file to train on, instead of generated data."
+    )
+    options.add_argument("--json", type=Path, help="Write all measurements to a file.")
+    options.add_argument("--part", help="Measure one cell, such as train/256, in this process.")
     return options
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Measures part by part, and prints the tables."""
+    """Measures all parts, and prints the tables."""
     options = parser()
     given = options.parse_args(arguments)
     plan = planned(given)
@@ -128,7 +134,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     parts = given.parts.split(",")
     if unknown := set(parts) - set(PARTS):
-        options.error(f"no part {', '.join(sorted(unknown))}: choose among {', '.join(PARTS)}")
+        options.error(f"unknown part {', '.join(sorted(unknown))}: choose from {', '.join(PARTS)}")
     everything: Found = {}
     for part in parts:
         found: Found = {}

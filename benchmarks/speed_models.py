@@ -1,7 +1,7 @@
 """Parts of `speed.py` that run a model: training, importance weighting, sampling.
 
-Where two programs are compared, their blocks stand side by side in time, and the ratio is the
-median over blocks: what else the machine does then weighs on both.
+Blocks of two compared programs alternate, and the ratio is the median over blocks, so that other
+load on the machine affects both.
 """
 
 __all__ = ["growth", "iw", "sample", "train"]
@@ -27,30 +27,30 @@ from speed_plan import Plan, embedding_size, ratio, training_flops
 
 Stepper = Callable[[Batch], object]
 
-ROUNDS = 3  # of importance weighting and of sampling
+ROUNDS = 3  # of importance weighting and sampling
 
 
 def train(plan: Plan, folder: Path, argument: str) -> Record:
-    """Training with so many hidden units: blocks of steps, the contenders in turn."""
+    """Measures training with a number of hidden units, in alternating blocks of steps."""
     size, device = int(argument), plan.device
     corpus = plan.corpus(folder)
     trainer, with_term = (Trainer(plan.run(size, weight), corpus) for weight in (0.0, 1.0))
-    count = plan.steps * (plan.repeats + 1)  # the first block is for warming up
-    drawn = random_batches(corpus["train"], plan.batch_size, seed=0)
+    count = plan.steps * (plan.repeats + 1)  # the first block is a warm-up
+    random = random_batches(corpus["train"], plan.batch_size, seed=0)
     batches = list(islice(trainer.sampler.batches(0), count))
-    at_random = [Batch(*batch) for batch in islice(drawn, count)]
-    contenders: dict[str, tuple[Stepper, list[Batch]]] = {
+    random_order = [Batch(*batch) for batch in islice(random, count)]
+    programs: dict[str, tuple[Stepper, list[Batch]]] = {
         "mivae": (trainer.step, batches),
         "mivae with the MI term": (with_term.step, batches),
         "plain, the same batches": (_plain_trainer(plan, plain_copy(trainer.model)), batches),
-        "plain, random batches": (_plain_trainer(plan, plain_copy(trainer.model)), at_random),
+        "plain, random batches": (_plain_trainer(plan, plain_copy(trainer.model)), random_order),
     }
     edge = max(plan.products, key=lambda edge: product_flops(edge, device, plan.repeats))
-    rates: dict[str, list[float]] = {name: [] for name in contenders}
+    rates: dict[str, list[float]] = {name: [] for name in programs}
     peaks = []
     for start in range(0, count, plan.steps):
         before = product_flops(edge, device, plan.repeats)
-        for name, (step, those) in contenders.items():
+        for name, (step, those) in programs.items():
             some = those[start : start + plan.steps]
             taken = seconds(partial(_each, step, some), device)
             rates[name].append(sum(map(_tokens, some)) / taken)
@@ -58,7 +58,7 @@ def train(plan: Plan, folder: Path, argument: str) -> Record:
     rates, peaks = {name: values[1:] for name, values in rates.items()}, peaks[1:]
     vocabulary = corpus.tokenizer.size
     flops = training_flops(embedding_size(size), size, plan.latent_units, vocabulary)
-    ours, with_mi, plain, plain_at_random = rates.values()
+    ours, with_mi, plain, plain_random_order = rates.values()
     return {
         "flops_per_token": flops,
         "vocabulary": vocabulary,
@@ -66,20 +66,20 @@ def train(plan: Plan, folder: Path, argument: str) -> Record:
         "tokens_per_second": {name: statistics_of(values) for name, values in rates.items()},
         "share_of_peak": {name: flops * ratio(values, peaks) for name, values in rates.items()},
         "over_plain_same": ratio(ours, plain),
-        "over_plain_random": ratio(ours, plain_at_random),
+        "over_plain_random": ratio(ours, plain_random_order),
         "mi_overhead": ratio(ours, with_mi) - 1,
         "padding_same": _padding(batches),
-        "padding_random": _padding(at_random),
+        "padding_random": _padding(random_order),
     }
 
 
 def iw(plan: Plan, folder: Path, argument: str) -> Record:
-    """Importance-weighted likelihoods: the package's on more sentences than the plain ones."""
+    """Measures importance-weighted likelihoods; the plain program gets fewer sentences."""
     size, device = int(argument), plan.device
     corpus = plan.corpus(folder)
     whole = corpus["train"]
     order = whole.lengths.argsort(kind="stable")
-    first = (len(order) - plan.iw_sentences) // 2  # of like length, as in a pass over a corpus
+    first = (len(order) - plan.iw_sentences) // 2  # of similar length, as in an evaluation
     places = order[first : first + plan.iw_sentences].tolist()
     ours, few, one = (
         TokenStore.from_ids(whole.sentence(place) for place in places[:count])
@@ -92,17 +92,17 @@ def iw(plan: Plan, folder: Path, argument: str) -> Record:
     def weigh(store: TokenStore, seed: int) -> None:
         bounds.append(finish(evaluation.importance_weighted(model, store, plan.iw_samples, seed)))
 
-    def weigh_plainly(store: TokenStore) -> None:
+    def weigh_plain(store: TokenStore) -> None:
         plain_bounds.append(importance_weighted(plain, store, plan.iw_samples))
 
-    weigh(one, 0)  # for what a first call alone must do
-    weigh_plainly(one)
+    weigh(one, 0)  # warm-up
+    weigh_plain(one)
     bounds.clear()
     plain_bounds.clear()
     rates, plain_rates = [], []
     for seed in range(ROUNDS):
         rates.append(_predicted(ours) / seconds(partial(weigh, ours, seed), device))
-        plain_rates.append(_predicted(few) / seconds(partial(weigh_plainly, few), device))
+        plain_rates.append(_predicted(few) / seconds(partial(weigh_plain, few), device))
     means = torch.stack(bounds)[:, : len(few)].double().mean(dim=1)
     plain_means = torch.stack(plain_bounds).double().mean(dim=1)
     return {
@@ -114,13 +114,13 @@ def iw(plan: Plan, folder: Path, argument: str) -> Record:
         "over_plain": ratio(rates, plain_rates),
         "nll": -float(means.mean()),
         "plain_nll": -float(plain_means.mean()),
-        # of their difference, from the spread over seeds
+        # of the difference, from the variance over seeds
         "standard_error": float(((means.var() + plain_means.var()) / ROUNDS).sqrt()),
     }
 
 
 def sample(plan: Plan, folder: Path, argument: str) -> Record:
-    """Sentences drawn side by side and one at a time, greedily and at temperature 1."""
+    """Measures sampling in a batch and one at a time, greedily and at temperature 1."""
     model = Trainer(plan.run(min(plan.sizes)), plan.corpus(folder)).model
     z = torch.randn(plan.drawn, plan.latent_units)
     generator = torch.Generator().manual_seed(0)
@@ -150,7 +150,7 @@ def sample(plan: Plan, folder: Path, argument: str) -> Record:
 
 
 def growth(plan: Plan, folder: Path, argument: str) -> Record:
-    """Training from a store of so many generated sentences, batches drawn as in a run."""
+    """Measures training from a store of a given number of generated sentences."""
     corpus = plan.generated(folder, int(argument))
     store = corpus["train"]
     trainer = Trainer(plan.run(min(plan.sizes)), corpus)
@@ -199,7 +199,7 @@ def _predicted(store: TokenStore) -> int:
 
 
 def _padding(batches: Iterable[Batch]) -> float:
-    """Returns the share of the predicted places that hold nothing."""
+    """Returns the fraction of predicted positions that are padding."""
     shapes = [(len(batch) * (batch.tokens.shape[1] + 1), _tokens(batch)) for batch in batches]
     places, held = map(sum, zip(*shapes, strict=True))
     return 1 - held / places

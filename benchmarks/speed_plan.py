@@ -1,13 +1,13 @@
-r"""What `speed.py` measures and how often, and how a training step's work is counted.
+r"""The sizes and repetitions of `speed.py`, and the FLOP count of a training step.
 
-A token is a predicted one: a sentence's end counts, padding does not. The products of a training
-step are counted as
+Tokens are predicted tokens, including the end of each sentence but not padding. The matrix
+products of a training step are counted as
 
 .. math:: 3 \cdot 2 \cdot \big(4 H (E + H) + 4 H (E + Z + H) + H V\big)
 
-FLOP a token (encoder, decoder, output layer; the backward pass twice the forward one), for E
-embedding, H hidden, Z latent units and V words. What is computed beyond that, on padding or for
-the mutual-information term, is not counted: it lowers the share of the peak.
+FLOP per token (encoder, decoder, output layer; the backward pass costs twice the forward pass), for
+E embedding, H hidden, Z latent units and V words. Other work, on padding or for the
+mutual-information term, is not counted and lowers the fraction of the peak.
 """
 
 __all__ = ["QUICK", "Plan", "embedding_size", "ratio", "training_flops"]
@@ -23,18 +23,22 @@ from mivae_cli.config.data import DataConfig
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 
-if TYPE_CHECKING:  # the program that starts the parts stays without torch, and small
+if TYPE_CHECKING:  # keeps torch out of the process that starts the parts
     import torch
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured and how often."""
+    """Sizes and repetitions of the measurements."""
 
     device_name: str = "cpu"
-    text: str = ""  # a file to train on; generated sentences where it is empty
+    text: str = ""  # a file to train on; if empty, sentences are generated
     sizes: tuple[int, ...] = (256, 1024)  # hidden units H
-    products: tuple[int, ...] = (512, 1024, 2048)  # sides of the matrices that show the peak
+    products: tuple[int, ...] = (
+        512,
+        1024,
+        2048,
+    )  # sizes of the square matrices that measure the peak
     vocabulary: int = 10_000
     latent_units: int = 32
     batch_size: int = 32
@@ -42,8 +46,8 @@ class Plan:
     learning_rate: float = 1e-3
     max_norm: float = 5.0
     sentences: int = 20_000
-    steps: int = 6  # of a block
-    repeats: int = 5  # blocks of each contender
+    steps: int = 6  # per block
+    repeats: int = 5  # blocks per program
     iw_samples: int = 500
     iw_sentences: int = 16
     iw_plain_sentences: int = 4
@@ -52,20 +56,20 @@ class Plan:
     max_tokens: int = 25
     mi_sentences: int = 10_000
     megabytes: float = 50.0
-    types: int = 100_000  # words of the text
+    types: int = 100_000  # distinct words of the text
     launches: int = 5
     stores: tuple[int, ...] = (10_000, 1_000_000)
-    rounds: int = 3  # of every store in turn
+    rounds: int = 3  # per store
 
     @property
     def device(self) -> "torch.device":
-        """Where models are measured."""
+        """The device of the models."""
         import torch
 
         return torch.device(self.device_name)
 
     def run(self, size: int, mi_weight: float = 0.0) -> RunConfig:
-        """Returns the configuration of a model with so many hidden units."""
+        """Returns the configuration of a model with `size` hidden units."""
         layers = {"embedding_size": embedding_size(size), "hidden_size": size}
         optimizer = {"kind": "adam", "learning_rate": self.learning_rate}
         return RunConfig.model_validate(
@@ -86,7 +90,7 @@ class Plan:
         )
 
     def corpus(self, folder: Path) -> Corpus:
-        """Returns the sentences of the named text, or generated ones."""
+        """Returns the corpus of the text file, or a generated one."""
         if not self.text:
             return self.generated(folder, self.sentences)
         tokenizer = {"kind": "word", "vocab_size": self.vocabulary, "min_count": 1}
@@ -94,7 +98,7 @@ class Plan:
         return prepare_corpus(DataConfig.model_validate(settings), folder)
 
     def generated(self, folder: Path, sentences: int) -> Corpus:
-        """Returns so many generated sentences."""
+        """Returns a corpus of generated sentences."""
         store = write_store(folder, sentences, self.vocabulary, seed=0)
         return corpus_of(store, self.vocabulary, folder)
 
@@ -121,17 +125,17 @@ QUICK = Plan(
 
 
 def embedding_size(size: int) -> int:
-    """Returns the width E of the word vectors beside so many hidden units."""
+    """Returns the embedding size E for a number of hidden units."""
     return min(size, 512)
 
 
 def training_flops(embedding: int, hidden: int, latent: int, vocabulary: int) -> int:
-    """Returns the FLOP of the products of a training step, a token."""
+    """Returns the FLOP per token of a training step."""
     encoder = 4 * hidden * (embedding + hidden)
     decoder = 4 * hidden * (embedding + latent + hidden)
     return 3 * 2 * (encoder + decoder + hidden * vocabulary)
 
 
 def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Returns the median ratio of blocks that were measured one after the other."""
+    """Returns the median ratio of consecutive blocks."""
     return median(one / other for one, other in zip(ours, theirs, strict=True))

@@ -1,4 +1,4 @@
-"""Markdown tables of what `speed.py` measured."""
+"""Markdown tables of the results of `speed.py`."""
 
 __all__ = ["MACHINE", "TABLES", "Found", "show_memory"]
 
@@ -7,7 +7,7 @@ from statistics import median
 
 from cells import Record, table
 
-Found = dict[str, list[Record]]  # a cell, such as train/256, and the record of each round of it
+Found = dict[str, list[Record]]  # the records of all rounds of a cell, such as train/256
 
 MACHINE = (
     "{processor}, {cores} cores (load {load:.1f}), torch {torch}, {threads} threads, "
@@ -16,14 +16,14 @@ MACHINE = (
 
 
 def peak(found: Found) -> None:
-    """GFLOP/s by size."""
+    """Prints GFLOP/s by size."""
     values = found["peak"][0]["values"]
     rows = [(f"{size} x {size}", f"{gflops:.1f}") for size, gflops in values.items()]
     table(["product", "GFLOP/s"], rows)
 
 
 def train(found: Found) -> None:
-    """Tokens a second by size and contender, and the ratios."""
+    """Prints tokens per second by size and program, and their ratios."""
     rows, ratios = [], []
     for cell, (record,) in found.items():
         values = record["values"]
@@ -42,14 +42,14 @@ def train(found: Found) -> None:
                 f"{values['flops_per_token'] / 1e6:.1f}",
             )
         )
-    table(["H", "program", "tokens/s (least to most)", "share of the peak"], rows)
-    head = ["H", "mivae over plain, the same batches", "over plain, random batches"]
-    head += ["the MI term costs", "padding: mivae / random", "peak GFLOP/s", "MFLOP a token"]
+    table(["H", "program", "tokens/s (minimum to maximum)", "fraction of the peak"], rows)
+    head = ["H", "mivae / plain, same batches", "mivae / plain, random batches"]
+    head += ["cost of the MI term", "padding: mivae / random", "peak GFLOP/s", "MFLOP per token"]
     table(head, ratios)
 
 
 def iw(found: Found) -> None:
-    """Sentence tokens a second, and the values that came out."""
+    """Prints tokens per second and the estimates."""
     rows = []
     for cell, (record,) in found.items():
         values = record["values"]
@@ -66,29 +66,29 @@ def iw(found: Found) -> None:
             )
         )
     head = ["H", "samples", "mivae, tokens/s", "plain, tokens/s", "ratio"]
-    table([*head, "mivae, nats", "plain, nats", "standard error of the gap"], rows)
+    table([*head, "mivae, nats", "plain, nats", "standard error of the difference"], rows)
 
 
 def sample(found: Found) -> None:
-    """Sentences a second."""
+    """Prints sentences per second."""
     kinds = found["sample"][0]["values"].items()
     rows = [
         (kind, _rate(rates["together"]), _rate(rates["alone"]), f"{rates['ratio']:.1f}")
         for kind, rates in kinds
     ]
-    table(["decoding", "side by side, sentences/s", "one at a time", "ratio"], rows)
+    table(["decoding", "in a batch, sentences/s", "one at a time", "ratio"], rows)
 
 
 def mi(found: Found) -> None:
-    """Seconds."""
+    """Prints seconds."""
     values = found["mi"][0]["values"]
     taken = [f"{values[key]['median']:.2f}" for key in ("value_seconds", "interval_seconds")]
     row = (f"{values['sentences']:,}", values["units"], *taken)
-    table(["sentences", "units", "seconds", "and for the two intervals"], [row])
+    table(["sentences", "units", "seconds", "seconds for the two intervals"], [row])
 
 
 def data(found: Found) -> None:
-    """MB a second, the first time and the second."""
+    """Prints MB per second without and with the cache."""
     rows = []
     for cell, (record,) in found.items():
         values = record["values"]
@@ -107,20 +107,20 @@ def data(found: Found) -> None:
             )
         )
     head = ["tokenizer", "MB", "sentences", "tokens", "V"]
-    table([*head, "MB/s the first time", "the second time"], rows)
+    table([*head, "MB/s", "MB/s with the cache"], rows)
 
 
 def startup(found: Found) -> None:
-    """Milliseconds."""
+    """Prints milliseconds."""
     rows = [
         (command, f"{1e3 * taken['median']:.0f}")
         for command, taken in found["startup"][0]["values"].items()
     ]
-    table(["start", "ms"], rows)
+    table(["command", "ms"], rows)
 
 
 def growth(found: Found) -> None:
-    """Tokens a second by sentences in the store, the median over rounds."""
+    """Prints tokens per second by size of the store, the median over rounds."""
     rows = []
     for records in found.values():
         values = [record["values"] for record in records]
@@ -134,7 +134,7 @@ def growth(found: Found) -> None:
                 f"{median(rates):,.0f} ({min(rates):,.0f} to {max(rates):,.0f})",
             )
         )
-    table(["sentences", "MiB of store", "s to the first step", "tokens/s"], rows)
+    table(["sentences", "store, MiB", "first step, s", "tokens/s"], rows)
 
 
 TABLES: dict[str, Callable[[Found], None]] = {
@@ -150,13 +150,13 @@ TABLES: dict[str, Callable[[Found], None]] = {
 
 
 def show_memory(found: Found) -> None:
-    """Prints the peaks of memory of each cell; anonymous memory less what stood there before."""
+    """Prints the peak memory of each cell, by kind, and the anonymous memory before."""
     keys = {
         "anonymous": "anonymous_peak_mib",
         "before": "anonymous_before_mib",
         "mapped files": "file_peak_mib",
-        "resident in all": "maxrss_mib",
-        "on the device": "cuda_peak_mib",
+        "resident, total": "maxrss_mib",
+        "device": "cuda_peak_mib",
     }
     rows = [
         (
@@ -170,7 +170,7 @@ def show_memory(found: Found) -> None:
         )
         for cell, records in found.items()
     ]
-    table(["peak of memory, MiB", *keys], rows)
+    table(["peak memory, MiB", *keys], rows)
 
 
 def _rate(rate: Record) -> str:

@@ -1,4 +1,4 @@
-"""Parts of `speed.py` that train nothing: products, estimates, texts, starts."""
+"""Parts of `speed.py` without training: products, estimates, data preparation, start-up."""
 
 __all__ = ["data", "mi", "peak", "startup"]
 
@@ -23,18 +23,18 @@ ROUNDS = 3
 STARTS = {
     "mivae --help": ["-m", "mivae_cli", "--help"],
     "import torch": ["-c", "import torch"],
-    "python alone": ["-c", ""],
+    "python only": ["-c", ""],
 }
 
 
 def peak(plan: Plan, folder: Path, argument: str) -> Record:
-    """Products of square float32 matrices: GFLOP/s of each size."""
+    """Measures products of square float32 matrices; returns GFLOP/s by size."""
     repeats = 3 * plan.repeats
     return {str(edge): product_flops(edge, plan.device, repeats) / 1e9 for edge in plan.products}
 
 
 def mi(plan: Plan, folder: Path, argument: str) -> Record:
-    """The known posterior's mutual information of random sentences, with its intervals."""
+    """Measures the known posterior's mutual information of random posteriors, with intervals."""
     generator = torch.Generator().manual_seed(0)
     mean, noise = torch.randn(2, plan.mi_sentences, plan.latent_units, generator=generator)
     posterior = DiagonalGaussian(mean, torch.full_like(mean, -0.5))
@@ -65,7 +65,7 @@ def mi(plan: Plan, folder: Path, argument: str) -> Record:
 
 
 def data(plan: Plan, folder: Path, argument: str) -> Record:
-    """Preparing a text with a kind of tokenizer, and finding it prepared."""
+    """Measures preparing a text with one kind of tokenizer, without and with the cache."""
     path = folder / "text.txt"
     size = write_text(path, int(plan.megabytes * 1e6), plan.types, seed=0)
     config = DataConfig.model_validate({"train": str(path), "tokenizer": {"kind": argument}})
@@ -83,7 +83,7 @@ def data(plan: Plan, folder: Path, argument: str) -> Record:
 
 
 def startup(plan: Plan, folder: Path, argument: str) -> Record:
-    """Starting the program for its help, beside what else a start costs."""
+    """Measures the time of `mivae --help`, of importing torch, and of Python."""
     found: dict[str, list[float]] = {name: [] for name in STARTS}
     for _ in range(plan.launches):
         for name, arguments in STARTS.items():
