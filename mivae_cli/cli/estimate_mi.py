@@ -2,7 +2,7 @@
 
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
@@ -10,20 +10,27 @@ from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
 from ..limits import MAX_DRAWS, MAX_KSG_NEIGHBOURS, MAX_PAIRS, MAX_PERMUTATIONS
 from .support.options import AsJSON, Data, Device, Run, Seed
+from .support.text_options import OPTIONS as READING_OPTIONS
+from .support.text_options import Reading, reads_text
 
 if TYPE_CHECKING:
     from ..estimators import Report
     from ..estimators.io.pairs import Pairs
 
-PAIRS = "Of pairs"  # a panel of the help page
+PANEL = "Options for paired samples"
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
+# Parameters that apply to one kind of input only; all others apply to every input
+RUN_ONLY = {"run_option", "data", "draws", "device", *READING_OPTIONS}
+PAIRS_ONLY = {"estimator", "permutations", "transform", "network", "neighbours", "demo"}
+FILES_ONLY = {"sources", "x", "z", "x_columns", "z_columns"}
+DEMO_ONLY = {"count"}
 
 Sources = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="RUN | PAIRS",
-        help="A run directory (left out, the newest under runs/), or pairs: one .npz, "
-        ".safetensors, .csv, .tsv or .parquet file, or two .npy files, first x, then z.",
+        help="Run directory (default: the newest finished run in runs/), or paired samples: one "
+        ".npz, .safetensors, .csv, .tsv or .parquet file, or two .npy files, first x, then z.",
         show_default=False,
     ),
 ]
@@ -33,9 +40,21 @@ Estimators = Annotated[
         "--estimator",
         "-e",
         metavar="NAME",
-        help=f"What to report, again for more: {', '.join(get_args(EstimatorName))}. Left out: "
-        "several, and one recommended.",
-        rich_help_panel=PAIRS,
+        help=f"Estimator; repeat for several: {', '.join(get_args(EstimatorName))}. Default: "
+        "several, with a recommendation.",
+        rich_help_panel=PANEL,
+        show_default=False,
+    ),
+]
+FitProfile = Annotated[
+    Profile, typer.Option(help="Size of trained critics and length of their training.")
+]
+Draws = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_DRAWS,
+        help="Samples of z per sentence of a run; default: 32, fewer for 3,125 or more sentences.",
         show_default=False,
     ),
 ]
@@ -44,93 +63,101 @@ Permutations = Annotated[
     typer.Option(
         min=0,
         max=MAX_PERMUTATIONS,
-        help="Shuffles for a p-value of independence.",
-        rich_help_panel=PAIRS,
+        help="Shuffles for a p-value of independence; 0: none.",
+        rich_help_panel=PANEL,
     ),
 ]
 ArrayX = Annotated[
     str | None,
-    typer.Option("--x", metavar="NAME", help="Arrays: x's name.", rich_help_panel=PAIRS),
+    typer.Option(
+        "--x", metavar="NAME", help="Array of x in the file; default: x.", rich_help_panel=PANEL
+    ),
 ]
 ArrayZ = Annotated[
     str | None,
-    typer.Option("--z", metavar="NAME", help="Arrays: z's name.", rich_help_panel=PAIRS),
+    typer.Option(
+        "--z", metavar="NAME", help="Array of z in the file; default: z.", rich_help_panel=PANEL
+    ),
 ]
 ColumnsX = Annotated[
     list[str] | None,
-    typer.Option(metavar="COLUMNS", help="Tables: x, as a,b or 1-20.", rich_help_panel=PAIRS),
+    typer.Option(
+        metavar="COLUMNS", help="Table columns of x, as in a,b or 1-20.", rich_help_panel=PANEL
+    ),
 ]
 ColumnsZ = Annotated[
-    list[str] | None, typer.Option(metavar="COLUMNS", help="Tables: z.", rich_help_panel=PAIRS)
+    list[str] | None,
+    typer.Option(metavar="COLUMNS", help="Table columns of z.", rich_help_panel=PANEL),
 ]
-View = Annotated[
-    Transform, typer.Option(help="How critics see each coordinate.", rich_help_panel=PAIRS)
+InputTransform = Annotated[
+    Transform,
+    typer.Option(help="Map of each coordinate of the critics' inputs.", rich_help_panel=PANEL),
 ]
-Critic = Annotated[
-    PairNetwork, typer.Option("--critic", help="What critics learn with.", rich_help_panel=PAIRS)
+Network = Annotated[
+    PairNetwork, typer.Option("--critic", help="Network of the critics.", rich_help_panel=PANEL)
+]
+Neighbours = Annotated[
+    int,
+    typer.Option(
+        "--k",
+        min=1,
+        max=MAX_KSG_NEIGHBOURS,
+        help="Number of neighbours of ksg.",
+        rich_help_panel=PANEL,
+    ),
 ]
 Demo = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Draw pairs of known information; 'list' lists them.",
-        rich_help_panel=PAIRS,
+        help="Draw pairs with known mutual information; 'list' lists the names.",
+        rich_help_panel=PANEL,
     ),
 ]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw a .png, .svg or .pdf.")]
+Count = Annotated[
+    int,
+    typer.Option(
+        "--n",
+        min=1,
+        max=MAX_PAIRS,
+        help="Number of pairs that --demo draws.",
+        rich_help_panel=PANEL,
+    ),
+]
+Plot = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Draw a figure: .png, .svg or .pdf.")
+]
 
 
+@reads_text
 def estimate_mi(
+    context: typer.Context,
     sources: Sources = None,
     run_option: Run = None,
     data: Data = None,
+    reading: Reading = {},
     estimator: Estimators = None,
-    profile: Annotated[Profile, typer.Option(help="How long critics are fitted.")] = "default",
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=MAX_DRAWS,
-            help="Samples of z per sentence of a run; by default 32, fewer from 3,125 sentences on.",
-            show_default=False,
-        ),
-    ] = None,
+    profile: FitProfile = "default",
+    draws: Draws = None,
     permutations: Permutations = 0,
     x: ArrayX = None,
     z: ArrayZ = None,
     x_columns: ColumnsX = None,
     z_columns: ColumnsZ = None,
-    transform: View = "rank",
-    network: Critic = "separable",
-    neighbours: Annotated[
-        int,
-        typer.Option(
-            "--k",
-            min=1,
-            max=MAX_KSG_NEIGHBOURS,
-            help="Neighbours of ksg.",
-            rich_help_panel=PAIRS,
-        ),
-    ] = 3,
+    transform: InputTransform = "rank",
+    network: Network = "separable",
+    neighbours: Neighbours = 3,
     demo: Demo = None,
-    count: Annotated[
-        int,
-        typer.Option(
-            "--n",
-            min=1,
-            max=MAX_PAIRS,
-            help="How many pairs --demo draws.",
-            rich_help_panel=PAIRS,
-        ),
-    ] = 10_000,
+    count: Count = 10_000,
     plot: Plot = None,
     seed: Seed = 0,
     device: Device = "auto",
     as_json: AsJSON = False,
 ) -> None:
-    """Estimate the mutual information of a run's sentences and latents, or of any pairs.
+    """Estimate the mutual information of sentences and latents of a run, or of paired samples.
 
-    Every figure comes with the way it errs, its ceiling and a 95 % interval.
+    Shows the direction of each estimate (lower bound, upper bound or
+    neither), its ceiling and a 95 % interval.
 
     Example: [bold]mivae estimate-mi runs/mine[/], or [bold]mivae estimate-mi pairs.npz[/].
     """
@@ -139,35 +166,36 @@ def estimate_mi(
     if demo == "list":
         return _list_demos()
     if demo is None and not _are_pairs(paths):
-        of_pairs = [estimator, permutations, x, z, x_columns, z_columns, transform != "rank"]
-        if any([*of_pairs, network != "separable", neighbours != 3]):
-            raise ConfigError(
-                "the options 'of pairs' need a file of pairs or --demo: a run's estimates are "
-                "always the same"
-            )
+        _reject(context, PAIRS_ONLY | FILES_ONLY - {"sources"} | DEMO_ONLY, "a run")
         if len(paths) > 1:
-            raise ConfigError(f"one run at a time: '{paths[0]}' or '{paths[1]}'")
-        with _waiting():
-            report, title = _of_run(paths, run_option, data, profile, draws, seed, device)
-    else:
-        if run_option or data or draws is not None or (demo is not None and paths):
-            raise ConfigError(
-                "pairs come from one place, a file or --demo, without the options of runs"
+            raise ConfigError(f"choose one run, '{paths[0]}' or '{paths[1]}'")
+        from .support.run_lookup import locate, open_run, open_sentences
+
+        found = locate(str(paths[0]) if paths else None, run_option)
+        title = f"{found.path}, {data or 'test split'}"
+        with _status():
+            store = open_sentences(found, data, reading)
+            run = open_run(found, device)
+            report = run.estimate_mutual_information(
+                store, draws=draws, profile=profile, seed=seed
             )
+    else:
         if demo is not None:
-            pairs, truth = _drawn(demo, count, seed)
+            _reject(context, RUN_ONLY | FILES_ONLY, "--demo")
+            pairs, truth = _demo_pairs(demo, count, seed)
         else:
             from ..estimators.io.pairs import read_pairs
 
+            _reject(context, RUN_ONLY | DEMO_ONLY, "paired samples from files")
             pairs = read_pairs(paths, x, z, x_columns or (), z_columns or ())
         from ..estimators import estimate_mutual_information
 
         title = demo or ", ".join(map(str, paths))
-        with _waiting():
+        with _status():
             report = estimate_mutual_information(
                 pairs.x,
                 pairs.z,
-                _named(estimator or []),
+                cast(list[EstimatorName], estimator or []),
                 profile=profile,
                 transform=transform,
                 network=network,
@@ -178,22 +206,30 @@ def estimate_mi(
     return _show(report, title, truth, plot, as_json)
 
 
-def _waiting() -> AbstractContextManager[object]:
-    """Shows on a terminal that something goes on."""
+def _reject(context: typer.Context, names: set[str], given: str) -> None:
+    """Raises ConfigError if a parameter is on the command line, whatever its value.
+
+    Arguments:
+        context: The invocation of the command.
+        names: The parameters that do not apply.
+        given: The input to which they do not apply.
+    """
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name or "")
+        if parameter.name in names and source is not None and source.name == "COMMANDLINE":
+            option = parameter.opts[0] if parameter.name != "sources" else "a file or run"
+            raise ConfigError(f"{option} cannot be combined with {given}")
+
+
+def _status() -> AbstractContextManager[object]:
+    """Context manager that shows a spinner on a terminal."""
     from .support.console import stderr
 
-    return stderr.status("reading, fitting, measuring")
-
-
-def _named(names: list[str]) -> list[EstimatorName]:
-    known: tuple[EstimatorName, ...] = get_args(EstimatorName)
-    if unknown := [name for name in names if name not in known]:
-        raise ConfigError(f"there is no estimator '{unknown[0]}'; there are {', '.join(known)}")
-    return [name for wanted in names for name in known if name == wanted]
+    return stderr.status("estimating mutual information")
 
 
 def _are_pairs(paths: list[Path]) -> bool:
-    """Tells pairs from a run: a directory or a name without a data file's ending is a run."""
+    """Returns whether the first path is a data file, by existence or extension, and not a run."""
     return (
         bool(paths)
         and not paths[0].is_dir()
@@ -201,30 +237,12 @@ def _are_pairs(paths: list[Path]) -> bool:
     )
 
 
-def _of_run(
-    paths: list[Path],
-    run_option: Path | None,
-    data: Path | None,
-    profile: Profile,
-    draws: int | None,
-    seed: int,
-    device: str,
-) -> "tuple[Report, str]":
-    from .support.run_lookup import locate, open_run, open_sentences
-
-    found = locate(str(paths[0]) if paths else None, run_option)
-    store = open_sentences(found, data, {})
-    run = open_run(found, device)
-    report = run.estimate_mutual_information(store, draws=draws, profile=profile, seed=seed)
-    return report, f"{found.path}, {data or 'test split'}"
-
-
-def _drawn(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
+def _demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
     from ..estimators.io.pairs import Pairs
     from ..estimators.samplers import SAMPLERS
 
     if demo not in SAMPLERS:
-        raise ConfigError(f"there is no demo '{demo}'; there are {', '.join(SAMPLERS)}")
+        raise ConfigError(f"unknown demo '{demo}'; choose {', '.join(SAMPLERS)}")
     sampler = SAMPLERS[demo]
     x, z = sampler.draw(count, seed)
     return Pairs(x.numpy(), z.numpy()), sampler.mutual_information
@@ -252,7 +270,7 @@ def _show(
 
         best = report.recommended.estimator if report.recommended else None
         draw_estimates(report.estimates, plot, truth, title, best)
-        note(f"picture: {plot}")
+        note(f"figure: {plot}")
     if as_json:
         print_json(asdict(report) | ({} if truth is None else {"truth": truth}), indent=2)
     else:
