@@ -56,7 +56,7 @@ def compare(
     from ..experiments import comparison
     from ..experiments.status import find_runs, outcome
     from ..experiments.train_run import RUNS
-    from ..report.canvas import check_picture
+    from ..report.canvas import check_figure_path
     from ..report.rate_distortion import draw_plane, plane
     from .support.comparison_output import chosen_format, list_columns, show_comparison
     from .support.console import note
@@ -68,7 +68,7 @@ def compare(
     if columns is not None and no_settings:
         raise ConfigError("--no-settings does not go with --columns")
     if plot is not None:
-        check_picture(plot)  # before the table, which would scroll the error away
+        check_figure_path(plot)  # before the table, which would scroll the error away
     compared = comparison.compare(outcomes, not no_fold)
     if columns == "list":
         list_columns(compared)

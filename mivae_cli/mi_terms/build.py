@@ -1,4 +1,4 @@
-"""The mutual-information terms that an objective can have, and which one it has."""
+"""Build the mutual-information term of an objective."""
 
 __all__ = ["Term", "build_term"]
 
@@ -13,12 +13,12 @@ Term = MutualInformationTerm | KnownPosteriorTerm
 
 
 def build_term(config: RunConfig, features: int, sentences: float = math.inf) -> Term | None:
-    """Builds the mutual-information term of a run; none where it has no weight, or no latent.
+    """Builds the mutual-information term of a run; None if its weight or the latent size is 0.
 
     Arguments:
-        config: The run's settings.
-        features: The number of features that the encoder gives.
-        sentences: Of the training split; see `MutualInformationTerm`.
+        config: The settings of the run.
+        features: The number of encoder features.
+        sentences: The number of training sentences; see `MutualInformationTerm`.
     """
     latent_size, bound = config.model.latent_size, config.objective.mi_bound
     if not (config.objective.mi_weight and latent_size):

@@ -1,6 +1,6 @@
-r"""Critics (energy functions): from features of x and samples of z to scores.
+r"""Critics (energy functions) of the training loss: scores from features of x and samples of z.
 
-A critic's forward pass gives the whole score matrix :math:`s_{ij} = f(x_i, z_j)`. The optimal
+The forward pass returns the whole score matrix :math:`s_{ij} = f(x_i, z_j)`. The optimal
 critic is the pointwise mutual information up to a constant,
 :math:`\log q(z \mid x) / q(z) + c` (Q 3).
 
@@ -21,9 +21,9 @@ from ..config.model import ConcatenatedCriticConfig, Critic, SeparableCriticConf
 class SeparableCritic(nn.Module):
     r"""Scores by inner products, :math:`f(x, z) = g(h)^\top k(z) / \sqrt{m}`.
 
-    All M B pairs cost one matrix product. Both vectors are layer-normalised, so that
-    :math:`|f| \le \sqrt{m}`: without a limit the encoder can raise the bound for ever by
-    moving z to where the critic grows fastest, and training breaks down.
+    One matrix product scores all M B pairs. Both vectors are layer-normalised, so
+    :math:`|f| \le \sqrt{m}`. Without this limit, the encoder could raise the bound forever by moving
+    z in the direction in which the critic grows fastest, and training would diverge.
     """
 
     def __init__(self, config: SeparableCriticConfig, features: int, latent_size: int) -> None:
@@ -41,7 +41,7 @@ class SeparableCritic(nn.Module):
 class ConcatenatedCritic(nn.Module):
     r"""Scores every pair with one network, :math:`f(x, z) = \mathrm{MLP}([h; z])`.
 
-    Costs M B forward passes and as much memory; the first layer alone is shared.
+    Needs the time and memory of M B forward passes; only the first layer is shared.
     """
 
     def __init__(self, config: ConcatenatedCriticConfig, features: int, latent_size: int) -> None:
@@ -65,7 +65,7 @@ class ConcatenatedCritic(nn.Module):
 
 
 class _Network(nn.Module):
-    """Two hidden layers and a linear way around them."""
+    """Two hidden layers with a linear skip connection."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int, norm: bool = False) -> None:
         super().__init__()
@@ -86,14 +86,14 @@ class _Network(nn.Module):
 
 
 def _normalised(vectors: Tensor) -> Tensor:
-    """Gives each row mean 0 and length sqrt(m)."""
+    """Returns rows with mean 0 and length sqrt(m)."""
     return nn.functional.layer_norm(vectors, vectors.shape[-1:])
 
 
 def build_critic(
     config: Critic, features: int, latent_size: int
 ) -> SeparableCritic | ConcatenatedCritic:
-    """Builds a critic with freshly drawn weights."""
+    """Builds a critic with random weights."""
     match config:
         case SeparableCriticConfig():
             return SeparableCritic(config, features, latent_size)

@@ -1,13 +1,13 @@
-r"""The mutual-information term without a critic: the known posterior's bound as an objective.
+r"""The mutual-information term without a critic: the bound of the known posterior.
 
 .. math:: I = \frac{1}{B} \sum_i \Big[ \log q(z_i \mid x_i)
     - \log \frac{1}{B + Q} \sum_j q(z_i \mid x_j) \Big] \le \log (B + Q)
 
-where j runs over the batch and a queue of earlier posteriors, which stand for the encoder as it
-is. The gradient flows through the draws z and the posteriors of the batch. It is what a critic
-would learn, known in closed form: the rival that a critic has to justify itself against.
+where j runs over the batch and a queue of earlier posteriors, which approximate those of the current
+encoder. The gradient flows through the draws z and the posteriors of the batch. This is the
+closed-form baseline for a critic, which has to learn the same bound.
 
-Shapes: B sentences, Q places in the queue, P parameters of a posterior, Z latent units.
+Shapes: B sentences, Q entries of the queue, P parameters of a posterior, Z latent units.
 """
 
 __all__ = ["KnownPosteriorTerm"]
@@ -20,25 +20,25 @@ from torch import Tensor
 from ..estimators.known_posterior import pairwise_log_prob
 from ..finite_checks import Checker, FiniteCheck, Quantity, verify_all
 from ..models.latent import Posterior
-from .queue import Queued
+from .queue import FeatureQueue
 
 
-class KnownPosteriorTerm(Queued):
-    """A queue of posteriors, each by its P parameters, and the bound that they give."""
+class KnownPosteriorTerm(FeatureQueue):
+    """A queue of the P parameters of earlier posteriors, and the bound of the known posterior."""
 
     def lower_bound(self, posterior: Posterior, z: Tensor, check: Checker = verify_all) -> Tensor:
         """Returns the bound on a batch in nats, with shape ().
 
         Arguments:
-            posterior: The batch's posteriors, of B sentences.
+            posterior: The posteriors of the B sentences.
             z: One draw of each, with shape (B, Z).
-            check: What is done with the number that this is.
+            check: Handles the check of the bound.
 
         Raises:
             NonFiniteBatch: The bound is not finite.
         """
-        everyone = torch.cat([posterior.parameters(), self.earlier()])
-        scores = pairwise_log_prob(posterior.with_parameters(everyone), z)  # (B + Q, B)
+        parameters = torch.cat([posterior.parameters(), self.queued()])
+        scores = pairwise_log_prob(posterior.with_parameters(parameters), z)  # (B + Q, B)
         mixture = scores.logsumexp(dim=0) - math.log(len(scores))
         bound = (scores.diagonal() - mixture).mean()
         check([FiniteCheck(Quantity.BOUND, bound)])

@@ -1,10 +1,10 @@
-r"""How far the codes of a batch are from the prior, by samples of both.
+r"""Maximum mean discrepancy between the codes of a batch and the prior, from samples of both.
 
 .. math:: \mathrm{MMD}^2 = \mathbb{E} \, k(z, z') + \mathbb{E} \, k(p, p') - 2 \, \mathbb{E} \, k(z, p),
     \qquad k(a, b) = \sum_s \frac{C_s}{C_s + \lVert a - b \rVert^2}, \quad C_s = 2 Z s
 
-with inverse multiquadrics of seven scales s: their tails tell codes that are far off where to go.
-It is zero if and only if the distributions are equal, and needs neither density.
+with inverse multiquadric kernels of seven scales s, whose heavy tails give gradients to distant
+codes. It is zero if and only if the distributions are equal, and needs no densities.
 
 Shapes: B codes, P samples of the prior, Z latent units.
 
@@ -22,20 +22,20 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 def maximum_mean_discrepancy(z: Tensor, prior: Tensor) -> Tensor:
-    r"""Returns the unbiased estimate of :math:`\mathrm{MMD}^2`, which may be below zero.
+    r"""Returns the unbiased estimate of :math:`\mathrm{MMD}^2`, which can be negative.
 
     Arguments:
-        z: Codes, with shape (B, Z), at least two.
-        prior: Samples of the prior, with shape (P, Z), at least two.
+        z: Codes, with shape (B, Z), B >= 2.
+        prior: Samples of the prior, with shape (P, Z), P >= 2.
 
     Returns:
-        The estimate, a number without unit, with shape ().
+        The estimate, without unit, with shape ().
     """
-    return _among(z) + _among(prior) - 2 * _kernel(z, prior).mean()
+    return _mean_kernel(z) + _mean_kernel(prior) - 2 * _kernel(z, prior).mean()
 
 
-def _among(z: Tensor) -> Tensor:
-    """Returns the mean of the kernel over pairs of different rows."""
+def _mean_kernel(z: Tensor) -> Tensor:
+    """Returns the mean of the kernel over all pairs of different rows."""
     count = len(z)
     kernel = _kernel(z, z)
     return (kernel.sum() - kernel.diagonal().sum()) / (count * (count - 1))
@@ -43,7 +43,7 @@ def _among(z: Tensor) -> Tensor:
 
 def _kernel(left: Tensor, right: Tensor) -> Tensor:
     """Returns the kernel of all pairs: from (A, Z) and (B, Z) to (A, B)."""
-    # a matrix product; what rounding takes below zero is a distance of zero
+    # by a matrix product, whose rounding can make zero distances negative
     squares = left.square().sum(-1)[:, None] + right.square().sum(-1) - 2 * left @ right.mT
     squares = squares.clamp(min=0.0)
     total = torch.zeros_like(squares)

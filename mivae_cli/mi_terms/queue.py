@@ -1,20 +1,20 @@
-"""What the sentences of earlier batches left behind, for the product of the marginals.
+"""A queue of features of earlier batches, for the product of the marginals.
 
-Shapes: B sentences of a batch, Q places in the queue, F numbers kept of a sentence.
+Shapes: B sentences of a batch, Q entries of the queue, F features per sentence.
 """
 
-__all__ = ["Queued"]
+__all__ = ["FeatureQueue"]
 
 import torch
 from torch import Tensor, nn
 
 
-class Queued(nn.Module):
-    """A module that remembers some numbers of each of the last Q sentences.
+class FeatureQueue(nn.Module):
+    """A module that stores features of the last Q sentences.
 
     Arguments:
-        size: The number Q of places; 0: nothing is remembered.
-        width: The number F of numbers kept of a sentence.
+        size: The number Q of entries; with 0, the queue stays empty.
+        width: The number F of features per sentence.
     """
 
     queue: Tensor
@@ -23,15 +23,15 @@ class Queued(nn.Module):
     def __init__(self, size: int, width: int) -> None:
         super().__init__()
         self.register_buffer("queue", torch.zeros(size, width))
-        self.register_buffer("pushed", torch.tensor(0))  # sentences ever put into the queue
-        self._filled = 0  # places that are taken, known without asking the device
-        self.register_load_state_dict_post_hook(Queued._count)  # type: ignore[no-untyped-call]
+        self.register_buffer("pushed", torch.tensor(0))  # total number of sentences pushed
+        self._filled = 0  # number of entries, known without reading from the device
+        self.register_load_state_dict_post_hook(FeatureQueue._count)  # type: ignore[no-untyped-call]
 
     def push(self, rows: Tensor) -> None:
-        """Puts what is kept of a batch's sentences, (B, F), into the queue, over the oldest.
+        """Replaces the oldest entries by the features of a batch.
 
         Arguments:
-            rows: Finite numbers; a batch that gave others has been refused before.
+            rows: Finite features, with shape (B, F).
         """
         if not (size := len(self.queue)):
             return
@@ -41,13 +41,13 @@ class Queued(nn.Module):
         self.pushed += len(rows)
         self._filled = min(self._filled + len(rows), size)
 
-    def earlier(self) -> Tensor:
-        """Returns what is kept of the sentences in the queue, with shape (at most Q, F)."""
+    def queued(self) -> Tensor:
+        """Returns the features in the queue, with shape (at most Q, F)."""
         return self.queue[: self._filled]
 
     @property
     def full(self) -> bool:
-        """Whether every place is taken."""
+        """Whether the queue has Q entries."""
         return self._filled == len(self.queue)
 
     def _count(self, _: object) -> None:

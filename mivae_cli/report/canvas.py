@@ -1,10 +1,10 @@
-"""Where pictures are drawn: matplotlib, when it is there, and a file that is whole or not there.
+"""Draw figures with matplotlib into a file, which is written completely or not at all.
 
-matplotlib is an extra, imported where a picture is drawn. Figures are objects of their own: no
-backend is chosen and no window opened, whatever else the process draws.
+matplotlib is an optional dependency, imported when drawing. No backend is selected and no window
+opened, so other drawing in the process is not affected.
 """
 
-__all__ = ["canvas", "check_picture"]
+__all__ = ["canvas", "check_figure_path"]
 
 import warnings
 from collections.abc import Iterator
@@ -16,38 +16,45 @@ from ..errors import ConfigError
 from ..storage.files import whole
 from ..storage.sealed_json import check_output
 
-if TYPE_CHECKING:  # an extra: absent where no picture is drawn
+if TYPE_CHECKING:  # optional dependency
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 
 
-def check_picture(path: Path) -> None:
-    """Raises ConfigError where a picture cannot be drawn.
+def check_figure_path(path: Path) -> None:
+    """Raises ConfigError if a figure cannot be drawn to a path.
 
-    Its suffix is another, it would lie inside a checkpoint, or matplotlib is missing.
+    The format is not supported, the path is inside a checkpoint, or matplotlib is not installed.
     """
     if path.suffix.lower() not in SUFFIXES:
-        raise ConfigError(f"cannot draw '{path}': name it .png, .svg or .pdf")
+        raise ConfigError(f"cannot draw '{path}'; choose a .png, .svg or .pdf file")
     check_output(path)
     try:
-        import matplotlib  # noqa: F401  # only whether it is there
+        import matplotlib  # noqa: F401  # check that it is installed
     except ImportError as error:
-        raise ConfigError("pictures need matplotlib: pip install 'mivae[plot]'") from error
+        raise ConfigError(
+            "figures need matplotlib; install it with: pip install 'mivae[plot]'"
+        ) from error
 
 
 @contextmanager
 def canvas(path: Path, width: float, height: float) -> Iterator["Figure"]:
-    """Gives a figure of so many inches, and writes what was drawn on it to a file.
+    """Context manager that yields a figure and then writes it to a file.
+
+    Arguments:
+        path: The file.
+        width: The width in inches.
+        height: The height in inches.
 
     Raises:
-        ConfigError: As of `check_picture`, or the file cannot be written.
+        ConfigError: See `check_figure_path`, or the file cannot be written.
     """
-    check_picture(path)
+    check_figure_path(path)
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    # a dollar sign in a name is a dollar sign, and a letter that the font lacks is drawn as a box
+    # names may contain dollar signs, and letters that the font lacks, which are drawn as boxes
     with rc_context({"text.parse_math": False}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from")
         figure = Figure(figsize=(width, height))

@@ -1,6 +1,6 @@
-"""Pictures of estimates; the axis is in nats, with bits on top."""
+"""Figures of estimates of mutual information, in nats, with a second axis in bits."""
 
-__all__ = ["Row", "draw_estimates"]
+__all__ = ["EstimateLike", "draw_estimates"]
 
 import math
 import textwrap
@@ -12,29 +12,29 @@ import numpy as np
 
 from ..choices import Direction
 from ..errors import ConfigError
-from .canvas import canvas, check_picture
+from .canvas import canvas, check_figure_path
 
-if TYPE_CHECKING:  # an extra: absent where no picture is drawn
+if TYPE_CHECKING:  # optional dependency
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-# of each direction: the marker, which points to the truth, its colour and its name
+# for each direction: the marker, which points towards the true value, its colour and its name
 STYLES: dict[Direction, tuple[str, str, str]] = {
     "lower": (">", "#0072b2", "lower bound"),
     "upper": ("<", "#d55e00", "upper bound"),
     "neither": ("o", "#555555", "no bound"),
 }
-BAND = "#faf5bb"  # behind the recommended row
+BAND = "#faf5bb"  # background of the recommended estimate
 WIDTH, ROW_HEIGHT, TITLE_HEIGHT, FRAME_HEIGHT = 6.5, 0.36, 0.2, 1.3  # inches
-NAME, TITLE = 26, 70  # characters a line
-AIR = 0.06  # of what is drawn, left free on either side
+NAME, TITLE = 26, 70  # characters per line
+MARGIN = 0.06  # share of the range added on each side
 
 
-class Row(Protocol):
-    """What a picture needs of an estimate, in nats; what does not apply is None."""
+class EstimateLike(Protocol):
+    """The fields of `estimators.Estimate` that a figure shows, in nats."""
 
     @property
-    def estimator(self) -> str: ...  # noqa: D102  # as in `estimators.records.Estimate`
+    def estimator(self) -> str: ...  # noqa: D102
     @property
     def value(self) -> float: ...  # noqa: D102
     @property
@@ -48,30 +48,29 @@ class Row(Protocol):
 
 
 def draw_estimates(
-    rows: Sequence[Row],
+    rows: Sequence[EstimateLike],
     path: Path,
     truth: float | None = None,
     title: str = "",
     recommended: str | None = None,
 ) -> None:
-    """Draws estimates of mutual information with their 95 % intervals, one a line.
+    """Draws estimates of mutual information with their 95 % intervals, one per line.
 
-    A marker points to where the truth lies, as far as the estimate tells: right of a lower
-    bound, left of an upper one. A dashed tick is the most that an estimator can read. What is
-    infinite, or no number, is an arrow at the edge, or a word.
+    The marker of a lower bound points right, that of an upper bound left, towards the true value. A
+    dashed tick marks a ceiling. Infinite values are arrows at the edge; NaN is text.
 
     Arguments:
-        rows: The estimates, from the top down.
-        path: Where the picture goes; its suffix, `.png`, `.svg` or `.pdf`, is its format.
-        truth: The mutual information where it is known, in nats: a vertical line.
-        title: Stands above the picture.
-        recommended: The estimator to emphasise.
+        rows: The estimates, from top to bottom.
+        path: The file; its extension, `.png`, `.svg` or `.pdf`, determines the format.
+        truth: The true mutual information in nats, drawn as a vertical line.
+        title: The title of the figure.
+        recommended: The estimator to highlight.
 
     Raises:
-        ConfigError: There is nothing to draw, matplotlib is missing, the suffix is another one
-            or the file cannot be written.
+        ConfigError: There are no estimates, matplotlib is not installed, the format is not
+            supported, or the file cannot be written.
     """
-    check_picture(path)
+    check_figure_path(path)
     if not rows:
         raise ConfigError(f"cannot draw '{path}': there are no estimates")
     heading = textwrap.wrap(title, TITLE)
@@ -98,23 +97,23 @@ def draw_estimates(
             figure.suptitle("\n".join(heading), fontsize=11)
 
 
-def _limits(rows: Sequence[Row], truth: float | None) -> tuple[float, float]:
-    """Returns the ends of the axis: 0 and all that is finite, with some air.
+def _limits(rows: Sequence[EstimateLike], truth: float | None) -> tuple[float, float]:
+    """Returns the limits of the axis: 0 and all finite values, with a margin.
 
-    A ceiling further than twice all else is left out, so that it does not crowd the estimates.
+    Excludes ceilings above twice all other values, which would compress the estimates.
     """
     known = [truth, *(end for row in rows for end in (row.value, row.ci_low, row.ci_high))]
     finite = [0.0, *filter(_finite, known)]
     low, high = min(finite), max(finite)
     ceilings = [row.ceiling for row in rows if _finite(row.ceiling)]
-    if not any(finite):  # nothing to compare them with
+    if not any(finite):  # nothing else to show
         high = max([*ceilings, 1.0])
     high = max([high, *(ceiling for ceiling in ceilings if ceiling <= 2 * high)])
-    air = AIR * (high - low)
-    return low - air, high + air
+    margin = MARGIN * (high - low)
+    return low - margin, high + margin
 
 
-def _draw_row(axes: "Axes", place: int, row: Row, emphasised: bool) -> None:
+def _draw_row(axes: "Axes", place: int, row: EstimateLike, emphasised: bool) -> None:
     """Draws the marker, the interval and the ceiling of one estimate."""
     marker, colour, _ = STYLES[row.direction]
     left, right = axes.get_xlim()
@@ -158,7 +157,7 @@ def _draw_row(axes: "Axes", place: int, row: Row, emphasised: bool) -> None:
 
 
 def _label(axes: "Axes", names: Sequence[str], recommended: str | None) -> None:
-    """Names the rows and the two axes."""
+    """Labels the estimates and both axes."""
     lines = [textwrap.fill(name, NAME, max_lines=2, placeholder="…") for name in names]
     axes.set_yticks(range(len(names)), lines, fontsize=8)
     for name, tick in zip(names, axes.get_yticklabels(), strict=True):
@@ -177,9 +176,9 @@ def _label(axes: "Axes", names: Sequence[str], recommended: str | None) -> None:
 
 
 def _legend(
-    axes: "Axes", rows: Sequence[Row], truth: float | None, recommended: str | None
+    axes: "Axes", rows: Sequence[EstimateLike], truth: float | None, recommended: str | None
 ) -> list["Line2D"]:
-    """Returns a key for each kind of mark that there is."""
+    """Returns a legend entry for each kind of mark in the figure."""
     from matplotlib.lines import Line2D
 
     seen = {row.direction for row in rows}
@@ -192,7 +191,7 @@ def _legend(
     if any(_finite(row.ceiling) and row.ceiling <= right for row in rows):
         keys.append(Line2D([], [], color="#555555", linestyle="--", linewidth=1, label="ceiling"))
     if _finite(truth):
-        keys.append(Line2D([], [], color="black", linewidth=1, label=f"truth, {truth:#.3g}"))
+        keys.append(Line2D([], [], color="black", linewidth=1, label=f"true value, {truth:#.3g}"))
     if len(rows) > 1 and any(row.estimator == recommended for row in rows):
         keys.append(Line2D([], [], color=BAND, linewidth=8, label="recommended"))
     return keys

@@ -1,7 +1,7 @@
-r"""The rate-distortion plane: what runs pay in rate, and what distortion they get for it.
+r"""The rate-distortion plane: the rate of runs and the distortion that they achieve with it.
 
-A run is the point (R, D), in nats a sentence (Alemi et al., 2018). On a line of slope -1 the
-negative ELBO, :math:`D + R`, is the same. A language model has no rate: it stands at R = 0.
+A run is the point (R, D), in nats per sentence (Alemi et al., 2018). Lines of slope -1 connect
+points with the same negative ELBO, :math:`D + R`. A language model has no latent: R = 0.
 """
 
 __all__ = ["Point", "draw_plane", "plane"]
@@ -15,22 +15,22 @@ from ..errors import ConfigError
 from ..experiments.comparison import Comparison
 from .canvas import canvas
 
-if TYPE_CHECKING:  # which is an extra
+if TYPE_CHECKING:  # optional dependency
     from matplotlib.axes import Axes
     from matplotlib.transforms import Bbox
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 MARKERS = "osD^vP*"
 WIDTH, HEIGHT = 7.0, 5.0  # inches
-LEVELS = 7  # lines of one ELBO
-# of a name from its point, in printer's points: the first at which it stands free
+LEVELS = 7  # maximum number of lines of constant ELBO
+# of a name from its point, in typographic points; the first one without overlap is used
 OFFSETS = [(x, y) for y in (4, -9, 13, -18, 22, -27) for x in (5, -5)]
-AIR = 0.08  # of what is drawn, left free on either side
+MARGIN = 0.08  # share of the range added on each side
 
 
 @dataclass(frozen=True)
 class Point:
-    """A run in the plane; runs of one series are joined by a line."""
+    """A run in the plane; a line connects the runs of a series."""
 
     name: str
     series: str
@@ -39,30 +39,30 @@ class Point:
 
 
 def plane(comparison: Comparison) -> list[Point]:
-    """Returns the points of a comparison's rows; runs in one folder are a series."""
+    """Returns the points of a comparison; runs in the same directory are a series."""
     points = []
     for row in comparison.rows:
         figures = row.figures
         distortion, rate, nll = (figures.get(key) for key in ("distortion", "rate", "nll"))
         folder = Path(row.paths[0]).parent.name
-        name = row.name.removeprefix(f"{folder}/")  # which the series is called already
+        name = row.name.removeprefix(f"{folder}/")  # the series has the name of the directory
         if distortion is not None and rate is not None:
             points.append(Point(name, folder, rate.value, distortion.value))
-        elif nll is not None:  # a language model's
+        elif nll is not None:  # a language model
             points.append(Point(name, folder, 0.0, nll.value))
     return points
 
 
 def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
-    """Draws points with their names, a line through each series, and lines of one ELBO.
+    """Draws runs with their names, a line through each series, and lines of constant ELBO.
 
     Arguments:
         points: The runs.
-        path: Where the picture goes; its suffix, `.png`, `.svg` or `.pdf`, is its format.
-        title: Stands above the picture.
+        path: The file; its extension, `.png`, `.svg` or `.pdf`, determines the format.
+        title: The title of the figure.
 
     Raises:
-        ConfigError: There is nothing to draw, matplotlib is missing, the suffix is another one
+        ConfigError: There are no points, matplotlib is not installed, the format is not supported,
             or the file cannot be written.
     """
     if not points:
@@ -75,7 +75,7 @@ def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
         axes.set_ylim(low, high)
         for level in _levels(left + low, right + high):
             axes.plot([left, right], [level - left, level - right], color="#dddddd", lw=0.8)
-            # named where the line leaves the picture, at its right edge or below
+            # label the line where it leaves the figure, at the right or bottom edge
             place = (right, level - right) if level - right > low else (level - low, low)
             if left < place[0] and place[1] < high:
                 axes.annotate(
@@ -101,8 +101,8 @@ def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
                 linewidth=1.2 if len(series) > 1 else 0,
                 label=name or ".",
             )
-        axes.set_xlabel("rate R, nats a sentence")
-        axes.set_ylabel("distortion D, nats a sentence")
+        axes.set_xlabel("rate R, nats per sentence")
+        axes.set_ylabel("distortion D, nats per sentence")
         if len(names) > 1:
             axes.legend(frameon=False, fontsize=8, loc="upper right")
         if title:
@@ -111,7 +111,7 @@ def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
 
 
 def _name(points: Sequence[Point], axes: "Axes") -> None:
-    """Writes each point's name beside it, where it covers no other name and no point."""
+    """Labels points with their names, without overlap of names or points."""
     places = [axes.transData.transform((point.rate, point.distortion)) for point in points]
     taken: list[Bbox] = []
     for number, point in enumerate(points):
@@ -132,19 +132,19 @@ def _name(points: Sequence[Point], axes: "Axes") -> None:
             ):
                 break
             label.remove()
-        else:  # so many in one place that a name would only blacken others
+        else:  # no free place for this name
             continue
         taken.append(box)
 
 
 def _limits(values: Iterable[float]) -> tuple[float, float]:
     found = list(values)
-    air = AIR * (max(found) - min(found)) or 1.0
-    return min(found) - air, max(found) + air
+    margin = MARGIN * (max(found) - min(found)) or 1.0
+    return min(found) - margin, max(found) + margin
 
 
 def _levels(least: float, most: float) -> list[float]:
-    """Returns round numbers between two, about `LEVELS` of them."""
+    """Returns at most about `LEVELS` round numbers between two numbers."""
     step = next(
         (
             size * 10.0**power

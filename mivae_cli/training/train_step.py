@@ -219,7 +219,7 @@ class Learner:
             case KnownPosteriorTerm():
                 return self.term.lower_bound(encoding.posterior, z, check)
         features, max_norm = encoding.features.detach(), self.config.training.max_norm
-        self.term.ascend(features, z.detach(), self.optimizers["critic"], max_norm, check)
+        self.term.update_critic(features, z.detach(), self.optimizers["critic"], max_norm, check)
         return self.term.lower_bound(features, z, check)
 
     def _discrepancy(self, z: Tensor) -> Tensor | float:

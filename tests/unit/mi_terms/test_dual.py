@@ -87,7 +87,7 @@ def test_the_critic_learns_most_of_a_known_information() -> None:
     for step in range(600):
         x, z = channel.draw(64)
         features, z = _features(x), z.float()
-        term.ascend(features, z, optimizer, max_norm=5.0)
+        term.update_critic(features, z, optimizer, max_norm=5.0)
         term.push(features)
         if step >= 500:
             bounds.append(term.lower_bound(features, z))
@@ -98,7 +98,7 @@ def test_the_critic_learns_most_of_a_known_information() -> None:
 def test_xi_times_z_is_bounded_whatever_the_scores_do() -> None:
     term = _term(xi_decay=0.9)
     for log_mean in (0.0, 50.0, -50.0, 80.0):
-        term.log_partition = term._followed(torch.tensor(log_mean))
+        term.log_partition = term._moving_average(torch.tensor(log_mean))
         assert log_mean + float(term.log_xi) <= math.log(1 / (1 - 0.9)) + 1e-4
 
 
@@ -106,10 +106,10 @@ def test_the_partition_function_is_averaged_in_log_space() -> None:
     term = _term(xi_decay=0.75)
     values = [1.0, 4.0, 0.5]
     average = values[0]
-    term.log_partition = term._followed(torch.tensor(math.log(values[0])))
+    term.log_partition = term._moving_average(torch.tensor(math.log(values[0])))
     for value in values[1:]:
         average = 0.75 * average + 0.25 * value
-        term.log_partition = term._followed(torch.tensor(math.log(value)))
+        term.log_partition = term._moving_average(torch.tensor(math.log(value)))
     assert float(term.log_partition) == pytest.approx(math.log(average), abs=1e-5)
 
 
@@ -130,12 +130,12 @@ def test_what_is_not_finite_moves_neither_critic_nor_moments_nor_xi(
     term = _term(steps=steps)
     optimizer = torch.optim.Adam(term.critic.parameters(), lr=1e-3)
     if not fresh:
-        term.ascend(torch.randn(4, 3), torch.randn(4, 2), optimizer, max_norm=5.0)
+        term.update_critic(torch.randn(4, 3), torch.randn(4, 2), optimizer, max_norm=5.0)
     before, moments = _state(term, optimizer)
     features, z = torch.randn(4, 3), torch.randn(4, 2)
     (features if part == "features" else z)[1, 1] = value
     with pytest.raises(NonFiniteBatch) as caught:
-        term.ascend(features, z, optimizer, max_norm=5.0)
+        term.update_critic(features, z, optimizer, max_norm=5.0)
     assert caught.value.quantity is Quantity.CRITIC_LOSS
     with pytest.raises(NonFiniteBatch) as caught:
         term.lower_bound(features, z)
@@ -144,7 +144,7 @@ def test_what_is_not_finite_moves_neither_critic_nor_moments_nor_xi(
     torch.testing.assert_close(after, before, rtol=0, atol=0, equal_nan=True)
     torch.testing.assert_close(moments_after, moments, rtol=0, atol=0)
     assert bool(term.log_partition.isnan()) == fresh
-    term.ascend(torch.randn(4, 3), torch.randn(4, 2), optimizer, max_norm=5.0)
+    term.update_critic(torch.randn(4, 3), torch.randn(4, 2), optimizer, max_norm=5.0)
     assert term.log_partition.isfinite()
 
 
@@ -202,7 +202,7 @@ def test_scores_that_explode_do_not_spoil_xi_and_the_critic_unlearns_them() -> N
     term.log_partition.fill_(0.25)
     optimizer = torch.optim.SGD(term.critic.parameters(), lr=100.0)
     features, z = torch.randn(4, 3), torch.randn(4, 2)
-    term.ascend(features, z, optimizer, max_norm=5.0)
+    term.update_critic(features, z, optimizer, max_norm=5.0)
     assert float(term.log_partition) == 0.25
     assert float(scores[0, 1]) < 100.0
     assert scores.isfinite().all()
@@ -237,7 +237,7 @@ def test_a_queue_across_lengths_sees_information_that_batches_of_one_length_hide
             length = batches()
             z = length + 0.05 * torch.randn_like(length)  # z tells the length and nothing else
             features = _features(length)
-            term.ascend(features, z, optimizer, max_norm=5.0)
+            term.update_critic(features, z, optimizer, max_norm=5.0)
             term.push(features)
             if step >= 400:
                 values.append(term.lower_bound(features, z))
