@@ -127,7 +127,7 @@ def _trained(training: RunInTraining, evaluate: bool, progress: Progress) -> Run
         for record in training.trainer.fit(training.run):
             if show is not None:
                 show(record)
-    return Run(RunDirectory(training.run.path), str(training.trainer.device))
+    return Run(RunDirectory.open(training.run.path), str(training.trainer.device))
 
 
 @contextmanager

@@ -26,13 +26,13 @@ def init(
     """
     from ..config.resolve import read_config, template
     from ..errors import ConfigError
-    from ..storage.files import whole
+    from ..storage.files import atomic_file
     from .support.console import note
 
     if path.exists():
         raise ConfigError(f"'{path}' already exists; choose another file")
     text = template(read_config(preset))
-    with whole(path) as draft:
+    with atomic_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
     note(f"wrote {path}; to train: mivae train corpus.txt --config {path}")
 

@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 from .. import limits
 from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
-from ..storage.files import check_dense
+from ..storage.files import check_not_sparse
 from .corpus import Split, hash_shares, numbered_sentences
 from .lines import Digest
 from .npy import map_npy
@@ -91,7 +91,7 @@ def content_hash(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            check_dense(file, path)
+            check_not_sparse(file, path)
             return _short(hashlib.file_digest(file, "blake2b"))
     except CheckpointError as error:
         raise DataError(str(error)) from error

@@ -15,7 +15,7 @@ import numpy as np
 from ..config.data import DataConfig
 from ..errors import DataError
 from ..storage.files import sync_file
-from ..storage.manifest import entry_of, vouch_for
+from ..storage.manifest import entry_of, write_manifest
 from .cache import CORPUS_FILE, MANIFEST
 from .corpus import Split, read_sentences
 from .ingestion import WIDTHS, SplitSummary, apply_max_tokens, split_chunks, split_writer
@@ -81,7 +81,7 @@ def write_corpus(
     written = sorted(path for path in folder.iterdir() if CORPUS_FILE.fullmatch(path.name))
     for path in written:
         sync_file(path)
-    vouch_for(
+    write_manifest(
         folder,
         "corpus",
         {path.name: entry_of(path) for path in written},

@@ -171,14 +171,18 @@ def _found(
     return None
 
 
-def open_corpus(folder: Path) -> Corpus:
+def open_corpus(folder: Path, manifest: Manifest | None = None) -> Corpus:
     """Opens a prepared corpus.
+
+    Arguments:
+        folder: The folder of the corpus.
+        manifest: Its manifest, if it has been read already.
 
     Raises:
         CheckpointError: A file is missing or damaged.
     """
-    manifest = Manifest.read(folder, "corpus", MANIFEST)
-    tokenizer = Tokenizer.load(manifest.path("tokenizer.json"))
+    manifest = manifest or Manifest.read(folder, "corpus", MANIFEST)
+    tokenizer = Tokenizer.load(manifest.checked_path("tokenizer.json"))
     body = manifest.body
     try:
         summaries = {split: SplitSummary(**body["splits"][split]) for split in SPLITS}
@@ -207,7 +211,9 @@ def open_corpus(folder: Path) -> Corpus:
 
 
 def _mapped(manifest: Manifest, split: Split, vocab_size: int) -> TokenStore:
-    tokens, offsets, lines = map_split(manifest.path, split, manifest.body["dtype"], vocab_size)
+    tokens, offsets, lines = map_split(
+        manifest.checked_path, split, manifest.body["dtype"], vocab_size
+    )
     path = manifest.folder / f"{split}.tokens"
     return TokenStore(tokens, offsets, lines, path, vocab_size, longest_sentence(offsets))
 

@@ -22,9 +22,9 @@ from ..models.vae import build_model
 from ..runs.checkpoints import CHECKPOINTS, NAME, Checkpoint
 from ..runs.directory import RunDirectory
 from ..runs.training_state import TrainingState, load_state
-from ..storage.lock import held_by
-from ..storage.manifest import MANIFEST, Manifest
-from ..storage.ownership import drafted
+from ..storage.lock import lock_holder
+from ..storage.manifest import MANIFEST
+from ..storage.ownership import draft_target
 from .summary import Outcome, Standing
 
 
@@ -34,7 +34,7 @@ def outcome(path: Path, name: str) -> Outcome:
     Of the checkpoints, only manifests and states are read.
     """
     try:
-        return _outcome(RunDirectory(path), name)
+        return _outcome(RunDirectory.open(path), name)
     except CheckpointError as error:
         return Outcome(name, str(path), "damaged", str(error))
 
@@ -56,7 +56,7 @@ def sources(run: RunDirectory) -> set[str]:
     Raises:
         CheckpointError: The run's corpus is damaged.
     """
-    found = _corpus(run).body.get("sources")
+    found = run.load_corpus_manifest().body.get("sources")
     if not isinstance(found, dict):
         raise CheckpointError(f"'{run.path / 'data' / CORPUS_MANIFEST}' is damaged: no 'sources'")
     return set(map(str, found.values()))
@@ -74,7 +74,7 @@ def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
     own = run.load_config().data
     if all(getattr(config.data, key) == getattr(own, key) for key in PATHS):
         return config
-    key = _corpus(run).body.get("key")
+    key = run.load_corpus_manifest().body.get("key")
     named = own.model_copy(update={key: getattr(config.data, key) for key in PATHS})
     with suppress(MivaeError):  # there is no such file
         files = locate_splits(named)
@@ -112,7 +112,7 @@ def _runs(place: Path) -> Iterator[Path]:
         except OSError as error:
             raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
         if depth < limits.MAX_FOLDER_DEPTH:
-            left += [(folder / name, depth + 1) for name in names if not drafted(name)]
+            left += [(folder / name, depth + 1) for name in names if not draft_target(name)]
 
 
 def _outcome(run: RunDirectory, name: str) -> Outcome:
@@ -122,13 +122,13 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
         CheckpointError: It is damaged.
     """
     config = run.load_config()
-    corpus = _corpus(run)
+    corpus = run.load_corpus_manifest()
     tested = (corpus.files.get(file) for file in ("test.tokens", "test.offsets.npy"))
     vocabulary = run.manifest.files.get("tokenizer.json")
     checkpoints, state = _latest(run)
     standing: Standing = "interrupted"
     evaluation, evaluations, problem = None, EvaluationRecords(), ""
-    if (holder := held_by(run.path)) is not None:
+    if (holder := lock_holder(run.path)) is not None:
         standing, problem = "running", f"{holder} is writing it"
     elif state is None:
         problem = "stopped before the first checkpoint"
@@ -173,7 +173,3 @@ def _latest(run: RunDirectory) -> tuple[list[Checkpoint], TrainingState | None]:
         return found, load_state(found[-1].manifest) if found else None
 
     return run.checkpoints.steady(read)
-
-
-def _corpus(run: RunDirectory) -> Manifest:
-    return Manifest.read(run.path / "data", "corpus", CORPUS_MANIFEST)

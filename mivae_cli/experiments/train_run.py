@@ -109,7 +109,7 @@ def create_training(
     trainer = Trainer(config, corpus)  # first: a device that does not exist leaves no directory
     # before an existing run is deleted; the space that it takes counts as free
     size, keep = trainer.checkpoint_bytes, config.training.keep
-    check_space(RunDirectory(path), size, keep, corpus.disk_bytes)
+    check_space(path, size, keep, corpus.disk_bytes)
     run = create_run(path, config, corpus, overwrite)
     trainer.read_from(run.open_corpus())  # the copy: deleting the cache does not affect the run
     return RunInTraining(run, trainer)
@@ -129,7 +129,7 @@ def resume_training(
         CheckpointError: The run is damaged.
     """
     if run.name != "best":
-        run = RunDirectory(run.path)
+        run = RunDirectory.open(run.path)
     before = run.load_config()
     config = with_own_paths(run, settings(before))
     try:
@@ -138,7 +138,7 @@ def resume_training(
         raise ConfigError(f"'{run.path}' cannot be resumed: {error}") from error
     tune_cpu()
     if any(run.checkpoints.folders()):
-        run.check_network(config)
+        run.check_weights(config)
     trainer = Trainer(config, run.open_corpus())
     warnings = trainer.resume(run)
     if changed := differences(before, config):

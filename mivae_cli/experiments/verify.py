@@ -15,10 +15,10 @@ from ..errors import CheckpointError, MivaeError
 from ..runs.checkpoints import Checkpoint
 from ..runs.directory import RunDirectory
 from ..runs.training_state import load_training
-from ..storage.lock import held_by
-from ..storage.manifest import MANIFEST, Manifest
-from ..storage.metrics_log import check_beginning
-from ..storage.ownership import drafted
+from ..storage.lock import lock_holder
+from ..storage.manifest import MANIFEST
+from ..storage.metrics_log import check_prefix
+from ..storage.ownership import draft_target
 from ..training.trainer import Trainer
 
 
@@ -51,6 +51,7 @@ def verify(run: RunDirectory) -> Verification:
     Raises:
         CheckpointError: The run's own manifest is damaged, so that nothing can be held to it.
     """
+    run = RunDirectory.open(run.path)  # an opened run does not read a file twice
     with torch.random.fork_rng(devices=[]):  # loading a checkpoint sets the random state
         findings = tuple(_findings(run))
     damaged = {finding.what.rpartition("/")[0] for finding in findings if finding.problem}
@@ -64,7 +65,7 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
     manifest = run.manifest
     yield Finding(MANIFEST)
     for name in manifest.files:
-        yield _tried(name, partial(manifest.path, name))
+        yield _tried(name, partial(manifest.checked_path, name))
     yield _tried("config.json", run.load_config)
     yield from _corpus_findings(run)
     if manifest.body.get("evaluated") or (run.path / "eval.json").exists():
@@ -81,13 +82,14 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
 
 
 def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
-    folder = run.path / "data"
     try:
-        manifest = Manifest.read(folder, "corpus", CORPUS_MANIFEST)
+        manifest = run.load_corpus_manifest()
     except CheckpointError as error:
         yield Finding(f"data/{CORPUS_MANIFEST}", str(error))
         return
-    found = [_tried(f"data/{name}", partial(manifest.path, name)) for name in manifest.files]
+    found = [
+        _tried(f"data/{name}", partial(manifest.checked_path, name)) for name in manifest.files
+    ]
     yield from found
     if not any(finding.problem for finding in found):  # else it is said already
         yield _tried(f"data/{CORPUS_MANIFEST}", run.open_corpus)
@@ -96,7 +98,9 @@ def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
 def _journal_findings(run: RunDirectory) -> Iterator[Finding]:
     found = run.checkpoints.all([])
     if found:
-        yield _tried(run.journal.name, lambda: check_beginning(run.journal, found[-1].journal))
+        yield _tried(
+            run.metrics_path.name, lambda: check_prefix(run.metrics_path, found[-1].metrics)
+        )
 
 
 def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
@@ -110,7 +114,7 @@ def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
         return None
     try:
         # before memory is set aside for what may not be there
-        run.checkpoints.steady(lambda: run.check_network(config))
+        run.checkpoints.steady(lambda: run.check_weights(config))
         return Trainer(config.model_copy(update={"device": "cpu"}), corpus)
     except MivaeError as error:
         return error
@@ -121,13 +125,13 @@ def _checkpoint_findings(
 ) -> Iterator[Finding]:
     place = f"checkpoints/{folder.name}"
     try:
-        checkpoint = run.checkpoints.complete(folder)
+        checkpoint = run.checkpoints.load(folder)
     except CheckpointError as error:
         if os.path.lexists(folder):
             yield Finding(f"{place}/{MANIFEST}", str(error))
         return
     files = checkpoint.manifest
-    found = [_tried(f"{place}/{name}", partial(files.path, name)) for name in files.files]
+    found = [_tried(f"{place}/{name}", partial(files.checked_path, name)) for name in files.files]
     last = Finding(f"{place}/{MANIFEST}")
     if not any(finding.problem for finding in found) and trainer is not None:
         last = _tried(last.what, lambda: _load(checkpoint, trainer))
@@ -142,12 +146,12 @@ def _load(checkpoint: Checkpoint, trainer: Trainer | MivaeError) -> None:
 
 
 def _remarks(run: RunDirectory) -> Iterator[Finding]:
-    if (holder := held_by(run.path)) is not None:
+    if (holder := lock_holder(run.path)) is not None:
         yield Finding("lock.json", remark=f"{holder} is writing the run")
     # where saves leave drafts: in the run, its data and its checkpoints
     places = [run.path, run.path / "data", run.checkpoints.folder, *run.checkpoints.folders()]
     inside = (path for place in places for path in place.glob("*"))
-    for path in sorted(path for path in inside if drafted(path.name)):
+    for path in sorted(path for path in inside if draft_target(path.name)):
         yield Finding(str(path.relative_to(run.path)), remark="left by a save that was cut short")
 
 

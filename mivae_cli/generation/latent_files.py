@@ -24,7 +24,7 @@ from safetensors.numpy import save_file
 from ..data.records import Record, RowCounts
 from ..errors import ConfigError
 from ..models.latent import Posterior
-from ..storage.files import whole
+from ..storage.files import atomic_file
 from ..storage.sealed_json import check_output
 
 TABLES = (".csv", ".parquet")
@@ -92,7 +92,7 @@ def write_vectors(path: Path, posterior: Posterior, rows: TextRows | None = None
     if path.suffix in TABLES:
         table = _table(arrays, numbers, {} if rows is None else rows.columns)
     try:
-        with whole(path) as draft:
+        with atomic_file(path) as draft:
             match path.suffix:
                 case ".npz":
                     np.savez(draft, **numbers, **arrays)  # type: ignore[arg-type]  # no array is called like a parameter

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import ConfigError
-from ..storage.files import whole
+from ..storage.files import atomic_file
 from ..storage.sealed_json import check_output
 
 if TYPE_CHECKING:  # optional dependency
@@ -60,5 +60,5 @@ def canvas(path: Path, width: float, height: float) -> Iterator["Figure"]:
         figure = Figure(figsize=(width, height))
         figure.set_layout_engine("constrained")
         yield figure
-        with whole(path) as draft:
+        with atomic_file(path) as draft:
             figure.savefig(draft, dpi=150)

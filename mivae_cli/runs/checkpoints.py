@@ -1,10 +1,10 @@
-"""The checkpoints of a run: which there are, which is the newest, which the best.
+"""The checkpoints of a run: list them, find the newest, the best or one by name.
 
-    checkpoints/epoch-0003/     after an epoch
-    checkpoints/step-00000040/  in the middle of one
+    checkpoints/epoch-0003/     saved after an epoch
+    checkpoints/step-00000040/  saved within an epoch
 
-A checkpoint is complete or not there (what is in one: see `checkpoint`). `best` and `last` are no
-files: they are found from the manifests, so there is no pointer that could be lost.
+A checkpoint is complete or absent (for its files see `runs.training_state`). `best` and `last`
+are not stored: they are found from the manifests, so no pointer can be lost.
 """
 
 __all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "NAME", "Checkpoint", "Checkpoints"]
@@ -12,7 +12,7 @@ __all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "NAME", "Checkpoint", "Checkpoints"
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeGuard, TypeVar
 
@@ -20,122 +20,135 @@ from pydantic import ValidationError
 
 from .. import limits
 from ..errors import CheckpointError, reason
-from ..storage.lock import held_by
+from ..storage.lock import lock_holder
 from ..storage.manifest import MANIFEST, Entry, Manifest
 
 CHECKPOINTS = "checkpoints"
 T = TypeVar("T")
-ATTEMPTS = 5  # to read a checkpoint that a training run keeps replacing
+ATTEMPTS = 5  # at reading a checkpoint while training replaces checkpoints
 NAME = re.compile(r"epoch-\d{4,}|step-\d{8,}")
 CHECKPOINT_FILE = re.compile(r"(model|critic|training)\.safetensors|(state|manifest)\.json")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A complete checkpoint of a run; its files are looked at when they are read."""
+    """A complete checkpoint of a run. Its files are not verified until they are read."""
 
     manifest: Manifest
     step: int
-    epoch: int  # epochs that are complete
-    best: str | None  # the name of the run's best checkpoint when this one was saved
-    journal: Entry  # how metrics.jsonl began then
+    epoch: int  # completed epochs
+    best: str | None  # name of the run's best checkpoint when this one was saved
+    metrics: Entry  # size and checksum of metrics.jsonl at that time
 
     @property
     def name(self) -> str:
-        """The name of its folder."""
+        """The name of the checkpoint's folder."""
         return self.manifest.folder.name
 
     def check(self) -> None:
-        """Raises CheckpointError unless every file is as it was written."""
+        """Verifies all files.
+
+        Raises:
+            CheckpointError: A file is missing or damaged.
+        """
         for file in self.manifest.files:
-            self.manifest.path(file)
+            self.manifest.checked_path(file)
 
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """What stands in a run's folder of checkpoints."""
+    """The checkpoints folder of a run.
+
+    Manifests are read on every call, because training adds and removes checkpoints. An
+    unchanged file is not verified twice.
+    """
 
     run: Path
-    id: str  # the run's own name, which its checkpoints carry
+    run_id: str
+    _known: dict[Path, Checkpoint] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def folder(self) -> Path:
-        """Where they stand."""
+        """The path of the folder."""
         return self.run / CHECKPOINTS
 
     def folders(self) -> Iterator[Path]:
-        """Yields the folders of checkpoints, complete or damaged.
+        """Yields the folders of all checkpoints, intact or damaged.
 
         Raises:
-            CheckpointError: There is something else in their place, or it cannot be read.
+            CheckpointError: The checkpoints folder is a link or a file, or cannot be read.
         """
         folder = self.folder
         if folder.is_symlink():
             raise CheckpointError(
-                f"'{folder}' is a symbolic link: replace it by the folder that it leads to"
+                f"'{folder}' is a symbolic link: replace it by the folder it points to"
             )
         if folder.exists() and not folder.is_dir():
-            raise CheckpointError(f"'{folder}' is damaged: it is no folder")
+            raise CheckpointError(f"'{folder}' is damaged: it is not a folder")
         try:
             paths = sorted(folder.iterdir()) if folder.exists() else []
         except OSError as error:
             raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
         yield from (path for path in paths if NAME.fullmatch(path.name))
 
-    def complete(self, folder: Path) -> Checkpoint:
-        """Returns the checkpoint in a folder, if it is complete and the run's own.
+    def load(self, folder: Path) -> Checkpoint:
+        """Returns the checkpoint in a folder.
 
         Raises:
-            CheckpointError: It is not.
+            CheckpointError: The folder is missing, its manifest is damaged, or it belongs to
+                another run.
         """
         if not os.path.lexists(folder):
-            raise CheckpointError(f"there is no checkpoint '{folder}'")
+            raise CheckpointError(f"no checkpoint at '{folder}'")
         manifest = Manifest.read(folder, "checkpoint")
         body, path = manifest.body, folder / MANIFEST
-        if body.get("run") != self.id:
+        if body.get("run") != self.run_id:
             raise CheckpointError(f"'{path}' belongs to another run")
         best, step, epoch = body.get("best"), body.get("step"), body.get("epoch")
         if not (best is None or (isinstance(best, str) and NAME.fullmatch(best))):
-            raise CheckpointError(f"'{path}' is damaged: its best is no checkpoint")
+            raise CheckpointError(f"'{path}' is damaged: 'best' is not the name of a checkpoint")
         if not _is_count(step) or not _is_count(epoch):
-            name = "epoch" if _is_count(step) else "step"
-            raise CheckpointError(f"'{path}' is damaged: its '{name}' is no count")
+            key = "epoch" if _is_count(step) else "step"
+            raise CheckpointError(f"'{path}' is damaged: '{key}' is not a count")
         try:
-            journal = Entry.model_validate(body.get("journal"))
+            metrics = Entry.model_validate(body.get("journal"))
         except ValidationError as error:
-            raise CheckpointError(f"'{path}' is damaged: it lacks the journal") from error
-        return Checkpoint(manifest, step, epoch, best, journal)
+            raise CheckpointError(f"'{path}' is damaged: 'journal' is missing") from error
+        found = Checkpoint(manifest, step, epoch, best, metrics)
+        if self._known.get(folder) != found:
+            self._known[folder] = found
+        return self._known[folder]
 
-    def all(self, trouble: list[str] | None = None) -> list[Checkpoint]:
-        """Returns the run's checkpoints, the oldest first.
+    def all(self, problems: list[str] | None = None) -> list[Checkpoint]:
+        """Returns the run's checkpoints, oldest first.
 
         Arguments:
-            trouble: Where to say what is wrong with those that are damaged; without it, that
-                is an error.
+            problems: Receives a message for each damaged checkpoint, which is then skipped. By
+                default a damaged checkpoint is an error.
 
         Raises:
-            CheckpointError: A manifest is damaged, and nothing else is to be done about it.
+            CheckpointError: A manifest is damaged and `problems` is None.
         """
         found = []
         for folder in self.folders():
             try:
-                found.append(self.complete(folder))
+                found.append(self.load(folder))
             except CheckpointError as error:
                 if not os.path.lexists(folder):
-                    continue  # a training that goes on has made room
-                if trouble is None:
+                    continue  # training has just deleted it
+                if problems is None:
                     raise
-                trouble.append(str(error))
+                problems.append(str(error))
         return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch))
 
     def steady(self, read: Callable[[], T]) -> T:
-        """Returns what a function reads of the best or last checkpoint.
+        """Returns `read()`, and retries if training replaces checkpoints meanwhile.
 
-        A training run replaces checkpoints meanwhile. If the checkpoints have changed when the
-        function fails, it is called again, up to five times in all.
+        At most five attempts: another one follows if the call fails and the list of checkpoints
+        has changed.
 
         Raises:
-            CheckpointError: The function does, and no checkpoint has come or gone meanwhile.
+            CheckpointError: The call failed although the list did not change, or five times.
         """
         for _ in range(ATTEMPTS - 1):
             before = list(self.folders())
@@ -147,45 +160,47 @@ class Checkpoints:
         return read()
 
     def newest(self) -> tuple[Checkpoint, list[str]]:
-        """Returns the newest checkpoint that is whole, and what is wrong with newer ones.
+        """Returns the newest intact checkpoint, and a message for each newer, damaged one.
 
         Raises:
-            CheckpointError: There is none, or a training run has just removed the one that was
-                read (see `steady`).
+            CheckpointError: There is no intact checkpoint, or training has just deleted the one
+                being verified (see `steady`).
         """
-        trouble: list[str] = []
-        for checkpoint in reversed(self.all(trouble)):
+        problems: list[str] = []
+        for checkpoint in reversed(self.all(problems)):
             try:
                 checkpoint.check()
             except CheckpointError as error:
                 if not os.path.lexists(checkpoint.manifest.folder):
                     raise
-                trouble.append(str(error))
+                problems.append(str(error))
             else:
-                return checkpoint, trouble
-        if trouble:
-            raise CheckpointError(f"no checkpoint of '{self.run}' is whole: {trouble[0]}")
+                return checkpoint, problems
+        if problems:
+            raise CheckpointError(f"'{self.run}' has no intact checkpoint: {problems[0]}")
         raise self._none()
 
     def named(self, name: str) -> Checkpoint:
-        """Returns the `best`, the `last`, or the one of a name.
+        """Returns the checkpoint `best`, `last`, or one by its own name.
 
         Raises:
-            CheckpointError: There is no such checkpoint, or what is needed to know is damaged.
+            CheckpointError: There is no such checkpoint, or a manifest is damaged.
         """
         if name not in ("best", "last"):
-            return self.complete(self.folder / name)
+            return self.load(self.folder / name)
         found = self.all()
         if not found:
             raise self._none()
         if name == "last":
             return found[-1]
-        if found[-1].best is None:
+        best = found[-1].best
+        if best is None:
             raise CheckpointError(
-                f"'{self.run}' has no best checkpoint yet, for its objective still changes: name "
-                f"its latest, {self.folder / 'last'}"
+                f"'{self.run}' has no best checkpoint yet, because its objective still changes: "
+                f"use the last one, {self.folder / 'last'}"
             )
-        return self.complete(self.folder / found[-1].best)
+        listed = next((checkpoint for checkpoint in found if checkpoint.name == best), None)
+        return listed or self.load(self.folder / best)
 
     def missing_best(self) -> Path | None:
         """Returns the folder of the best checkpoint if it is missing."""
@@ -200,15 +215,19 @@ class Checkpoints:
         return best
 
     def check_best(self, latest: Checkpoint) -> None:
-        """Raises CheckpointError if the best checkpoint, as the latest knows it, is not whole."""
+        """Verifies the checkpoint that the latest one records as the best.
+
+        Raises:
+            CheckpointError: It is missing or damaged.
+        """
         if latest.best is not None:
-            self.complete(self.folder / latest.best).check()
+            self.load(self.folder / latest.best).check()
 
     def _none(self) -> CheckpointError:
-        why = "it was stopped before its first"
-        if held_by(self.run) is not None:
-            why = "it is still training, and has not saved its first"
-        return CheckpointError(f"'{self.run}' has no checkpoint: {why}")
+        state = "training was stopped before the first save"
+        if lock_holder(self.run) is not None:
+            state = "training is still running and has not saved one yet"
+        return CheckpointError(f"'{self.run}' has no checkpoint: {state}")
 
 
 def _is_count(value: object) -> TypeGuard[int]:

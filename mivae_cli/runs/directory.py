@@ -1,292 +1,257 @@
-"""The run directory: everything that is needed to use, judge or go on with a run.
+"""The run directory: all files of a run, enough to use, evaluate or resume it.
 
-    manifest.json           what the run began with: sizes and checksums, and the run's own name
-    config.json             the RunConfig; a resumed run may change some of it
-    environment.json        versions, device, hashes of the sources
+    manifest.json           sizes and checksums of environment.json and tokenizer.json; the run's id
+    config.json             the RunConfig; resuming may change it
+    environment.json        versions, device, hashes of the source files
     tokenizer.json          the vocabulary
-    data/                   the prepared corpus (see `data.store`)
-    metrics.jsonl           a line for every record of progress
-    eval.json               the evaluation records (see `evaluation_records`)
-    lock.json               while somebody writes the run
-    checkpoints/            see `checkpoints`
+    data/                   the prepared corpus (see `data.prepared_corpus`)
+    metrics.jsonl           one line per training record
+    eval.json               the evaluation records (see `evaluation.records`)
+    lock.json               present while a process writes the run
+    checkpoints/            see `runs.checkpoints`
 
-New runs are made in `creation`, checkpoints are written in `saving`.
+`runs.create` makes new runs, `runs.checkpoint_writer` adds checkpoints.
 """
 
-__all__ = ["RunDirectory", "nearest_run"]
+__all__ = ["RunDirectory"]
 
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from difflib import get_close_matches
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import torch
 from pydantic import ValidationError
 
-from .. import limits
 from ..config.messages import explain
 from ..config.run import RunConfig
+from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..data.prepared_corpus import Corpus, open_corpus
 from ..data.tokenizer import Tokenizer
-from ..errors import CheckpointError, ConfigError, reason
+from ..errors import CheckpointError, ConfigError
 from ..evaluation.records import EvaluationRecords, checkpoint_of
 from ..mi_terms.build import build_term
 from ..models.vae import VAE, build_model
 from ..storage.files import writable
+from ..storage.json_values import json_value
 from ..storage.lock import LOCK, locked
-from ..storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
-from ..storage.ownership import foreign, set_aside
-from ..storage.sealed_json import json_value, read_sealed, write_sealed
-from .checkpoints import CHECKPOINTS, NAME, Checkpoint, Checkpoints
-from .tensor_files import check, load_weights
+from ..storage.manifest import MANIFEST, Manifest, write_manifest
+from ..storage.ownership import check_no_links, set_aside
+from ..storage.sealed_json import read_sealed, write_sealed
+from .checkpoints import Checkpoint, Checkpoints
+from .find import check_is_run, split_checkpoint
+from .tensor_files import check_weights, read_weights
 
-WRITTEN = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)  # after the beginning
-FACTS = {"id": str, "corpus": str, "evaluated": bool}  # that a run's manifest states
+WRITTEN_FILES = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)
+MANIFEST_TYPES = {"id": str, "corpus": str, "evaluated": bool}  # fields of a run's manifest
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class RunDirectory:
-    """A run on disk, and which of its checkpoints is meant: `best`, `last`, or one by name."""
+    """A run on disk and the selected checkpoint: `best`, `last` or a checkpoint's name.
+
+    Opening a run reads its manifest. The configuration, vocabulary and corpus are read on first
+    use and then kept; `eval.json` and the checkpoints, which change, are read on every call.
+    """
 
     path: Path
+    manifest: Manifest
+    checkpoints: Checkpoints
     name: str = "best"
-    found: Checkpoint | None = None  # if it has been read: a training run may remove it any time
+    pinned: Checkpoint | None = None  # kept, because training may delete the checkpoint any time
+    _loaded: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def open(cls, path: Path) -> "RunDirectory":
-        """Opens a run, or one of the checkpoints inside it.
+    def open(cls, path: Path) -> Self:
+        """Opens a run, or a run at the checkpoint that `path` leads to.
 
         Raises:
-            CheckpointError: There is no run.
+            CheckpointError: There is no run at this path, or its manifest is damaged.
         """
-        absolute = path.absolute()
-        if absolute.parent.name == CHECKPOINTS and (
-            absolute.name in ("best", "last") or NAME.fullmatch(absolute.name)
-        ):
-            named = path if path.parent.name == CHECKPOINTS else absolute
-            return cls(cls.open(named.parent.parent).path, absolute.name)
-        try:
-            exists, begun = path.exists(), (path / MANIFEST).exists()
-        except OSError as error:  # a name too long, a folder that may not be entered
-            raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
-        if not exists:
-            near = nearest_run(path)
-            raise CheckpointError(
-                f"there is no run '{path}'" + (f" (did you mean '{near}'?)" if near else "")
-            )
-        if not path.is_dir():
-            raise CheckpointError(
-                f"'{path}' is no run directory, but a file; no weights are read from files of "
-                "other programs, pickles (.pt, .pkl, .bin) least of all: they can run code"
-            )
-        if not begun:
-            advice = "train one with 'mivae train'"
-            if runs := sorted(path.glob(f"*/{MANIFEST}")):
-                advice = f"name a run in it, such as '{runs[0].parent}'"
-            raise CheckpointError(f"'{path}' is no run directory (it has no {MANIFEST}): {advice}")
-        return cls(path)
+        path, name = split_checkpoint(path)
+        check_is_run(path)
+        manifest = Manifest.read(path, "run")
+        for key, kind in MANIFEST_TYPES.items():
+            if not isinstance(manifest.body.get(key), kind):
+                raise CheckpointError(f"'{path / MANIFEST}' is damaged: '{key}' is missing")
+        return cls(path, manifest, Checkpoints(path, manifest.body["id"]), name)
 
-    def load_config(self) -> RunConfig:
-        """The run's configuration."""
-        path = self.path / "config.json"
-        record = read_sealed(path, "config")
-        if record.get("run") != self.id:
-            raise CheckpointError(f"'{path}' belongs to another run")
-        try:
-            return RunConfig.model_validate(record.get("config"))
-        except ValidationError as error:
-            raise CheckpointError(
-                f"'{path}' is damaged or of another version: {explain(error)}"
-            ) from error
-
-    def load_tokenizer(self) -> Tokenizer:
-        """The run's vocabulary."""
-        return Tokenizer.load(self.manifest.path("tokenizer.json"))
-
-    def open_corpus(self) -> Corpus:
-        """The run's prepared corpus."""
-        corpus = open_corpus(self.path / "data")
-        if corpus.checksum != self.manifest.body["corpus"]:
-            raise CheckpointError(
-                f"the corpus '{corpus.folder}' is not the one the run began with"
-            )
-        # a stranger can vouch for both: ids would mean other words, or lie beyond the network
-        vocabulary = entry_of(corpus.folder / "tokenizer.json")
-        if vocabulary != self.manifest.files.get("tokenizer.json"):
-            raise CheckpointError(
-                f"the corpus '{corpus.folder}' has another vocabulary than its run"
-            )
-        return corpus
-
-    @property
-    def checkpoints(self) -> Checkpoints:
-        """The run's checkpoints."""
-        return Checkpoints(self.path, self.id)
-
-    def find_checkpoint(self) -> Checkpoint:
-        """The checkpoint that is meant.
-
-        Raises:
-            CheckpointError: There is no such checkpoint, or what is needed to know is damaged.
-        """
-        return self.found or self.checkpoints.named(self.name)
-
-    @property
-    def journal(self) -> Path:
-        """The records of progress."""
-        return self.path / "metrics.jsonl"
-
-    @cached_property
-    def manifest(self) -> Manifest:
-        """What the run began with."""
-        found = Manifest.read(self.path, "run")
-        for key, kind in FACTS.items():
-            if not isinstance(found.body.get(key), kind):
-                raise CheckpointError(f"'{self.path / MANIFEST}' is damaged: it lacks '{key}'")
-        return found
+    def at(self, checkpoint: Checkpoint) -> Self:
+        """Returns the same run with this checkpoint selected."""
+        return replace(self, name=checkpoint.name, pinned=checkpoint)
 
     @property
     def id(self) -> str:
-        """The run's own name, which its checkpoints carry."""
+        """The random id of the run, which its other files repeat."""
         return str(self.manifest.body["id"])
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Holds the run's lock.
+    @property
+    def metrics_path(self) -> Path:
+        """The path of the training records."""
+        return self.path / "metrics.jsonl"
+
+    def load_config(self) -> RunConfig:
+        """Returns the run's configuration.
 
         Raises:
-            ConfigError: Another process holds it, another run has taken this one's place, or the
-                directory cannot be written.
-            CheckpointError: Something that is written is a link, so that something else would
-                be written.
+            CheckpointError: `config.json` is damaged or belongs to another run.
         """
-        mine = self.id
-        self._check_no_links()
-        with locked(self.path):
-            if Manifest.read(self.path, "run").body.get("id") != mine:
-                raise ConfigError(
-                    f"'{self.path}' is another run by now: somebody has replaced it (--overwrite)"
-                )
-            yield
+        return self._once("config", self._read_config)
 
-    def is_replaced(self) -> bool:
-        """Whether another run is in this one's place by now, so that it must not be written."""
-        with suppress(CheckpointError):
-            return Manifest.read(self.path, "run").body.get("id") != self.id
-        return False
-
-    def _check_no_links(self) -> None:
-        """Raises CheckpointError if what is written leads out of the run's directory.
-
-        The files in data/ are never written. Runs that older versions made share them, as hard
-        links, with the cache.
-        """
-        for name in WRITTEN:
-            if problem := foreign(self.path / name):
-                raise CheckpointError(problem)
-        folders = [self.path / "data", self.checkpoints.folder]
-        for folder in [*folders, *self.checkpoints.folders()]:
-            if folder.is_symlink():
-                raise CheckpointError(
-                    f"'{folder}' is a symbolic link, and mivae writes nothing through one: "
-                    "replace it by the folder itself"
-                )
-
-    def check_network(self, config: RunConfig) -> None:
-        """Holds the newest checkpoint's weights against the network of a configuration.
-
-        Only headers are read: no memory is set aside for what a stranger's configuration claims
-        and the weights lack.
+    def load_tokenizer(self) -> Tokenizer:
+        """Returns the run's vocabulary.
 
         Raises:
-            CheckpointError: They are of another network, or no checkpoint is whole.
+            CheckpointError: `tokenizer.json` is damaged.
+        """
+        return self._once(
+            "tokenizer", lambda: Tokenizer.load(self.manifest.checked_path("tokenizer.json"))
+        )
+
+    def load_corpus_manifest(self) -> Manifest:
+        """Returns the manifest of the run's prepared corpus.
+
+        Raises:
+            CheckpointError: It is damaged.
+        """
+        return self._once(
+            "corpus manifest",
+            lambda: Manifest.read(self.path / "data", "corpus", CORPUS_MANIFEST),
+        )
+
+    def open_corpus(self) -> Corpus:
+        """Returns the run's prepared corpus, memory-mapped.
+
+        Raises:
+            CheckpointError: A file of the corpus is damaged, or the corpus belongs to another run.
+        """
+        return self._once("corpus", self._open_corpus)
+
+    def find_checkpoint(self) -> Checkpoint:
+        """Returns the selected checkpoint.
+
+        Raises:
+            CheckpointError: There is no such checkpoint, or a manifest is damaged.
+        """
+        return self.pinned or self.checkpoints.named(self.name)
+
+    def check_weights(self, config: RunConfig) -> None:
+        """Checks that the weights of the newest intact checkpoint fit a configuration.
+
+        Reads only the headers of the weight files, and allocates no memory for the model: the
+        configuration may be damaged and describe a far larger model.
+
+        Raises:
+            CheckpointError: They belong to another model, or no checkpoint is intact.
         """
         manifest = self.checkpoints.newest()[0].manifest
         with torch.device("meta"):
             model = build_model(config.model, self.load_tokenizer().size)
-            check(manifest.path("model.safetensors"), model)
+            check_weights(manifest.checked_path("model.safetensors"), model)
             if (term := build_term(config, model.features)) is not None:
-                check(manifest.path("critic.safetensors"), term)
+                check_weights(manifest.checked_path("critic.safetensors"), term)
 
     def load_model(self, device: torch.device | str = "cpu") -> VAE:
-        """Builds the model with the checkpoint's weights, ready to be used.
+        """Returns the model of the selected checkpoint, in evaluation mode.
 
         Raises:
             CheckpointError: There is no such checkpoint, or it is damaged.
         """
         config, size = self.load_config().model, self.load_tokenizer().size
-        path = self.find_checkpoint().manifest.path("model.safetensors")
-        with torch.device("meta"):  # so that no memory is set aside for what the file lacks
-            check(path, build_model(config, size))
-        with torch.random.fork_rng(devices=[]):  # a training that goes on meanwhile needs its own
+        path = self.find_checkpoint().manifest.checked_path("model.safetensors")
+        with torch.device("meta"):  # allocates nothing until the file is known to fit
+            weights = read_weights(path, build_model(config, size))
+        with torch.random.fork_rng(devices=[]):  # leave the random state of a training unchanged
             model = build_model(config, size)
-        load_weights(model, path)
+        model.load_state_dict(weights, strict=False)  # a tied weight is stored once
         return model.to(device).eval()
 
     def load_evaluations(self) -> EvaluationRecords:
-        """The evaluation records in eval.json.
+        """Returns the evaluation records in `eval.json`.
 
         Raises:
-            CheckpointError: There are none, or the file is damaged.
+            CheckpointError: The file is missing or damaged.
         """
         path = self.path / "eval.json"
         body = read_sealed(path, "evaluation")
-        if body.get("run") != self.id:
-            raise CheckpointError(f"'{path}' belongs to another run")
+        self._check_id(path, body)
         try:
             return EvaluationRecords.of(body)
         except ValueError as error:
             raise CheckpointError(f"'{path}' is damaged: {error}") from error
 
     def load_evaluation(self) -> dict[str, Any]:
-        """The record that stands for the run: of the checkpoint that was evaluated last.
+        """Returns the evaluation record that represents the run.
 
-        It is the one of the run's own protocol, or the one with the most importance samples.
+        This is a record of the checkpoint evaluated last: the one with the run's own protocol, or
+        else the one with the most importance samples.
 
         Raises:
-            CheckpointError: There is none, or what is needed to know is damaged.
+            CheckpointError: There is no record, or a file is damaged.
         """
         found, protocol = self.load_evaluations(), self.load_config().evaluation
         if not found.records:
-            raise CheckpointError(f"'{self.path / 'eval.json'}' holds no record")
+            raise CheckpointError(f"'{self.path / 'eval.json'}' contains no record")
         latest = found.about(checkpoint_of(found.records[-1]))
         return dict(latest.best(protocol.iw_samples, protocol.seed) or {})
 
-    def set_journal_aside(self) -> None:
-        """Keeps a damaged journal, or what is in its place, under another name.
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Context manager that holds the run's lock.
 
         Raises:
-            ConfigError: The directory cannot be written.
+            ConfigError: Another process holds the lock, another run has replaced this one, or
+                the directory is not writable.
+            CheckpointError: A file to write is a link, so writing would change another file.
         """
-        with writable(self.journal):
-            set_aside(self.journal)
+        # not the files in data/: in runs of older versions they are hard links to the cache
+        files = [self.path / name for name in WRITTEN_FILES]
+        check_no_links(files, [self.path / "data", *self.checkpoints.folders()])
+        with locked(self.path):
+            if Manifest.read(self.path, "run").body.get("id") != self.id:
+                raise ConfigError(f"'{self.path}' has been replaced by another run (--overwrite)")
+            yield
+
+    def is_replaced(self) -> bool:
+        """Whether another run has replaced this one on disk, so that it must not be written."""
+        with suppress(CheckpointError):
+            return Manifest.read(self.path, "run").body.get("id") != self.id
+        return False
+
+    def set_metrics_aside(self) -> None:
+        """Renames a damaged `metrics.jsonl`.
+
+        Raises:
+            ConfigError: The directory is not writable.
+        """
+        with writable(self.metrics_path):
+            set_aside(self.metrics_path)
 
     def update_config(self, config: RunConfig) -> None:
-        """Writes what a resumed run has changed.
+        """Writes a new configuration.
 
         Raises:
-            ConfigError: It cannot be written, or another process is writing the run.
+            ConfigError: The file is not writable, or another process is writing the run.
         """
         path = self.path / "config.json"
         body = {"run": self.id, "config": config.model_dump(mode="json")}
         with self.writing(), writable(path):
             write_sealed(path, "config", body)
+        self._loaded["config"] = config
 
     def write_evaluation(self, record: dict[str, Any]) -> EvaluationRecords:
-        """Adds a record to eval.json; a figure that is no finite number is written as null.
+        """Adds a record to `eval.json`; NaN and infinite numbers become null.
 
-        It takes the place of a record of the same checkpoint and protocol; all others stay. A file
-        that cannot be read is kept as eval.damaged.json.
+        The record replaces one of the same checkpoint and protocol. An unreadable `eval.json` is
+        kept as `eval.damaged.json`.
 
         Returns:
-            All records that are there now.
+            All records in the file.
 
         Raises:
-            ConfigError: It cannot be written, or another process is writing the run.
+            ConfigError: The file is not writable, or another process is writing the run.
         """
         path = self.path / "eval.json"
         with self.writing(), writable(path):
@@ -297,20 +262,38 @@ class RunDirectory:
                 set_aside(path)
             found = earlier.with_record(json_value(record))
             write_sealed(path, "evaluation", {"run": self.id, **found.body()})
-            facts = {name: self.manifest.body[name] for name in FACTS}
-            vouch_for(self.path, "run", self.manifest.files, {**facts, "evaluated": True})
+            body = {key: self.manifest.body[key] for key in MANIFEST_TYPES} | {"evaluated": True}
+            write_manifest(self.path, "run", self.manifest.files, body)
         return found
 
+    def _once(self, name: str, read: Callable[[], T]) -> T:
+        """Returns the result of the first call with this name."""
+        if name not in self._loaded:
+            self._loaded[name] = read()
+        result: T = self._loaded[name]
+        return result
 
-def nearest_run(path: Path) -> Path | None:
-    """Returns the run whose name is most like that of a path, if one is much like it.
+    def _read_config(self) -> RunConfig:
+        path = self.path / "config.json"
+        body = read_sealed(path, "config")
+        self._check_id(path, body)
+        try:
+            return RunConfig.model_validate(body.get("config"))
+        except ValidationError as error:
+            raise CheckpointError(
+                f"'{path}' is damaged or from another version of mivae: {explain(error)}"
+            ) from error
 
-    Looked at are the folder of the path, and the folder `runs`.
-    """
-    runs: dict[str, Path] = {}
-    for folder in (Path("runs"), path.parent):
-        with suppress(OSError):
-            names = sorted(os.listdir(folder))[: limits.MAX_FOLDER_NAMES]
-            runs |= {name: folder / name for name in names if (folder / name / MANIFEST).exists()}
-    close = get_close_matches(path.name, runs, 1)
-    return runs[close[0]] if close else None
+    def _open_corpus(self) -> Corpus:
+        manifest = self.load_corpus_manifest()
+        if manifest.body.get("checksum") != self.manifest.body["corpus"]:
+            raise CheckpointError(f"the corpus '{manifest.folder}' belongs to another run")
+        # Both manifests of an untrusted run can be consistent and still list two vocabularies:
+        # token ids would mean other words, or exceed the embedding.
+        if manifest.files.get("tokenizer.json") != self.manifest.files.get("tokenizer.json"):
+            raise CheckpointError(f"the corpus '{manifest.folder}' has another vocabulary")
+        return open_corpus(manifest.folder, manifest)
+
+    def _check_id(self, path: Path, body: dict[str, Any]) -> None:
+        if body.get("run") != self.id:
+            raise CheckpointError(f"'{path}' belongs to another run")

@@ -1,4 +1,4 @@
-"""Which run is meant when none is named: the newest that can be used, and why not a newer one."""
+"""The default run of a command: the newest suitable run, and why newer ones were skipped."""
 
 __all__ = ["NewestRun", "newest_interrupted", "newest_usable"]
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import CheckpointError
-from ..storage.files import last_written
-from ..storage.lock import held_by
+from ..storage.files import last_modified
+from ..storage.lock import lock_holder
 from ..storage.manifest import MANIFEST
 from .directory import RunDirectory
 from .training_state import load_state
 
 Progress = Literal["finished", "training", "interrupted", "damaged"]
-WORDS: dict[Progress, str] = {
+PHRASES: dict[Progress, str] = {
     "finished": "is finished",
     "training": "is still training",
     "interrupted": "was interrupted",
@@ -25,7 +25,7 @@ WORDS: dict[Progress, str] = {
 
 @dataclass(frozen=True)
 class NewestRun:
-    """A run that was chosen, and the reason in words."""
+    """The chosen run, and the reason for the choice as a phrase."""
 
     run: RunDirectory
     reason: str
@@ -33,98 +33,99 @@ class NewestRun:
 
 @dataclass(frozen=True)
 class _Candidate:
-    run: RunDirectory
+    path: Path
     progress: Progress
-    has_best: bool  # whether there are weights to use
+    run: RunDirectory | None = None  # None if it is damaged
+    has_best: bool = False  # whether there is a best checkpoint to use
 
     def __str__(self) -> str:
-        return f"{self.run.path} {WORDS[self.progress]}"
+        return f"{self.path} {PHRASES[self.progress]}"
 
 
 def newest_usable(folder: Path = Path("runs")) -> NewestRun:
-    """Returns the newest finished run under a folder, or else the newest with a best checkpoint.
+    """Returns the newest finished run in a folder, or else the newest with a best checkpoint.
 
     Raises:
         CheckpointError: There is none.
     """
     seen: list[_Candidate] = []
     for candidate in _candidates(folder):
-        if candidate.progress == "finished":
+        if candidate.run is not None and candidate.progress == "finished":
             reason = "the newest finished run" if seen else "the newest run"
-            return NewestRun(candidate.run, reason + _passed_over(seen))
+            return NewestRun(candidate.run, reason + _skipped(seen))
         seen.append(candidate)
-    for place, candidate in enumerate(seen):
-        if candidate.has_best:
-            reason = f"no run is finished; this one {WORDS[candidate.progress]}"
-            return NewestRun(candidate.run, reason + _passed_over(seen[:place]))
+    for index, candidate in enumerate(seen):
+        if candidate.run is not None and candidate.has_best:
+            reason = f"no run is finished; this one {PHRASES[candidate.progress]}"
+            return NewestRun(candidate.run, reason + _skipped(seen[:index]))
     raise CheckpointError(
-        f"no run under '{folder}' has a best checkpoint yet ({_told(seen)}): name one with --run"
+        f"no run in '{folder}' has a best checkpoint yet ({_listed(seen)}): choose a run with --run"
     )
 
 
 def newest_interrupted(folder: Path = Path("runs")) -> NewestRun:
-    """Returns the newest run under a folder whose training was interrupted, to resume it.
+    """Returns the newest interrupted run in a folder.
 
-    If none was, that is the newest finished run, which may be trained for more epochs.
+    If no run was interrupted, returns the newest finished run, which can be trained for more
+    epochs.
 
     Raises:
-        CheckpointError: There is neither.
+        CheckpointError: There is no interrupted or finished run.
     """
     seen: list[_Candidate] = []
     for candidate in _candidates(folder):
-        if candidate.progress == "interrupted":
-            return NewestRun(candidate.run, "the newest interrupted run" + _passed_over(seen))
+        if candidate.run is not None and candidate.progress == "interrupted":
+            return NewestRun(candidate.run, "the newest interrupted run" + _skipped(seen))
         seen.append(candidate)
     for candidate in seen:
-        if candidate.progress == "finished":
-            return NewestRun(
-                candidate.run, "no run was interrupted; this is the newest finished one"
-            )
+        if candidate.run is not None and candidate.progress == "finished":
+            reason = "no run was interrupted; this is the newest finished one"
+            return NewestRun(candidate.run, reason)
     raise CheckpointError(
-        f"no run under '{folder}' can be resumed ({_told(seen)}): name one with --out"
+        f"no run in '{folder}' can be resumed ({_listed(seen)}): choose a run with --out"
     )
 
 
 def _candidates(folder: Path) -> Iterator[_Candidate]:
-    """Yields the runs under a folder, the one that was begun or changed last first.
+    """Yields the runs in a folder, the last modified first.
 
     Raises:
-        CheckpointError: There is none.
+        CheckpointError: There is no run.
     """
     runs = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
     if not runs:
         raise CheckpointError(
-            f"there is no run under '{folder}': train one with 'mivae train', or name one with "
-            "--run"
+            f"no run in '{folder}': train one with 'mivae train', or choose one with --run"
         )
-    for path in sorted(runs, key=last_written, reverse=True):
-        yield _looked_at(RunDirectory(path))
+    for path in sorted(runs, key=last_modified, reverse=True):
+        yield _candidate(path)
 
 
-def _looked_at(run: RunDirectory) -> _Candidate:
-    """Looks at a run as far as is needed to know where its training stands."""
+def _candidate(path: Path) -> _Candidate:
+    """Returns the progress of a run; reads only as much as that needs."""
     try:
-        training = held_by(run.path) is not None
-        epochs = run.load_config().training
+        run = RunDirectory.open(path)
+        training = lock_holder(path) is not None
+        settings = run.load_config().training
 
         def read() -> tuple[bool, bool]:
             found = run.checkpoints.all([])
             if not found:
                 return False, False
-            return load_state(found[-1].manifest).finished(epochs), found[-1].best is not None
+            return load_state(found[-1].manifest).finished(settings), found[-1].best is not None
 
         finished, has_best = run.checkpoints.steady(read)
     except CheckpointError:
-        return _Candidate(run, "damaged", False)
+        return _Candidate(path, "damaged")
     if training:
-        return _Candidate(run, "training", has_best)
-    return _Candidate(run, "finished" if finished else "interrupted", has_best)
+        return _Candidate(path, "training", run, has_best)
+    return _Candidate(path, "finished" if finished else "interrupted", run, has_best)
 
 
-def _passed_over(newer: list[_Candidate]) -> str:
-    return f"; {_told(newer)}" if newer else ""
+def _skipped(newer: list[_Candidate]) -> str:
+    return f"; skipped: {_listed(newer)}" if newer else ""
 
 
-def _told(candidates: list[_Candidate]) -> str:
-    more = f", and {len(candidates) - 1} more like it" if len(candidates) > 1 else ""
+def _listed(candidates: list[_Candidate]) -> str:
+    more = f" (and {len(candidates) - 1} more)" if len(candidates) > 1 else ""
     return f"{candidates[0]}{more}"

@@ -47,7 +47,7 @@ def load_checkpoint(run: RunDirectory, device: str) -> LoadedCheckpoint:
 
     def load() -> LoadedCheckpoint:
         checkpoint, warnings = _resolved(run)
-        pinned = RunDirectory(run.path, checkpoint.name, checkpoint)
+        pinned = run.at(checkpoint)
         return LoadedCheckpoint(pinned, pinned.load_model(where), warnings)
 
     return run.checkpoints.steady(load) if run.name in ("best", "last") else load()

@@ -1,130 +1,161 @@
-"""Weights, and any tensors by name, as safetensors and back.
+"""Tensors by name as safetensors files, which contain no code.
 
-Nothing is pickled. What is written are finite numbers. What is read fits the module in names, shapes and types before any of it is
-loaded; weights are finite numbers.
+Files are untrusted. Names, shapes and types are compared with the module before any tensor is
+loaded. Weights, written or read, must be finite.
 """
 
-__all__ = ["check", "load_weights", "read_tensors", "tensor_bytes", "weight_bytes"]
+__all__ = [
+    "check_weights",
+    "load_weights",
+    "read_tensors",
+    "read_weights",
+    "tensor_bytes",
+    "weight_bytes",
+]
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, DivergedError
 from ..storage.sealed_json import FORMAT
 
-UNSET = "log_partition"  # NaN by design until it has seen a batch
+UNSET = "log_partition"  # NaN until the critic has seen a batch
 DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": torch.uint8}
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Loads a module's weights from a file that fits it.
+    """Loads a file of weights into a module.
 
     Raises:
-        CheckpointError: The file is damaged, or of another model.
+        CheckpointError: The file is damaged, or its weights belong to another model.
+    """
+    # not strict: a tied weight is stored once
+    module.load_state_dict(read_weights(path, module), strict=False)
+
+
+def read_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
+    """Returns the weights in a file by name.
+
+    Arguments:
+        path: The file.
+        module: The names, shapes and types to expect; it may be on torch's `meta` device.
+
+    Raises:
+        CheckpointError: The file is damaged, or its weights belong to another model.
     """
     tensors = read_tensors(path, _unique(module))
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()) and not (name == UNSET and bool(tensor.isnan())):
-            raise CheckpointError(f"'{path}' is damaged: '{name}' holds NaN or infinite numbers")
-    module.load_state_dict(tensors, strict=False)  # not strict: a tied weight is there once
+            raise CheckpointError(
+                f"'{path}' is damaged: '{name}' contains NaN or infinite numbers"
+            )
+    return tensors
 
 
-def check(path: Path, module: nn.Module) -> None:
-    """Reads the header of a file of weights, and says whether it fits a module.
+def check_weights(path: Path, module: nn.Module) -> None:
+    """Checks that the header of a file of weights fits a module.
 
     Arguments:
         path: The file.
-        module: Of the right shapes; it may be on torch's device `meta`, which takes no memory.
+        module: The names, shapes and types to expect; it may be on torch's `meta` device.
 
     Raises:
-        CheckpointError: The file is damaged, or of another model.
+        CheckpointError: The file is damaged, or its weights belong to another model.
     """
-    _check_header(path, _unique(module))
+    with _opened(path) as file:
+        _check_header(file, path, _unique(module))
 
 
 def weight_bytes(module: nn.Module) -> bytes:
-    """Returns a module's weights as the content of a file.
+    """Returns the content of a file of a module's weights.
 
     Raises:
-        DivergedError: One is no finite number: such a checkpoint is of no use.
+        DivergedError: A weight is not finite, so the checkpoint would be useless.
     """
     return tensor_bytes(_unique(module))
 
 
 def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
-    """Returns tensors as the content of a file.
+    """Returns the content of a file of tensors.
 
     Raises:
-        DivergedError: One holds NaN or infinite numbers.
+        DivergedError: A tensor contains NaN or infinite numbers.
     """
     for name, tensor in tensors.items():
         if name != UNSET and not bool(tensor.isfinite().all()):
-            raise DivergedError(f"training diverged: '{name}' holds NaN or infinite numbers")
-    whole = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    return save(whole, metadata={"mivae_format": str(FORMAT)})
+            raise DivergedError(f"training diverged: '{name}' contains NaN or infinite numbers")
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    return save(contiguous, metadata={"mivae_format": str(FORMAT)})
 
 
 def read_tensors(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
-    """Returns the tensors of a file by name.
+    """Returns the tensors in a file by name.
 
     Arguments:
         path: The file.
-        expected: Of the names, shapes and types that it must have.
+        expected: Tensors with the names, shapes and types to expect.
 
     Raises:
-        CheckpointError: It is damaged, or does not hold what is expected.
+        CheckpointError: The file is damaged, or does not contain what is expected.
     """
-    _check_header(path, expected)
+    with _opened(path) as file:
+        _check_header(file, path, expected)
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Opens a safetensors file; errors while it is read are CheckpointErrors."""
     try:
-        return load_file(str(path))
+        with safe_open(str(path), framework="pt") as file:
+            yield file
     except (SafetensorError, OSError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"'{path}' is damaged: {error}") from error
 
 
 def _unique(module: nn.Module) -> dict[str, Tensor]:
-    """Returns a module's weights and buffers by name, one that has two names only once."""
+    """Returns a module's weights and buffers by name, tied weights once."""
     names = {name for name, _ in module.named_parameters()}
     names |= {name for name, _ in module.named_buffers()}
     return {name: value for name, value in module.state_dict().items() if name in names}
 
 
-def _check_header(path: Path, expected: Mapping[str, Tensor] | None) -> None:
-    """Reads names, shapes and types only; the library holds them against the file's size."""
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            written = (file.metadata() or {}).get("mivae_format", "")
-            if written.isdecimal() and int(written) > FORMAT:
-                raise CheckpointError(
-                    f"'{path}' has format {written[:9]}, from a newer mivae: this one reads "
-                    f"formats up to {FORMAT}"
-                )
-            found = {
-                name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype()))
-                for name in file.keys()  # noqa: SIM118  # no mapping, whatever it looks like
-                for part in [file.get_slice(name)]
-            }
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"'{path}' is damaged: {error}") from error
+def _check_header(
+    file: Any,  # noqa: ANN401  # safetensors exports no type
+    path: Path,
+    expected: Mapping[str, Tensor] | None,
+) -> None:
+    """Compares names, shapes and types; safetensors itself compares them with the file size."""
+    written = (file.metadata() or {}).get("mivae_format", "")
+    if written.isdecimal() and int(written) > FORMAT:
+        raise CheckpointError(
+            f"'{path}' has format {written[:9]}, written by a newer mivae. This version reads "
+            f"formats up to {FORMAT}: update mivae"
+        )
+    found = {
+        name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype()))
+        for name in file.keys()  # noqa: SIM118  # no mapping
+        for part in [file.get_slice(name)]
+    }
     if None in (dtype for _, dtype in found.values()):
-        raise CheckpointError(f"'{path}' is damaged: it holds numbers of another kind")
+        raise CheckpointError(f"'{path}' is damaged: it contains an unsupported number type")
     if expected is None:
         return
-    wanted: dict[str, Any] = {
-        name: (tuple(tensor.shape), tensor.dtype) for name, tensor in expected.items()
-    }
+    wanted = {name: (tuple(tensor.shape), tensor.dtype) for name, tensor in expected.items()}
     for name in sorted(wanted.keys() | found.keys()):
         if wanted.get(name) != found.get(name):
             raise CheckpointError(
-                f"'{path}' is of another model: '{name}' is {_described(found.get(name))} there, "
-                f"and {_described(wanted.get(name))} here"
+                f"'{path}' belongs to another model: '{name}' is {_described(found.get(name))} in "
+                f"the file and {_described(wanted.get(name))} in the model"
             )
 
 
 def _described(tensor: tuple[tuple[int, ...], torch.dtype | None] | None) -> str:
-    return "not" if tensor is None else f"{list(tensor[0])} of {str(tensor[1]).split('.')[-1]}"
+    return "absent" if tensor is None else f"{list(tensor[0])} of {str(tensor[1]).split('.')[-1]}"

@@ -1,12 +1,12 @@
-"""A checkpoint: all that is needed to use a model, and to train on as if it had not stopped.
+"""The files of a checkpoint: enough to use the model, and to resume training exactly.
 
     model.safetensors      the model's weights
-    critic.safetensors     critic, dual variable and feature queue, where there is a critic
+    critic.safetensors     critic, dual variable and feature queue, if there is a critic
     training.safetensors   the optimizers' moments and the random states
     state.json             step, epoch, position, counters of the schedules
-    manifest.json          sizes and checksums of these; run, step; which checkpoint is the best
+    manifest.json          sizes and checksums of these files; run id, step, best checkpoint
 
-What is read is what the manifest vouches for, and fits the model (see `weights`).
+Only files listed in the manifest are read, and tensors must fit the model (see `tensor_files`).
 """
 
 __all__ = ["Snapshot", "TrainingState", "Window", "load_state", "load_training", "snapshot"]
@@ -29,18 +29,18 @@ from ..storage.manifest import Entry, Manifest
 from ..storage.sealed_json import read_sealed, sealed
 from .tensor_files import load_weights, read_tensors, tensor_bytes, weight_bytes
 
-MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # what Adam keeps of a weight
+MOMENTS = {"step", "exp_avg", "exp_avg_sq"}  # that Adam stores per weight
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
-Single = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]  # what single precision holds
+Single = Annotated[float, Field(ge=-3.4e38, le=3.4e38)]  # the range of single precision
 Count = Annotated[int, Field(ge=0, le=limits.MAX_TRAINING_STEPS)]
 BatchSize = Annotated[int, Field(ge=2, le=limits.MAX_BATCH)]
-Turns = Annotated[int, Field(ge=0, le=2_000_000)]  # the limits of a configuration are half of it
+Turns = Annotated[int, Field(ge=0, le=2_000_000)]  # twice the limit of settings
 Optimizers = Mapping[str, torch.optim.Optimizer]
 
 
 class Window(BaseModel):
-    """Sums over some steps, of which a record of progress will tell the means."""
+    """Sums over the steps since the last training record, which reports their means."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,47 +53,47 @@ class Window(BaseModel):
 
 
 class TrainingState(BaseModel):
-    """Where a training run stands, beside its tensors."""
+    """The state of a training run apart from its tensors. Aliases are the stored keys."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     step: Count = 0
     epoch: Turns = 0
     position: Count = 0
-    """Batches of the epoch already done."""
+    """Completed batches of the current epoch."""
     batch_size: BatchSize | None = None
-    """Sentences per batch; not known of a checkpoint that mivae saved when it could not change."""
+    """Sentences per batch; None in checkpoints of versions in which it could not change."""
     earlier: Annotated[
         tuple[tuple[BatchSize, Count], ...], Field(max_length=limits.MAX_BATCH_SIZE_CHANGES)
     ] = ()
-    """The batches of the epoch that had other sizes, in order: the size and how many."""
+    """Earlier batches of the epoch with another size, in order: (size, number of batches)."""
     best: Finite | None = None
-    """The best validation objective so far, the higher the better: the ELBO, where that is it."""
+    """The best validation objective so far (higher is better; the ELBO unless configured)."""
     best_epoch: Turns = 0
-    epochs_without_improvement: Annotated[Turns, Field(alias="worse")] = 0
-    """Validations since the best value or the latest decay; stored as `worse`."""
+    epochs_without_improvement: Turns = Field(default=0, alias="worse")
+    """Validations since the best one or the latest decay."""
     decays: Turns = 0
     seconds: NonNegativeFloat = 0.0
-    bad: Turns = 0
-    """Batches in a row that were passed over."""
+    skipped_batches: Turns = Field(default=0, alias="bad")
+    """Consecutive batches skipped because a number was not finite."""
     multiplier: Annotated[float, Field(ge=0, le=1e9)] = 0.0
-    """Lagrange's, where the rate is constrained."""
+    """The Lagrange multiplier of a constrained rate."""
     lagging: bool = True
-    """Whether the encoder, where it makes steps of its own, still does."""
+    """Whether the encoder still takes additional steps (lagging-inference training)."""
     lagging_mi: Finite = 0.0
-    """The validation's mutual information when the encoder last made steps of its own, in nats."""
+    """Validation mutual information when the encoder last took additional steps, in nats."""
     peak_mi: Finite = 0.0
-    """The largest mutual information of a validation so far, in nats."""
+    """The largest validation mutual information so far, in nats."""
     encoder_steps: Count = 0
-    """The encoder's own steps in this epoch."""
+    """Additional encoder steps in this epoch."""
     window: Window = Window()
-    """The steps since the last record of progress."""
+    """The steps since the last training record."""
 
     def change_batch_size(self, size: int) -> None:
-        """Has the next batches hold another number of sentences.
+        """Sets the number of sentences per batch from the next batch on.
 
         Raises:
-            ConfigError: It has changed too often within this epoch.
+            ConfigError: It has changed too many times within this epoch.
         """
         done = self.position - sum(count for _, count in self.earlier)
         if self.batch_size is not None and self.batch_size != size and done:
@@ -108,28 +108,28 @@ class TrainingState(BaseModel):
 
     @property
     def name(self) -> str:
-        """How a checkpoint of this state is called."""
+        """The name of a checkpoint of this state."""
         return f"step-{self.step:08d}" if self.position else f"epoch-{self.epoch:04d}"
 
     def finished(self, training: TrainingConfig) -> bool:
-        """Whether no epoch follows."""
+        """Whether training is complete."""
         return self.epoch >= training.epochs or self.decays > training.max_decays
 
     @property
     def best_name(self) -> str | None:
-        """How the best checkpoint is called."""
+        """The name of the best checkpoint."""
         return None if self.best is None else f"epoch-{self.best_epoch:04d}"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A checkpoint in memory: what its files are to hold."""
+    """A checkpoint in memory: the contents of its files."""
 
     name: str
     step: int
     epoch: int
-    best: str | None  # the name of the best checkpoint, perhaps this one
-    journal: Entry
+    best: str | None  # the name of the best checkpoint, possibly this one
+    metrics: Entry  # size and checksum of metrics.jsonl
     files: Mapping[str, bytes]
 
 
@@ -138,19 +138,19 @@ def snapshot(
     model: VAE,
     term: Term | None,
     optimizers: Optimizers,
-    journal: Entry,
+    metrics: Entry,
 ) -> Snapshot:
-    """Takes a checkpoint, into memory.
+    """Returns a checkpoint in memory.
 
     Arguments:
-        state: Where training stands.
-        model: Its weights are taken.
-        term: The critic, where there is one.
-        optimizers: Their moments are taken, by name.
-        journal: How the run's journal begins now.
+        state: The state of training.
+        model: The model.
+        term: The mutual-information term, if there is one.
+        optimizers: The optimizers by name.
+        metrics: The size and checksum of `metrics.jsonl` now.
 
     Raises:
-        DivergedError: A weight or a moment is no finite number: such a checkpoint is of no use.
+        DivergedError: A weight or a moment is not finite, so the checkpoint would be useless.
     """
     files = {"model.safetensors": weight_bytes(model)}
     if term is not None:
@@ -167,26 +167,26 @@ def snapshot(
             }
     files["training.safetensors"] = tensor_bytes(tensors)
     files["state.json"] = sealed("state", {"state": state.model_dump(by_alias=True)})
-    return Snapshot(state.name, state.step, state.epoch, state.best_name, journal, files)
+    return Snapshot(state.name, state.step, state.epoch, state.best_name, metrics, files)
 
 
 def load_state(manifest: Manifest) -> TrainingState:
-    """Returns where training stood at a checkpoint.
+    """Returns the training state of a checkpoint.
 
     Raises:
-        CheckpointError: It is missing or damaged.
+        CheckpointError: `state.json` is missing or damaged.
     """
-    path = manifest.path("state.json")
+    path = manifest.checked_path("state.json")
     try:
         state = TrainingState.model_validate(read_sealed(path, "state")["state"])
     except InvalidError as error:
-        what = ".".join(map(str, error.errors()[0]["loc"]))
-        raise CheckpointError(f"'{path}' is damaged: '{what}' is no such number") from error
+        key = ".".join(map(str, error.errors()[0]["loc"]))
+        raise CheckpointError(f"'{path}' is damaged: invalid value of '{key}'") from error
     except LookupError as error:
         raise CheckpointError(f"'{manifest.folder}' cannot be resumed: {error}") from error
     for name, number in (("step", state.step), ("epoch", state.epoch)):
         if manifest.body.get(name) != number:
-            raise CheckpointError(f"'{path}' is damaged: the manifest has another '{name}'")
+            raise CheckpointError(f"'{path}' is damaged: '{name}' differs from the manifest")
     return state
 
 
@@ -196,20 +196,23 @@ def load_training(
     term: Term | None,
     optimizers: Optimizers,
 ) -> TrainingState:
-    """Puts back all that training needs to go on as if it had not stopped.
+    """Restores model, term, optimizers and random state from a checkpoint.
+
+    Returns:
+        The training state.
 
     Raises:
-        CheckpointError: Something is missing, damaged, or of another model.
+        CheckpointError: A file is missing, damaged, or belongs to another model.
     """
-    load_weights(model, manifest.path("model.safetensors"))
+    load_weights(model, manifest.checked_path("model.safetensors"))
     if term is not None:
-        path = manifest.path("critic.safetensors")
+        path = manifest.checked_path("critic.safetensors")
         load_weights(term, path)
         if not 0 <= int(term.pushed) <= limits.MAX_RESUMED_STEPS:
-            raise CheckpointError(f"'{path}' is damaged: 'pushed' is no count")
+            raise CheckpointError(f"'{path}' is damaged: 'pushed' is not a count")
     state = load_state(manifest)
     _check_room(state, manifest)
-    tensors = read_tensors(manifest.path("training.safetensors"))
+    tensors = read_tensors(manifest.checked_path("training.safetensors"))
     try:
         for name, optimizer in optimizers.items():
             _restore(optimizer, name, tensors)
@@ -222,7 +225,7 @@ def load_training(
 
 
 def _check_room(state: TrainingState, manifest: Manifest) -> None:
-    """Refuses counts that training could raise beyond what a state may hold."""
+    """Raises CheckpointError if a count leaves no room for further steps."""
     counts = {
         "step": state.step,
         "position": state.position,
@@ -234,16 +237,16 @@ def _check_room(state: TrainingState, manifest: Manifest) -> None:
         if count > limits.MAX_RESUMED_STEPS:
             path = manifest.folder / "state.json"
             raise CheckpointError(
-                f"'{path}' is damaged: '{name}' is {count:,}, more than any training comes to"
+                f"'{path}' is damaged: '{name}' is {count:,}, more than training can reach"
             )
 
 
 def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]) -> None:
-    """Gives an optimizer its moments back; its learning rate is the configuration's.
+    """Restores the moments of an optimizer; its learning rate comes from the configuration.
 
     Raises:
-        ValueError: They do not fit its parameters. What does not, torch would take all the same,
-            and write beyond its end at the next step.
+        ValueError: The moments do not fit the parameters. torch would accept them, and write out
+            of bounds at the next step.
     """
     moments = MOMENTS if isinstance(optimizer, torch.optim.Adam) else set()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -255,17 +258,17 @@ def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Ten
             continue
         index, _, what = rest.partition(".")
         if what not in moments or index not in places:
-            raise ValueError(f"'{key}' is of another optimizer")
+            raise ValueError(f"'{key}' belongs to another optimizer")
         weight = parameters[int(index)]
         if value.shape != (() if what == "step" else weight.shape):
-            raise ValueError(f"'{key}' has another shape than its weight")
+            raise ValueError(f"the shape of '{key}' differs from that of its weight")
         if value.dtype != (torch.float32 if what == "step" else weight.dtype):
-            raise ValueError(f"'{key}' holds numbers of another kind than its weight")
+            raise ValueError(f"the type of '{key}' differs from that of its weight")
         if not bool(value.isfinite().all()):
-            raise ValueError(f"'{key}' holds NaN or infinite numbers")
+            raise ValueError(f"'{key}' contains NaN or infinite numbers")
         state.setdefault(int(index), {})[what] = value
     for place, found in state.items():
         if missing := sorted(moments - found.keys()):
-            raise ValueError(f"it has '{name}.{place}' without '{missing[0]}'")
+            raise ValueError(f"'{name}.{place}' lacks '{missing[0]}'")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": state, "param_groups": groups})

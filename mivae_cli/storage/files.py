@@ -1,20 +1,19 @@
-"""Files that are whole or not there, and files read without trusting them.
+"""Write files atomically, and read untrusted files.
 
-What is written goes to a draft beside its place, then to the disk (fsync), and takes its name
-last. What is read must be a plain file: a link, a directory or a pipe in its place is damage.
+Data is written to a draft in the same folder, synced to disk (fsync) and then renamed. Files to
+read must be regular: a link, directory or pipe counts as damage.
 """
 
 __all__ = [
     "PLAIN_NAME",
-    "check_dense",
+    "atomic_file",
+    "check_not_sparse",
     "copy_durably",
-    "last_written",
+    "last_modified",
     "open_plain",
-    "parse_json",
-    "plain_bytes",
+    "read_plain",
     "sync_file",
     "sync_folder",
-    "whole",
     "writable",
     "write_durably",
     "write_synced",
@@ -22,7 +21,6 @@ __all__ = [
 
 import errno
 import fcntl
-import json
 import os
 import re
 import shutil
@@ -31,22 +29,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
-from typing import Any, NoReturn
 
 from .. import limits
 from ..errors import CheckpointError, ConfigError, reason
-from .ownership import draft_of, remove_drafts
+from .ownership import draft_path, remove_drafts
 
-FICLONE = 0x40049409  # has two files share their blocks until one is written
+FICLONE = 0x40049409  # Linux ioctl: share blocks between two files until one is written
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Says of what cannot be written that the user may mend it.
+    """Context manager that turns an OSError into an error that names the file.
 
     Raises:
-        ConfigError: What is inside has raised an OSError.
+        ConfigError: The body raised an OSError.
     """
     try:
         yield
@@ -55,17 +52,17 @@ def writable(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """Gives a draft to write, which then takes a file's name, or goes where that fails.
+def atomic_file(path: Path) -> Iterator[Path]:
+    """Context manager that replaces a file on success; yields the path of a draft to write.
 
     Raises:
-        ConfigError: It cannot be written, or something other than a regular file has that name.
+        ConfigError: The file cannot be written, or the path exists and is not a regular file.
     """
-    path = Path(os.path.realpath(path))  # a link stays one
+    path = Path(os.path.realpath(path))  # keep a link and replace its target
     with writable(path):
         if os.path.lexists(path) and not stat.S_ISREG(path.lstat().st_mode):
             raise FileExistsError(errno.EEXIST, "it exists and is not a regular file")
-        draft = draft_of(path)
+        draft = draft_path(path)
         draft.open("xb").close()
         try:
             yield draft
@@ -76,38 +73,38 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Puts a whole file in the place of the one that is there; a crash leaves either of them.
+    """Replaces a file atomically: a crash leaves either the old or the new content.
 
-    The caller is the only one who writes it; drafts that earlier ones have left are removed.
+    No other process may write the same file; drafts left by earlier ones are removed.
     """
     remove_drafts(path)
-    draft = draft_of(path)
+    draft = draft_path(path)
     try:
         write_synced(draft, data)
         os.replace(draft, path)
     except OSError:
-        with suppress(OSError):  # on a full disk, room for the next attempt
+        with suppress(OSError):  # free space on a full disk for the next attempt
             draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 
 
 def write_synced(path: Path, data: bytes) -> None:
-    """Writes a file that is not there yet, and waits until the disk has it."""
-    with path.open("xb") as file:  # never through a link that somebody has put there
+    """Writes a new file and syncs it to disk."""
+    with path.open("xb") as file:  # exclusive: never writes through a link
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
 def copy_durably(source: Path, target: Path) -> None:
-    """Copies a file to where there is none yet, and waits until the disk has it.
+    """Copies a file to a new path and syncs it to disk.
 
-    Where the file system can, the two share their blocks until one of them is written.
+    The copy shares blocks with the source if the file system supports it.
 
     Raises:
-        CheckpointError: The source is not a plain file or cannot be opened.
-        OSError: It cannot be copied.
+        CheckpointError: The source is not a regular file or cannot be opened.
+        OSError: The file cannot be copied.
     """
     with open_plain(source) as original, target.open("xb") as copy:
         try:
@@ -119,13 +116,13 @@ def copy_durably(source: Path, target: Path) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Waits until the disk has a file that somebody else has written."""
+    """Syncs a file to disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the disk has the names in a folder."""
+    """Syncs the entries of a folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -133,26 +130,26 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def last_written(folder: Path) -> float:
-    """Returns when something in a folder was last written, in seconds since 1970."""
+def last_modified(folder: Path) -> float:
+    """Returns the latest modification time of a folder's entries, in seconds since 1970."""
     times = [0.0]
     for entry in folder.iterdir():
-        with suppress(FileNotFoundError):  # a draft that has taken its name meanwhile
+        with suppress(FileNotFoundError):  # a draft that has just been renamed
             times.append(entry.lstat().st_mtime)
     return max(times)
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Opens a file to read, if it is one.
+    """Opens a regular file for reading.
 
     Raises:
-        CheckpointError: It is missing, cannot be read, or is a link, a directory or a pipe.
+        CheckpointError: The file is missing, cannot be read, or is a link, a directory or a pipe.
     """
-    # without O_NONBLOCK, to open a pipe waits for somebody to write into it
+    # without O_NONBLOCK, opening a pipe would wait for a writer
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     try:
         if path.is_symlink():
-            raise CheckpointError(f"'{path}' is a link: a run holds its files itself")
+            raise CheckpointError(f"'{path}' is a link: replace it by the file it points to")
         descriptor = os.open(path, flags)
     except FileNotFoundError as error:
         raise CheckpointError(f"'{path}' is missing") from error
@@ -160,15 +157,15 @@ def open_plain(path: Path) -> BufferedReader:
         raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise CheckpointError(f"'{path}' is damaged: it is no file")
+        raise CheckpointError(f"'{path}' is damaged: it is not a regular file")
     return os.fdopen(descriptor, "rb")
 
 
-def check_dense(file: BufferedReader, path: Path) -> None:
-    """Raises CheckpointError if an open file is almost all hole.
+def check_not_sparse(file: BufferedReader, path: Path) -> None:
+    """Raises CheckpointError if an open file consists almost entirely of holes.
 
-    A file of a terabyte can take no room on a disk, or in an archive, and hours to read. A file
-    system that compresses its files makes no holes of data.
+    A sparse file of a terabyte takes no space on disk or in an archive, and hours to read. File
+    systems with compression do not turn data into holes.
     """
     status = os.fstat(file.fileno())
     on_disk = 512 * status.st_blocks
@@ -177,46 +174,28 @@ def check_dense(file: BufferedReader, path: Path) -> None:
     try:
         hole = os.lseek(file.fileno(), 0, os.SEEK_HOLE)
         os.lseek(file.fileno(), 0, os.SEEK_SET)
-    except OSError:  # a file system that does not tell
+    except OSError:  # not supported by the file system
         return
     if hole < status.st_size:
         raise CheckpointError(
-            f"'{path}' is damaged: of the {status.st_size:,} bytes that it claims, {on_disk:,} are "
-            "on the disk (a sparse file)"
+            f"'{path}' is damaged: it is a sparse file of {status.st_size:,} bytes with only "
+            f"{on_disk:,} on disk"
         )
 
 
-def plain_bytes(path: Path, most: int) -> bytes:
-    """Returns what a file holds.
+def read_plain(path: Path, limit: int) -> bytes:
+    """Returns the content of a regular file.
 
     Raises:
-        CheckpointError: It cannot be read, or holds more than `most` bytes.
+        CheckpointError: The file cannot be read, or has more than `limit` bytes.
     """
     with open_plain(path) as file:
         try:
             size = os.fstat(file.fileno()).st_size
-            if size > most:
+            if size > limit:
                 raise CheckpointError(
-                    f"'{path}' is damaged: it has {size:,} bytes, and no such file has more than "
-                    f"{most:,}"
+                    f"'{path}' is damaged: {size:,} bytes exceed the limit of {limit:,}"
                 )
-            return file.read(most)
+            return file.read(limit)
         except OSError as error:
             raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
-
-
-def parse_json(data: bytes, path: Path) -> Any:  # noqa: ANN401  # whatever JSON can hold
-    """Returns what a JSON text says; NaN and Infinity are not JSON.
-
-    Raises:
-        CheckpointError: It is no JSON, or nested beyond reason.
-    """
-    try:
-        return json.loads(data.decode("utf-8"), parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        why = "nested too deeply" if isinstance(error, RecursionError) else error
-        raise CheckpointError(f"'{path}' is damaged: it is no JSON ({why})") from error
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no number")

@@ -1,13 +1,13 @@
-"""One process at a time may write a run.
+"""The lock of a run: only one process at a time may write it.
 
-The lock is a file that names its holder. The holder also keeps it locked in the kernel, which
-lets go when the process dies, however it dies: so a lock that was left behind is recognised.
-Not every file system that machines share carries such locks between them, and some know none. A
-holder on another machine, or on such a file system, therefore counts as alive for `QUIET` seconds
-after anything in the folder was last written.
+The lock is a file that names its holder. The holder also locks the file with `flock`, which the
+kernel releases when the process ends for any reason, so a stale lock file is recognised. Network
+file systems may not support `flock`, or not between machines. A holder on another machine, or on
+a file system without `flock`, therefore counts as alive until nothing in the folder has been
+modified for `STALE_SECONDS`.
 """
 
-__all__ = ["LOCK", "held_by", "is_lock", "locked"]
+__all__ = ["LOCK", "is_lock", "lock_holder", "locked"]
 
 import fcntl
 import json
@@ -21,18 +21,19 @@ from pathlib import Path
 
 from .. import limits
 from ..errors import CheckpointError, ConfigError
-from .files import last_written, parse_json, plain_bytes, writable
+from .files import last_modified, read_plain, writable
+from .json_values import parse_json
 from .ownership import open_own
 
 LOCK = "lock.json"
-QUIET = 600.0
+STALE_SECONDS = 600.0
 MOUNTS = Path("/proc/self/mountinfo")
 LOCAL = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
 
 
 @dataclass(frozen=True)
 class Holder:
-    """A process."""
+    """The process that holds a lock."""
 
     pid: int
     host: str
@@ -43,30 +44,30 @@ class Holder:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a folder's lock.
+    """Context manager that holds a folder's lock.
 
     Raises:
-        ConfigError: Another process holds it, who, the message says; or the folder cannot be
-            written.
-        CheckpointError: In its place is a link, or no regular file.
+        ConfigError: Another process, named in the message, holds the lock, or the folder is not
+            writable.
+        CheckpointError: The lock file is a link or not a regular file.
     """
     path = folder / LOCK
     with writable(path):
         descriptor = _acquired(path)
     try:
-        with suppress(OSError):  # on a full disk: the kernel's lock holds without a name in it
+        with suppress(OSError):  # on a full disk, flock works without a holder in the file
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, _text(_me()), 0)
         yield
     finally:
-        if _is_at(descriptor, path):  # else it was deleted, and another's may be in its place
+        if _is_at(descriptor, path):  # otherwise it was deleted and may have been created again
             with suppress(OSError):
                 path.unlink()
         os.close(descriptor)
 
 
-def held_by(folder: Path) -> str | None:
-    """Returns who holds a folder's lock, or None where nobody does."""
+def lock_holder(folder: Path) -> str | None:
+    """Returns a description of the process that holds a folder's lock, or None."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -75,7 +76,7 @@ def held_by(folder: Path) -> str | None:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return str(_holder(descriptor) or "another process")
-    except OSError:  # the file system knows no such locks
+    except OSError:  # the file system does not support flock
         return None
     finally:
         os.close(descriptor)
@@ -83,9 +84,9 @@ def held_by(folder: Path) -> str | None:
 
 
 def is_lock(path: Path) -> bool:
-    """Tells whether a file is a lock that names its holder, or is empty as a new one is."""
+    """Whether a file is a lock file: it names a holder, or is empty because it is new."""
     try:
-        data = plain_bytes(path, limits.MAX_LOCK_BYTES)
+        data = read_plain(path, limits.MAX_LOCK_BYTES)
         return not data or _named(data) is not None
     except CheckpointError:
         return False
@@ -95,9 +96,9 @@ def _acquired(path: Path) -> int:
     """Returns a descriptor that holds the lock.
 
     Raises:
-        ConfigError: Another process holds it, or may.
-        CheckpointError: To write it would change something else.
-        OSError: The file cannot be made or opened.
+        ConfigError: Another process holds the lock, or may hold it.
+        CheckpointError: Writing the lock file would change another file.
+        OSError: The file cannot be created or opened.
     """
     while True:
         descriptor = open_own(path)
@@ -109,18 +110,18 @@ def _acquired(path: Path) -> int:
             except BlockingIOError as error:
                 who = holder or "another process"
                 raise ConfigError(
-                    f"'{path.parent}' is being written by {who}: wait for it, or choose another "
-                    "place with --out"
+                    f"'{path.parent}' is being written by {who}: wait until it ends, or choose "
+                    "another directory with --out"
                 ) from error
-            except OSError:  # the file system knows no such locks: only names tell
+            except OSError:  # no flock: only the holder in the file counts
                 certain = holder is None
-            if not _is_at(descriptor, path):  # its holder removed it between the two calls
+            if not _is_at(descriptor, path):  # the holder removed it between the two calls
                 os.close(descriptor)
                 continue
-            if not certain and time.time() - last_written(path.parent) < QUIET:
+            if not certain and time.time() - last_modified(path.parent) < STALE_SECONDS:
                 raise ConfigError(
-                    f"'{path.parent}' was written a moment ago by {holder}, which may still be at "
-                    f"it: if it is not, delete '{path}'"
+                    f"{holder} has recently written '{path.parent}' and may still be running: if "
+                    f"it is not, delete '{path}'"
                 )
         except (ConfigError, OSError):
             os.close(descriptor)
@@ -129,9 +130,9 @@ def _acquired(path: Path) -> int:
 
 
 def _is_local(folder: Path) -> bool:
-    """Tells whether a folder's file system is of this machine alone, whose kernel sees all locks.
+    """Whether a folder is on a local file system, so that this kernel knows all locks.
 
-    A container that is started again has another host name, and need not wait then.
+    A restarted container has another host name, but need not wait on a local file system.
     """
     with suppress(OSError):
         device = os.stat(folder).st_dev
@@ -151,7 +152,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _holder(descriptor: int) -> Holder | None:
-    """Returns whom a lock file names; nobody where it is empty or damaged."""
+    """Returns the holder that a lock file names, or None if it is empty or damaged."""
     try:
         return _named(os.pread(descriptor, limits.MAX_LOCK_BYTES, 0))
     except (OSError, CheckpointError):

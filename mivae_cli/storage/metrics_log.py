@@ -1,69 +1,66 @@
-"""A journal: a file of JSON lines that only grows, and whose beginning is vouched for.
+"""The metrics log: an append-only file of JSON lines.
 
-A checkpoint says how long the journal was and what it held. What came later belongs to steps
-that a resumed run makes anew, and is cut off. Lines that cannot be written now, the disk being
-full, are kept and written with later ones.
+A checkpoint stores the size and checksum of the log at that time. Resuming truncates the log to
+that size, because training repeats the later steps. Lines that cannot be written, for example on
+a full disk, are kept in memory and written with later ones.
 """
 
-__all__ = ["Journal", "check_beginning"]
+__all__ = ["MetricsLog", "check_prefix"]
 
 import hashlib
 import json
-import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from ..errors import CheckpointError, reason
-from .files import check_dense, open_plain
+from .files import check_not_sparse, open_plain
+from .json_values import json_value
 from .manifest import Entry
 from .ownership import open_own
 
 
-class Journal:
-    """Writes a journal."""
+class MetricsLog:
+    """Writes a metrics log."""
 
     def __init__(self, path: Path) -> None:
-        """Goes on from nothing."""
+        """Starts an empty log."""
         self.path = path
         self.size = 0
         self._digest = hashlib.sha256()
         self._waiting = b""
 
     @classmethod
-    def resume(cls, path: Path, beginning: Entry) -> Self:
-        """Goes on from a beginning, and forgets what comes after it.
+    def resume(cls, path: Path, prefix: Entry) -> Self:
+        """Continues a log after a prefix; the next write removes the lines after it.
 
         Raises:
-            CheckpointError: The journal does not begin so.
+            CheckpointError: The file does not start with this prefix.
         """
-        check_beginning(path, beginning)
-        journal = cls(path)
-        journal.size = beginning.size
-        for chunk in _chunks(path, beginning.size):
-            journal._digest.update(chunk)
-        return journal
+        log = cls(path)
+        log._digest = check_prefix(path, prefix)
+        log.size = prefix.size
+        return log
 
     def append(self, record: Mapping[str, Any]) -> None:
-        """Adds a line; numbers that JSON lacks become null."""
-        finite = {key: _finite(value) for key, value in record.items()}
-        self._waiting += (json.dumps(finite) + "\n").encode()
+        """Adds a line; NaN and infinite numbers become null."""
+        self._waiting += (json.dumps(json_value(dict(record))) + "\n").encode()
         self.flush()
 
     def flush(self) -> None:
-        """Writes the lines that wait, if the disk takes them and the file is the run's alone."""
+        """Writes the waiting lines; keeps them if the disk is full or the file is a link."""
         if not self._waiting:
             return
         try:
             descriptor = open_own(self.path)
-        except (OSError, CheckpointError):  # a link, for one, is never written through
+        except (OSError, CheckpointError):
             return
         try:
-            if os.fstat(descriptor).st_size < self.size:  # somebody has emptied it
+            if os.fstat(descriptor).st_size < self.size:  # it was truncated by another program
                 self.size, self._digest = 0, hashlib.sha256()
-            os.ftruncate(descriptor, self.size)  # what half a line a full disk has left
+            os.ftruncate(descriptor, self.size)  # remove a partial line left by a full disk
             done = 0
             while done < len(self._waiting):
                 done += os.pwrite(descriptor, self._waiting[done:], self.size + done)
@@ -79,35 +76,25 @@ class Journal:
 
     @property
     def entry(self) -> Entry:
-        """What a checkpoint says of the journal."""
+        """The size and checksum of the log, to be stored in a checkpoint."""
         return Entry(size=self.size, sha256=self._digest.hexdigest())
 
 
-def check_beginning(path: Path, beginning: Entry) -> None:
-    """Holds a journal against what a checkpoint says of it.
+def check_prefix(path: Path, prefix: Entry) -> "hashlib._Hash":
+    """Returns the SHA-256 state of a log's prefix, after comparing it with a checkpoint's entry.
 
     Raises:
-        CheckpointError: It is missing, cannot be read, or does not begin so.
+        CheckpointError: The file is missing, cannot be read, or does not start with this prefix.
     """
-    digest, size = hashlib.sha256(), 0
-    for chunk in _chunks(path, beginning.size):
-        digest.update(chunk)
-        size += len(chunk)
-    if size < beginning.size or digest.hexdigest() != beginning.sha256:
-        raise CheckpointError(f"'{path}' is damaged: it does not begin as its checkpoint says")
-
-
-def _chunks(path: Path, size: int) -> Iterator[bytes]:
-    """Yields how a file begins, or all of it where it is shorter."""
+    digest, left = hashlib.sha256(), prefix.size
     with open_plain(path) as file:
         try:
-            check_dense(file, path)
-            while size and (chunk := file.read(min(size, 2**20))):
-                yield chunk
-                size -= len(chunk)
+            check_not_sparse(file, path)
+            while left and (chunk := file.read(min(left, 2**20))):
+                digest.update(chunk)
+                left -= len(chunk)
         except OSError as error:
             raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
-
-
-def _finite(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if left or digest.hexdigest() != prefix.sha256:
+        raise CheckpointError(f"'{path}' is damaged: it does not match the checkpoint")
+    return digest

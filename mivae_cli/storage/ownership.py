@@ -1,14 +1,13 @@
-"""What mivae may write and remove: files and folders that it made itself.
+"""Restrict writing and removing to files and folders that mivae itself created.
 
-Drafts have names of a form that nobody else gives a file. No file is written through a symbolic
-link, or through a hard link that something else shares. No folder is removed that holds anything
-but regular files of expected names.
+Drafts have a distinctive name. No file is written through a symbolic link, or if it has another
+hard link. A folder is removed only if it contains nothing but regular files of expected names.
 """
 
 __all__ = [
-    "draft_of",
-    "drafted",
-    "foreign",
+    "check_no_links",
+    "draft_path",
+    "draft_target",
     "holds_only",
     "open_own",
     "remove_drafts",
@@ -22,38 +21,39 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from ..errors import CheckpointError
 
 DRAFT_NAME = re.compile(r"\.draft-[0-9a-f]{12}-(.+)", re.DOTALL)
-LONGEST = 50  # characters of a name that its draft repeats; a file system takes 255 bytes
+LONGEST = 50  # characters of a name that its draft repeats; file systems allow 255 bytes
 
 
-def draft_of(path: Path) -> Path:
-    """Returns a name beside a path, which nothing has yet, for what is to take its place."""
+def draft_path(path: Path) -> Path:
+    """Returns an unused path in the same folder for a draft of a file or folder."""
     return path.with_name(f".draft-{secrets.token_hex(6)}-{path.name[-LONGEST:]}")
 
 
-def drafted(name: str) -> str | None:
-    """Returns the name of the file or folder that a draft is of, or None for other names."""
+def draft_target(name: str) -> str | None:
+    """Returns the name of the file or folder that a draft will become; None for other names."""
     found = DRAFT_NAME.fullmatch(name)
     return None if found is None else found[1]
 
 
 def remove_drafts(path: Path) -> None:
-    """Removes the drafts of a file that processes have left which did not finish it."""
+    """Removes drafts of a file left by interrupted processes."""
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:
-            if drafted(entry.name) == path.name and entry.is_file(follow_symlinks=False):
+            if draft_target(entry.name) == path.name and entry.is_file(follow_symlinks=False):
                 os.unlink(entry)
 
 
 def holds_only(folder: Path, names: re.Pattern[str]) -> bool:
-    """Tells whether a folder holds only regular files of some names, and drafts of such files.
+    """Whether a folder contains only regular files of these names, and drafts of such files.
 
-    A link to a folder does not count as one. An empty folder holds nothing else.
+    False for a link to a folder, true for an empty folder.
 
     Raises:
         OSError: The folder cannot be read.
@@ -63,13 +63,13 @@ def holds_only(folder: Path, names: re.Pattern[str]) -> bool:
     with os.scandir(folder) as entries:
         return all(
             entry.is_file(follow_symlinks=False)
-            and names.fullmatch(drafted(entry.name) or entry.name)
+            and names.fullmatch(draft_target(entry.name) or entry.name)
             for entry in entries
         )
 
 
 def remove_folder(folder: Path, names: re.Pattern[str], last: str = "") -> None:
-    """Removes a folder that holds only files of some names.
+    """Removes a folder that contains only files of these names.
 
     Arguments:
         folder: The folder.
@@ -77,37 +77,37 @@ def remove_folder(folder: Path, names: re.Pattern[str], last: str = "") -> None:
         last: The file to remove after all others.
 
     Raises:
-        OSError: It holds anything else, and is left as it is, or it cannot be removed.
+        OSError: The folder contains other files and is unchanged, or it cannot be removed.
     """
     if not holds_only(folder, names):
-        raise OSError(errno.ENOTEMPTY, "it holds files that mivae did not write", str(folder))
+        raise OSError(errno.ENOTEMPTY, "it contains files that mivae did not write", str(folder))
     for name in sorted(os.listdir(folder), key=lambda name: name == last):
         os.unlink(folder / name)
     os.rmdir(folder)
 
 
 def remove_tree(folder: Path, names: re.Pattern[str]) -> None:
-    """Removes a folder that readers may be looking for: first its name, then what it holds.
+    """Removes a folder that other processes may be reading, by renaming it to a draft first.
 
-    What cannot be deleted stays under the name of a draft.
+    Files that cannot be deleted remain in the draft.
 
     Raises:
-        OSError: It holds anything but files of these names, and is left as it is, or it cannot
-            be renamed.
+        OSError: The folder contains files of other names and is unchanged, or it cannot be
+            renamed.
     """
     if not holds_only(folder, names):
-        raise OSError(errno.ENOTEMPTY, "it holds files that mivae did not write", str(folder))
-    dropped = draft_of(folder)
+        raise OSError(errno.ENOTEMPTY, "it contains files that mivae did not write", str(folder))
+    dropped = draft_path(folder)
     os.rename(folder, dropped)
     with suppress(OSError):
         remove_folder(dropped, names)
 
 
 def set_aside(path: Path) -> None:
-    """Renames a damaged file NAME.EXT, if it is there, to NAME.damaged.EXT or a name like that.
+    """Renames a damaged file NAME.EXT to NAME.damaged.EXT or NAME.damaged-2.EXT and so on.
 
     Raises:
-        OSError: It cannot be renamed.
+        OSError: The file cannot be renamed.
     """
     aside, number = path.with_name(f"{path.stem}.damaged{path.suffix}"), 1
     while os.path.lexists(aside):
@@ -118,29 +118,45 @@ def set_aside(path: Path) -> None:
 
 
 def open_own(path: Path, create: bool = True) -> int:
-    """Opens a file to read and write; returns its descriptor.
+    """Returns a descriptor of a file, open for reading and writing.
 
     Arguments:
         path: The file.
-        create: Whether to create it where there is none.
+        create: Whether to create a missing file.
 
     Raises:
-        CheckpointError: It is a symbolic link, a hard link that something else shares, or no
-            regular file: to write it would change something else.
-        OSError: It cannot be opened.
+        CheckpointError: The file is a symbolic link, has another hard link, or is not a regular
+            file: writing it would change another file.
+        OSError: The file cannot be opened.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    if problem := foreign(path):
+    if problem := _write_obstacle(path):
         raise CheckpointError(problem)
     descriptor = os.open(path, flags | (os.O_CREAT if create else 0), 0o666)
-    if problem := _not_own(path, os.fstat(descriptor)):  # it has been replaced since
+    if problem := _not_own(path, os.fstat(descriptor)):  # it has just been replaced
         os.close(descriptor)
         raise CheckpointError(problem)
     return descriptor
 
 
-def foreign(path: Path) -> str:
-    """Returns why a file may not be written in its place, or nothing where it may be."""
+def check_no_links(files: Iterable[Path], folders: Iterable[Path]) -> None:
+    """Checks that writing to files and folders, which need not exist, changes nothing elsewhere.
+
+    Raises:
+        CheckpointError: One of them is a link, or a file has another hard link.
+    """
+    for file in files:
+        if problem := _write_obstacle(file):
+            raise CheckpointError(problem)
+    for folder in folders:
+        if folder.is_symlink():
+            raise CheckpointError(
+                f"'{folder}' is a symbolic link: replace it by the folder it points to"
+            )
+
+
+def _write_obstacle(path: Path) -> str:
+    """Returns why a file must not be written, or an empty string if it may."""
     try:
         return _not_own(path, path.lstat())
     except FileNotFoundError:
@@ -149,14 +165,12 @@ def foreign(path: Path) -> str:
 
 def _not_own(path: Path, status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
-        return (
-            f"'{path}' is a symbolic link, and mivae writes no file through one: remove the link"
-        )
+        return f"'{path}' is a symbolic link, and mivae does not write through links: remove it"
     if not stat.S_ISREG(status.st_mode):
         return f"'{path}' is not a regular file: remove it"
     if status.st_nlink > 1:
         return (
-            f"'{path}' has another name elsewhere (a hard link), and writing it would change that "
-            f"file too: replace it by a copy (cp '{path}' copy && mv copy '{path}')"
+            f"'{path}' has another hard link, and writing it would change that file too: "
+            f"replace it by a copy (cp '{path}' copy && mv copy '{path}')"
         )
     return ""

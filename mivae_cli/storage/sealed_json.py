@@ -1,17 +1,16 @@
-"""Sealed documents: JSON that says its own format and notices when a byte of it has changed.
+"""Sealed documents: JSON with a format version and a checksum.
 
-    {"kind": ..., "format": 1, "mivae": the version that wrote it, ..., "checksum": ...}
+    {"kind": ..., "format": 1, "mivae": version that wrote it, ..., "checksum": ...}
 
-The checksum is the SHA-256 of the document's canonical text without it. A reader accepts the
-canonical text only, byte for byte, so that not even a space can differ. A document of an older
-format is brought up to the present one as it is read; one of a newer format is refused.
+The checksum is the SHA-256 of the document's canonical text without the checksum. Only the
+canonical text is accepted, so any changed byte is detected. A document of an older format is
+upgraded when it is read; one of a newer format is rejected.
 """
 
 __all__ = [
     "FORMAT",
     "check_output",
     "claimed_kind",
-    "json_value",
     "read_sealed",
     "sealed",
     "write_sealed",
@@ -19,7 +18,6 @@ __all__ = [
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -27,21 +25,22 @@ from typing import Any, Literal
 
 from .. import __version__, limits
 from ..errors import CheckpointError, ConfigError
-from .files import parse_json, plain_bytes, write_durably
+from .files import read_plain, write_durably
+from .json_values import parse_json
 
 FORMAT = 2  # of the run directory and every file in it
-SHOWN = 40  # characters of what a stranger wrote that a message repeats
+SHOWN = 40  # characters of an untrusted value that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
 Body = dict[str, Any]
-# How a document of a kind and format becomes one of the next format; without an entry it is one.
+# Upgrades by kind and format to the next format; without an entry, the document is unchanged.
 UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {
-    ("evaluation", 1): lambda body: _evaluation_of_its_own(body),
+    ("evaluation", 1): lambda body: _upgrade_evaluation(body),
 }
 
 
-def _evaluation_of_its_own(body: Body) -> Body:
-    """Turns the one record that eval.json had into the first of several."""
+def _upgrade_evaluation(body: Body) -> Body:
+    """Turns the single record of format 1 into a list of records."""
     record = body.get("evaluation")
     if not isinstance(record, dict):
         return body
@@ -51,57 +50,44 @@ def _evaluation_of_its_own(body: Body) -> Body:
     return {**body, "evaluations": [{**record, "full": None}], "full": [full]}
 
 
-def json_value(value: Any) -> Any:  # noqa: ANN401  # any JSON
-    """Returns a value as JSON can hold it: infinite numbers and NaN become null."""
-    match value:
-        case float() if not math.isfinite(value):
-            return None
-        case dict():
-            return {key: json_value(inner) for key, inner in value.items()}
-        case list() | tuple():
-            return [json_value(inner) for inner in value]
-        case _:
-            return value
-
-
 def sealed(kind: Kind, body: Body) -> bytes:
-    """Returns the bytes of a document."""
+    """Returns the bytes of a sealed document."""
     document = {"kind": kind, "format": FORMAT, "mivae": __version__} | body
     return _text(document | {"checksum": _checksum(document)}).encode()
 
 
 def write_sealed(path: Path, kind: Kind, body: Body) -> None:
-    """Puts a document in its place, whole."""
+    """Writes a sealed document atomically."""
     write_durably(path, sealed(kind, body))
 
 
 def read_sealed(path: Path, kind: Kind) -> Body:
-    """Returns the document that a file holds.
+    """Returns the document in a file.
 
     Raises:
-        CheckpointError: It is missing, damaged, changed by hand, of another kind, or of a newer
+        CheckpointError: The file is missing, damaged, edited, of another kind, or of a newer
             format.
     """
-    data = plain_bytes(path, limits.MAX_DOCUMENT_BYTES)
+    data = read_plain(path, limits.MAX_DOCUMENT_BYTES)
     document = parse_json(data, path)
     if not isinstance(document, dict) or "checksum" not in document:
-        raise CheckpointError(f"'{path}' is damaged: it carries no checksum")
+        raise CheckpointError(f"'{path}' is damaged: it has no checksum")
     found = document.get("format")
-    if type(found) is int and found > FORMAT:  # which may be sealed in another way
+    if type(found) is int and found > FORMAT:  # whose checksum may be defined differently
         raise CheckpointError(
-            f"'{path}' has format {_shown(found)}, from a newer mivae "
-            f"({_shown(document.get('mivae'))}): this one ({__version__}) reads formats up to "
-            f"{FORMAT}; take that one, or a later one"
+            f"'{path}' has format {_shown(found)}, written by a newer mivae "
+            f"({_shown(document.get('mivae'))}). This version ({__version__}) reads formats up to "
+            f"{FORMAT}: update mivae"
         )
     if _canonical(document) != data:
         raise CheckpointError(
-            f"'{path}' is damaged: its checksum does not fit (it must not be changed by hand)"
+            f"'{path}' is damaged: checksum mismatch (the file must not be edited)"
         )
     if type(found) is not int or found < 1:  # True is an int, and equals 1
-        raise CheckpointError(f"'{path}' is damaged: no mivae writes format {_shown(found)}")
+        raise CheckpointError(f"'{path}' is damaged: unknown format {_shown(found)}")
     if document.get("kind") != kind:
         other = _shown(document.get("kind"))
-        raise CheckpointError(f"'{path}' is no {kind} document, but of kind {other}")
+        raise CheckpointError(f"'{path}' is a document of kind {other}, not {kind}")
     body: Body = document
     for former in range(found, FORMAT):
         body = UPGRADES.get((kind, former), dict)(body)
@@ -109,12 +95,12 @@ def read_sealed(path: Path, kind: Kind) -> Body:
 
 
 def claimed_kind(path: Path) -> str | None:
-    """Returns the kind of document that a file says it is, damaged or not; None of other files.
+    """Returns the kind that a document states, even if it is damaged; None for other files.
 
-    A file that says so was made by mivae, whatever has happened to it since.
+    A file with a kind was written by mivae, even if it has changed since.
     """
     try:
-        document = parse_json(plain_bytes(path, limits.MAX_DOCUMENT_BYTES), path)
+        document = parse_json(read_plain(path, limits.MAX_DOCUMENT_BYTES), path)
     except CheckpointError:
         return None
     if not isinstance(document, dict) or not {"mivae", "checksum"} <= document.keys():
@@ -124,43 +110,43 @@ def claimed_kind(path: Path) -> str | None:
 
 
 def check_output(path: Path, sources: Iterable[Path] = ()) -> None:
-    """Refuses a place for a file of results where it would take something that is needed.
+    """Checks that writing a file of results does not destroy data.
 
     Arguments:
-        path: The place.
-        sources: What the results are made from.
+        path: The file to write.
+        sources: The files that the results are computed from.
 
     Raises:
-        ConfigError: It is one of the sources, or lies among the files of a checkpoint or of a
-            prepared corpus, also where a link leads there.
+        ConfigError: The file is a source, or is in the folder of a checkpoint or of a prepared
+            corpus, possibly through a link.
     """
     if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
         raise ConfigError(
-            f"cannot write '{path}': it is the text to read, which would be lost; choose another "
+            f"cannot write '{path}': it is an input file and would be overwritten; choose another "
             "name"
         )
     folder = Path(os.path.realpath(path)).parent
     for name, kind in (("manifest.json", "checkpoint"), ("corpus.json", "corpus")):
         if claimed_kind(folder / name) == kind:
             raise ConfigError(
-                f"cannot write '{path}': the folder '{folder}' holds a {kind} and nothing else; "
-                "choose another folder"
+                f"cannot write '{path}': the folder '{folder}' is reserved for a {kind}; choose "
+                "another folder"
             )
 
 
 def _shown(value: object) -> str:
-    """Returns what a message repeats of a value, which may be of any kind and size."""
+    """Returns an untrusted value as a short text for a message."""
     if isinstance(value, str | int | float | None):
         return str(value)[:SHOWN]
     return f"({type(value).__name__})"
 
 
 def _canonical(document: Body) -> bytes | None:
-    """Returns the bytes that a document's content has when nothing is wrong with it."""
+    """Returns the canonical bytes of a document's content, or None if it has none."""
     body = {key: value for key, value in document.items() if key != "checksum"}
     try:
         return _text(body | {"checksum": _checksum(body)}).encode()
-    except (ValueError, RecursionError):  # surrogates that no text can hold, for one
+    except (ValueError, RecursionError):  # for example lone surrogates
         return None
 
 

@@ -11,7 +11,7 @@ from ..errors import CheckpointError, ConfigError
 from ..runs.checkpoint_writer import tidy
 from ..runs.directory import RunDirectory
 from ..runs.training_state import TrainingState, load_training
-from ..storage.metrics_log import Journal
+from ..storage.metrics_log import MetricsLog
 from .train_step import Learner
 
 
@@ -21,7 +21,7 @@ class Resumed:
 
     state: TrainingState
     part: EpochPart  # the rest of the current epoch
-    journal: Journal | None  # None if the metrics log is damaged: a new one is started
+    journal: MetricsLog | None  # None if the metrics log is damaged: a new one is started
     warnings: list[str]  # about damaged files that were skipped
 
 
@@ -49,10 +49,10 @@ def load_newest(
         warnings.append(f"{error}; it is replaced by the next best checkpoint")
         state.best = None
     try:
-        journal = Journal.resume(run.journal, found.journal)
+        journal = MetricsLog.resume(run.metrics_path, found.metrics)
     except CheckpointError as error:
         warnings.append(f"{error}; it was set aside and a new one is started")
-        run.set_journal_aside()
+        run.set_metrics_aside()
     if state.finished(training) and not warnings:  # no later save would do it
         tidy(run, found, training.keep)
     folder = found.manifest.folder

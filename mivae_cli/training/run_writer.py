@@ -10,7 +10,7 @@ from ..runs.checkpoint_writer import CheckpointWriter
 from ..runs.directory import RunDirectory
 from ..runs.training_state import Snapshot
 from ..storage.manifest import Entry
-from ..storage.metrics_log import Journal
+from ..storage.metrics_log import MetricsLog
 from .events import TrainingRecord
 
 
@@ -20,7 +20,7 @@ class RunWriter:
     All methods raise StorageError if another run has replaced this one.
     """
 
-    def __init__(self, run: RunDirectory, journal: Journal, training: TrainingConfig) -> None:
+    def __init__(self, run: RunDirectory, journal: MetricsLog, training: TrainingConfig) -> None:
         self.run, self.journal = run, journal
         self._checkpoints = CheckpointWriter(run, training.keep, training.save_minutes)
 
@@ -30,9 +30,9 @@ class RunWriter:
         return self._checkpoints.due
 
     @property
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Why the last save failed, or None."""
-        return self._checkpoints.trouble
+        return self._checkpoints.problem
 
     def append(self, record: TrainingRecord) -> TrainingRecord:
         """Appends a record to the metrics log, and returns it."""
@@ -52,9 +52,9 @@ class RunWriter:
 
     def check_saved(self, step: int) -> None:
         """Raises StorageError if the last save, at this step, failed."""
-        if self.trouble is not None:
+        if self.problem is not None:
             raise StorageError(
-                f"step {step} could not be saved to '{self.run.path}': {self.trouble}. Earlier "
+                f"step {step} could not be saved to '{self.run.path}': {self.problem}. Earlier "
                 "checkpoints are intact. Fix the problem, then resume with: "
                 f"mivae train --resume --out {self.run.path}"
             )

@@ -25,7 +25,7 @@ from ..runs.checkpoint_writer import check_space
 from ..runs.directory import RunDirectory
 from ..runs.training_state import TrainingState, snapshot
 from ..signals import Interrupted, Interruption
-from ..storage.metrics_log import Journal
+from ..storage.metrics_log import MetricsLog
 from .divergence import batch_divergence, validation_divergence, with_advice, with_resume_command
 from .epoch_end import finish_epoch
 from .events import Meter, SaveFailed, Skipped, TrainingRecord
@@ -54,7 +54,7 @@ class Trainer:
         self.state = TrainingState(batch_size=config.training.batch_size)
         self._part = self.sampler.epoch_part(self.state.epoch)
         self._saved = self.state.name  # the newest checkpoint; the initial state needs none
-        self._journal: Journal | None = None
+        self._journal: MetricsLog | None = None
         self._meter = Meter()
         self._started = time.monotonic()
 
@@ -135,8 +135,8 @@ class Trainer:
         training = self.config.training
         interruption = interruption or Interruption()
         with run.writing():
-            check_space(run, self.checkpoint_bytes, training.keep)
-            self._journal = self._journal or Journal(run.journal)
+            check_space(run.path, self.checkpoint_bytes, training.keep)
+            self._journal = self._journal or MetricsLog(run.metrics_path)
             writer = RunWriter(run, self._journal, training)
             try:
                 while not self.finished:
@@ -146,7 +146,7 @@ class Trainer:
             except Interrupted:
                 if self._saved != self.state.name:
                     yield from self._save(writer)
-                if writer.trouble is None:
+                if writer.problem is None:
                     raise
             writer.check_saved(self.state.step)
 
@@ -179,7 +179,7 @@ class Trainer:
             self.learner.clear_gradients()
             for buffer, before in zip(self.model.buffers(), buffers, strict=True):
                 buffer.copy_(before)
-            self._advance(state.bad + 1)
+            self._advance(state.skipped_batches + 1)
             raise
         if isinstance(rate := self.config.objective.rate, MinimumRate):
             mean = float(terms.rates.sum(dim=-1).mean())
@@ -201,7 +201,7 @@ class Trainer:
         """Moves to the next batch; `bad` counts the skipped batches in a row."""
         self.state.step += 1
         self.state.position += 1
-        self.state.bad = bad
+        self.state.skipped_batches = bad
 
     def _set_learning_rate(self) -> None:
         factor = learning_rate_factor(self.config.training, self.state.decays, self.done)
@@ -225,7 +225,7 @@ class Trainer:
             except NonFiniteBatch as bad:
                 skipped = self._skipped(batch, bad)
                 yield writer.append(skipped)
-                if state.bad >= training.max_bad_batches:
+                if state.skipped_batches >= training.max_bad_batches:
                     raise batch_divergence(skipped, bad, self.config) from None
             if state.step % training.log_every == 0:
                 if self._meter.steps:
@@ -270,7 +270,7 @@ class Trainer:
         if saved:
             self._saved = taken.name
         else:
-            yield writer.append(SaveFailed(self.state.step, str(writer.trouble)))
+            yield writer.append(SaveFailed(self.state.step, str(writer.problem)))
 
     def _count_seconds(self) -> None:
         now = time.monotonic()

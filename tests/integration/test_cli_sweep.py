@@ -470,9 +470,9 @@ def test_names_steer_nothing(
 
 
 BAD: list[tuple[list[str], int, str]] = [
-    (["compare"], 4, "there is no run 'runs'"),
+    (["compare"], 4, "runs"),
     (["compare", "nowhere"], 4, "nowhere"),
-    (["compare", "scenes.txt"], 4, "no run directory"),
+    (["compare", "scenes.txt"], 4, "scenes.txt"),
     (["compare", "empty"], 4, "'empty'"),
     (
         ["compare", "undisturbed/mi_weight=0,seed=0/checkpoints/best"],

@@ -1,4 +1,4 @@
-"""The speed benchmarks run, and their counts and generated texts are correct."""
+"""The speed benchmark: it runs, and its counts and generated texts are right."""
 
 import json
 import time
@@ -38,7 +38,9 @@ TINY = replace(
 
 
 @pytest.mark.parametrize("part", sorted(set(TABLES) - {"startup"}))
-def test_each_part_prints_a_table(part: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_part_measures_and_shows_a_table(
+    part: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     found: Found = {}
     for cell in speed.cells(part, TINY):
         found.setdefault(cell, []).append(speed.measured(cell, TINY))
@@ -56,7 +58,7 @@ def blocks(shown: str) -> list[str]:
     return shown.strip().split("\n\n")
 
 
-def test_the_command_measures_in_a_new_process_and_writes_records(
+def test_the_command_measures_in_another_process_and_keeps_the_records(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "speed.json"
@@ -70,7 +72,7 @@ def test_the_command_measures_in_a_new_process_and_writes_records(
     assert record["memory"]["maxrss_mib"] > 50
 
 
-def test_an_unknown_part_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         speed.main(["--parts", "peak,pace"])
     assert stop.value.code == 2
@@ -86,8 +88,8 @@ def test_options_change_the_plan() -> None:
 
 
 @pytest.mark.parametrize("size", [16, 600])
-def test_a_step_takes_six_flop_per_weight(size: int) -> None:
-    """Each weight takes a multiplication and an addition per token in each of three passes."""
+def test_the_work_of_a_step_is_six_flop_a_weight_of_its_products(size: int) -> None:
+    """Each weight that a token uses costs a product and a sum in each of three passes."""
     plan = replace(QUICK, sizes=(size,))
     model = build_model(plan.run(size).model, plan.vocabulary)
     weights = counterparts(model)
@@ -103,7 +105,7 @@ def test_a_ratio_is_the_median_over_pairs() -> None:
     assert ratio([2.0, 30.0, 4.0], [1.0, 10.0, 1.0]) == 3.0  # the ratio of the medians is 4
 
 
-def test_words_follow_zipfs_law_and_lengths_their_mean() -> None:
+def test_words_are_drawn_by_zipfs_law_and_lengths_have_the_mean_they_should() -> None:
     types, count = 50, 5_000
     lengths, ranks = Zipf(types, seed=0).draw(count)
     assert lengths.sum() == len(ranks)
@@ -116,7 +118,7 @@ def test_words_follow_zipfs_law_and_lengths_their_mean() -> None:
     assert chi_squared < (types - 1) + 5 * (2 * (types - 1)) ** 0.5
 
 
-def test_a_generated_store_contains_only_word_ids(tmp_path: Path) -> None:
+def test_a_generated_store_holds_ids_of_words_alone(tmp_path: Path) -> None:
     vocabulary = 40
     store = write_store(tmp_path, 500, vocabulary, seed=0)
     corpus = corpus_of(store, vocabulary, tmp_path)
@@ -126,13 +128,13 @@ def test_a_generated_store_contains_only_word_ids(tmp_path: Path) -> None:
     assert isinstance(store.tokens, np.memmap)  # so that it does not count as anonymous memory
 
 
-def test_words_are_unique() -> None:
+def test_words_are_all_different() -> None:
     words = [word(rank) for rank in range(20_000)]
     assert len(set(words)) == len(words)
     assert all(text.isalpha() for text in words)
 
 
-def test_a_generated_text_has_its_size_and_word_frequencies(tmp_path: Path) -> None:
+def test_a_generated_text_has_its_size_and_its_frequent_words(tmp_path: Path) -> None:
     path = tmp_path / "text.txt"
     size = write_text(path, 100_000, types=500, seed=0)
     text = path.read_text()
@@ -142,7 +144,7 @@ def test_a_generated_text_has_its_size_and_word_frequencies(tmp_path: Path) -> N
     assert [name for name, _ in counts.most_common(2)] == [word(0), word(1)]
 
 
-def test_the_peak_includes_memory_that_was_freed() -> None:
+def test_the_memory_watch_sees_memory_that_is_freed_again() -> None:
     with Memory() as memory:
         block = np.ones(8 * 2**20)  # 64 MiB
         before = memory.measurements
@@ -155,7 +157,7 @@ def test_the_peak_includes_memory_that_was_freed() -> None:
         assert 60 < grown < 100
 
 
-def test_product_flops_count_multiplications_and_additions(
+def test_products_are_counted_by_their_multiplications_and_sums(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("machine.seconds", lambda action, device: 0.5)

@@ -44,7 +44,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     )  # the cache must not be damaged through hard links
     texts, tokens = used(path)
     weights = {
-        found.name: load_file(str(found.manifest.path("model.safetensors")))
+        found.name: load_file(str(found.manifest.checked_path("model.safetensors")))
         for found in run.checkpoints.all()
     }
     return Sound(path, texts, tokens, weights)

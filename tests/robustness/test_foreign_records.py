@@ -28,7 +28,7 @@ from mivae_cli.experiments.summary import Outcome
 from mivae_cli.experiments.verify import verify
 from mivae_cli.report.rate_distortion import plane
 from mivae_cli.runs.directory import RunDirectory
-from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, vouch_for
+from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, write_manifest
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
@@ -144,7 +144,7 @@ def run(trained: Path, tmp_path: Path) -> RunDirectory:
     """A copy of a trained run, with an evaluation record."""
     path = tmp_path / "run"
     shutil.copytree(trained, path)
-    found = RunDirectory(path)
+    found = RunDirectory.open(path)
     found.write_evaluation(changed(("checkpoint", "name"), found.find_checkpoint().name))
     return found
 
@@ -199,7 +199,7 @@ def restate(run: RunDirectory, change: dict[str, Any]) -> Manifest:
     body = {k: found.body[k] for k in ("run", "best", "step", "epoch", "journal")}
     body |= {k: v for k, v in change.items() if k in ("step", "epoch")}
     files = {**found.files, "state.json": entry_of(folder / "state.json")}
-    vouch_for(folder, "checkpoint", files, body)
+    write_manifest(folder, "checkpoint", files, body)
     return found
 
 

@@ -130,7 +130,7 @@ def ends(run: RunDirectory) -> dict[str, Any]:
     folder = newest.manifest.folder
     state = json.loads((folder / "state.json").read_text())["state"]
     del state["seconds"], state["window"]["seconds"]
-    records = [json.loads(line) for line in run.journal.read_text().splitlines()]
+    records = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
     return {
         "checkpoints": [found.name for found in run.checkpoints.all()],
         "tensors": [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))],
@@ -349,7 +349,7 @@ def test_a_disk_that_is_full_for_a_while_changes_nothing(
     ]
     assert run.checkpoints.newest()[0].name == "epoch-0001"
     with torch.random.fork_rng():  # training continues with its own random numbers
-        assert RunDirectory(run.path, "last").load_model().latent_size == 4
+        assert RunDirectory.open(run.path / "checkpoints" / "last").load_model().latent_size == 4
     ballast.unlink()
     assert not any(isinstance(record, SaveFailed) for record in records)
     assert verify(run).sound

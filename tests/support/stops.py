@@ -71,5 +71,5 @@ def assert_same_end(run: RunDirectory, other: RunDirectory) -> None:
 
 def _timeless(run: RunDirectory) -> list[dict[str, object]]:
     """Returns the records of the metrics log without times."""
-    lines = map(json.loads, run.journal.read_text().splitlines())
+    lines = map(json.loads, run.metrics_path.read_text().splitlines())
     return [{key: value for key, value in line.items() if key not in CLOCK} for line in lines]

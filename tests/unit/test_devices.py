@@ -1,4 +1,4 @@
-"""Devices, threads and precision."""
+"""Devices: which there are, how many threads compute, and with how many digits."""
 
 import os
 from collections.abc import Iterator
@@ -28,14 +28,14 @@ def settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     torch.set_flush_denormal(False)
 
 
-def test_an_unavailable_device_is_an_error() -> None:
+def test_a_device_that_is_not_there_is_an_error() -> None:
     assert resolve_device("cpu").type == "cpu"
     for name in ("cuda:99", "abacus"):
         with pytest.raises(ConfigError, match=name):
             resolve_device(name)
 
 
-def test_subnormal_numbers_are_flushed_to_zero(settings: pytest.MonkeyPatch) -> None:
+def test_subnormal_numbers_are_taken_for_zero(settings: pytest.MonkeyPatch) -> None:
     smallest = torch.tensor(torch.finfo(torch.float32).tiny)
     assert float(smallest / 4) > 0
     tune_cpu()
@@ -46,7 +46,7 @@ def test_subnormal_numbers_are_flushed_to_zero(settings: pytest.MonkeyPatch) -> 
     ("quota", "expected"),
     [("150000 100000", 2), ("10000 100000", 1), ("800000 100000", 3), ("max 100000", 3), ("", 3)],
 )
-def test_threads_are_limited_to_the_container_quota(
+def test_a_container_gets_no_more_threads_than_it_may_use(
     quota: str, expected: int, tmp_path: Path, settings: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "cpu.max").write_text(quota)
@@ -56,7 +56,9 @@ def test_threads_are_limited_to_the_container_quota(
     assert torch.get_num_threads() == expected
 
 
-def test_configured_threads_are_kept(tmp_path: Path, settings: pytest.MonkeyPatch) -> None:
+def test_threads_that_are_asked_for_are_left_alone(
+    tmp_path: Path, settings: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "cpu.max").write_text("100000 100000")
     settings.setattr(devices, "QUOTA", tmp_path / "cpu.max")
     settings.setenv("OMP_NUM_THREADS", "3")
@@ -65,7 +67,7 @@ def test_configured_threads_are_kept(tmp_path: Path, settings: pytest.MonkeyPatc
     assert torch.get_num_threads() == 3
 
 
-def test_half_precision_on_a_cpu_must_be_requested() -> None:
+def test_half_precision_is_used_on_a_cpu_only_when_asked_for() -> None:
     factors = torch.ones(2, 2)
     expected: dict[Precision, torch.dtype]
     expected = {"auto": torch.float32, "float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -74,7 +76,7 @@ def test_half_precision_on_a_cpu_must_be_requested() -> None:
             assert (factors @ factors).dtype == dtype
 
 
-def test_a_model_larger_than_the_memory_is_rejected(
+def test_a_model_that_no_memory_holds_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     check_memory(2**20, torch.device("cpu"))
@@ -86,7 +88,7 @@ def test_a_model_larger_than_the_memory_is_rejected(
         check_memory(71, torch.device("cpu"))
 
 
-def test_free_memory_is_returned_to_the_system() -> None:
+def test_memory_that_is_free_goes_back_to_the_system() -> None:
     def resident() -> int:
         return int(Path("/proc/self/statm").read_text().split()[1])
 

@@ -18,6 +18,7 @@ BASE = {
     "choices",
     "limits",
     "devices",
+    "platforms",
     "signals",
     "stages",
     "schema",

@@ -23,7 +23,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ...storage.sealed_json import json_value
+from ...storage.json_values import json_value
 
 
 class _MessageConsole(Console):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import ConfigError
-from ...runs.directory import nearest_run
+from ...runs.find import nearest_run
 from ...storage.manifest import MANIFEST
 
 HINT = "if this is a sentence, name the run with --run RUN"

@@ -1,4 +1,4 @@
-"""The evaluation record: identities, known answers, and warnings."""
+"""The evaluation record: identities, known answers, and figures that agree."""
 
 import io
 import json
@@ -53,7 +53,7 @@ def store() -> TokenStore:
 
 
 def uniform_model(latent_size: int = 4, **posterior: object) -> VAE:
-    """A decoder with uniform word probabilities for any z."""
+    """A decoder that gives every word the same probability, whatever z."""
     config = ModelConfig.model_validate(
         {
             **SMALL["model"],
@@ -71,7 +71,7 @@ def uniform_model(latent_size: int = 4, **posterior: object) -> VAE:
 
 
 @pytest.mark.parametrize("latent_size", [0, 4])
-def test_the_perplexity_of_a_uniform_decoder_is_the_vocabulary_size(
+def test_a_uniform_decoder_is_as_perplexed_as_its_vocabulary(
     store: TokenStore, latent_size: int
 ) -> None:
     record = finish(evaluate(uniform_model(latent_size), store, iw_samples=3))
@@ -82,7 +82,7 @@ def test_the_perplexity_of_a_uniform_decoder_is_the_vocabulary_size(
     assert record.rate == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_posterior_equal_to_the_prior_has_no_mi(store: TokenStore) -> None:
+def test_a_posterior_that_is_the_prior_carries_no_information(store: TokenStore) -> None:
     record = finish(evaluate(uniform_model(), store, iw_samples=1))
     assert record.mi is not None
     assert record.mi.known_posterior.value == pytest.approx(0.0, abs=1e-6)
@@ -91,10 +91,10 @@ def test_a_posterior_equal_to_the_prior_has_no_mi(store: TokenStore) -> None:
     assert record.kl_aggregated_prior == pytest.approx(0.0, abs=1e-6)
 
 
-def test_the_importance_weighted_nll_is_exact_if_the_decoder_ignores_z(
+def test_the_importance_weighted_nll_is_exact_where_the_decoder_ignores_z(
     store: TokenStore,
 ) -> None:
-    """Then log p(x) equals the decoder's log-likelihood."""
+    """Then log p(x) is the decoder's own, for any posterior in many samples."""
     model = uniform_model()
     with torch.no_grad():
         model.head.linear.bias[:4] = 0.5
@@ -110,7 +110,9 @@ class TestOnTheSphere:
         torch.nn.init.normal_(model.head.linear.weight, std=5.0)
         return model
 
-    def test_a_posterior_on_the_sphere_has_one_rate(self, model: VAE, store: TokenStore) -> None:
+    def test_the_record_has_one_rate_that_is_the_same_for_all(
+        self, model: VAE, store: TokenStore
+    ) -> None:
         record = finish(evaluate(model, store, iw_samples=200))
         kappa, size = 2.0, 4
         assert record.rates == [pytest.approx(record.rate)]
@@ -123,7 +125,7 @@ class TestOnTheSphere:
         assert record.ppl_iw == pytest.approx(VOCABULARY, rel=0.02)  # for z means nothing
         assert record.ppl_elbo > 1.03 * VOCABULARY
 
-    def test_the_importance_weighted_bound_agrees_with_a_known_evidence(
+    def test_the_importance_weighted_bound_is_the_evidence_where_that_is_known(
         self, model: VAE, store: TokenStore, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         r"""With :math:`p(x \mid z) \propto e^{\kappa \mu(x) \cdot z}` the posterior is exact."""
@@ -137,7 +139,7 @@ class TestOnTheSphere:
         torch.testing.assert_close(bounds, expected, rtol=0, atol=1e-4)
 
 
-def test_the_record_satisfies_its_identities(trained: tuple[VAE, Corpus]) -> None:
+def test_the_record_keeps_its_identities(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     record = finish(
         evaluate(model, corpus["test"], (corpus["train"], corpus["valid"]), iw_samples=20)
@@ -162,7 +164,7 @@ def test_the_record_satisfies_its_identities(trained: tuple[VAE, Corpus]) -> Non
 @pytest.mark.parametrize(
     ("unseen", "remark"), [(0.0, "held-out critic"), (0.5, "too few product pairs")]
 )
-def test_a_lower_bound_above_the_upper_bound_has_a_warning(
+def test_a_lower_bound_that_is_none_says_so(
     trained: tuple[VAE, Corpus], unseen: float, remark: str
 ) -> None:
     model, corpus = trained
@@ -179,7 +181,7 @@ def test_a_lower_bound_above_the_upper_bound_has_a_warning(
     assert remark in line
 
 
-def test_evaluation_yields_its_progress(trained: tuple[VAE, Corpus]) -> None:
+def test_it_tells_how_far_it_has_come(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     told: list[Stage] = []
     record = finish(evaluate(model, corpus["test"], iw_samples=2), told.append)
@@ -196,7 +198,7 @@ def test_evaluation_yields_its_progress(trained: tuple[VAE, Corpus]) -> None:
     assert record == finish(evaluate(model, corpus["test"], iw_samples=2))
 
 
-def test_the_json_keys_are_stable(trained: tuple[VAE, Corpus]) -> None:
+def test_its_json_keys_are_a_contract(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     table = json.loads(json.dumps(asdict(finish(evaluate(model, corpus["test"], iw_samples=1)))))
     assert {
@@ -233,7 +235,7 @@ def test_more_importance_samples_do_not_worsen_the_bound(trained: tuple[VAE, Cor
     assert many > few
 
 
-def test_results_do_not_depend_on_the_chunk_size(
+def test_how_many_samples_pass_at_once_changes_nothing(
     trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, corpus = trained
@@ -243,7 +245,7 @@ def test_results_do_not_depend_on_the_chunk_size(
     torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4)
 
 
-def test_encoding_keeps_the_order_and_does_not_depend_on_batches(
+def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
     trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, corpus = trained
@@ -257,14 +259,14 @@ def test_encoding_keeps_the_order_and_does_not_depend_on_batches(
     torch.testing.assert_close(whole.posterior.mean[int(indices[0])], alone[0])
 
 
-def test_a_language_model_has_no_mi(store: TokenStore) -> None:
+def test_a_language_model_has_no_information_to_report(store: TokenStore) -> None:
     record = finish(evaluate(uniform_model(latent_size=0), store))
     assert record.mi is None
     assert record.nll == record.iw_nll
     assert record.latent_units == 0
 
 
-def test_a_single_sentence_can_be_evaluated(trained: tuple[VAE, Corpus]) -> None:
+def test_a_single_sentence_is_no_error(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     one = TokenStore.from_ids([corpus["test"].sentence(0)])
     record = finish(evaluate(model, one, (corpus["train"], corpus["valid"]), iw_samples=2))
@@ -279,7 +281,7 @@ def shuffled(store: TokenStore, seed: int) -> TokenStore:
     return TokenStore.from_ids(store.sentence(index) for index in order)
 
 
-def test_results_do_not_depend_on_the_order_of_sentences(trained: tuple[VAE, Corpus]) -> None:
+def test_the_order_of_the_sentences_changes_no_digit(trained: tuple[VAE, Corpus]) -> None:
     model, corpus = trained
     test, fitting = corpus["test"], (corpus["train"], corpus["valid"])
     twice = [*range(len(test)), 0, 0, 3]  # with copies
@@ -296,14 +298,14 @@ def test_results_do_not_depend_on_the_order_of_sentences(trained: tuple[VAE, Cor
         assert replace(before, seconds=None) == replace(after, seconds=None)
 
 
-def test_results_on_the_sphere_do_not_depend_on_the_order_of_sentences(store: TokenStore) -> None:
+def test_no_order_matters_on_the_sphere_either(store: TokenStore) -> None:
     model = uniform_model(kind="von-mises-fisher", concentration=20.0)
     assert finish(evaluate(model, shuffled(store, 1), iw_samples=2)) == finish(
         evaluate(model, store, iw_samples=2)
     )
 
 
-def test_the_canonical_order_keeps_the_sentences(store: TokenStore) -> None:
+def test_the_canonical_order_is_one_of_the_same_sentences(store: TokenStore) -> None:
     doubled = TokenStore.from_ids(store.sentence(index % 50) for index in range(100))
     canonical = doubled.canonical()
     rows = sorted(map(canonical.sentence, range(100)))
@@ -317,7 +319,7 @@ def test_the_canonical_order_keeps_the_sentences(store: TokenStore) -> None:
     assert sum(a == b for a, b in pairwise(map(canonical.sentence, range(100)))) < 10
 
 
-def test_the_seed_changes_the_known_posterior_by_less_than_a_tenth_of_its_interval(
+def test_another_seed_moves_the_known_posterior_by_less_than_a_tenth_of_its_interval(
     trained: tuple[VAE, Corpus],
 ) -> None:
     model, corpus = trained
@@ -373,7 +375,7 @@ class TestContradictions:
         }
         return contradictions(**{**figures, **changes})
 
-    def test_consistent_figures_have_no_warning(self, record: Evaluation) -> None:
+    def test_figures_that_agree_have_none(self, record: Evaluation) -> None:
         assert self.told(record) == []
         assert "note:" not in shown(record)
 
@@ -386,7 +388,7 @@ class TestContradictions:
             ("leave_one_out", math.inf, ["not finite"]),
         ],
     )
-    def test_estimates_above_their_bounds_have_warnings(
+    def test_estimates_beyond_what_bounds_them(
         self, record: Evaluation, name: str, value: float, words: list[str]
     ) -> None:
         assert record.mi is not None
@@ -399,20 +401,18 @@ class TestContradictions:
         changed = replace(record, warnings=found)
         assert shown(changed).count("note: ") == len(found)
 
-    def test_overlapping_intervals_have_no_warning(self, record: Evaluation) -> None:
+    def test_intervals_that_reach_over_are_none(self, record: Evaluation) -> None:
         assert record.mi is not None
         wide = replace(record.mi.known_posterior, value=50.0, ci_low=0.0, ci_high=100.0)
         assert self.told(record, mi=replace(record.mi, known_posterior=wide)) == []
 
-    def test_mi_without_active_units_has_a_warning(self, record: Evaluation) -> None:
+    def test_information_without_an_active_unit(self, record: Evaluation) -> None:
         assert any("No unit is active" in line for line in self.told(record, active_units=0))
 
-    def test_a_higher_importance_weighted_perplexity_has_a_warning(
-        self, record: Evaluation
-    ) -> None:
+    def test_importance_weighting_that_makes_it_worse(self, record: Evaluation) -> None:
         assert any("--iw-samples" in line for line in self.told(record, perplexities=(20.0, 21.0)))
 
-    def test_a_narrow_posterior_on_the_sphere_has_a_warning_and_active_units(
+    def test_a_sharp_posterior_on_the_sphere_is_told_of_and_has_active_units(
         self, store: TokenStore
     ) -> None:
         model = uniform_model(kind="von-mises-fisher", concentration=100_000)

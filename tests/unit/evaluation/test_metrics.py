@@ -1,4 +1,4 @@
-"""Metrics of models with known answers."""
+"""Metrics on models simple enough to solve by hand."""
 
 import math
 
@@ -16,15 +16,15 @@ from mivae_cli.evaluation.metrics import (
 )
 
 
-def test_the_perplexity_of_a_uniform_model_is_the_vocabulary_size() -> None:
+def test_a_uniform_model_is_as_perplexed_as_its_vocabulary() -> None:
     assert perplexity(6 * math.log(10_000), sentences=2, tokens=12) == pytest.approx(10_000)
 
 
-def test_an_overflowing_perplexity_is_infinite() -> None:
+def test_a_perplexity_beyond_all_bounds_is_infinite() -> None:
     assert perplexity(1e9, sentences=1, tokens=1) == math.inf
 
 
-def test_units_with_varying_means_are_active() -> None:
+def test_units_whose_means_move_with_the_sentence_are_active() -> None:
     means = torch.cat([torch.randn(1000, 3), 0.01 * torch.randn(1000, 5)], dim=1)
     assert active_units(means) == 3
 
@@ -38,7 +38,7 @@ def test_one_sentence_has_no_active_units() -> None:
     assert active_units(torch.ones(1, 4)) == 0
 
 
-def test_intervals_have_their_nominal_coverage() -> None:
+def test_intervals_cover_the_mean_as_often_as_they_say() -> None:
     covered = 0
     for _ in range(2000):
         interval = mean_interval(3.0 + 2.0 * torch.randn(50, dtype=torch.float64))

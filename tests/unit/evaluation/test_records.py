@@ -1,4 +1,4 @@
-"""The records in eval.json, by protocol, and the full results."""
+"""What eval.json keeps: every protocol's record, and what was measured in full."""
 
 import json
 from typing import Any
@@ -40,7 +40,7 @@ protocols = st.builds(
 
 
 @given(st.lists(protocols, max_size=12))
-def test_a_record_replaces_only_its_own_protocol(added: list[dict[str, Any]]) -> None:
+def test_nothing_is_lost_but_what_is_measured_again(added: list[dict[str, Any]]) -> None:
     found = kept(*added)
     keys = {(r["iw_samples"], r["seed"], r["checkpoint"]["name"]) for r in added}
     assert len(found.records) == len(keys)
@@ -68,7 +68,7 @@ def test_the_best_is_that_of_the_protocol_or_has_the_most_samples() -> None:
     assert EvaluationRecords().best(100, 0) is None
 
 
-def test_full_results_are_joined_with_the_records_of_their_checkpoint() -> None:
+def test_figures_in_full_go_with_every_record_of_their_checkpoint_alone() -> None:
     found = kept(
         record(100, full=full(1000)), record(5), record(5, seed=1), record(100, epoch=4),
         record(100, full=full(20)), record(100, full=full(20, judge="other")),
@@ -83,7 +83,7 @@ def test_full_results_are_joined_with_the_records_of_their_checkpoint() -> None:
     assert "full" not in other
 
 
-def test_a_language_model_has_no_importance_samples() -> None:
+def test_a_language_model_takes_no_samples() -> None:
     found = kept(record(100, latent_units=0), record(5, latent_units=0))
     assert len(found.records) == 1
     assert found.sampled == set()
@@ -93,13 +93,13 @@ def test_a_language_model_has_no_importance_samples() -> None:
 @pytest.mark.parametrize(
     "body", [{}, {"evaluations": 5}, {"evaluations": [5]}, {"evaluations": [], "full": {}}]
 )
-def test_invalid_bodies_are_rejected(body: dict[str, Any]) -> None:
+def test_other_bodies_are_refused(body: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="records"):
         EvaluationRecords.of(body)
 
 
 @pytest.mark.parametrize("odd", [None, [], {}, "text", 10**400, True, -1.5, {"name": []}])
-def test_values_of_wrong_types_are_handled(odd: object) -> None:
+def test_values_of_other_types_do_no_harm(odd: object) -> None:
     found = EvaluationRecords(
         (*({**record(), key: odd} for key in record()), record()),
         ({"checkpoint": odd, "full": odd}, {"full": {"protocol": odd}}, {}),
@@ -109,7 +109,7 @@ def test_values_of_wrong_types_are_handled(odd: object) -> None:
     assert found.with_record(record()).exactly(100, 0) is not None
 
 
-def test_at_the_size_limit_records_of_other_checkpoints_are_dropped_first(
+def test_where_there_is_no_room_records_of_other_checkpoints_go_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("mivae_cli.limits.MAX_EVALUATION_BYTES", 450)
@@ -119,7 +119,7 @@ def test_at_the_size_limit_records_of_other_checkpoints_are_dropped_first(
 
 
 class TestComparison:
-    """Seeds form one row even if one run has further records."""
+    """Seeds still make one row, whatever has been measured beside."""
 
     @staticmethod
     def run(name: str, *records: dict[str, Any], **table: object) -> Outcome:
@@ -129,7 +129,7 @@ class TestComparison:
             name, name, "evaluated", "", config, evaluation, found, tested="the same sentences"
         )
 
-    def test_comparisons_use_the_largest_common_number_of_samples(self) -> None:
+    def test_the_most_samples_that_all_have_are_compared(self) -> None:
         runs = [
             self.run("a", record(100), record(500), record(5), seed=0),
             self.run("b", record(500), record(100), seed=1),
@@ -147,7 +147,7 @@ class TestComparison:
         assert figure is not None
         assert figure.value == pytest.approx(19.5)
 
-    def test_seeds_are_grouped_despite_different_samples_elsewhere(self) -> None:
+    def test_seeds_fold_where_another_run_has_other_samples(self) -> None:
         other = {"objective": {"mi_weight": 0.5}}
         compared = compare(
             [
@@ -159,7 +159,7 @@ class TestComparison:
         assert [row.seeds for row in compared.rows] == [(0, 1), (0,)]
         assert any("samples" in warning for warning in compared.warnings)
 
-    def test_evaluation_seeds_do_not_prevent_grouping(self) -> None:
-        """Earlier versions evaluated with the training seed."""
+    def test_seeds_of_evaluations_are_no_obstacle(self) -> None:
+        """Earlier versions evaluated with the seed of the training."""
         compared = compare([self.run(str(n), record(100, seed=n), seed=n) for n in range(3)])
         assert [row.seeds for row in compared.rows] == [(0, 1, 2)]

@@ -1,4 +1,4 @@
-"""Digits according to the uncertainty."""
+"""Digits that follow the uncertainty."""
 
 import math
 
@@ -39,9 +39,7 @@ def test_figures(
 
 
 @given(st.floats(-1e8, 1e8), st.floats(1e-4, 1e7), st.integers(1, 3))
-def test_a_value_has_as_many_decimals_as_its_uncertainty(
-    value: float, sd: float, digits: int
-) -> None:
+def test_a_figure_ends_where_its_uncertainty_does(value: float, sd: float, digits: int) -> None:
     found = rounded(value, digits, sd)
     scale = 10.0**found.power
     assert abs(float(found.value) * scale - value) <= sd + 0.005 * scale
@@ -69,5 +67,5 @@ def test_thousands_are_grouped_from_the_fifth_digit_on(number: int) -> None:
         (-1.5342184e21, "-1.53e+21"), (math.inf, "inf"), (math.nan, "nan"),
     ],
 )  # fmt: skip
-def test_two_decimals_except_for_large_values(value: float, text: str) -> None:
+def test_two_decimals_unless_they_would_be_lost_among_digits(value: float, text: str) -> None:
     assert two_decimals(value) == text

@@ -107,7 +107,7 @@ def test_a_record_is_stored_only_if_it_stands_for_the_run(
 ) -> None:
     best = trained.load_evaluation()
     before = (trained.path / "eval.json").read_bytes()
-    last = RunDirectory(trained.path, "last")
+    last = RunDirectory.open(trained.path / "checkpoints" / "last")
     test = trained.open_corpus()["test"]
     for evaluated in (
         finish(evaluate_run(trained)),

@@ -19,8 +19,8 @@ from mivae_cli.runs.checkpoints import Checkpoints
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.runs.training_state import load_training
-from mivae_cli.storage.manifest import Manifest, entry_of, vouch_for
-from mivae_cli.storage.ownership import draft_of
+from mivae_cli.storage.manifest import Manifest, entry_of, write_manifest
+from mivae_cli.storage.ownership import draft_path
 from mivae_cli.storage.sealed_json import Kind, read_sealed, write_sealed
 from mivae_cli.training.trainer import Trainer
 from support.locks import held_elsewhere
@@ -124,7 +124,7 @@ def test_a_run_whose_own_manifest_is_damaged_cannot_be_verified(
     path = run.path
     damage(path / "manifest.json")
     with pytest.raises(CheckpointError, match=r"manifest\.json"):
-        verify(RunDirectory(path))
+        verify(RunDirectory.open(path))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_another_corpus_is_said_though_it_is_whole(run: RunDirectory, tmp_path: 
     shutil.copytree(other.path / "data", run.path / "data")
     [(what, problem)] = problems(run).items()
     assert what == "data/corpus.json"
-    assert "not the one the run began with" in problem
+    assert "another run" in problem
 
 
 def resealed(path: Path, kind: Kind, **changes: object) -> None:
@@ -227,17 +227,17 @@ def test_a_network_that_is_not_the_weights_is_said_of_every_checkpoint(run: RunD
     resealed(run.path / "config.json", "config", config=config)
     found = problems(run)
     assert list(found) == [f"checkpoints/{name}/manifest.json" for name in (FIRST, SECOND, THIRD)]
-    assert all("of another model" in problem for problem in found.values())
+    assert all("another model" in problem for problem in found.values())
     result = verify(RunDirectory.open(run.path))
     assert (result.best, result.resumable) == (None, None)
 
 
-def vouch_again(folder: Path) -> None:
+def rewrite_manifest(folder: Path) -> None:
     """Has a manifest say that what is in its folder now is right, as a stranger's would."""
     manifest = Manifest.read(folder, "checkpoint")
     own = ("kind", "format", "mivae", "files", "checksum")
     body = {key: value for key, value in manifest.body.items() if key not in own}
-    vouch_for(folder, "checkpoint", {n: entry_of(folder / n) for n in manifest.files}, body)
+    write_manifest(folder, "checkpoint", {n: entry_of(folder / n) for n in manifest.files}, body)
 
 
 def nan_weights(folder: Path) -> None:
@@ -266,7 +266,7 @@ def test_what_is_vouched_for_and_cannot_be_loaded_is_said(
 ) -> None:
     folder = run.path / "checkpoints" / THIRD
     change(folder)
-    vouch_again(folder)
+    rewrite_manifest(folder)
     [(what, problem)] = problems(run).items()
     assert what == f"checkpoints/{THIRD}/manifest.json"
     assert match in problem
@@ -275,7 +275,7 @@ def test_what_is_vouched_for_and_cannot_be_loaded_is_said(
 
 def test_a_run_that_is_being_written_is_remarked_upon_and_sound(run: RunDirectory) -> None:
     with held_elsewhere(run.path) as holder:
-        with run.journal.open("a") as file:
+        with run.metrics_path.open("a") as file:
             file.write('{"kind": "st')
         result = verify(run)
         assert result.sound
@@ -305,7 +305,7 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever writes the run removes the first one while it is looked at, and then the second."""
-    path, complete = Manifest.path, Checkpoints.complete
+    path, complete = Manifest.checked_path, Checkpoints.load
     looked: list[str] = []
 
     def late_path(manifest: Manifest, name: str) -> Path:
@@ -317,8 +317,8 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
         looked.append(folder.name)
         return complete(run, folder)
 
-    monkeypatch.setattr(Manifest, "path", late_path)
-    monkeypatch.setattr(Checkpoints, "complete", late_complete)
+    monkeypatch.setattr(Manifest, "checked_path", late_path)
+    monkeypatch.setattr(Checkpoints, "load", late_complete)
     result = verify(run)
     assert FIRST in looked
     assert result.sound
@@ -327,7 +327,7 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
 
 
 def test_drafts_that_were_left_are_remarked_upon(run: RunDirectory) -> None:
-    drafts = [draft_of(run.path / "checkpoints/epoch-0004"), draft_of(run.path / "eval.json")]
+    drafts = [draft_path(run.path / "checkpoints/epoch-0004"), draft_path(run.path / "eval.json")]
     drafts[0].mkdir()
     drafts[1].write_text("{")
     result = verify(run)
@@ -341,7 +341,7 @@ def test_drafts_that_were_left_are_remarked_upon(run: RunDirectory) -> None:
 def test_a_file_in_place_of_the_checkpoints_is_an_error(run: RunDirectory) -> None:
     shutil.rmtree(run.path / "checkpoints")
     (run.path / "checkpoints").touch()
-    with pytest.raises(CheckpointError, match="it is no folder"):
+    with pytest.raises(CheckpointError, match="checkpoints"):
         verify(run)
 
 
@@ -384,4 +384,4 @@ def test_the_program_names_what_is_damaged_and_leaves_with_four(
 def test_the_program_says_of_what_is_no_run_that_it_is_none(tmp_path: Path, mivae: Mivae) -> None:
     ran = mivae("verify", tmp_path, "--json")
     assert (ran.code, ran.out) == (4, "")
-    assert "no run directory" in ran.err
+    assert "manifest.json" in ran.err

@@ -1,4 +1,4 @@
-"""All decoders: causality, normalisation, and agreement of all ways to compute."""
+"""Decoders of every kind: no future leaks, probabilities sum to one, every way says the same."""
 
 import itertools
 from typing import Any
@@ -23,14 +23,14 @@ def latents(count: int, latent_size: int = 3) -> Tensor:
 
 
 def log_probs_of(model: VAE, batch: Batch, z: Tensor) -> Tensor:
-    """The word distributions (B, T + 1, V) from one pass over whole sentences."""
+    """The distribution of every word of sentences (B, T + 1, V), read in one go."""
     states = model.decoder._states(model.decoder.embedding(batch.inputs()), z)
     found: Tensor = model.decoder.output(states.flatten(end_dim=1)).log_softmax(dim=-1)
     return found.view(*states.shape[:2], -1)
 
 
 def stepped(model: VAE, inputs: Tensor, z: Tensor) -> tuple[Tensor, list[State]]:
-    """The word distributions from single steps, and the states between them."""
+    """The same, word by word, and the states in between."""
     state, found, states = model.decoder.start(z), [], []
     for previous in inputs.T:
         logits, state = model.decoder.step(previous, state)
@@ -57,7 +57,7 @@ def test_word_by_word_and_whole_sentences_agree(decoder: dict[str, Any], latent_
 def test_the_probabilities_of_all_sentences_and_prefixes_sum_to_one(
     decoder: dict[str, Any], latent_size: int
 ) -> None:
-    """The probabilities of all sentences up to two words, and of longer prefixes, sum to 1."""
+    """Every string of two words has one fate: it has ended by then, or goes on."""
     model = model_of(None, decoder, latent_size)
     words = range(1, VOCABULARY)
     pairs = list(itertools.product(words, words))
@@ -107,7 +107,7 @@ def test_no_gradient_reaches_a_later_word_and_some_reaches_all_earlier_ones(
 @every_decoder
 @with_and_without_latent
 @pytest.mark.parametrize("learning", [True, False])  # with gradients it goes another way
-def test_several_latents_per_sentence_are_scored_as_one_by_one(
+def test_several_latents_a_sentence_are_scored_as_if_one_by_one(
     decoder: dict[str, Any], learning: bool, latent_size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mivae_cli.models.transformer.TOKENS", 12)  # so that it takes some pieces
@@ -122,8 +122,8 @@ def test_several_latents_per_sentence_are_scored_as_one_by_one(
 
 
 @every_decoder
-def test_states_can_be_indexed_by_row(decoder: dict[str, Any]) -> None:
-    """Indexing states drops, repeats and reorders sequences without other effects."""
+def test_states_are_chosen_by_rows(decoder: dict[str, Any]) -> None:
+    """Some sentences go on, others fork, in any order: each as if it had been alone."""
     model, batch, z = model_of(None, decoder), batch_of([2, 3], [4, 5], [6, 2]), latents(3)
     inputs, rows = batch.inputs(), torch.tensor([2, 0, 0])
     expected, states = stepped(model, inputs[rows], z[rows])
@@ -140,7 +140,7 @@ def test_states_can_be_indexed_by_row(decoder: dict[str, Any]) -> None:
 
 
 def silence(model: VAE, path: str) -> None:
-    """Removes one of the two inputs of z."""
+    """Takes away one of the two ways by which a decoder hears z."""
     transformer = isinstance(model.decoder, TransformerDecoder)
     match path:
         case "words" if transformer:
@@ -155,7 +155,9 @@ def silence(model: VAE, path: str) -> None:
 
 @every_decoder
 @pytest.mark.parametrize("silenced", [None, "words", "beginning", "both"])
-def test_both_inputs_of_z_affect_every_word(decoder: dict[str, Any], silenced: str | None) -> None:
+def test_the_decoder_listens_to_z_at_every_word_in_two_ways(
+    decoder: dict[str, Any], silenced: str | None
+) -> None:
     model, batch = model_of(None, decoder), batch_of([2, 3, 4, 5])
     for path in ("words", "beginning"):
         if silenced in (path, "both"):
@@ -169,7 +171,7 @@ def test_both_inputs_of_z_affect_every_word(decoder: dict[str, Any], silenced: s
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_the_initial_state_of_every_layer_depends_on_z(kind: str) -> None:
+def test_every_layer_begins_from_its_own_function_of_z(kind: str) -> None:
     model, z = model_of(None, {"kind": kind, "layers": 3}), latents(2)
     weight = model.decoder.get_parameter("initial.weight")
     bias = model.decoder.get_parameter("initial.bias")
@@ -183,7 +185,7 @@ def test_the_initial_state_of_every_layer_depends_on_z(kind: str) -> None:
 
 
 @every_decoder
-def test_a_few_sentences_can_be_memorised(decoder: dict[str, Any]) -> None:
+def test_a_handful_of_sentences_is_learnt_by_heart(decoder: dict[str, Any]) -> None:
     model, batch = model_of(None, decoder), batch_of(*SENTENCES)
     z = torch.eye(3, dtype=torch.float64)
     optimizer = torch.optim.Adam(model.decoder.parameters(), lr=0.05)

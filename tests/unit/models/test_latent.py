@@ -1,4 +1,4 @@
-"""Posteriors, compared with the distributions of torch."""
+"""The posterior object against torch's own distributions."""
 
 import torch
 from torch.distributions import Independent, Normal, kl_divergence
@@ -11,7 +11,7 @@ def _posterior() -> DiagonalGaussian:
     return DiagonalGaussian(torch.randn(6, 4), 0.5 * torch.randn(6, 4))
 
 
-def test_rates_equal_the_kl_divergence_of_torch() -> None:
+def test_rates_are_torchs_divergence_from_the_prior() -> None:
     posterior = _posterior()
     expected = kl_divergence(Normal(posterior.mean, posterior.scale), Normal(0.0, 1.0))
     torch.testing.assert_close(posterior.rates(), expected)
@@ -24,7 +24,7 @@ def test_the_rate_is_the_mean_log_ratio_of_samples() -> None:
     assert_near(ratios[:, 0].double(), float(posterior.rates().sum()))
 
 
-def test_log_probabilities_equal_those_of_torch() -> None:
+def test_log_probabilities_are_torchs() -> None:
     posterior = _posterior()
     z = posterior.rsample(count=3)
     torch.testing.assert_close(
@@ -35,7 +35,7 @@ def test_log_probabilities_equal_those_of_torch() -> None:
     )
 
 
-def test_samples_are_differentiable_in_mean_and_scale() -> None:
+def test_samples_carry_gradient_to_mean_and_scale() -> None:
     mean = torch.zeros(5, 2, requires_grad=True)
     log_scale = torch.zeros(5, 2, requires_grad=True)
     DiagonalGaussian(mean, log_scale).rsample().square().sum().backward()

@@ -1,4 +1,4 @@
-"""Matrix products of both libraries, compared with double precision."""
+"""Matrix products by either library against those in double precision."""
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from mivae_cli.models.matmul import product
 @pytest.mark.parametrize("transposed", [True, False])
 @pytest.mark.parametrize("biased", [True, False])
 @pytest.mark.parametrize("rows", [0, 1, 7, 130])
-def test_products_agree_with_double_precision(
+def test_the_product_is_that_of_double_precision(
     rows: int, biased: bool, transposed: bool, onednn: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(products, "ONEDNN", onednn and products.ONEDNN)
@@ -24,7 +24,7 @@ def test_products_agree_with_double_precision(
     torch.testing.assert_close(found, expected.float(), rtol=1e-5, atol=1e-5)
 
 
-def test_products_have_gradients() -> None:
+def test_where_gradients_are_recorded_they_are_there() -> None:
     left, right = torch.randn(4, 3, requires_grad=True), torch.randn(5, 3, requires_grad=True)
     product(left, right).sum().backward()
     assert left.grad is not None

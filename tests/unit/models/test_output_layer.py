@@ -1,4 +1,4 @@
-"""The output layer, compared with the cross entropy of torch."""
+"""The output layer against torch's own cross-entropy: values, gradients, extremes, chunks."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def gradients(loss: Tensor, layer: OutputLayer, states: Tensor) -> tuple[Tensor,
 
 @pytest.mark.parametrize("logits", [8_000_000, 3 * VOCABULARY, 1])
 @pytest.mark.parametrize("weights", [[0.25] * SENTENCES, UNEQUAL])
-def test_values_and_gradients_equal_the_direct_computation(
+def test_values_and_gradients_are_those_of_the_plain_way(
     logits: int, weights: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(output, "LOGITS", logits)
@@ -55,7 +55,7 @@ def test_gradients_are_the_derivatives_of_the_values() -> None:
 
 
 @pytest.mark.parametrize("size", [1.0, 1e2, 1e4])
-def test_extreme_logits_do_not_overflow(size: float) -> None:
+def test_extreme_logits_overflow_nothing(size: float) -> None:
     layer, states, targets, mask = example(torch.float32)
     with torch.no_grad():
         layer.weight.mul_(size)
@@ -76,7 +76,7 @@ def test_without_gradients_the_values_are_the_same_and_the_work_a_third(
     torch.testing.assert_close(layer.log_prob(given[0].detach(), *given[1:]), expected)
 
 
-def test_a_frozen_layer_passes_the_same_gradients() -> None:
+def test_a_layer_that_does_not_learn_passes_the_same_gradients_on() -> None:
     layer, *given = example()
     (wanted,) = torch.autograd.grad(layer.log_prob(*given).sum(), given[0])
     layer.requires_grad_(False)
@@ -106,7 +106,7 @@ def test_half_precision_products_keep_single_precision_probabilities() -> None:
         torch.testing.assert_close(gradient, true, rtol=0.05, atol=0.05)
 
 
-def test_all_logits_are_never_stored_at_the_same_time() -> None:
+def test_no_tensor_of_all_logits_is_kept() -> None:
     layer, states, targets, mask = example()
     kept = list[int]()
 

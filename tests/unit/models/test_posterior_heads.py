@@ -1,4 +1,4 @@
-"""Posterior heads: bounds on the rate for any features, and evaluation mode."""
+"""Heads: what each promises of the rate holds for any features, and what evaluation sees."""
 
 import math
 
@@ -40,7 +40,7 @@ each_family = pytest.mark.parametrize("config", FAMILIES, ids=lambda config: con
 
 @each_family
 class TestEveryFamily:
-    def test_inner_products_of_pair_vectors_are_log_densities(self, config: Posterior) -> None:
+    def test_inner_products_of_pairs_are_log_densities(self, config: Posterior) -> None:
         posterior = build_head(config, 5, 4)(torch.randn(7, 5)).double()
         z = posterior.rsample(count=3)
         of_x, of_z = posterior.pair_vectors(z)
@@ -54,14 +54,14 @@ class TestEveryFamily:
         expected = posterior.rates().sum(dim=-1)
         torch.testing.assert_close(densities.rate_terms, expected, rtol=0.03, atol=0.03)
 
-    def test_the_prior_is_that_of_the_model(self, config: Posterior) -> None:
+    def test_its_prior_is_the_models(self, config: Posterior) -> None:
         posterior = build_head(config, 5, 4)(torch.randn(3, 5))
         assert posterior.prior == build_prior(config, 4)
         z = posterior.prior.sample(6)
         assert z.shape == (6, 4)
         assert posterior.prior.log_prob(z).shape == (6,)
 
-    def test_indexing_and_concatenation_are_inverse(self, config: Posterior) -> None:
+    def test_parts_make_the_whole(self, config: Posterior) -> None:
         with torch.no_grad():
             whole = build_head(config, 5, 4)(torch.randn(7, 5))
         joined = type(whole).cat([whole[:2], whole[2:]])[torch.arange(6, -1, -1)]
@@ -77,9 +77,7 @@ class TestEveryFamily:
         )
         torch.testing.assert_close(joined.double().rates().float(), whole.rates().flip(0))
 
-    def test_samples_are_differentiable_in_all_outputs_of_the_head(
-        self, config: Posterior
-    ) -> None:
+    def test_samples_carry_gradient_to_all_that_the_head_says(self, config: Posterior) -> None:
         head = build_head(config, 5, 4)
         features = torch.randn(6, 5, requires_grad=True)
         head(features).rsample(torch.Generator().manual_seed(0)).pow(3).sum().backward()
@@ -99,7 +97,7 @@ def test_the_gaussian_head_splits_its_output_into_mean_and_log_scale() -> None:
 
 
 @pytest.mark.parametrize("latent_size", [0, 2])
-def test_the_state_contains_only_learned_tensors(latent_size: int) -> None:
+def test_only_what_a_family_learns_is_in_its_state(latent_size: int) -> None:
     linear = {"linear.weight", "linear.bias"}
     normalised = linear | {"shift", "running_mean", "running_variance", "batches"}
     expected = [linear, normalised, linear, linear]
@@ -116,7 +114,7 @@ class TestBatchNorm:
     def fresh(self) -> None:
         self.head = BatchNormHead(BatchNormPosteriorConfig(scale=0.7), 5, 3)
 
-    def test_the_means_of_a_batch_have_the_configured_scale(self) -> None:
+    def test_the_means_of_a_batch_have_the_spread_that_was_asked_for(self) -> None:
         with torch.no_grad():
             self.head.shift.copy_(torch.tensor([0.0, 1.0, -2.0]))
         mean = self.head(3 + torch.randn(40, 5)).mean
@@ -125,9 +123,7 @@ class TestBatchNorm:
 
     @pytest.mark.parametrize("spread", [1e-2, 1.0, 1e3])
     @pytest.mark.parametrize("log_scales", ["learned", "the prior's"])
-    def test_the_mean_rate_of_a_batch_has_a_lower_bound(
-        self, spread: float, log_scales: str
-    ) -> None:
+    def test_the_mean_rate_of_a_batch_has_a_floor(self, spread: float, log_scales: str) -> None:
         if log_scales == "the prior's":  # the floor is reached
             torch.nn.init.zeros_(self.head.linear.weight[3:])
             torch.nn.init.zeros_(self.head.linear.bias[3:])
@@ -156,7 +152,7 @@ class TestBatchNorm:
         torch.testing.assert_close(self.head(batches[0]).mean, expected)
         torch.testing.assert_close(self.head.running_mean, mean)  # which has not moved
 
-    def test_evaluation_agrees_with_training_on_equal_batches(self) -> None:
+    def test_evaluation_agrees_with_training_where_batches_are_alike(self) -> None:
         features = torch.randn(200, 5)
         for _ in range(3):
             trained = self.head(features)
@@ -165,7 +161,7 @@ class TestBatchNorm:
         torch.testing.assert_close(evaluated.mean, correction * trained.mean)
         assert torch.equal(evaluated.log_scale, trained.log_scale)
 
-    def test_a_batch_of_one_uses_and_keeps_the_averages(self) -> None:
+    def test_a_sentence_alone_is_read_as_in_evaluation_and_moves_nothing(self) -> None:
         self.head(torch.randn(20, 5))
         before = self.head.running_variance.clone()
         one = torch.randn(1, 5)
@@ -173,7 +169,7 @@ class TestBatchNorm:
         assert torch.equal(trained, self.head.eval()(one).mean)
         assert torch.equal(before, self.head.running_variance)
 
-    def test_equal_sentences_are_valid(self) -> None:
+    def test_equal_sentences_are_no_fault(self) -> None:
         posterior = self.head(torch.ones(8, 5))
         posterior.rsample().sum().backward()
         torch.testing.assert_close(posterior.mean, torch.zeros(8, 3), atol=0.01, rtol=0)
@@ -183,7 +179,7 @@ class TestBatchNorm:
 
 class TestCommittedRate:
     @pytest.mark.parametrize("rate", [1e-4, 0.15, 1.0, 100.0])
-    def test_scale_limits_are_the_roots_of_the_rate(self, rate: float) -> None:
+    def test_scales_end_where_a_mean_of_zero_has_the_rate(self, rate: float) -> None:
         lowest, highest = committed_log_scales(rate)
         assert lowest < 0 < highest
         for log_scale in (lowest, highest):
@@ -192,7 +188,7 @@ class TestCommittedRate:
     @given(
         st.floats(1e-4, 100), st.integers(0, 2**16), st.sampled_from([0.0, 0.1, 1.0, 30.0, 1e4])
     )
-    def test_the_rate_has_a_lower_bound_and_finite_gradients(
+    def test_no_input_has_less_and_none_a_gradient_without_end(
         self, rate: float, seed: int, spread: float
     ) -> None:
         with torch.random.fork_rng():
@@ -206,7 +202,7 @@ class TestCommittedRate:
         assert gradient is not None
         assert gradient.isfinite().all()
 
-    def test_the_rate_is_delta_plus_half_the_excess(self) -> None:
+    def test_the_rate_is_the_committed_one_and_half_of_what_goes_beyond(self) -> None:
         head = CommittedRateHead(CommittedRatePosteriorConfig(rate=0.3), 4, 6).double()
         features = 3 * torch.randn(50, 4, dtype=torch.float64)
         beyond = head.linear(features)[:, :6].relu()
@@ -214,7 +210,7 @@ class TestCommittedRate:
         assert 0 < float((beyond == 0).double().mean()) < 1
 
     @pytest.mark.parametrize("place", [-1e4, -50.0, 50.0, 1e4])
-    def test_extreme_scales_are_finite(self, place: float) -> None:
+    def test_at_the_ends_of_the_scales_nothing_breaks(self, place: float) -> None:
         head = CommittedRateHead(CommittedRatePosteriorConfig(), 1, 1)
         features = torch.tensor([[1.0]])
         with torch.no_grad():
@@ -227,7 +223,7 @@ class TestCommittedRate:
         assert head.linear.weight.grad.isfinite().all()
 
 
-def test_directions_are_normalised_outputs_of_the_linear_layer() -> None:
+def test_directions_are_unit_vectors_of_the_linear_layers_output() -> None:
     head = VonMisesFisherHead(VonMisesFisherPosteriorConfig(concentration=7.0), 5, 3)
     features = torch.randn(20, 5)
     posterior, said = head(features), head.linear(features)
@@ -236,7 +232,7 @@ def test_directions_are_normalised_outputs_of_the_linear_layer() -> None:
 
 
 class TestConfiguration:
-    def test_a_sphere_needs_two_dimensions(self) -> None:
+    def test_a_sphere_has_two_dimensions_at_least(self) -> None:
         sphere = "model.posterior={kind='von-mises-fisher'}"
         with pytest.raises(ConfigError, match="latent_size"):
             read_config(overrides=[sphere, "model.latent_size=1"])
@@ -253,12 +249,12 @@ class TestConfiguration:
             ("von-mises-fisher.concentration", (0, -1, 1e6, "nan", "inf")),
         ],
     )
-    def test_settings_of_heads_have_ranges(self, key: str, wrong: tuple[object, ...]) -> None:
+    def test_its_numbers_are_bounded(self, key: str, wrong: tuple[object, ...]) -> None:
         kind, _, field = key.partition(".")
         for value in wrong:
             with pytest.raises(ConfigError, match=rf"posterior\.{field}' cannot be"):
                 read_config(overrides=[f"model.posterior={{kind='{kind}', {field}={value}}}"])
 
-    def test_a_setting_of_another_head_is_named_in_the_error(self) -> None:
+    def test_a_setting_of_another_family_is_named(self) -> None:
         with pytest.raises(ConfigError, match="kind"):
             read_config(overrides=["model.posterior.rate=0.2"])

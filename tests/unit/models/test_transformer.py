@@ -1,4 +1,4 @@
-"""The Transformers, compared with the layers of torch, and their memory."""
+"""The Transformer pair against torch's own layers, and what its sizes cost."""
 
 import math
 from typing import Any
@@ -25,7 +25,7 @@ OURS = {  # and what torch calls them
 
 
 def torchs_own(network: nn.Module) -> nn.TransformerEncoder:
-    """The Transformer of torch with our weights."""
+    """Torch's stack of layers, with the weights of ours."""
     layer = nn.TransformerEncoderLayer(
         6, 3, 9, dropout=0.0, activation="gelu", norm_first=True, batch_first=True
     )
@@ -39,7 +39,7 @@ def torchs_own(network: nn.Module) -> nn.TransformerEncoder:
 
 
 def shaken(model: VAE) -> VAE:
-    """Sets biases and norms to values other than their initial ones."""
+    """Gives biases and norms values that are not what they begin with."""
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -47,7 +47,7 @@ def shaken(model: VAE) -> VAE:
 
 
 def waves(places: int, width: int = 6) -> Tensor:
-    """The sinusoids, computed element by element."""
+    """The sinusoids, number by number."""
     rates = [10_000 ** (-2 * pair / width) for pair in range(width // 2)]
     rows = [
         [f(place * rate) for f in (math.sin, math.cos) for rate in rates]
@@ -56,7 +56,7 @@ def waves(places: int, width: int = 6) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64)
 
 
-def test_the_encoder_equals_the_stack_of_torch() -> None:
+def test_the_encoder_is_torchs_own_stack_under_the_mean() -> None:
     encoder = shaken(model_of({**BOTH, "pooling": "mean"})).encoder
     assert isinstance(encoder, TransformerEncoder)
     for sentence in SENTENCES:
@@ -66,7 +66,7 @@ def test_the_encoder_equals_the_stack_of_torch() -> None:
         torch.testing.assert_close(encoder(batch), expected)
 
 
-def test_a_language_model_equals_the_stack_of_torch_with_a_causal_mask() -> None:
+def test_a_language_model_is_torchs_own_stack_under_a_causal_mask() -> None:
     decoder = shaken(model_of(None, BOTH, latent_size=0)).decoder
     words = decoder.embedding(batch_of([2, 3, 4, 5]).inputs())
     mask = nn.Transformer.generate_square_subsequent_mask(5, dtype=torch.float64)
@@ -76,8 +76,8 @@ def test_a_language_model_equals_the_stack_of_torch_with_a_causal_mask() -> None
     torch.testing.assert_close(found, expected)
 
 
-def test_z_adds_one_position_with_key_and_value() -> None:
-    """One layer from its equations: softmax over z and the previous words."""
+def test_z_is_a_place_before_all_words_with_a_key_and_a_value_of_its_own() -> None:
+    """One layer, by the equations: softmax over z and the words so far."""
     decoder = shaken(model_of(None, {**BOTH, "layers": 1, "heads": 1})).decoder
     assert isinstance(decoder, TransformerDecoder)
     z = torch.randn(3, dtype=torch.float64)
@@ -96,22 +96,22 @@ def test_z_adds_one_position_with_key_and_value() -> None:
 
 
 @pytest.mark.parametrize("width", [5, 6])
-def test_positions_are_encoded(width: int) -> None:
-    """An odd width has one more sine; single steps use the same positions."""
+def test_a_word_knows_its_place(width: int) -> None:
+    """An odd width has room for a sine more; places read later on are the same places."""
     words = torch.zeros(1, 9, width, dtype=torch.float64)
     found = transformer._with_positions(words)
     torch.testing.assert_close(found[:, 4:], transformer._with_positions(words[:, 4:], 4))
     assert len(found[0].unique(dim=0)) == 9
 
 
-def test_the_encoder_depends_on_word_order() -> None:
+def test_the_order_of_words_counts_for_the_encoder() -> None:
     model = model_of({**BOTH, "pooling": "mean"})
     first, second = (model.encoder(batch_of(sentence)) for sentence in ([2, 3, 4], [4, 3, 2]))
     assert not torch.allclose(first, second)
 
 
 @torch.no_grad()
-def test_sentence_length_is_not_limited() -> None:
+def test_no_sentence_is_too_long() -> None:
     model = model_of(BOTH, BOTH).eval()
     batch = batch_of([2, 3, 4, 5] * 300)
     posterior = model.encode(batch).posterior
@@ -121,7 +121,7 @@ def test_sentence_length_is_not_limited() -> None:
 
 
 @torch.no_grad()
-def test_samples_are_scored_in_pieces_of_limited_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_are_scored_so_many_tokens_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batch = model_of(None, BOTH).eval(), batch_of([2] * 9, [3], [4, 5], padding=3)
     assert isinstance(model.decoder, TransformerDecoder)
     read, sizes = model.decoder._states, list[tuple[int, int]]()

@@ -1,4 +1,4 @@
-"""Whole models and their encoders: padding, pooling, dropout, tied weights."""
+"""Whole models and their encoders: padding changes nothing, poolings are what they say."""
 
 import pytest
 import torch
@@ -36,7 +36,7 @@ def test_padding_changes_no_posterior_likelihood_or_gradient(model: VAE) -> None
 
 
 @every_model
-def test_results_do_not_depend_on_the_other_sentences_of_a_batch(model: VAE) -> None:
+def test_a_sentence_is_read_and_scored_the_same_alone_and_in_company(model: VAE) -> None:
     batches = [batch_of(*SENTENCES), *(batch_of(sentence) for sentence in SENTENCES)]
     posteriors = [model.encode(batch).posterior for batch in batches]
     together, *alone = (posterior.parameters() for posterior in posteriors)
@@ -49,8 +49,8 @@ def test_results_do_not_depend_on_the_other_sentences_of_a_batch(model: VAE) -> 
 
 
 @every_model
-def test_every_word_and_every_weight_has_a_gradient(model: VAE) -> None:
-    """A sum of posterior and likelihood has a gradient in every weight."""
+def test_every_word_and_every_weight_counts(model: VAE) -> None:
+    """A sum of posterior and likelihood leaves no weight without a gradient."""
     batch = batch_of(*SENTENCES, [6, 5, 4, 3, 2])
     posterior = model.encode(batch).posterior
     model.zero_grad()
@@ -61,8 +61,8 @@ def test_every_word_and_every_weight_has_a_gradient(model: VAE) -> None:
 
 
 @pytest.mark.parametrize("encoder", ENCODERS, ids=name_of)
-def test_the_features_depend_on_words_at_all_positions(encoder: dict[str, object]) -> None:
-    """With one direction and last pooling, and with two directions and any pooling."""
+def test_a_word_at_any_place_may_change_the_features(encoder: dict[str, object]) -> None:
+    """The last state of what reads one way, and any pooling of what reads both ways, see all."""
     model = model_of(encoder)
     plain = model.encoder(batch_of([2, 3, 4, 5]))
     for place in range(4):
@@ -73,7 +73,7 @@ def test_the_features_depend_on_words_at_all_positions(encoder: dict[str, object
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_pooling_selects_last_mean_or_maximum(kind: str, layers: int) -> None:
+def test_poolings_are_what_their_names_say(kind: str, layers: int) -> None:
     model = model_of({"kind": kind, "layers": layers})
     batch = batch_of([2, 3, 4])
     assert isinstance(model.encoder, RecurrentEncoder)
@@ -89,7 +89,7 @@ def test_pooling_selects_last_mean_or_maximum(kind: str, layers: int) -> None:
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru"])
-def test_last_states_of_both_directions_come_from_the_top_layer(kind: str) -> None:
+def test_the_last_states_of_both_ways_are_those_of_the_highest_layer(kind: str) -> None:
     model = model_of({"kind": kind, "layers": 2, "bidirectional": True, "pooling": "last"})
     batch = batch_of([2, 3, 4])
     assert isinstance(model.encoder, RecurrentEncoder)
@@ -99,7 +99,7 @@ def test_last_states_of_both_directions_come_from_the_top_layer(kind: str) -> No
     torch.testing.assert_close(model.encoder(batch), expected)
 
 
-def test_dropout_zeroes_the_configured_fraction_and_keeps_the_mean() -> None:
+def test_dropout_hides_the_asked_share_and_keeps_the_mean() -> None:
     model = model_of(decoder={"dropout": 0.3}).train()
     dropped = model.decoder.dropout(torch.ones(100_000))
     assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
@@ -123,7 +123,7 @@ def test_dropout_acts_in_training_only(settings: dict[str, object]) -> None:
             assert torch.equal(once, again) != training
 
 
-def test_word_dropout_hides_words_only_in_training_and_never_the_boundary() -> None:
+def test_word_dropout_hides_words_in_training_only_and_never_the_start() -> None:
     inputs = batch_of([2, 3, 4, 5, 6, 2, 3, 4]).inputs()
     word_dropout = WordDropout(0.9).train()
     dropped = word_dropout(inputs)
@@ -147,7 +147,7 @@ def test_tied_weights_are_one_tensor(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "transformer"])
-def test_initial_weights_lie_in_the_configured_range(kind: str) -> None:
+def test_initial_weights_lie_within_the_asked_range(kind: str) -> None:
     table = {"init_scale": 0.01, "encoder": {"kind": kind}, "decoder": {"kind": kind}}
     model = build_model(ModelConfig.model_validate(table), VOCABULARY)
     for name, parameter in model.named_parameters():

@@ -1,4 +1,4 @@
-"""The sphere, compared with numerical integration, closed forms, and samples."""
+"""The sphere: against numerical integration, closed forms in three dimensions, and samples."""
 
 import math
 
@@ -51,7 +51,9 @@ def moments(size: int, concentration: float) -> tuple[float, float, float]:
 
 @pytest.mark.parametrize("size", [2, 3, 4, 7, 32, 500])
 @pytest.mark.parametrize("concentration", [1e-3, 0.5, 7.0, 80.0, 3000.0])
-def test_normaliser_and_rate_agree_with_integration(size: int, concentration: float) -> None:
+def test_the_normaliser_and_the_rate_are_those_of_integration(
+    size: int, concentration: float
+) -> None:
     log_mean, mean, _ = moments(size, concentration)
     assert log_mean_exp_cosine(concentration, size) == pytest.approx(log_mean, rel=1e-8, abs=1e-9)
     assert resultant_length(concentration, size) == pytest.approx(mean, rel=1e-6)
@@ -63,9 +65,7 @@ def test_normaliser_and_rate_agree_with_integration(size: int, concentration: fl
 
 
 @pytest.mark.parametrize("concentration", [1e-3, 0.1, 1.0, 80.0, 700.0, 1e5])
-def test_normaliser_and_rate_agree_with_closed_forms_in_three_dimensions(
-    concentration: float,
-) -> None:
+def test_in_three_dimensions_both_are_elementary(concentration: float) -> None:
     r"""There M is sinh(kappa) / kappa and A is coth(kappa) - 1 / kappa."""
     log_sinh = concentration + math.log(-math.expm1(-2 * concentration)) - math.log(2)
     assert log_mean_exp_cosine(concentration, 3) == pytest.approx(
@@ -76,7 +76,7 @@ def test_normaliser_and_rate_agree_with_closed_forms_in_three_dimensions(
 
 
 @pytest.mark.parametrize(("size", "concentration"), [(4, 1e-3), (65_536, 1e5), (65_536, 1e-3)])
-def test_extreme_concentrations_are_finite(size: int, concentration: float) -> None:
+def test_the_extremes_are_finite_and_possible(size: int, concentration: float) -> None:
     posterior = VonMisesFisher(directions(2, size), concentration)
     rate = float(posterior.rates()[0])
     assert 0 <= rate < concentration
@@ -84,7 +84,7 @@ def test_extreme_concentrations_are_finite(size: int, concentration: float) -> N
     assert posterior.log_prob(posterior.rsample()).isfinite().all()
 
 
-def test_the_prior_density_is_one_over_the_area() -> None:
+def test_the_prior_spreads_one_over_the_area() -> None:
     for size, area in ((2, 2 * math.pi), (3, 4 * math.pi), (4, 2 * math.pi**2)):
         found = UniformSphere(size).log_prob(torch.zeros(5, 2, size))
         torch.testing.assert_close(found, torch.full((5, 2), -math.log(area)))
@@ -129,8 +129,8 @@ def test_samples_have_the_moments_of_the_distribution(size: int, concentration: 
 
 
 @pytest.mark.parametrize("concentration", [0.5, 10.0, 1000.0])
-def test_heights_on_the_sphere_have_the_known_distribution(concentration: float) -> None:
-    r"""In three dimensions the density of w is proportional to :math:`e^{\kappa w}`."""
+def test_heights_on_the_sphere_are_distributed_as_archimedes_has_it(concentration: float) -> None:
+    r"""In three dimensions w has a density in proportion to :math:`e^{\kappa w}`."""
     posterior, count = VonMisesFisher(directions(1, 3), concentration), 20_000
     w = (posterior.rsample(count=count)[:, 0] @ posterior.mean[0]).sort().values
     expected = 1 - torch.expm1(concentration * (w - 1)) / math.expm1(-2 * concentration)
@@ -138,7 +138,7 @@ def test_heights_on_the_sphere_have_the_known_distribution(concentration: float)
     assert (expected - place).abs().max() < 1.95 / math.sqrt(count)  # Kolmogorov: 1 in 1000
 
 
-def test_the_prior_is_uniform() -> None:
+def test_the_prior_is_even() -> None:
     z = UniformSphere(4).sample(20_000, torch.Generator().manual_seed(1)).double()
     torch.testing.assert_close(z.norm(dim=1), torch.ones(20_000, dtype=torch.float64))
     torch.testing.assert_close(z.mean(dim=0), torch.zeros(4).double(), atol=0.02, rtol=0)
@@ -147,7 +147,7 @@ def test_the_prior_is_uniform() -> None:
 
 @pytest.mark.parametrize(("size", "concentration"), [(2, 3.0), (3, 0.5), (8, 50.0)])
 def test_samples_are_differentiable_in_the_direction(size: int, concentration: float) -> None:
-    """Compared with finite differences for the same noise."""
+    """Against finite differences: the noise is the same wherever the direction points."""
 
     def sample(raw: Tensor) -> Tensor:
         posterior = VonMisesFisher(normalize(raw, dim=-1), concentration)
@@ -157,7 +157,7 @@ def test_samples_are_differentiable_in_the_direction(size: int, concentration: f
     assert torch.autograd.gradcheck(sample, raw)
 
 
-def test_the_gradient_of_a_mean_agrees_with_its_closed_form() -> None:
+def test_the_gradient_of_a_mean_is_that_of_its_closed_form() -> None:
     r"""E z is A mu, so along a tangent t the mean of c . z moves by A c . t."""
     mean = torch.tensor([[0.6, 0.0, 0.8]], dtype=torch.float64, requires_grad=True)
     tangent = torch.tensor([0.8, 0.0, -0.6], dtype=torch.float64)
@@ -169,7 +169,7 @@ def test_the_gradient_of_a_mean_agrees_with_its_closed_form() -> None:
     assert_near(torch.stack(slopes), resultant_length(4.0, 3) * float(cost @ tangent))
 
 
-def test_the_first_axis_is_a_valid_direction() -> None:
+def test_the_axis_that_noise_is_drawn_about_is_a_direction_like_others() -> None:
     for nudge in (0.0, 1e-7):
         mean = torch.tensor([[1.0, nudge, 0.0, 0.0]], requires_grad=True)
         z = VonMisesFisher(normalize(mean, dim=-1), 10.0).rsample(count=2000)
@@ -181,7 +181,7 @@ def test_the_first_axis_is_a_valid_direction() -> None:
         assert float(z[..., 0].mean()) == pytest.approx(resultant_length(10.0, 4), abs=0.01)
 
 
-def test_the_importance_weighted_bound_is_exact_for_the_exact_posterior() -> None:
+def test_the_importance_weighted_bound_is_exact_where_the_posterior_is() -> None:
     r"""With :math:`p(x \mid z) \propto e^{\kappa c \cdot z}`, the posterior is vMF about c."""
     posterior = VonMisesFisher(directions(6, 5), 12.0)
     for proposal, tolerance in ((posterior, 1e-9), (VonMisesFisher(posterior.mean, 6.0), 0.05)):
@@ -193,12 +193,12 @@ def test_the_importance_weighted_bound_is_exact_for_the_exact_posterior() -> Non
 
 
 class TestKnownPosterior:
-    def test_distinct_directions_have_mi_ln_n(self) -> None:
+    def test_far_directions_carry_the_log_of_their_number(self) -> None:
         posterior = VonMisesFisher(torch.eye(16), 500.0)
         terms = aggregated_posterior(posterior, posterior.rsample()).empirical_terms
         assert float(terms.mean()) == pytest.approx(math.log(16), abs=1e-6)
 
-    def test_equal_directions_have_no_mi(self) -> None:
+    def test_equal_directions_carry_nothing(self) -> None:
         posterior = VonMisesFisher(directions(1, 5).expand(40, -1), 20.0)
         densities = aggregated_posterior(posterior, posterior.rsample())
         assert densities.empirical_terms.abs().max() < 1e-9
@@ -207,7 +207,7 @@ class TestKnownPosterior:
             float(posterior.rates()[0]), abs=1.0
         )
 
-    def test_mi_of_two_directions_agrees_with_integration(self) -> None:
+    def test_two_directions_on_the_circle_carry_what_integration_finds(self) -> None:
         angles = torch.tensor([0.3, 1.7], dtype=torch.float64)
         posterior = VonMisesFisher(torch.stack([angles.cos(), angles.sin()], dim=-1), 3.0)
         turn = torch.arange(20_000, dtype=torch.float64) * (math.pi / 10_000)
@@ -219,20 +219,20 @@ class TestKnownPosterior:
         assert_near(torch.stack([draw.empirical_terms.mean() for draw in draws]), truth)
 
 
-def test_interpolation_stays_on_the_sphere() -> None:
+def test_the_way_between_two_directions_stays_on_the_sphere() -> None:
     start, end = directions(2, 6)
     way = interpolation(start, end, 9, "slerp")
     torch.testing.assert_close(way.norm(dim=1), torch.ones(9, dtype=torch.float64))
 
 
-def test_points_off_the_sphere_are_projected_onto_it() -> None:
+def test_what_leaves_the_sphere_is_brought_back_to_it() -> None:
     z = torch.randn(5, 4)
     found = UniformSphere(4).projected(z)
     torch.testing.assert_close(found.norm(dim=-1), torch.ones(5))
     assert (torch.cosine_similarity(found, z, dim=-1) > 1 - 1e-6).all()
 
 
-def test_a_distance_of_gaussians_is_rejected_on_the_sphere() -> None:
+def test_a_distance_of_gaussians_is_refused_on_the_sphere() -> None:
     posterior = VonMisesFisher(UniformSphere(4).sample(3), 20.0)
     with pytest.raises(ConfigError, match="cosine"):
         distances(posterior[:1], posterior, "bhattacharyya")
@@ -240,7 +240,7 @@ def test_a_distance_of_gaussians_is_rejected_on_the_sphere() -> None:
 
 
 class TestUnits:
-    """Of directions on the sphere, for any concentration."""
+    """Of directions on the sphere, whatever the concentration."""
 
     @staticmethod
     def counts(mean: torch.Tensor, concentration: float) -> tuple[int, int, float]:
@@ -251,7 +251,7 @@ class TestUnits:
 
     @pytest.mark.parametrize("concentration", [10.0, 80.0, 1e5])
     @pytest.mark.parametrize("size", [2, 8, 200])
-    def test_uniform_directions_make_every_unit_active(
+    def test_directions_all_over_the_sphere_make_every_unit_active(
         self, size: int, concentration: float
     ) -> None:
         mean = UniformSphere(size).sample(4000, torch.Generator().manual_seed(0))
@@ -261,13 +261,13 @@ class TestUnits:
 
     @pytest.mark.parametrize("concentration", [1e-3, 80.0, 1e5])
     @pytest.mark.parametrize("direction", [[1.0, 0.0, 0.0], [0.6, 0.0, 0.8]])
-    def test_a_constant_direction_makes_no_unit_active(
+    def test_one_direction_for_all_makes_none_active(
         self, direction: list[float], concentration: float
     ) -> None:
         noise = 1e-8 * torch.randn(50, 3)  # of rounding
         assert self.counts(torch.tensor(direction) + noise, concentration) == (0, 0, 0.0)
 
-    def test_a_small_variance_counts_if_the_posterior_is_narrower(self) -> None:
+    def test_a_small_spread_counts_if_the_posterior_is_narrower(self) -> None:
         angles = 0.01 * torch.randn(1000)
         mean = torch.stack([angles.cos(), angles.sin(), torch.zeros(1000)], dim=1)
         assert self.counts(mean, 10.0) == (0, 0, 0.0)  # z itself varies by 0.3
@@ -275,7 +275,7 @@ class TestUnits:
         assert active == above >= 1
         assert 1 <= effective < 2
 
-    def test_unit_rates_agree_with_samples(self) -> None:
+    def test_the_rates_are_those_of_the_samples(self) -> None:
         mean = UniformSphere(3).sample(500, torch.Generator().manual_seed(0))
         posterior = VonMisesFisher(mean.double(), 5.0)
         z = posterior.rsample(torch.Generator().manual_seed(1), count=400)
@@ -283,5 +283,5 @@ class TestUnits:
         expected = 0.5 * (z.flatten(0, 1).var(dim=0) / within).log()
         torch.testing.assert_close(posterior.unit_rates(), expected, rtol=0.02, atol=0)
 
-    def test_a_single_sentence_has_no_active_unit(self) -> None:
+    def test_a_single_sentence_has_none(self) -> None:
         assert self.counts(torch.tensor([[1.0, 0.0]]), 5.0) == (0, 0, 0.0)

@@ -1,4 +1,4 @@
-"""The objective, compared with calculations by hand."""
+"""The objective on terms small enough to add up by hand."""
 
 import math
 
@@ -28,9 +28,7 @@ def steady(beta: float, mi_weight: float) -> Objective:
     ("beta", "mi_weight", "loss"),
     [(0, 0, 15), (1, 0, 17), (0.5, 0, 16), (1, 1, 16.25), (2, 4, 16), (0, 2, 13.5)],
 )
-def test_the_loss_agrees_with_a_calculation_by_hand(
-    beta: float, mi_weight: float, loss: float
-) -> None:
+def test_the_loss_is_what_one_adds_up_by_hand(beta: float, mi_weight: float, loss: float) -> None:
     assert steady(beta, mi_weight)(TERMS, epoch=0.0).item() == pytest.approx(loss)
 
 
@@ -74,7 +72,7 @@ def test_schedules_multiply_the_weights() -> None:
         assert objective(TERMS, epoch).item() == pytest.approx(loss), epoch
 
 
-def test_terms_without_weight_have_no_gradient() -> None:
+def test_what_has_no_weight_is_not_trained() -> None:
     rates = torch.ones(2, 3, requires_grad=True)
     information = torch.tensor(1.0, requires_grad=True)
     distortion = torch.ones(2, requires_grad=True)
@@ -95,7 +93,7 @@ def test_gradients_have_the_signs_and_sizes_of_the_weights() -> None:
     torch.testing.assert_close(information.grad, torch.tensor(-3.0))
 
 
-def test_the_objective_is_settled_when_both_schedules_are() -> None:
+def test_it_is_settled_when_both_schedules_are() -> None:
     ramp, cycle = Linear(delay=2.0, over=5.0), Cyclical(cycles=3, period=4.0, rise=0.25)
     assert Objective(beta_schedule=ramp, mi_schedule=cycle).settled == 9.0
     assert Objective(beta_schedule=cycle, mi_schedule=ramp).settled == 9.0
@@ -104,7 +102,7 @@ def test_the_objective_is_settled_when_both_schedules_are() -> None:
 
 
 @given(st.floats(0, 50))
-def test_a_settled_objective_does_not_change(later: float) -> None:
+def test_once_settled_the_same_terms_make_the_same_loss(later: float) -> None:
     objective = Objective(beta_schedule=Linear(delay=1.0), mi_weight=1.0, mi_schedule=Cyclical())
     settled = objective(TERMS, objective.settled)
     torch.testing.assert_close(objective(TERMS, objective.settled + later), settled)

@@ -1,4 +1,4 @@
-"""Rate transforms, compared with calculations by hand, and their laws."""
+"""Rate transforms on rates small enough to add up by hand, and their laws."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def tables(most: float = 20.0) -> st.SearchStrategy[Tensor]:
         ("batch", 2.4),
     ],
 )
-def test_free_bits_agree_with_a_calculation_by_hand(over: FreeBitsScope, cost: float) -> None:
+def test_free_bits_are_what_one_adds_up_by_hand(over: FreeBitsScope, cost: float) -> None:
     assert FreeBits(target=1.5, over=over)(RATES, 0.0).item() == pytest.approx(cost)
 
 
@@ -40,7 +40,7 @@ OVER: list[FreeBitsScope] = ["unit", "sentence-unit", "sentence", "batch"]
 
 @pytest.mark.parametrize("over", OVER)
 @given(rates=tables(), target=st.floats(0, 30))
-def test_free_bits_cost_at_least_the_target_and_the_rate(
+def test_free_bits_cost_the_target_at_least_and_the_rate_at_least(
     over: FreeBitsScope, rates: Tensor, target: float
 ) -> None:
     cost = float(FreeBits(target=target, over=over)(rates, 0.0))
@@ -51,7 +51,7 @@ def test_free_bits_cost_at_least_the_target_and_the_rate(
 
 
 @pytest.mark.parametrize("over", OVER)
-def test_a_rate_below_the_target_has_no_gradient(over: FreeBitsScope) -> None:
+def test_below_its_target_a_rate_is_free(over: FreeBitsScope) -> None:
     rates = torch.full((4, 3), 0.1, requires_grad=True)
     FreeBits(target=1.0, over=over)(rates, 0.0).backward()
     assert rates.grad is not None
@@ -62,7 +62,7 @@ def test_a_rate_below_the_target_has_no_gradient(over: FreeBitsScope) -> None:
 
 
 @given(st.floats(0, 20), st.floats(0, 30), st.floats(0, 5), st.floats(0.05, 2))
-def test_the_gradient_of_the_rate_is_one_minus_the_weight_of_the_constraint(
+def test_a_nat_of_rate_costs_one_less_the_constraints_weight(
     rate: float, target: float, multiplier: float, damping: float
 ) -> None:
     transform = MinimumRate(target=target, damping=damping)
@@ -88,7 +88,7 @@ def test_the_multiplier_grows_below_the_target_and_falls_above_to_zero(
         assert moved < multiplier or moved == 0
 
 
-def test_dual_ascent_finds_a_known_multiplier() -> None:
+def test_dual_ascent_finds_the_multiplier_of_a_known_trade() -> None:
     """With D = 8 exp(-R / 4), a nat at R = 5 saves 2 exp(-5 / 4), and that is 1 - u."""
     transform = MinimumRate(target=5.0, step_size=5e-3)
     rate, multiplier = torch.tensor([[0.5]], requires_grad=True), 0.0
@@ -102,7 +102,7 @@ def test_dual_ascent_finds_a_known_multiplier() -> None:
     assert multiplier == pytest.approx(1 - 2 * torch.tensor(-1.25).exp().item(), abs=0.01)
 
 
-def test_beta_multiplies_the_transformed_rate() -> None:
+def test_the_objective_weighs_what_the_transform_makes_of_the_rate() -> None:
     terms = Terms(torch.tensor([10.0, 20.0]), RATES, 0.5, 0.25)
     objective = Objective(
         beta=0.5,

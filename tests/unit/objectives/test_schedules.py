@@ -1,4 +1,4 @@
-"""Schedules: their values, and the epoch from which they are constant."""
+"""Schedules: the value of each piece, and the epoch from which nothing moves."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ schedules = constants | ramps | cycles
 
 
 @given(factors, epochs)
-def test_a_constant_schedule_does_not_change(value: float, epoch: float) -> None:
+def test_a_constant_is_the_same_at_all_times(value: float, epoch: float) -> None:
     assert Constant(value=value)(epoch) == value
     assert Constant(value=value).settled == 0
 
@@ -34,13 +34,13 @@ def test_a_ramp_is_flat_before_and_after(ramp: Linear, share: float) -> None:
 
 
 @given(ramps, shares)
-def test_a_ramp_is_linear(ramp: Linear, share: float) -> None:
+def test_a_ramp_is_a_straight_line_between(ramp: Linear, share: float) -> None:
     epoch = ramp.delay + share * ramp.over
     assert ramp(epoch) == pytest.approx((1 - share) * ramp.start + share * ramp.end, abs=1e-6)
 
 
 @given(cycles, shares, st.data())
-def test_each_cycle_rises_from_zero_to_one(
+def test_each_cycle_rises_from_nothing_and_then_stays_at_one(
     cycle: Cyclical, share: float, data: st.DataObject
 ) -> None:
     begin = data.draw(st.integers(0, cycle.cycles - 1)) * cycle.period
@@ -52,7 +52,7 @@ def test_each_cycle_rises_from_zero_to_one(
 
 
 @given(st.floats(0, 0.999), st.integers(0, 3))
-def test_a_cycle_without_plateau_is_a_sawtooth(share: float, cycle: int) -> None:
+def test_a_cycle_that_rises_all_the_time_is_a_saw(share: float, cycle: int) -> None:
     saw = Cyclical(cycles=4, period=2.0, rise=1.0)
     assert saw(2 * (cycle + share)) == pytest.approx(share, abs=1e-6)
     assert saw(8.0) == saw.settled / 8 == 1
@@ -66,13 +66,13 @@ def test_after_the_last_ramp_a_cycle_stays_at_one(cycle: Cyclical, later: float)
 
 
 @given(schedules, epochs)
-def test_settled_schedules_do_not_change(schedule: Schedule, later: float) -> None:
+def test_nothing_moves_once_settled(schedule: Schedule, later: float) -> None:
     final = schedule(schedule.settled)
     assert schedule(schedule.settled + later) == pytest.approx(final)
 
 
 @given(ramps | cycles)
-def test_schedules_change_until_they_are_settled(schedule: Linear | Cyclical) -> None:
+def test_it_still_moves_just_before_it_is_settled(schedule: Linear | Cyclical) -> None:
     rise = schedule.over if isinstance(schedule, Linear) else schedule.rise * schedule.period
     height = schedule.end - schedule.start if isinstance(schedule, Linear) else 1.0
     before = schedule(schedule.settled - rise / 2)
@@ -80,7 +80,7 @@ def test_schedules_change_until_they_are_settled(schedule: Linear | Cyclical) ->
 
 
 @given(schedules, epochs)
-def test_factors_lie_between_start_and_end(schedule: Schedule, epoch: float) -> None:
+def test_a_factor_lies_between_the_ends(schedule: Schedule, epoch: float) -> None:
     match schedule:
         case Constant():
             low = high = schedule.value
@@ -92,7 +92,7 @@ def test_factors_lie_between_start_and_end(schedule: Schedule, epoch: float) -> 
 
 
 @given(schedules)
-def test_schedules_can_be_restored_from_json(schedule: Schedule) -> None:
+def test_a_schedule_survives_its_json(schedule: Schedule) -> None:
     assert ADAPTER.validate_json(schedule.model_dump_json()) == schedule
 
 
@@ -110,7 +110,7 @@ def test_schedules_can_be_restored_from_json(schedule: Schedule) -> None:
         {"kind": "cyclical", "rise": 1.1},
     ],
 )
-def test_invalid_schedules_are_rejected(table: dict[str, object]) -> None:
+def test_what_is_no_schedule_is_refused(table: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ADAPTER.validate_python(table)
 

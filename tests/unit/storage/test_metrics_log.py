@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from mivae_cli.errors import CheckpointError
 from mivae_cli.storage.manifest import Entry, entry_of
-from mivae_cli.storage.metrics_log import Journal, check_beginning
+from mivae_cli.storage.metrics_log import MetricsLog, check_prefix
 from support.disk import full, largest_file
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
@@ -45,7 +45,7 @@ def test_lines_are_kept_and_a_run_goes_on_from_any_of_them(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "metrics.jsonl"
     path.write_bytes(b"")
-    journal = Journal(path)
+    journal = MetricsLog(path)
     entries = [journal.entry]
     for record in records:
         journal.append(record)
@@ -54,7 +54,7 @@ def test_lines_are_kept_and_a_run_goes_on_from_any_of_them(
     assert [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]] == records
 
     kept = data.draw(st.integers(0, len(records)))
-    resumed = Journal.resume(path, entries[kept])
+    resumed = MetricsLog.resume(path, entries[kept])
     assert resumed.entry == entries[kept]
     for record in records[kept:]:
         resumed.append(record)
@@ -63,30 +63,30 @@ def test_lines_are_kept_and_a_run_goes_on_from_any_of_them(
 
 
 def test_the_first_line_makes_the_file(path: Path) -> None:
-    Journal(path).append({"step": 1})
+    MetricsLog(path).append({"step": 1})
     assert lines(path) == [{"step": 1}]
 
 
 def test_a_new_journal_begins_anew(path: Path) -> None:
     path.write_text("what was there\n")
-    journal = Journal(path)
+    journal = MetricsLog(path)
     assert journal.entry == entry_of(b"")
     journal.append({"step": 1})
     assert lines(path) == [{"step": 1}]
 
 
 def test_numbers_that_json_lacks_become_null(path: Path) -> None:
-    Journal(path).append({"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.5, "e": True})
+    MetricsLog(path).append({"a": math.nan, "b": math.inf, "c": -math.inf, "d": 1.5, "e": True})
     assert lines(path) == [{"a": None, "b": None, "c": None, "d": 1.5, "e": True}]
 
 
 @pytest.mark.parametrize("tail", ["", "{", '{"step": 2, "lo', '{"step": 2}\n{"st', "\0" * 5000])
 def test_what_comes_after_the_beginning_is_cut_off(path: Path, tail: str) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
     with path.open("a") as file:
         file.write(tail)
-    resumed = Journal.resume(path, journal.entry)
+    resumed = MetricsLog.resume(path, journal.entry)
     resumed.append({"step": 2, "anew": True})
     assert lines(path) == [{"step": 1}, {"step": 2, "anew": True}]
 
@@ -94,7 +94,7 @@ def test_what_comes_after_the_beginning_is_cut_off(path: Path, tail: str) -> Non
 @pytest.mark.parametrize("size", [0, 1, 13, 17, 30])
 def test_a_full_disk_keeps_lines_for_later_in_order_and_once(path: Path, size: int) -> None:
     """Of 12 bytes each; the system writes what still fits, if that is but half a line."""
-    journal = Journal(path)
+    journal = MetricsLog(path)
     with largest_file(size):
         for step in range(3, 9):
             journal.append({"step": step})
@@ -109,7 +109,7 @@ def test_a_full_disk_keeps_lines_for_later_in_order_and_once(path: Path, size: i
 def test_half_a_line_that_could_not_be_cut_off_is_cut_off_later(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
     truncations = iter([os.ftruncate, full])  # before the line is written, and after
     with monkeypatch.context() as patched, largest_file(20):
@@ -122,7 +122,7 @@ def test_half_a_line_that_could_not_be_cut_off_is_cut_off_later(
 
 
 def test_lines_that_wait_are_written_without_another(path: Path) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     with largest_file(5):
         journal.append({"step": 1})
     assert lines(path) == []
@@ -133,7 +133,7 @@ def test_lines_that_wait_are_written_without_another(path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_opened_keeps_lines_for_later(path: Path) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
     path.rename(path.with_name("away"))
     path.mkdir()
@@ -149,7 +149,7 @@ def test_a_file_that_cannot_be_opened_keeps_lines_for_later(path: Path) -> None:
 def test_a_file_that_somebody_has_emptied_begins_anew(
     path: Path, empty: Callable[[Path], object]
 ) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
     empty(path)
     journal.append({"step": 2})
@@ -162,7 +162,7 @@ def test_what_is_no_file_takes_no_lines_and_hangs_nobody(
     path: Path, put: Callable[[Path], object]
 ) -> None:
     put(path)
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
     assert journal.entry == entry_of(b"")
     assert [found.name for found in path.parent.iterdir()] == [path.name]
@@ -180,9 +180,9 @@ def linked(path: Path) -> None:
 
 
 UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
-    "changed": (changed, "does not begin as its checkpoint says"),
-    "shorter": (lambda path: os.truncate(path, 11), "does not begin as its checkpoint says"),
-    "empty": (lambda path: os.truncate(path, 0), "does not begin as its checkpoint says"),
+    "changed": (changed, "is damaged"),
+    "shorter": (lambda path: os.truncate(path, 11), "is damaged"),
+    "empty": (lambda path: os.truncate(path, 0), "is damaged"),
     "missing": (Path.unlink, "is missing"),
     "a link": (linked, "is a link"),
 }
@@ -192,12 +192,12 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_beginning_that_does_not_fit_is_refused_and_left_as_it_is(
     path: Path, change: Callable[[Path], object], match: str
 ) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
-    check_beginning(path, journal.entry)
+    check_prefix(path, journal.entry)
     change(path)
     before = path.read_bytes() if path.exists() else None
-    for attempt in (check_beginning, Journal.resume):
+    for attempt in (check_prefix, MetricsLog.resume):
         with pytest.raises(CheckpointError, match=match):
             attempt(path, journal.entry)
     assert (path.read_bytes() if path.exists() else None) == before
@@ -205,15 +205,15 @@ def test_a_beginning_that_does_not_fit_is_refused_and_left_as_it_is(
 
 def test_a_beginning_longer_than_memory_is_refused(path: Path) -> None:
     path.write_bytes(b"{}\n")
-    with pytest.raises(CheckpointError, match="does not begin"):
-        Journal.resume(path, Entry(size=2**53, sha256="0" * 64))
+    with pytest.raises(CheckpointError, match="is damaged"):
+        MetricsLog.resume(path, Entry(size=2**53, sha256="0" * 64))
 
 
 def test_a_beginning_of_nothing_always_fits_and_of_megabytes_too(path: Path) -> None:
     data = b'{"step": 1}\n' * 300_000
     path.write_bytes(data)
     for size in (0, 12, len(data)):
-        resumed = Journal.resume(path, entry_of(data[:size]))
+        resumed = MetricsLog.resume(path, entry_of(data[:size]))
         assert resumed.entry == entry_of(data[:size])
     resumed.append({"step": 2})
     assert path.read_bytes() == data + b'{"step": 2}\n'
@@ -224,7 +224,7 @@ def test_a_beginning_of_nothing_always_fits_and_of_megabytes_too(path: Path) -> 
 def test_a_link_that_takes_a_journals_place_meanwhile_is_not_written_through(
     path: Path, link: Callable[[Path, Path], None]
 ) -> None:
-    journal = Journal(path)
+    journal = MetricsLog(path)
     journal.append({"step": 1})
     path.unlink()
     precious = path.with_name("precious")
@@ -243,4 +243,4 @@ def test_a_journal_that_is_a_hole_is_refused_before_it_is_read(path: Path, size:
     path.write_bytes(b'{"step": 1}\n')
     os.truncate(path, size)
     with pytest.raises(CheckpointError, match="sparse"):
-        check_beginning(path, Entry(size=size, sha256="0" * 64))
+        check_prefix(path, Entry(size=size, sha256="0" * 64))

@@ -1,4 +1,4 @@
-"""Detection of posterior collapse, and remedies."""
+"""When a training is said to have collapsed, and what is named against it."""
 
 import signal
 from itertools import pairwise
@@ -33,7 +33,7 @@ LATE = MINE.model_copy(update={"mi_schedule": Linear(start=0.0, end=1.0, over=8.
 def first_warned(
     mi: list[float], objective: Objective, steps: int = 500, before: int = 0, more: bool = True
 ) -> int | None:
-    """Returns the first epoch, counted from 1, after which a training counts as collapsed.
+    """Returns the first epoch, counted from 1, after which a training is said to have collapsed.
 
     Arguments:
         mi: The information at the end of each epoch.
@@ -67,19 +67,19 @@ def first_warned(
     ],
     ids=str,
 )
-def test_collapse_is_reported_once_it_is_certain(
+def test_a_collapse_is_told_when_it_is_certain(
     mi: list[float], objective: Objective, expected: int | None
 ) -> None:
     assert first_warned(mi, objective) == expected
 
 
-def test_a_short_training_is_not_collapsed_before_its_end() -> None:
+def test_few_steps_are_no_proof_before_the_training_is_over() -> None:
     slow = [0.06, 0.05, 0.03, 0.04, 0.04, 0.08, 0.16, 0.35, 0.4, 0.38, 0.6, 1.2]
     assert first_warned(slow, MINE, steps=11) is None
     assert first_warned(slow[:5], MINE, steps=11, more=False) == 5
 
 
-def test_autoencoder_epochs_do_not_count_as_collapse() -> None:
+def test_autoencoder_epochs_prove_nothing() -> None:
     assert first_warned([0.1] * 12, MINE, before=10) is None
     assert first_warned([0.1] * 14, MINE, before=10) == 13
 
@@ -90,7 +90,7 @@ def test_autoencoder_epochs_do_not_count_as_collapse() -> None:
     st.sampled_from([VAE, MINE, CYCLES, LATE]),
     st.booleans(),
 )
-def test_collapse_depends_on_the_information_at_the_end(
+def test_information_is_never_called_collapsed_and_a_collapsed_end_always_is(
     mi: list[float], steps: int, objective: Objective, more: bool
 ) -> None:
     found = first_warned(mi, objective, steps, more=more)
@@ -105,7 +105,7 @@ cycles = st.builds(Cyclical, cycles=st.integers(1, 5), period=st.integers(1, 8))
 
 
 @given(ramps | cycles, st.floats(0, 1))
-def test_schedules_report_their_last_rise_and_fall(
+def test_schedules_know_when_they_last_rise_and_fall(
     schedule: Linear | Cyclical, share: float
 ) -> None:
     times = [schedule.last_fall + step * (0.5 + share) for step in range(50)]
@@ -124,7 +124,7 @@ def test_schedules_report_their_last_rise_and_fall(
         (["free-bits-sentence"], {"mine", "mine-free-bits", "bn"}, {"free-bits"}),
     ],
 )  # fmt: skip
-def test_remedies_are_presets_that_the_run_does_not_use(
+def test_remedies_are_presets_that_the_run_does_not_have(
     presets: list[str], named: set[str], left_out: set[str]
 ) -> None:
     told = [text.split()[1] for text in remedies(read_config(presets)) if "--preset" in text]
@@ -139,7 +139,7 @@ class AfterOneEpoch(Interruption):
             raise Interrupted(signal.SIGTERM)
 
 
-def test_lost_information_is_detected_after_a_resume(
+def test_what_was_lost_is_noticed_after_a_resume_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = iter([1.5, 0.4, 0.3])
@@ -163,7 +163,7 @@ def test_lost_information_is_detected_after_a_resume(
     assert told == [False, True, True]
 
 
-def test_train_and_compare_report_collapse(mivae: Mivae, tmp_path: Path) -> None:
+def test_train_and_compare_say_so(mivae: Mivae, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=100)
     small = [f"--set=model.{side}.hidden_size=8" for side in ("encoder", "decoder")]
     ran = mivae(
@@ -177,7 +177,7 @@ def test_train_and_compare_report_collapse(mivae: Mivae, tmp_path: Path) -> None
     assert "collapsed" in compared.err
 
 
-def test_a_comparison_marks_collapsed_runs_but_no_language_model() -> None:
+def test_a_comparison_names_what_has_collapsed_and_no_language_model() -> None:
     record = {"iw_samples": 1, "mi": {"known_posterior": {"value": 0.1}}}
     outcomes = [
         Outcome(name, name, "evaluated", evaluation={**record, "latent_units": units})

@@ -1,4 +1,4 @@
-"""Replayed steps equal ordinary steps; a failed replay restores everything."""
+"""Replayed steps are the steps themselves; a bad one leaves everything as it was."""
 
 import gc
 import weakref
@@ -56,7 +56,7 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Medium:
-    """A capture function that stores the work; a replay repeats it, like a CUDA graph."""
+    """Records work by keeping it: a replay does it again, as a CUDA graph would."""
 
     replays = 0
 
@@ -72,7 +72,7 @@ class Medium:
 
 
 def trainers(text: Path, sections: dict[str, Any]) -> tuple[Trainer, Trainer, Medium]:
-    """Returns a trainer with ordinary steps, one that records, and its captures."""
+    """Returns one that steps as it is, and one that records."""
     medium, made = Medium(), []
     for recorded in (False, True):
         config = small_config(text, **{"training": {"epochs": 4}, **sections})
@@ -84,7 +84,7 @@ def trainers(text: Path, sections: dict[str, Any]) -> tuple[Trainer, Trainer, Me
 
 
 def train(trainer: Trainer, count: int = MANY) -> list[float]:
-    """Makes a number of steps, and returns their losses."""
+    """Makes so many steps, epoch by epoch, and returns their losses."""
     torch.manual_seed(1)
     losses: list[float] = []
     while len(losses) < count:
@@ -100,14 +100,14 @@ def train(trainer: Trainer, count: int = MANY) -> list[float]:
 
 
 def everything(trainer: Trainer) -> dict[str, Tensor]:
-    """Returns copies of all tensors that a step changes."""
+    """Returns copies of all that a step moves."""
     return {
         str(place): each.clone() for place, each in enumerate(trainer.learner.mutable_tensors())
     }
 
 
 def known(trainer: Trainer, batch: Batch) -> bool:
-    """Returns whether a step on a batch of this shape would be replayed."""
+    """Says whether a step on a batch of this shape would be a replay."""
     assert trainer.learner.recorder is not None
     return any(shape == batch.tokens.shape for shape, *_ in trainer.learner.recorder.recordings)
 
@@ -116,7 +116,7 @@ def known(trainer: Trainer, batch: Batch) -> bool:
     "name",
     [pytest.param(name, marks=pytest.mark.slow if name in COVERED else ()) for name in PRESETS],
 )
-def test_replayed_steps_equal_ordinary_steps(text: Path, name: str) -> None:
+def test_replayed_steps_give_what_steps_give(text: Path, name: str) -> None:
     plain, recorded, medium = trainers(text, PRESETS[name])
     assert train(recorded) == train(plain)
     assert medium.replays > MANY // 4
@@ -136,7 +136,7 @@ def test_a_shape_is_recorded_only_after_a_step_and_with_a_full_queue(text: Path)
 
 
 @pytest.mark.parametrize("where", ["critic", "model"])
-def test_a_failed_replay_changes_nothing(text: Path, where: str) -> None:
+def test_a_bad_replay_moves_nothing(text: Path, where: str) -> None:
     _, recorded, medium = trainers(text, {})
     train(recorded)
     replays = medium.replays
@@ -158,13 +158,13 @@ def test_a_failed_replay_changes_nothing(text: Path, where: str) -> None:
 
 
 class Cycle:
-    """Garbage that only the collector can free, like the graphs of an earlier training."""
+    """Garbage that only the collector can free, as the graphs of an earlier training are."""
 
     def __init__(self) -> None:
         self.itself = self
 
 
-def test_no_garbage_is_collected_during_a_capture() -> None:
+def test_no_garbage_is_freed_while_a_step_is_captured() -> None:
     thresholds = gc.get_threshold()
     try:
         gc.set_threshold(1)  # collects at about every object that is made

@@ -1,6 +1,6 @@
-"""Non-finite numbers: the batch is skipped, and no state keeps them.
+"""Numbers that are no numbers: the batch is passed over, and nothing of them stays anywhere.
 
-Each test injects a fault into one place of a step, with a known check that must fail.
+A fault is put into one place of a step; the place that must notice it is known.
 """
 
 import json
@@ -58,7 +58,7 @@ def trainer_of(text: Path, mi_weight: float = 1.0, **sections: dict[str, Any]) -
 
 
 def with_lines(corpus: Corpus) -> Corpus:
-    """Assigns line 1000 + 3 i to sentence i, so that lines differ from indices."""
+    """Gives each sentence the line 1000 + 3 i, which is not its place."""
     stores = {
         split: replace(store, lines=1000 + 3 * np.arange(len(store), dtype=np.uint32))
         for split, store in corpus.stores.items()
@@ -67,7 +67,7 @@ def with_lines(corpus: Corpus) -> Corpus:
 
 
 def of_trainer(trainer: Trainer) -> dict[str, Tensor]:
-    """Returns copies of all tensors that training changes."""
+    """Returns copies of every tensor that training moves."""
     tensors = {f"model.{name}": value for name, value in trainer.model.state_dict().items()}
     if trainer.term is not None:
         tensors |= {f"term.{name}": value for name, value in trainer.term.state_dict().items()}
@@ -78,7 +78,7 @@ def of_trainer(trainer: Trainer) -> dict[str, Tensor]:
 
 
 def moved(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
-    """Returns the owners of changed tensors."""
+    """Returns the owners of the tensors that differ."""
     assert before.keys() == after.keys()
     return {
         ".".join(name.split(".")[: 2 if name.startswith("term") else 1])
@@ -117,7 +117,7 @@ def gradient_only(trainer: Trainer, value: float, now: Callable[[], bool]) -> No
 
 
 def one_word_vector(trainer: Trainer, value: float, now: Callable[[], bool]) -> None:
-    """A sparse gradient with one bad number."""
+    """A gradient of few rows, of which one number is bad."""
     embedding = trainer.model.encoder.embedding
     assert embedding.sparse
 
@@ -155,7 +155,7 @@ def critic_gradient(trainer: Trainer, value: float, now: Callable[[], bool]) -> 
 
 
 def phi_gradient(trainer: Trainer, value: float, now: Callable[[], bool]) -> None:
-    """The gradient of the bound for the encoder; the critic's gradient is valid."""
+    """The gradient of the bound that reaches the encoder, the critic's own being fine."""
 
     def hook(critic: nn.Module, __: object, matrix: Tensor) -> None:
         if now() and not next(critic.parameters()).requires_grad:
@@ -201,7 +201,7 @@ def name_of(value: object) -> str | None:
 
 
 def steps(trainer: Trainer, count: int) -> list[NonFiniteBatch | None]:
-    """Makes a number of steps; returns the error of each, or None."""
+    """Makes so many steps from the trainer's place on; returns what each stumbled over."""
     found: list[NonFiniteBatch | None] = []
     batches = trainer.sampler.batches(trainer.state.epoch, trainer.state.position)
     for batch in islice(batches, count):
@@ -223,7 +223,7 @@ def at(trainer: Trainer, *places: int) -> Callable[[], bool]:
     ids=["adam-inf", "sgd-nan", "split-nan"],
 )
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-def test_a_failed_check_changes_only_allowed_tensors_and_training_continues(
+def test_a_bad_number_moves_no_more_than_it_may_and_the_run_goes_on(
     text: Path, fault: Fault, optimizer: dict[str, Any], value: float
 ) -> None:
     trainer = trainer_of(text, training={"optimizer": optimizer})
@@ -236,10 +236,14 @@ def test_a_failed_check_changes_only_allowed_tensors_and_training_continues(
     assert bad.quantity == quantity
     assert moved(before, of_trainer(trainer)) == may_move
     assert_finite(trainer)
-    assert (trainer.state.step, trainer.state.position, trainer.state.bad) == (BAD + 1, BAD + 1, 1)
+    assert (trainer.state.step, trainer.state.position, trainer.state.skipped_batches) == (
+        BAD + 1,
+        BAD + 1,
+        1,
+    )
     assert steps(trainer, 2) == [None, None]
     assert_finite(trainer)
-    assert trainer.state.bad == 0
+    assert trainer.state.skipped_batches == 0
     assert moved(before, of_trainer(trainer)) == {
         "model",
         "term.queue",
@@ -249,7 +253,7 @@ def test_a_failed_check_changes_only_allowed_tensors_and_training_continues(
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-def test_a_failed_check_restores_moving_averages(text: Path, fault: Fault) -> None:
+def test_moving_averages_stay_where_they_were(text: Path, fault: Fault) -> None:
     trainer = trainer_of(text, model={"posterior": {"kind": "batch-norm"}})
     fault(trainer, math.nan, at(trainer, BAD))
     steps(trainer, BAD)
@@ -266,7 +270,7 @@ def test_a_failed_check_restores_moving_averages(text: Path, fault: Fault) -> No
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-def test_a_failed_first_batch_changes_no_initial_weight(text: Path, fault: Fault) -> None:
+def test_a_first_batch_that_is_bad_leaves_all_as_it_was_born(text: Path, fault: Fault) -> None:
     trainer = trainer_of(text)
     born = deepcopy(trainer.model.state_dict())
     fault(trainer, math.nan, at(trainer, 0))
@@ -279,7 +283,7 @@ def test_a_failed_first_batch_changes_no_initial_weight(text: Path, fault: Fault
 
 
 def ending(text: Path, optimizer: dict[str, Any], mi_weight: float, count: int = 8) -> Trainer:
-    """A run in which the changes of batch BAD are reverted by hand."""
+    """A run whose batch at BAD does nothing: what it moved is put back by hand."""
     trainer = trainer_of(text, mi_weight, training={"optimizer": optimizer})
     steps(trainer, BAD)
     owners: list[nn.Module | torch.optim.Optimizer] = [trainer.model, *trainer.optimizers.values()]
@@ -295,7 +299,7 @@ def ending(text: Path, optimizer: dict[str, Any], mi_weight: float, count: int =
 
 @pytest.mark.parametrize("optimizer", [ADAM, SPLIT], ids=["adam", "split"])
 @pytest.mark.parametrize("fault", PLAIN_FAULTS, ids=name_of)
-def test_without_a_critic_a_failed_batch_changes_no_bit(
+def test_without_a_critic_a_bad_batch_does_nothing_to_the_bit(
     text: Path, fault: Fault, optimizer: dict[str, Any]
 ) -> None:
     expected = ending(text, optimizer, mi_weight=0.0)
@@ -312,7 +316,9 @@ def test_without_a_critic_a_failed_batch_changes_no_bit(
 
 
 @pytest.mark.parametrize("fault", [features, scores, critic_gradient], ids=name_of)
-def test_a_batch_that_fails_in_the_critic_changes_no_bit(text: Path, fault: Fault) -> None:
+def test_a_batch_that_fails_at_the_critic_does_nothing_to_the_bit(
+    text: Path, fault: Fault
+) -> None:
     expected = ending(text, ADAM, mi_weight=1.0)
     trainer = trainer_of(text, training={"optimizer": ADAM})
     fault(trainer, math.nan, at(trainer, BAD))
@@ -322,7 +328,7 @@ def test_a_batch_that_fails_in_the_critic_changes_no_bit(text: Path, fault: Faul
 
 @pytest.mark.parametrize("factor", [1e3, 1e20, 1e38])
 @pytest.mark.parametrize("sign", [1.0, -1.0])
-def test_an_exploding_critic_is_detected_before_the_encoder_is_updated(
+def test_a_critic_that_explodes_is_caught_before_it_reaches_the_encoder(
     text: Path, factor: float, sign: float
 ) -> None:
     trainer = trainer_of(text, critic={"network": CONCATENATED, "queue_size": 64})
@@ -340,8 +346,8 @@ def test_an_exploding_critic_is_detected_before_the_encoder_is_updated(
     assert steps(trainer, 3) == [None] * 3
 
 
-def test_an_exploding_bounded_critic_changes_nothing(text: Path) -> None:
-    """Its scores are normalised: they are small or not finite."""
+def test_a_bounded_critic_that_explodes_spoils_nothing_either(text: Path) -> None:
+    """Its scores are normalised: they stay small, or are no numbers."""
     trainer = trainer_of(text)
     assert isinstance(trainer.term, MutualInformationTerm)
     steps(trainer, 5)
@@ -353,8 +359,8 @@ def test_an_exploding_bounded_critic_changes_nothing(text: Path) -> None:
     assert moved(before, of_trainer(trainer)) == set()
 
 
-def test_a_bound_above_its_possible_range_is_rejected(text: Path) -> None:
-    """Joint pairs score a thousand nats above the others."""
+def test_a_critic_that_tells_pairs_apart_impossibly_well_is_refused(text: Path) -> None:
+    """The way up: joint pairs score a thousand nats above the others."""
     trainer = trainer_of(text)
     count = len(trainer.corpus["train"])
 
@@ -375,7 +381,7 @@ def test_a_bound_above_its_possible_range_is_rejected(text: Path) -> None:
     assert moved(before, of_trainer(trainer)) == {"critic", "term.critic"}
 
 
-def test_non_finite_features_never_enter_the_queue(text: Path) -> None:
+def test_features_that_are_no_numbers_never_enter_the_queue(text: Path) -> None:
     trainer = trainer_of(text)
     features(trainer, math.nan, at(trainer, 1, 2, 4))
     steps(trainer, 6)
@@ -399,7 +405,7 @@ def until_diverged(
 
 
 @pytest.mark.parametrize("log_every", [1, 4])
-def test_a_skipped_batch_is_recorded_with_its_sentences(
+def test_a_batch_that_was_passed_over_is_recorded_with_its_sentences(
     text: Path, tmp_path: Path, log_every: int
 ) -> None:
     trainer = trainer_of(text, training={"log_every": log_every})
@@ -428,7 +434,7 @@ def test_a_skipped_batch_is_recorded_with_its_sentences(
     ]
 
 
-def test_without_line_numbers_sentences_are_named(text: Path, tmp_path: Path) -> None:
+def test_lines_that_are_not_known_are_not_made_up(text: Path, tmp_path: Path) -> None:
     trainer = trainer_of(text, training={"max_bad_batches": 1})
     store = replace(trainer.corpus["train"], lines=None)
     trainer.corpus.stores["train"] = store
@@ -439,7 +445,7 @@ def test_without_line_numbers_sentences_are_named(text: Path, tmp_path: Path) ->
     assert f"sentences {min(records[-1].sentences)}, " in str(error)
 
 
-def test_advice_names_both_learning_rates(text: Path, tmp_path: Path) -> None:
+def test_advice_names_both_rates_where_there_are_two(text: Path, tmp_path: Path) -> None:
     trainer = trainer_of(text, training={"max_bad_batches": 2, "optimizer": SPLIT})
     likelihood(trainer, math.nan, at(trainer, 1, 2))
     _, error = until_diverged(trainer, run_of(trainer, tmp_path / "run"))
@@ -459,7 +465,7 @@ def test_advice_names_both_learning_rates(text: Path, tmp_path: Path) -> None:
     ],
     ids=name_of,
 )
-def test_too_many_skipped_batches_end_training_with_suitable_advice(
+def test_too_many_in_a_row_end_the_training_with_advice_that_fits(
     text: Path, tmp_path: Path, fault: Fault, advice: str
 ) -> None:
     trainer = trainer_of(text, training={"epochs": 2, "max_bad_batches": 3})
@@ -482,12 +488,12 @@ def test_too_many_skipped_batches_end_training_with_suitable_advice(
     assert newest.step == epoch  # the last good one stays
     assert "epoch-0001" in str(error)
     assert f"mivae train --resume --out {run.path}" in str(error)
-    weights = load_file(str(newest.manifest.path("model.safetensors")))
+    weights = load_file(str(newest.manifest.checked_path("model.safetensors")))
     assert all(weight.isfinite().all() for weight in weights.values())
 
 
 @pytest.mark.parametrize(("elbo", "loss"), [(-math.inf, 3.0), (3.0, math.inf), (math.nan,) * 2])
-def test_a_non_finite_validation_ends_training_with_the_same_advice(
+def test_a_validation_that_is_not_finite_ends_the_training_with_the_same_advice(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, elbo: float, loss: float
 ) -> None:
     found = HeldOut(loss, elbo, 1.0, 1.0, 0.0, 1.0, 0, 0, 1.0)
@@ -518,7 +524,7 @@ def test_a_non_finite_validation_ends_training_with_the_same_advice(
     ],
     ids=str,
 )  # fmt: skip
-def test_settings_far_above_default_come_first_with_their_default(
+def test_what_is_far_from_usual_is_named_first_with_its_usual_value(
     section: dict[str, Any], option: str
 ) -> None:
     skipped, config = Skipped(7, 0.5, "", (3,), (1,)), RunConfig.model_validate(section)
@@ -527,14 +533,16 @@ def test_settings_far_above_default_come_first_with_their_default(
 
 
 @pytest.mark.parametrize("option", ["--dry-run", "--profile"])
-def test_a_diverged_dry_run_gives_the_same_advice(mivae: Mivae, text: Path, option: str) -> None:
+def test_a_rehearsal_that_diverges_gives_the_same_advice(
+    mivae: Mivae, text: Path, option: str
+) -> None:
     rate = "training.optimizer.learning_rate"
     ran = mivae("train", text, "--latent", "2", "--set", f"{rate}=1e30", option)
     assert ran.code == 5
     assert f"{rate}=0.001" in ran.err
 
 
-def test_non_finite_weights_give_the_same_advice(
+def test_weights_that_cannot_be_saved_give_the_same_advice(
     text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object) -> None:
@@ -547,7 +555,7 @@ def test_non_finite_weights_give_the_same_advice(
     assert "training.optimizer.learning_rate=0.0003" in str(error)
 
 
-def test_settings_near_default_are_divided_by_three() -> None:
+def test_what_is_near_its_usual_value_is_divided_by_three_in_the_usual_order() -> None:
     table = {"training": {"optimizer": {"kind": "sgd", "learning_rate": 10.0}}}
     config = RunConfig.model_validate(table)
     error = batch_divergence(
@@ -557,7 +565,7 @@ def test_settings_near_default_are_divided_by_three() -> None:
     assert first == "training.optimizer.learning_rate=3"
 
 
-def test_a_good_batch_resets_the_count_of_skipped_batches(text: Path, tmp_path: Path) -> None:
+def test_a_good_batch_begins_the_count_anew(text: Path, tmp_path: Path) -> None:
     trainer = trainer_of(text, training={"max_bad_batches": 3})
     likelihood(trainer, math.inf, at(trainer, 1, 2, 4, 5, 7, 8))
     records = list(trainer.fit(run_of(trainer, tmp_path / "run")))
@@ -572,7 +580,7 @@ class AfterThreeSteps(Interruption):
             raise Interrupted(signal.SIGTERM)
 
 
-def test_the_count_of_skipped_batches_survives_a_resume(text: Path, tmp_path: Path) -> None:
+def test_the_count_survives_a_resume(text: Path, tmp_path: Path) -> None:
     trainer = trainer_of(text, training={"max_bad_batches": 3})
     run = run_of(trainer, tmp_path / "run")
     likelihood(trainer, math.nan, at(trainer, 1, 2))
@@ -580,13 +588,13 @@ def test_the_count_of_skipped_batches_survives_a_resume(text: Path, tmp_path: Pa
         list(trainer.fit(run, AfterThreeSteps()))
     resumed = Trainer(trainer.config, trainer.corpus)
     resumed.resume(run)
-    assert resumed.state.bad == 2
+    assert resumed.state.skipped_batches == 2
     likelihood(resumed, math.nan, at(resumed, 3))
     records, _ = until_diverged(resumed, run)
     assert [type(record) for record in records] == [Skipped]
 
 
-def test_the_rate_must_be_finite_even_if_beta_is_zero(text: Path) -> None:
+def test_a_rate_that_does_not_count_in_the_loss_must_be_finite_too(text: Path) -> None:
     trainer = trainer_of(text, mi_weight=0.0)
     objective = trainer.config.objective.model_copy(update={"beta": 0.0})
     config = trainer.config.model_copy(update={"objective": objective})
@@ -599,7 +607,7 @@ def test_the_rate_must_be_finite_even_if_beta_is_zero(text: Path) -> None:
     assert (bad.quantity, bad.value) == (Quantity.RATE, math.inf)
 
 
-def test_batches_keep_their_indices_across_devices_and_prefetching(text: Path) -> None:
+def test_a_batch_knows_its_sentences_wherever_it_goes(text: Path) -> None:
     trainer = trainer_of(text)
     order = [indices.tolist() for indices in trainer.sampler.order(0)]
     device = torch.device("meta")
@@ -608,7 +616,7 @@ def test_batches_keep_their_indices_across_devices_and_prefetching(text: Path) -
     assert [indices.tolist() for indices in found if indices is not None] == order
 
 
-def test_a_healthy_training_skips_nothing(text: Path, tmp_path: Path) -> None:
+def test_a_healthy_training_passes_over_nothing(text: Path, tmp_path: Path) -> None:
     trainer = trainer_of(text, mi_weight=20.0, training={"epochs": 4, "optimizer": ADAM})
     records = list(trainer.fit(run_of(trainer, tmp_path / "run")))
     assert not any(isinstance(record, Skipped) for record in records)

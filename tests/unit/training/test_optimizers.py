@@ -1,4 +1,4 @@
-"""Optimizers, compared with those of torch on dense gradients."""
+"""Optimizers against torch's own on dense gradients."""
 
 import copy
 from collections.abc import Callable
@@ -36,7 +36,7 @@ class Model(nn.Module):
 
 @pytest.mark.parametrize("name", ["adam", "sgd"])
 @pytest.mark.parametrize("max_norm", [0.5, 1e6])
-def test_steps_equal_torch_with_dense_gradients(name: str, max_norm: float) -> None:
+def test_steps_are_those_of_torch_on_dense_gradients(name: str, max_norm: float) -> None:
     torch.manual_seed(1)
     plain, own = Model().double(), Model().double()
     own.load_state_dict(plain.state_dict())
@@ -61,7 +61,7 @@ def test_steps_equal_torch_with_dense_gradients(name: str, max_norm: float) -> N
         torch.testing.assert_close(found, expected)
 
 
-def test_word_parameters_use_sgd_and_the_others_adam() -> None:
+def test_what_belongs_to_words_is_moved_by_plain_descent_and_the_rest_by_adam() -> None:
     torch.manual_seed(3)
     plain, own = Model().double(), Model().double()
     own.load_state_dict(plain.state_dict())
@@ -86,14 +86,14 @@ def test_word_parameters_use_sgd_and_the_others_adam() -> None:
     assert rates == {"model": 0.01, "words": 1e-4}
 
 
-def test_a_tied_embedding_keeps_a_dense_gradient() -> None:
+def test_an_embedding_that_is_the_output_layer_too_keeps_a_dense_gradient() -> None:
     model = Model()
     sparsify_embeddings(model)
     assert model.embedding.sparse
     assert not model.tied.sparse
 
 
-def test_an_optimizer_state_can_be_loaded_by_another_optimizer() -> None:
+def test_a_state_goes_on_in_another_optimizer() -> None:
     torch.manual_seed(2)
     models = [Model() for _ in range(2)]
     models[1].load_state_dict(models[0].state_dict())

@@ -1,4 +1,4 @@
-"""The plain model of the speed benchmarks computes the same values as the package."""
+"""The plain model that speed is measured against computes what the package computes."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -73,7 +73,7 @@ def optimizer_of(model: PlainVAE, settings: dict[str, Any]) -> torch.optim.Optim
 
 
 def padded(corpus: Corpus) -> Iterator[Batch]:
-    """Batches of sentences of different lengths, in their original order."""
+    """Batches of sentences as they stand, which differ in length."""
     for tokens, lengths in random_batches(corpus["train"], 16, seed=0):
         yield Batch(tokens, lengths)
 
@@ -110,7 +110,7 @@ def test_steps_from_equal_weights_give_equal_losses_and_weights(
 
 
 @pytest.mark.parametrize("pooling", POOLINGS)
-def test_posterior_and_likelihood_equal_those_of_the_package(text: Path, pooling: Pooling) -> None:
+def test_posterior_and_likelihood_are_the_packages(text: Path, pooling: Pooling) -> None:
     trainer = trainer_of(text, pooling=pooling)
     plain = plain_copy(trainer.model).eval()
     trainer.model.eval()
@@ -127,7 +127,7 @@ def test_posterior_and_likelihood_equal_those_of_the_package(text: Path, pooling
         torch.testing.assert_close(told, likelihood[row])
 
 
-def test_padding_changes_no_loss(text: Path) -> None:
+def test_what_pads_a_batch_changes_no_loss(text: Path) -> None:
     trainer = trainer_of(text)
     plain = plain_copy(trainer.model)
     tokens, lengths = next(random_batches(trainer.corpus["train"], 16, seed=0))
@@ -165,7 +165,7 @@ def test_importance_weighted_values_agree_within_monte_carlo_error(text: Path) -
     assert found - torch.stack(elbos).mean() > 20 * error  # so close that the ELBO would not do
 
 
-def test_the_bound_of_a_sentence_does_not_depend_on_the_chunks(text: Path) -> None:
+def test_a_sentences_bound_is_the_mean_weight_however_many_chunks(text: Path) -> None:
     model, store = telling_model(text)
     plain = plain_copy(model)
     samples = 250  # two chunks and a half
@@ -178,7 +178,7 @@ def test_the_bound_of_a_sentence_does_not_depend_on_the_chunks(text: Path) -> No
         torch.testing.assert_close(bound, weights.exp().mean().log())
 
 
-def test_random_batches_contain_every_sentence_once(text: Path) -> None:
+def test_random_batches_hold_every_sentence_once(text: Path) -> None:
     store = prepare_corpus(small_config(text).data)["valid"]
     found = [
         tuple(row[:length].tolist())

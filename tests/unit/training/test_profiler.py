@@ -1,4 +1,4 @@
-"""The profile of a step: time per part, and removal of the hooks."""
+"""The profile of a step: time goes to the part that takes it, and nothing stays behind."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def trainer_on(text: Path, **sections: dict[str, Any]) -> Trainer:
 
 
 class Clock:
-    """A clock that tests advance, so that results do not depend on the machine."""
+    """A clock that goes on only when it is told to, so that a busy machine takes no time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -64,7 +64,7 @@ def slow(owner: type, method: str, clock: Clock, monkeypatch: pytest.MonkeyPatch
         ("critic", "term", "lower_bound", "lstm"),
     ],
 )
-def test_time_is_assigned_to_the_active_part(
+def test_time_goes_to_the_part_that_takes_it(
     part: str,
     place: str,
     method: str,
@@ -96,7 +96,7 @@ def test_time_is_assigned_to_the_active_part(
     assert timing.step_seconds == pytest.approx(sum(timing.seconds.values()))
 
 
-def test_a_profile_may_be_longer_than_an_epoch_and_removes_its_hooks(text: Path) -> None:
+def test_it_outlasts_the_epoch_and_leaves_no_hook_behind(text: Path) -> None:
     trainer = trainer_on(text)
     steps = len(trainer.sampler) + 2
     profile(trainer, steps=steps, warm_up=1)

@@ -1,4 +1,4 @@
-"""Training regimes: aggressive encoder, autoencoder epochs, constrained rate."""
+"""Regimes of training: the encoder alone, an autoencoder first, a constrained rate."""
 
 import math
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_a_step_trains_only_its_part(text: Path, part: TrainedPart) -> None:
 
 
 def test_a_step_of_one_part_equals_that_part_of_a_full_step(text: Path) -> None:
-    """With SGD and no clipping, the steps of both parts add up to the full step."""
+    """Plain descent that clips nothing: the two halves of a step make the whole."""
     descent = {"optimizer": {"kind": "sgd", "learning_rate": 0.1}, "max_norm": 1e6}
     ends: dict[TrainedPart, dict[str, Tensor]] = {}
     parts: tuple[TrainedPart, ...] = ("both", "encoder", "decoder")
@@ -65,7 +65,7 @@ def test_a_step_of_one_part_equals_that_part_of_a_full_step(text: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["lstm", "transformer"])
 @pytest.mark.parametrize(("latent_size", "tied"), [(4, False), (4, True), (0, False)])
-def test_two_optimizers_partition_the_weights(
+def test_two_optimizers_share_the_weights_out(
     text: Path, kind: str, latent_size: int, tied: bool
 ) -> None:
     model = networks(kind) | {"latent_size": latent_size}
@@ -82,7 +82,7 @@ def test_two_optimizers_partition_the_weights(
     assert sorted([*shares["model"], *shares["words"]]) == sorted(names.values())
 
 
-def test_the_encoder_trains_alone_until_its_loss_increases(text: Path) -> None:
+def test_the_encoder_catches_up_until_its_loss_falls_no_more(text: Path) -> None:
     trainer = trainer_of(text, training={"encoder_steps": 40, "encoder_check": 4})
     losses = iter([9.0] * 4 + [8.0] * 4 + [8.5] * 4)  # nats a sentence; then it would go on
     calls: list[TrainedPart] = []
@@ -100,7 +100,9 @@ def test_the_encoder_trains_alone_until_its_loss_increases(text: Path) -> None:
     assert trainer.state.encoder_steps == 12
 
 
-def test_aggressive_training_ends_when_information_decreases(text: Path, tmp_path: Path) -> None:
+def test_the_encoder_stops_learning_ahead_when_information_falls(
+    text: Path, tmp_path: Path
+) -> None:
     config = small_config(
         text,
         objective=PLAIN,
@@ -120,7 +122,7 @@ def test_aggressive_training_ends_when_information_decreases(text: Path, tmp_pat
 AUTOENCODER = {"epochs": 4, "autoencoder_epochs": 2, "reset_decoder": True}
 
 
-def test_autoencoder_epochs_are_followed_by_a_new_decoder(text: Path, tmp_path: Path) -> None:
+def test_an_autoencoder_comes_first_and_then_a_new_decoder(text: Path, tmp_path: Path) -> None:
     objective = {"mi_weight": 0.0, "beta_schedule": {"kind": "linear", "start": 0.5, "over": 1.0}}
     config = small_config(text, objective=objective, training={**AUTOENCODER, "log_every": 1})
     corpus = prepare_corpus(config.data)
@@ -158,7 +160,7 @@ def test_autoencoder_epochs_are_followed_by_a_new_decoder(text: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("looks", [13, 14, 30])
-def test_resume_is_exact_before_and_after_the_decoder_reset(
+def test_it_resumes_exactly_on_either_side_of_the_new_decoder(
     text: Path, tmp_path: Path, looks: int
 ) -> None:
     config = small_config(text, objective=PLAIN, training=AUTOENCODER)
@@ -166,7 +168,7 @@ def test_resume_is_exact_before_and_after_the_decoder_reset(
     assert_same_end(train_with_stops(config, corpus, tmp_path / "stopped", [looks]), whole)
 
 
-def test_a_constrained_rate_reaches_its_target(text: Path, tmp_path: Path) -> None:
+def test_a_constrained_rate_comes_to_its_target(text: Path, tmp_path: Path) -> None:
     objective = {**PLAIN, "rate": {"kind": "minimum-rate", "target": 3.0, "step_size": 0.01}}
     fast = {"epochs": 30, "optimizer": {"kind": "adam", "learning_rate": 5e-3}, "max_decays": 100}
     config = small_config(text, objective=objective, training=fast)
@@ -176,9 +178,7 @@ def test_a_constrained_rate_reaches_its_target(text: Path, tmp_path: Path) -> No
     assert max(rates) < 6  # no waves
 
 
-def test_the_best_checkpoint_has_the_best_objective_not_the_best_elbo(
-    text: Path, tmp_path: Path
-) -> None:
+def test_the_best_is_the_objectives_best_not_the_elbos(text: Path, tmp_path: Path) -> None:
     config = small_config(
         text,
         objective={"beta": 0.0, "mi_weight": 0.0},
@@ -194,7 +194,7 @@ def test_the_best_checkpoint_has_the_best_objective_not_the_best_elbo(
         assert record.loss == pytest.approx(record.distortion, rel=1e-6)
 
 
-def test_the_mmd_term_keeps_codes_near_the_prior(text: Path, tmp_path: Path) -> None:
+def test_codes_held_to_the_prior_stay_near_it(text: Path, tmp_path: Path) -> None:
     spreads = []
     for weight in (0.0, 50.0):
         objective = {"beta": 0.0, "mi_weight": 0.0, "mmd_weight": weight}

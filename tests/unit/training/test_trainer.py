@@ -1,4 +1,4 @@
-"""The training loop: learning, exact resume, collapse, divergence, and stopping."""
+"""The loop: it learns, resumes exactly, notices collapse and divergence, and stops."""
 
 import contextlib
 import json
@@ -48,7 +48,7 @@ FAST = {"optimizer": {"kind": "adam", "learning_rate": 5e-3}}
     ("steps_before", "kind"),
     [(12, "lstm"), (17, "lstm"), (7, "gru"), (13, "transformer")],
 )
-def test_a_run_resumed_at_any_step_ends_bit_identically(
+def test_a_run_resumed_at_any_step_ends_bit_for_bit_as_if_never_stopped(
     text: Path, tmp_path: Path, steps_before: int, kind: str
 ) -> None:
     config = small_config(text, model=networks(kind), training={"epochs": 3})
@@ -80,7 +80,7 @@ def with_batches_of(config: RunConfig, size: int) -> RunConfig:
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[list[int]]]:
-    """The sentences of all batches that a trainer has trained on, by epoch."""
+    """The sentences of every batch that a trainer has made a step on, by epoch."""
     batches: dict[int, list[list[int]]] = {}
     step = Trainer.step
 
@@ -103,7 +103,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> dict[int, list[list[int]]]:
         ((32, 360), (1,)),  # all that is left in one batch
     ],
 )
-def test_changing_the_batch_size_neither_skips_nor_repeats_sentences(
+def test_another_batch_size_at_any_step_neither_loses_nor_repeats_a_sentence(
     text: Path,
     tmp_path: Path,
     sizes: tuple[int, ...],
@@ -129,7 +129,7 @@ def test_changing_the_batch_size_neither_skips_nor_repeats_sentences(
     assert verify(run).sound
 
 
-def test_a_run_with_changed_batch_size_resumes_bit_identically(text: Path, tmp_path: Path) -> None:
+def test_after_another_batch_size_a_run_resumes_bit_for_bit(text: Path, tmp_path: Path) -> None:
     config = small_config(text, training={"epochs": 2})
     corpus = prepare_corpus(config.data)
     ended = []
@@ -149,10 +149,10 @@ def test_a_run_with_changed_batch_size_resumes_bit_identically(text: Path, tmp_p
 
 
 @pytest.mark.parametrize("looks", [5, 14])
-def test_a_checkpoint_without_batch_size_resumes_with_the_same_size_only(
+def test_a_checkpoint_that_does_not_tell_its_batch_size_resumes_with_the_same(
     text: Path, tmp_path: Path, looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Checkpoints of earlier versions do not store the batch size."""
+    """As earlier versions saved them; within an epoch nothing says what they counted."""
     config = small_config(text, training={"epochs": 2})
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
     run = create_run(tmp_path / "run", config, corpus)
@@ -204,7 +204,9 @@ def test_every_preset_resumes_to_the_same_end(text: Path, tmp_path: Path, preset
         assert "model:head.running_variance" in weights_of(whole)
 
 
-def test_weights_depend_on_the_seed_only(text: Path, tmp_path: Path) -> None:
+def test_the_same_seed_trains_the_same_weights_and_another_does_not(
+    text: Path, tmp_path: Path
+) -> None:
     config = small_config(text, training={"epochs": 1})
     first, _, _ = train_to_end(config, tmp_path / "first")
     second, _, _ = train_to_end(config, tmp_path / "second")
@@ -214,7 +216,7 @@ def test_weights_depend_on_the_seed_only(text: Path, tmp_path: Path) -> None:
     assert not torch.equal(weights_of(first)[name], weights_of(other)[name])
 
 
-def test_training_improves_the_elbo(text: Path, tmp_path: Path) -> None:
+def test_a_trained_model_tells_sentences_better_than_before(text: Path, tmp_path: Path) -> None:
     config = small_config(text, training={"epochs": 6, **FAST})
     _, _, records = train_to_end(config, tmp_path / "run")
     validations = [record for record in records if isinstance(record, Validation)]
@@ -223,8 +225,10 @@ def test_training_improves_the_elbo(text: Path, tmp_path: Path) -> None:
     assert not any(record.stopped for record in validations[:-1])
 
 
-def test_the_mi_term_prevents_collapse(long_text: Path, tmp_path: Path) -> None:
-    """The same model and budget with lambda 0 and 2."""
+def test_information_is_held_with_the_mi_term_and_lost_without(
+    long_text: Path, tmp_path: Path
+) -> None:
+    """The whole point, in small: the same model and budget, with lambda 0 and 2."""
     training = {"epochs": 6, **FAST}
     found = {}
     for mi_weight in (0.0, 2.0):
@@ -242,7 +246,9 @@ def test_the_mi_term_prevents_collapse(long_text: Path, tmp_path: Path) -> None:
     assert with_term.mi <= with_term.rate + 0.1
 
 
-def test_a_collapse_is_recorded(text: Path, tmp_path: Path) -> None:
+def test_a_decoder_that_needs_no_z_collapses_and_the_record_says_so(
+    text: Path, tmp_path: Path
+) -> None:
     objective = {"mi_weight": 0.0, "beta": 5.0, "beta_schedule": {"kind": "constant"}}
     config = small_config(text, objective=objective, training={"epochs": 4})
     _, _, records = train_to_end(config, tmp_path / "run")
@@ -253,14 +259,14 @@ def test_a_collapse_is_recorded(text: Path, tmp_path: Path) -> None:
     assert last.rate < 0.05
 
 
-def test_a_critic_is_trained_only_with_a_positive_weight(text: Path, tmp_path: Path) -> None:
+def test_the_critic_is_trained_only_where_it_counts(text: Path, tmp_path: Path) -> None:
     config = small_config(text, objective={"mi_weight": 0.0}, training={"epochs": 1})
     run, _, records = train_to_end(config, tmp_path / "run")
     assert "critic.safetensors" not in run.find_checkpoint().manifest.files
     assert all(record.mi_bound is None for record in records if isinstance(record, Step))
 
 
-def test_a_language_model_trains(text: Path, tmp_path: Path) -> None:
+def test_a_language_model_trains_on_the_same_code(text: Path, tmp_path: Path) -> None:
     config = small_config(text, model={"latent_size": 0}, training={"epochs": 3, **FAST})
     _, corpus, records = train_to_end(config, tmp_path / "run")
     last = records[-1]
@@ -281,7 +287,9 @@ def test_no_checkpoint_is_best_before_the_objective_has_settled(
     assert best[1] is True
 
 
-def test_plateaus_decay_the_learning_rate_and_end_training(text: Path, tmp_path: Path) -> None:
+def test_plateaus_decay_the_learning_rate_and_then_end_the_training(
+    text: Path, tmp_path: Path
+) -> None:
     training = {
         "epochs": 50,
         "patience": 1,
@@ -322,7 +330,7 @@ def test_two_optimizers_decay_together(text: Path, tmp_path: Path) -> None:
     assert found["critic"] == config.critic.learning_rate
 
 
-def test_a_cooldown_ends_at_a_learning_rate_of_zero(text: Path, tmp_path: Path) -> None:
+def test_a_cooldown_takes_the_learning_rate_to_zero(text: Path, tmp_path: Path) -> None:
     optimizer = {"kind": "adam-sgd", "learning_rate": 1e-3, "word_learning_rate": 0.1}
     training = {"epochs": 4, "cooldown_epochs": 2, "optimizer": optimizer}
     config = small_config(text, training=training)
@@ -349,7 +357,7 @@ def test_a_cooldown_resumes_to_the_same_end(text: Path, tmp_path: Path) -> None:
     assert_same_end(stopped, whole)
 
 
-def test_a_non_finite_loss_ends_training_and_keeps_checkpoints_intact(
+def test_a_loss_that_is_no_number_ends_the_training_and_harms_no_checkpoint(
     text: Path, tmp_path: Path
 ) -> None:
     config = small_config(text, training={"epochs": 3})
@@ -365,26 +373,28 @@ def test_a_non_finite_loss_ends_training_and_keeps_checkpoints_intact(
         list(records)
     found, trouble = run.checkpoints.newest()
     assert trouble == []
-    saved = load_file(str(found.manifest.path("model.safetensors")))
+    saved = load_file(str(found.manifest.checked_path("model.safetensors")))
     assert all(tensor.isfinite().all() for tensor in saved.values())
 
 
-def test_records_are_not_duplicated_after_a_resume(text: Path, tmp_path: Path) -> None:
+def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
+    text: Path, tmp_path: Path
+) -> None:
     config = small_config(text)
     run, _, records = train_to_end(config, tmp_path / "run")
     lines = (run.path / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == len(records)
     kinds = [json.loads(line)["kind"] for line in lines]
     assert kinds.count("validation") == 2
-    with run.journal.open("a") as file:
+    with run.metrics_path.open("a") as file:
         file.write('{"kind": "step", "step": 10000')  # by a process that was killed then
     trainer = Trainer(config, run.open_corpus())
     assert trainer.resume(run) == []
     list(trainer.fit(run))
-    assert run.journal.read_text().splitlines()[: len(lines)] == lines
+    assert run.metrics_path.read_text().splitlines()[: len(lines)] == lines
 
 
-def test_a_checkpoint_within_an_epoch_can_be_resumed(text: Path, tmp_path: Path) -> None:
+def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_path: Path) -> None:
     training = {"epochs": 2, "log_every": 4, "save_minutes": 1e-9}  # after every step
     config = small_config(text, training=training)
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
@@ -402,9 +412,7 @@ def test_a_checkpoint_within_an_epoch_can_be_resumed(text: Path, tmp_path: Path)
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_half_precision_training_has_similar_losses_and_single_precision_weights(
-    text: Path,
-) -> None:
+def test_half_precision_trains_to_about_the_same_losses_with_weights_in_single(text: Path) -> None:
     losses = {}
     for precision in ("float32", "bfloat16"):
         config = small_config(text, training={"precision": precision})
@@ -417,7 +425,7 @@ def test_half_precision_training_has_similar_losses_and_single_precision_weights
     torch.testing.assert_close(losses["bfloat16"], losses["float32"], rtol=0.02, atol=0)
 
 
-def test_resume_warns_about_a_damaged_best_checkpoint_and_replaces_it(
+def test_a_best_checkpoint_that_is_damaged_is_said_on_resuming_and_replaced(
     text: Path, tmp_path: Path
 ) -> None:
     config = small_config(text, training={"epochs": 3})
