@@ -85,6 +85,7 @@ def __getattr__(name: str) -> object:
         return import_module(".estimators", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import_module(".platforms", __name__).check_platform()
     found: object = getattr(import_module(f".{_MODULES[name]}", __name__), name)
     globals()[name] = found
     return found

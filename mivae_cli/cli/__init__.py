@@ -15,6 +15,7 @@ import typer
 
 from .. import __version__
 from ..errors import INTERNAL_ERROR, OUT_OF_MEMORY, MivaeError, StorageError, is_out_of_memory
+from ..platforms import check_platform
 from ..signals import Interrupted
 from .analogy import analogy
 from .compare import compare
@@ -96,6 +97,7 @@ def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["--version"]:
         print(f"mivae {__version__}")
         return 0
+    check_platform()
     try:
         code = app(arguments, standalone_mode=False)
     except SystemExit as stop:
