@@ -27,12 +27,12 @@ FEW = {  # inputs of each target in a normal test run
     "overrides": 400,
     "corpus": 130,
     "tables": 250,
-    "documents": 110,
-    "weights": 90,
-    "arrays": 90,
-    "vocabulary": 110,
-    "journal": 70,
-    "pairs": 300,
+    "documents": 60,
+    "weights": 50,
+    "arrays": 60,
+    "vocabulary": 70,
+    "journal": 50,
+    "pairs": 500,
 }
 MANY = {
     "config": 20_000,
