@@ -1,4 +1,4 @@
-"""What the parts of a benchmark share: finished measurements in a file, and Markdown tables."""
+"""Measurements stored in a file, and Markdown tables, for the parts of a benchmark."""
 
 __all__ = ["DRAWS", "Cells", "Record", "table", "timed"]
 
@@ -11,18 +11,18 @@ from typing import Any
 
 Record = dict[str, Any]
 
-DRAWS = 1_000  # added to the seed of a fit, so that pairs and weights come from other streams
+DRAWS = 1_000  # added to the seed of training, so that pairs and weights use different seeds
 
 
 class Cells:
-    """Finished measurements in a JSON file."""
+    """Measurements stored in a JSON file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records: dict[str, Record] = json.loads(path.read_text()) if path.is_file() else {}
 
     def at(self, key: str, measure: Callable[[], Record]) -> Record:
-        """Returns what a key holds, measured now unless it is there."""
+        """Returns the measurement of a key; measures it if it is not stored."""
         if key not in self.records:
             self.records[key] = measure()
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,6 +40,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def timed(values: Callable[[], Record]) -> Record:
-    """Returns a record with the CPU-seconds that it took."""
+    """Returns a record with the CPU seconds of its computation."""
     start = time.process_time()
     return {**values(), "cpu_seconds": time.process_time() - start}

@@ -1,17 +1,16 @@
-"""Estimators of mutual information against exact answers, in nats.
+"""Compare estimators of mutual information with exact values, in nats.
 
-Each part prints Markdown tables and keeps what it measured in a JSON file, cell by cell: a part
-that was interrupted goes on where it was, one that is finished prints its tables again. Remove
-the file to measure anew.
+Each part prints Markdown tables and stores every measurement in a JSON file. An interrupted part
+resumes from this file, and a finished part prints its tables again. Delete the file to restart.
 
-    python benchmarks/mutual_information.py auto          # the recommended figure, on known tasks
-    python benchmarks/mutual_information.py estimators    # each estimator by itself, likewise
-    python benchmarks/mutual_information.py independence  # what is reported where nothing is
+    python benchmarks/mutual_information.py auto          # the recommended estimate
+    python benchmarks/mutual_information.py estimators    # each estimator alone
+    python benchmarks/mutual_information.py independence  # estimates and p-values at independence
     python benchmarks/mutual_information.py peers         # other packages on the same pairs
-    python benchmarks/mutual_information.py staircase     # bounds on fresh batches, and a picture
-    python benchmarks/mutual_information.py known         # the known posterior: time and memory
+    python benchmarks/mutual_information.py staircase     # bounds on new batches, with a figure
+    python benchmarks/mutual_information.py known         # time and memory of the known posterior
 
-One thread; CPU-seconds are the process's own. `peers` needs the extra 'benchmark'.
+Uses one thread and measures CPU seconds. `peers` needs the extra 'benchmark'.
 """
 
 import argparse
@@ -47,12 +46,12 @@ LEVELS = (2.0, 4.0, 6.0, 8.0, 10.0)
 
 
 def linear(nats: float) -> Sampler:
-    """Returns pairs of correlated normals that hold so much information."""
+    """Returns correlated normal pairs with a given mutual information."""
     return CorrelatedGaussian.of_information(DIM, nats)
 
 
 def cubic(nats: float) -> Sampler:
-    """Returns the same with z cubed."""
+    """Returns correlated normal pairs with z cubed."""
     return Transformed(linear(nats), of_z=cube)
 
 
@@ -78,7 +77,7 @@ LATENT_UNITS = 32
 
 
 def ours(sampler: Sampler, pairs: int, seed: int, estimators: Sequence[EstimatorName]) -> Record:
-    """Returns the recommended figure, or that of the estimators named."""
+    """Measures the recommended estimate, by default or among the named estimators."""
     x, z = sampler.draw(pairs, DRAWS + seed)
 
     def values() -> Record:
@@ -95,7 +94,7 @@ def ours(sampler: Sampler, pairs: int, seed: int, estimators: Sequence[Estimator
 
 
 def recommended(cells: Cells, task: str, given: argparse.Namespace) -> list[Record]:
-    """Returns the recommended figure of a task, one record a seed."""
+    """Returns the recommended estimates of a task, one record per seed."""
     sampler = (STAIRCASE | TASKS)[task]
     return [
         cells.at(
@@ -106,7 +105,7 @@ def recommended(cells: Cells, task: str, given: argparse.Namespace) -> list[Reco
 
 
 def errors(records: Iterable[Record]) -> list[float]:
-    """Returns value less truth of each record."""
+    """Returns the error of each record: value minus truth."""
     return [record["value"] - record["truth"] for record in records]
 
 
@@ -121,13 +120,13 @@ def mean_error(records: Iterable[Record]) -> float:
 
 
 def seconds(records: Iterable[Record]) -> str:
-    """Returns the mean CPU-seconds, as a table shows them."""
+    """Returns the mean CPU seconds, formatted for a table."""
     mean = fmean(record["cpu_seconds"] for record in records)
     return f"{mean:.1f}" if mean >= 1 else f"{mean:.2f}"
 
 
 def auto(cells: Cells, given: argparse.Namespace) -> None:
-    """The recommended figure: the staircase, then the eight tasks."""
+    """Prints the recommended estimates on the staircase and the eight tasks."""
     head = [f"seed {seed}" for seed in given.seeds]
     head = ["task", "truth", "recommended", *head, "mean abs. error", "largest", "CPU-s"]
     everything: dict[str, list[Record]] = {}
@@ -151,11 +150,11 @@ def auto(cells: Cells, given: argparse.Namespace) -> None:
     last = max(everything, key=lambda task: mean_error(everything[task]))
     mean = fmean(map(mean_error, everything.values()))
     print(f"\nMean absolute error over the {len(everything)} tasks: {mean:.3f} nats; ", end="")
-    print(f"the largest of a task: {mean_error(everything[last]):.3f} ({last}).")
+    print(f"largest of a task: {mean_error(everything[last]):.3f} ({last}).")
 
 
 def estimators(cells: Cells, given: argparse.Namespace) -> None:
-    """Each estimator by itself on the eight tasks: mean error, sign kept."""
+    """Prints the mean signed error of each estimator on the eight tasks."""
     rows = []
     for name in get_args(EstimatorName):
         found = []
@@ -173,7 +172,7 @@ def estimators(cells: Cells, given: argparse.Namespace) -> None:
 
 
 def independence(cells: Cells, given: argparse.Namespace) -> None:
-    """The test of independence where x and z are independent, and the figures reported there."""
+    """Prints p-values and estimates for independent x and z."""
 
     def tested(sampler: Sampler, seed: int) -> Record:
         x, z = sampler.draw(NULL_PAIRS, DRAWS + seed)
@@ -195,7 +194,7 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
             for seed in range(given.repetitions)
         ]
         p = torch.tensor([record["p"] for record in found], dtype=torch.float64)
-        # The p-value takes the values k / 100, each as likely as another where all is well
+        # A correct p-value is uniform on k / 100
         steps = torch.arange(1, PERMUTATIONS + 2, dtype=torch.float64) / (PERMUTATIONS + 1)
         reached = (p[:, None] <= steps + 1e-9).double().mean(dim=0)
         rows.append(
@@ -213,7 +212,13 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
     table(
         [
             *("independent", "repetitions", *(f"p <= {share:g}" for share in shares)),
-            *("Kolmogorov-Smirnov", "its 5 % point", "mean abs. estimate", "largest", "CPU-s"),
+            *(
+                "Kolmogorov-Smirnov",
+                "5 % critical value",
+                "mean abs. estimate",
+                "largest",
+                "CPU-s",
+            ),
         ],
         rows,
     )
@@ -239,7 +244,7 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
 
 
 def peers(cells: Cells, given: argparse.Namespace) -> None:
-    """Other packages on the same pairs: mean absolute error, and CPU-seconds."""
+    """Prints the mean absolute error and CPU seconds of other packages on the same pairs."""
     rows = []
     for task, sampler in TASKS.items():
         found = recommended(cells, task, given)
@@ -262,7 +267,7 @@ def peers(cells: Cells, given: argparse.Namespace) -> None:
 
 
 def staircase(cells: Cells, given: argparse.Namespace) -> None:
-    """The bounds on fresh batches, level by level, and a picture of them."""
+    """Prints the bounds on new batches for each level, and draws a figure."""
     tasks = {"linear": linear, "cubic": cubic}
     traces = online_staircase.traces(tasks, LEVELS, given.steps, given.out)
     for task, found in traces.items():
@@ -284,7 +289,7 @@ def staircase(cells: Cells, given: argparse.Namespace) -> None:
 
 
 def posterior_pass(count: int) -> Record:
-    """Returns what both values of random sentences cost, with intervals, and what they are."""
+    """Measures the time and memory of both known-posterior values on random posteriors."""
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(0)
     mean, noise = torch.randn(2, count, LATENT_UNITS, generator=generator)
@@ -304,7 +309,7 @@ def posterior_pass(count: int) -> Record:
 
 
 def known(cells: Cells, given: argparse.Namespace) -> None:
-    """The known posterior in 32 latent units: CPU-seconds and the peak memory of its process."""
+    """Prints CPU seconds and peak memory of the known posterior with 32 latent units."""
     rows = []
     for count in given.sentences:
 
@@ -321,7 +326,7 @@ def known(cells: Cells, given: argparse.Namespace) -> None:
                 f"{found['peak_mib']:.0f}",
             )
         )
-    table(["sentences", "CPU-s", "MiB before", "MiB at the peak"], rows)
+    table(["sentences", "CPU-s", "MiB before", "peak MiB"], rows)
 
 
 PARTS: dict[str, Callable[[Cells, argparse.Namespace], None]] = {
@@ -335,22 +340,26 @@ PARTS: dict[str, Callable[[Cells, argparse.Namespace], None]] = {
 
 
 def main() -> None:
-    """Measures what is not measured yet, and prints the tables."""
+    """Runs missing measurements and prints the tables."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("parts", nargs="+", choices=PARTS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--pairs", type=int, default=10_000)
-    parser.add_argument("--repetitions", type=int, default=100, help="Of the independence test.")
-    parser.add_argument("--steps", type=int, default=4_000, help="Of a level of the staircase.")
+    parser.add_argument(
+        "--repetitions", type=int, default=100, help="Repetitions of the independence test."
+    )
+    parser.add_argument(
+        "--steps", type=int, default=4_000, help="Steps per level of the staircase."
+    )
     parser.add_argument("--sentences", type=int, nargs="+", default=[10_000, 100_000])
     parser.add_argument("--out", type=Path, default=Path("runs/mutual-information"))
     parser.add_argument("--picture", type=Path, default=Path("docs/images/staircase.png"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     for part in given.parts:
-        # Peers and the recommended figure share their cells
+        # these parts share measurements
         name = "auto" if part in ("peers", "independence") else part
         PARTS[part](Cells(given.out / f"{name}.json"), given)
 

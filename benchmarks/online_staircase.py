@@ -1,22 +1,22 @@
-r"""The online staircase: bounds on fresh batches while the information climbs step by step.
+r"""The online staircase: bounds on new batches while the mutual information increases in steps.
 
-At each step a batch of 64 new pairs is drawn; each bound is read off the batch before its critic
-takes a step on it, so that nothing is ever estimated on pairs that were fitted. One critic is
-trained on through all levels: two plain perceptrons whose vectors meet in a scalar product,
+Each step draws a batch of 64 new pairs and evaluates the bounds on it before training the critic on
+it, so no estimate uses training pairs. One critic is trained through all levels, the scalar product
+of two perceptrons,
 
 .. math:: f(x, z) = g(x)^\top k(z),
 
-without the Gaussian start of `PairCritic`, which would know these pairs beforehand. Coordinates go
-through asinh, for on raw cubes single outliers ruin the bounds without a ceiling. Plain Adam, no
-clipping of gradients: clipped, rare large Z no longer hold the scores down, and with xi a moving
-average they drift up without end.
+without the Gaussian start of `PairCritic`, which is optimal for these pairs. Inputs are transformed
+by asinh, because single outliers of the raw cubes ruin the bounds without a ceiling. The optimiser is
+Adam without gradient clipping: with clipping, rare large values of Z would no longer limit the
+scores, and with a moving average for xi they would grow without limit.
 
-| read off          critic climbs                    figure
+| bound             critic's objective               estimate
 | `dual`            `dual`, xi = 1 / average of Z    `dual`, the average without this batch
 | `mine`            the same                         `donsker_varadhan` of the batch
 | `nwj`             `nwj` at f + 1                   `dual`, log xi = 0
-| `tuba`            `tuba`, a(z) learnt              `tuba`
-| `interpolated`    `interpolated`, a(z) learnt      `interpolated`
+| `tuba`            `tuba`, a(z) learned              `tuba`
+| `interpolated`    `interpolated`, a(z) learned      `interpolated`
 | `infonce`         `infonce`                        `infonce`
 | `js`              `jensen_shannon`                 `dual`, log xi = 0
 | `smile`           the same                         `smile`, clipped at 5
@@ -63,12 +63,12 @@ LEARNING_RATE = 5e-4
 XI_DECAY = 0.9  # of the moving average of Z
 ALPHA = 0.5
 CLIP = 5.0
-JUDGED = 1_000  # the last estimates of a level
+SUMMARISED = 1_000  # last estimates of a level
 CHUNK = 500  # batches drawn at once
-VIEWED = 20_000  # pairs that the view is fitted on
-SMOOTH = 200  # estimates in a smoothed one
+TRANSFORM_PAIRS = 20_000  # pairs to fit the transform on
+SMOOTH = 200  # estimates in a running mean
 
-READ_OFF = {  # what is climbed, and the figures read off on the way
+BOUNDS_OF = {  # bounds by the objective of their critic
     "dual": ("dual", "mine"),
     "nwj": ("nwj",),
     "tuba": ("tuba",),
@@ -85,24 +85,24 @@ def traces(
     steps: int,
     place: Path,
 ) -> Traces:
-    """Returns every estimate of every bound; what lies in a folder is not measured again.
+    """Returns all estimates of all bounds; reuses the measurements in a directory.
 
     Arguments:
-        tasks: A sampler for a level in nats, by name.
-        levels: Nats, in order.
-        steps: Of a level.
-        place: The folder.
+        tasks: Functions from a level in nats to a sampler, by name.
+        levels: The levels in nats, in order.
+        steps: The number of steps per level.
+        place: The directory.
     """
     place.mkdir(parents=True, exist_ok=True)
     found: Traces = {}
     for task, sampler in tasks.items():
         found[task] = {}
-        for climbed, names in READ_OFF.items():
-            path = place / f"staircase-{task}-{climbed}-{steps}.npz"
+        for objective, names in BOUNDS_OF.items():
+            path = place / f"staircase-{task}-{objective}-{steps}.npz"
             if not path.is_file():
-                print(f"staircase: {task}, {climbed}", file=sys.stderr, flush=True)
+                print(f"staircase: {task}, {objective}", file=sys.stderr, flush=True)
                 np.savez_compressed(
-                    path, allow_pickle=False, **_trace(sampler, levels, steps, climbed)
+                    path, allow_pickle=False, **_trace(sampler, levels, steps, objective)
                 )
             with np.load(path) as stored:
                 found[task] |= {name: stored[name] for name in names}
@@ -110,9 +110,9 @@ def traces(
 
 
 def summary(values: Trace, nats: float, level: int, levels: int) -> dict[str, float]:
-    """Returns bias, standard deviation and mean squared error of the end of a level."""
+    """Returns bias, standard deviation and mean squared error at the end of a level."""
     steps = len(values) // levels
-    end = values[: (level + 1) * steps][-min(JUDGED, steps) :]
+    end = values[: (level + 1) * steps][-min(SUMMARISED, steps) :]
     bias = float(end.mean() - nats)
     return {
         "truth": nats,
@@ -124,7 +124,7 @@ def summary(values: Trace, nats: float, level: int, levels: int) -> dict[str, fl
 
 
 class _Separable(nn.Module):
-    """Scores of all pairs of a batch from one vector a side, and log a(z)."""
+    """Scores of all pairs of a batch from one vector each for x and z, and log a(z)."""
 
     def __init__(self, x_size: int, z_size: int) -> None:
         super().__init__()
@@ -150,7 +150,7 @@ def _perceptron(inputs: int, outputs: int) -> nn.Sequential:
 def _batches(
     sampler: Callable[[float], Sampler], levels: Sequence[float], steps: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields new pairs, the same to every critic."""
+    """Yields new batches, the same for every critic."""
     for level, nats in enumerate(levels):
         at_level = sampler(nats)
         for start in range(0, steps, CHUNK):
@@ -160,29 +160,29 @@ def _batches(
 
 
 def _trace(
-    sampler: Callable[[float], Sampler], levels: Sequence[float], steps: int, climbed: str
+    sampler: Callable[[float], Sampler], levels: Sequence[float], steps: int, objective: str
 ) -> dict[str, Trace]:
-    """Returns the figures that are read off while one critic climbs, each with shape (S,)."""
+    """Returns the estimates of the bounds of one critic, each with shape (S,)."""
     torch.manual_seed(0)
     first = sampler(levels[0])
     view = CoordinateTransform.fit(
-        *first.draw(VIEWED, seed=steps * len(levels)), "asinh"
-    )  # a seed of no batch
+        *first.draw(TRANSFORM_PAIRS, seed=steps * len(levels)), "asinh"
+    )  # a seed that no batch uses
     critic = _Separable(first.x_dim, first.z_dim)
     optimizer = torch.optim.Adam(critic.parameters(), lr=LEARNING_RATE, fused=True)
-    found: dict[str, list[float]] = {name: [] for name in READ_OFF[climbed]}
+    found: dict[str, list[float]] = {name: [] for name in BOUNDS_OF[objective]}
     log_average: Tensor | None = None
     for step, (x, z) in enumerate(_batches(sampler, levels, steps), start=1):
         x, z = (side.float() for side in view(x, z))
         scores = critic(x, z)
-        log_baseline = critic.log_baseline(z)[:, 0] if climbed in _WITH_BASELINE else None
+        log_baseline = critic.log_baseline(z)[:, 0] if objective in _WITH_BASELINE else None
         with torch.no_grad():
             log_z = log_mean_exp_product(scores)
             before = log_z if log_average is None else log_average
             for name, values in found.items():
                 values.append(float(_read(name, scores, -before, log_baseline)))
             log_average = _averaged(before, log_z, min(XI_DECAY, 1 - 1 / step))
-        loss = -_climbed(climbed, scores, -log_average, log_baseline)
+        loss = -_objective(objective, scores, -log_average, log_baseline)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         gradients = [part.grad for part in critic.parameters() if part.grad is not None]
@@ -192,7 +192,7 @@ def _trace(
 
 
 def _averaged(log_average: Tensor, log_mean: Tensor, decay: float) -> Tensor:
-    """Returns the log of a moving average moved on."""
+    """Returns the log of the updated moving average."""
     if decay == 0:
         return log_mean
     return torch.logaddexp(log_average + math.log(decay), log_mean + math.log1p(-decay))
@@ -207,16 +207,18 @@ def _read(name: str, scores: Tensor, log_xi: Tensor, log_baseline: Tensor | None
             return dual(scores, log_xi)
         case "mine":
             return donsker_varadhan(scores)
-        case "nwj" | "js":  # both are fitted to be the pointwise information itself
+        case "nwj" | "js":  # their optimal f is the pointwise mutual information
             return dual(scores, 0.0)
         case "smile":
             return smile(scores, CLIP)
         case _:
-            return _climbed(name, scores, log_xi, log_baseline)
+            return _objective(name, scores, log_xi, log_baseline)
 
 
-def _climbed(climbed: str, scores: Tensor, log_xi: Tensor, log_baseline: Tensor | None) -> Tensor:
-    match climbed, log_baseline:
+def _objective(
+    objective: str, scores: Tensor, log_xi: Tensor, log_baseline: Tensor | None
+) -> Tensor:
+    match objective, log_baseline:
         case "dual", _:
             return dual(scores, log_xi)
         case "nwj", _:
@@ -230,11 +232,11 @@ def _climbed(climbed: str, scores: Tensor, log_xi: Tensor, log_baseline: Tensor 
         case "interpolated", Tensor():
             return interpolated(scores, log_baseline, ALPHA)
         case _:
-            raise ValueError(f"nothing climbs {climbed}")
+            raise ValueError(f"unknown objective {objective}")
 
 
 def draw(found: Traces, levels: Sequence[float], path: Path) -> None:
-    """Draws a panel for each bound: its estimates, their running mean, and the truth."""
+    """Draws one panel per bound: estimates, running mean and true value."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -1,4 +1,4 @@
-"""Other packages that measure mutual information, called with their own defaults."""
+"""Other packages that estimate mutual information, with their default settings."""
 
 __all__ = ["PEERS", "Peer"]
 
@@ -14,32 +14,32 @@ import torch
 from cells import DRAWS, Record, timed
 from mivae_cli.estimators.samplers import Sampler
 
-MIST_HIDDEN = [128, 64]  # of torch-mist's own configuration; its function has no default
+MIST_HIDDEN = [128, 64]  # from the configuration of torch-mist; its function has no default
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A package, and how to ask it."""
+    """A package and a function that measures with it."""
 
     package: str
     module: str
     measure: Callable[[Sampler, int, int], Record]
-    single: bool = False  # whether x and z must have one coordinate each
+    single: bool = False  # whether x and z must have one coordinate
 
     @property
     def missing(self) -> str | None:
-        """What to do where the package is not there."""
+        """How to install the package if it is missing, else None."""
         if importlib.util.find_spec(self.module) is None:
-            return f"{self.package} is not installed: pip install {self.package}"
+            return f"not installed: pip install {self.package}"
         return None
 
     def applies(self, sampler: Sampler) -> bool:
-        """Tells whether these pairs can be measured with it."""
+        """Returns whether the package can estimate these pairs."""
         return not self.single or (sampler.x_dim, sampler.z_dim) == (1, 1)
 
 
 def _scikit_learn(sampler: Sampler, pairs: int, seed: int) -> Record:
-    """Returns scikit-learn's nearest-neighbour figure."""
+    """Measures the nearest-neighbour estimate of scikit-learn."""
     from sklearn.feature_selection import mutual_info_regression
 
     x, z = (side.numpy() for side in sampler.draw(pairs, DRAWS + seed))
@@ -52,9 +52,9 @@ def _scikit_learn(sampler: Sampler, pairs: int, seed: int) -> Record:
 
 
 def _torch_mist(estimator: str, sampler: Sampler, pairs: int, seed: int) -> Record:
-    """Returns a figure of torch-mist, on a fifth of the pairs that it does not train on.
+    """Measures an estimate of torch-mist on a held-out fifth of the pairs, in single precision.
 
-    Its training takes a tenth of the rest to validate with; it reads single precision.
+    Its training uses a tenth of the other pairs for validation.
     """
     from torch_mist import estimate_mi
 
