@@ -10,10 +10,9 @@ with the quantiles of Student's t with G - 1 degrees of freedom.
 References:
     | The Jackknife, the Bootstrap and Other Resampling Plans (Efron, 1982)
     | Delete-m Jackknife for Unequal m (Busing, Meijer & van der Leeden, 1999)
-    | Handbook of Mathematical Functions (Abramowitz & Stegun, 1964), 26.7.3-4
 """
 
-__all__ = ["Interval", "jackknife", "jackknife_interval", "mean_interval", "student_quantile"]
+__all__ = ["Interval", "jackknife", "jackknife_interval", "mean_interval"]
 
 import math
 from collections.abc import Sequence
@@ -24,7 +23,7 @@ from torch import Tensor
 
 from .score_matrix import Bound, ScoreSummary
 
-Z_95 = 1.959963984540054  # the 97.5 % quantile of the standard normal
+UPPER = 0.975  # probability of the upper end of a 95 % interval
 
 
 class Interval(NamedTuple):
@@ -41,9 +40,11 @@ def mean_interval(terms: Tensor) -> Interval:
     Arguments:
         terms: The terms, with shape (N,); the interval of a single term has width 0.
     """
-    value = float(terms.mean())
+    from scipy.special import ndtri  # slow to import
+
+    value, quantile = float(terms.mean()), float(ndtri(UPPER))
     error = float(terms.std()) / math.sqrt(len(terms)) if len(terms) > 1 else 0.0
-    return Interval(value, value - Z_95 * error, value + Z_95 * error)
+    return Interval(value, value - quantile * error, value + quantile * error)
 
 
 def jackknife_interval(
@@ -84,6 +85,8 @@ def jackknife(
         without: The values without each of the G groups; for G = 1, the interval has width 0.
         sizes: The number of samples in each group; default: equal sizes.
     """
+    from scipy.special import stdtrit  # slow to import
+
     if len(without) < 2:
         return Interval(value, value, value)
     values = torch.tensor(without, dtype=torch.float64)
@@ -92,41 +95,5 @@ def jackknife(
     pseudo = (value - (1 - shares) * values) / shares
     deviations = pseudo - (shares * pseudo).sum()
     error = math.sqrt(float((deviations.square() * shares / (1 - shares)).mean()))
-    margin = student_quantile(len(without) - 1) * error
+    margin = float(stdtrit(len(without) - 1, UPPER)) * error
     return Interval(value, value - margin, value + margin)
-
-
-def student_quantile(degrees: int) -> float:
-    r"""Returns the 97.5 % quantile of Student's t with a whole number of degrees of freedom.
-
-    With :math:`t = \sqrt{\nu} \tan \theta`, the probability of [-t, t] is a finite sum: for even
-    :math:`\nu` it is
-
-    .. math:: \sin \theta \Big(1 + \tfrac{1}{2} \cos^2 \theta
-        + \tfrac{1 \cdot 3}{2 \cdot 4} \cos^4 \theta + \dots\Big)
-
-    up to the power :math:`\nu - 2` (A&S 26.7.4), and for odd :math:`\nu`
-
-    .. math:: \frac{2}{\pi} \Big[\theta + \sin \theta \Big(\cos \theta
-        + \tfrac{2}{3} \cos^3 \theta + \dots\Big)\Big]
-
-    likewise (26.7.3). It rises with :math:`\theta`, so bisection finds where it is 0.95.
-    """
-    low, high = 0.0, math.pi / 2
-    while (middle := (low + high) / 2) not in (low, high):
-        if _central_probability(middle, degrees) < 0.95:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(degrees) * math.tan(low)
-
-
-def _central_probability(theta: float, degrees: int) -> float:
-    odd, square = degrees % 2, math.cos(theta) ** 2
-    term, total = math.cos(theta) if odd else 1.0, 0.0
-    for power in range(odd, degrees - 1, 2):
-        total += term
-        term *= square * (power + 1) / (power + 2)
-    if odd:
-        return (theta + math.sin(theta) * total) * 2 / math.pi
-    return math.sin(theta) * total
