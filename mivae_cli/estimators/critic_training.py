@@ -74,7 +74,7 @@ class TrainingPairs:
     """Training pairs by row number."""
 
     count: int
-    batch: Callable[[Tensor], PairTensors]  # x and z of the given rows; may draw z anew
+    batch: Callable[[Tensor], PairTensors]  # x and z of the given rows; may draw new z
 
 
 @dataclass(frozen=True)

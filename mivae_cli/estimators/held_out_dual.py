@@ -69,7 +69,7 @@ def held_out_dual(
     """Trains a critic and returns the dual bound on the test split.
 
     Arguments:
-        train: Training split; z is drawn anew for every batch.
+        train: Training split; every batch draws new z.
         valid: Validation split for early stopping and calibration.
         test: Test split; all pairs of its first 10,000 sentences are scored.
         seed: Seed of the critic's weights and of all draws; the global random state does not

@@ -191,14 +191,14 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
             "numbers with numpy.savez or safetensors"
         )
     check_numbers(dtype, name)
-    wanted, there = math.prod(shape) * dtype.itemsize, size - stream.tell()
-    if 0 <= wanted <= there:
+    wanted, remaining = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if 0 <= wanted <= remaining:
         check_unpacked(name, wanted, wanted)
-    content = stream.read(wanted) if 0 <= wanted <= there else b""
+    content = stream.read(wanted) if 0 <= wanted <= remaining else b""
     if len(content) != wanted:
         raise DataError(
             f"{name} is truncated or damaged: an array of shape {shape} takes {wanted:,} bytes, "
-            f"but only {len(content) or there:,} remain"
+            f"but only {len(content) or remaining:,} remain"
         )
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
 
