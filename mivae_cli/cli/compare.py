@@ -13,21 +13,21 @@ def compare(
         list[Path] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Run directories, or folders that hold runs; left out, all under runs/.",
+            help="Run directories, or folders that contain runs. Default: all runs in runs/.",
             show_default=False,
         ),
     ] = None,
     no_fold: NoFold = False,
     no_settings: Annotated[
         bool,
-        typer.Option("--no-settings", help="No columns of settings: where names say enough."),
+        typer.Option("--no-settings", help="Omit the columns of settings."),
     ] = False,
     columns: Annotated[
         str | None,
         typer.Option(
             metavar="KEY,...",
-            help="Show these columns only: figures, settings that differ, or 'settings' for all "
-            "of these; 'list' prints the keys.",
+            help="Show only these columns: figures, differing settings, or 'settings' for all "
+            "differing settings. 'list' prints the keys.",
         ),
     ] = None,
     as_json: AsJSON = False,
@@ -38,15 +38,15 @@ def compare(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Also draw rate against distortion, a line for each folder of runs: .png, .svg "
-            "or .pdf.",
+            help="Plot rate against distortion to a .png, .svg or .pdf file, with one line per "
+            "folder of runs.",
         ),
     ] = None,
 ) -> None:
-    """Show runs side by side: the settings that differ, perplexity, information.
+    """Compare runs: differing settings, perplexity and mutual information.
 
-    Runs that differ in the seed alone become one row, mean ± standard deviation. The best is bold
-    where it differs from the others by more than these.
+    Runs that differ only in the seed form one row, with mean ± standard deviation. The best figure
+    is bold if it differs from the others by more than their spread.
 
     Example: [bold]mivae compare runs/mine runs/vae --markdown[/]
     """
@@ -66,9 +66,9 @@ def compare(
     outcomes = [outcome(path, name) for name, path in found.items()]
     title = "evaluated on their test splits"
     if columns is not None and no_settings:
-        raise ConfigError("--no-settings does not go with --columns")
+        raise ConfigError("--no-settings cannot be used with --columns")
     if plot is not None:
-        check_figure_path(plot)  # before the table, which would scroll the error away
+        check_figure_path(plot)  # before the table, which would hide the error
     compared = comparison.compare(outcomes, not no_fold)
     if columns == "list":
         list_columns(compared)
@@ -80,4 +80,4 @@ def compare(
     show_comparison(compared, form, title)
     if plot is not None:
         draw_plane(plane(compared), plot)
-        note(f"drew {plot}")
+        note(f"wrote {plot}")

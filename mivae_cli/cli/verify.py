@@ -8,7 +8,7 @@ def verify(
     run_option: Run = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Look at every file of a run, and say what is damaged; exit code 4 if anything is.
+    """Verify every file of a run; exit code 4 if a file is damaged.
 
     Example: [bold]mivae verify runs/mine[/]
     """
@@ -26,8 +26,8 @@ def verify(
         print_json({**asdict(result), "sound": result.sound}, indent=2)
     else:
         stdout.print(verification_table(result, str(found.path)))
-        note(f"best: {result.best or '-'}; training would go on from: {result.resumable or '-'}")
+        note(f"best: {result.best or '-'}; training would resume from: {result.resumable or '-'}")
     problems = [finding.problem for finding in result.findings if finding.problem]
     if problems:
-        more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+        more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise CheckpointError(f"{problems[0]}{more}")

@@ -1,6 +1,6 @@
-"""The columns of a comparison: what they are called, how they are rounded, which end is better."""
+"""The columns of a comparison: heading, rounding, and whether low or high is better."""
 
-__all__ = ["COLUMNS", "Column", "best_places", "further_columns", "shown"]
+__all__ = ["COLUMNS", "Column", "best_rows", "further_columns", "shown"]
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from .summary import Figure
 
 @dataclass(frozen=True)
 class Column:
-    """A figure's key, heading and digits, and which end of its scale is the better one."""
+    """The key, heading and digits of a figure, and whether low or high values are better."""
 
     key: str
     heading: str
     digits: int = 2
     better: Literal["low", "high"] | None = None
-    limit: Literal["ceiling", "of"] | None = None  # which limit its figures have
+    limit: Literal["ceiling", "of"] | None = None  # the attribute of Figure with its limit
 
 
-# Neither rate, distortion nor information is good by itself, so none has a best; nor has the ELBO,
-# which charges the whole rate: its best is the run that collapsed.
+# Rate, distortion and information have no best value by themselves. Nor has the ELBO, which
+# charges the whole rate: a collapsed run would be the best.
 COLUMNS = (
     Column("ppl_iw", "IW-PPL", better="low"),
     Column("nll", "-ELBO"),
@@ -41,7 +41,7 @@ COLUMNS = (
 
 
 def further_columns(keys: Iterable[str]) -> list[Column]:
-    """Returns the columns of those figures, of evaluations in full, that are in no other."""
+    """Returns columns for the figures of text evaluations, which have no fixed column."""
     known = {column.key for column in COLUMNS}
     further = dict.fromkeys(key for key in keys if key not in known)
     return [Column(key, _heading(key), better=_better(key)) for key in further]
@@ -54,50 +54,54 @@ def _heading(key: str) -> str:
 
 
 def _better(key: str) -> Literal["low", "high"] | None:
-    """Returns which end is the better one, where the field agrees on it."""
+    """Returns whether low or high values are better, or None if the literature disagrees."""
     name = key.lower()
-    if name.endswith("real"):  # of text that people wrote, for comparison
+    if name.endswith("real"):  # a reference value of human-written text
         return None
     if "bleu" in name and "self" not in name:
         return "high"
     return "low" if "reverse" in name and ("ppl" in name or "perplexity" in name) else None
 
 
-def best_places(figures: Mapping[int, Figure], column: Column) -> frozenset[int]:
-    """Returns the places of the best of some figures, as far as they differ for certain.
+def best_rows(figures: Mapping[int, Figure], column: Column) -> frozenset[int]:
+    """Returns the rows with the best figure, if the difference is significant.
 
-    A figure is the best where its interval overlaps no other's; figures that are shown as the
-    same are so together. Where others come as near, none is, nor where all are the same, nor where
-    no figure has an interval: what a single seed shows may be chance.
+    A figure is the best if its interval overlaps no other interval; equally displayed figures are
+    the best together. There is no best row if intervals overlap, if all figures are equal, or if
+    no figure has an interval, because a difference between single seeds may be chance.
+
+    Arguments:
+        figures: The figures by row.
+        column: Their column.
     """
     if len(figures) < 2:
         return frozenset()
-    # a single run's figure varies over seeds as much as those that are known to
+    # a single run is assumed to vary over seeds as much as the figures with known spread
     spread = max((figure.sd for figure in figures.values() if figure.sd is not None), default=0.0)
-    widths = {place: _width(figure, spread) for place, figure in figures.items()}
+    widths = {row: _width(figure, spread) for row, figure in figures.items()}
     if not any(widths.values()):
         return frozenset()
     sign = 1 if column.better == "low" else -1
-    first = min(figures, key=lambda place: sign * figures[place].value)
+    first = min(figures, key=lambda row: sign * figures[row].value)
     texts = {
-        place: shown(figure, column)._replace(uncertainty="") for place, figure in figures.items()
+        row: shown(figure, column)._replace(uncertainty="") for row, figure in figures.items()
     }
     near = [
-        place
-        for place, figure in figures.items()
-        if abs(figure.value - figures[first].value) <= widths[place] + widths[first]
-        or texts[place] == texts[first]
+        row
+        for row, figure in figures.items()
+        if abs(figure.value - figures[first].value) <= widths[row] + widths[first]
+        or texts[row] == texts[first]
     ]
-    alike = len({texts[place] for place in near}) == 1
-    return frozenset(near) if alike and len(near) < len(figures) else frozenset()
+    equal = len({texts[row] for row in near}) == 1
+    return frozenset(near) if equal and len(near) < len(figures) else frozenset()
 
 
 def shown(figure: Figure, column: Column) -> Rounded:
-    """Returns a figure as its column shows it, with as many digits as its uncertainty leaves."""
+    """Returns a figure rounded for its column and its uncertainty."""
     return rounded(figure.value, column.digits, figure.sd, figure.half_width)
 
 
 def _width(figure: Figure, spread: float) -> float:
-    """Returns half the interval of a figure; of one that has none, what others have."""
+    """Returns half the interval of a figure, or the spread if it has no interval."""
     own = figure.half_width if figure.sd is None else figure.sd
     return spread if own is None else own

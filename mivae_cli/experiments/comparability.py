@@ -1,4 +1,4 @@
-"""What keeps the figures of runs from being compared, and what there is to say of some runs."""
+"""Warnings about comparisons of runs that are not comparable, or collapsed."""
 
 __all__ = ["comparability_warnings"]
 
@@ -11,19 +11,19 @@ from .summary import Outcome
 
 
 def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yields what keeps the figures of some runs from being compared."""
+    """Yields warnings about the figures of some runs."""
     read = [outcome for outcome in outcomes if outcome.measured]
-    if len(tests := _sets(read, lambda outcome: outcome.tested)) > 1:
+    if len(tests := _grouped(read, lambda outcome: outcome.tested)) > 1:
         yield (
-            f"not all were tested on the same sentences and tokens ({_told(tests, _size)}): figures "
-            "of different test sets do not compare, and none is marked as the best"
+            f"the runs have different test sets ({_described(tests, _size)}), so their figures are "
+            "not comparable, and none is marked as the best"
         )
     latent = [outcome for outcome in read if outcome.samples is not None]
-    if len(counts := _sets(latent, lambda outcome: outcome.samples)) > 1:
-        told = _told(counts, lambda outcome: f"{outcome.samples} samples")
+    if len(counts := _grouped(latent, lambda outcome: outcome.samples)) > 1:
+        found = _described(counts, lambda outcome: f"{outcome.samples} samples")
         yield (
-            f"IW-PPL was taken with different numbers of samples ({told}), which do not compare: "
-            "more give a lower figure"
+            f"IW-PPL is not comparable: the numbers of importance samples differ ({found}), and "
+            "more samples give a lower value"
         )
     collapsed = [
         outcome.name
@@ -31,29 +31,28 @@ def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
         if (mi := outcome.figures["mi_known_posterior"]) is not None and mi.value < COLLAPSED
     ]
     if collapsed:
-        yield (
-            f"the posterior has collapsed, I(x; z) is below {COLLAPSED:g} nats: {listing(collapsed, 3)}"
-        )
+        yield (f"posterior collapse, I(x; z) below {COLLAPSED:g} nats: {listing(collapsed, 3)}")
     yield from shared_budget_warnings(
         {outcome.name: outcome.config for outcome in read if outcome.config is not None}
     )
 
 
-def _sets(
+def _grouped(
     outcomes: Sequence[Outcome], key: Callable[[Outcome], object]
 ) -> dict[object, list[Outcome]]:
-    sets: dict[object, list[Outcome]] = {}
+    """Returns the runs grouped by a key."""
+    groups: dict[object, list[Outcome]] = {}
     for outcome in outcomes:
-        sets.setdefault(key(outcome), []).append(outcome)
-    return sets
+        groups.setdefault(key(outcome), []).append(outcome)
+    return groups
 
 
-def _told(sets: Mapping[object, Sequence[Outcome]], say: Callable[[Outcome], str]) -> str:
-    """Returns of some sets what they have in common, each with a run to look at."""
+def _described(groups: Mapping[object, Sequence[Outcome]], label: Callable[[Outcome], str]) -> str:
+    """Returns the label and an example of each group."""
     several = [
-        f"{say(members[0])}: {members[0].name}"
+        f"{label(members[0])}: {members[0].name}"
         + (f" and {len(members) - 1} more" if len(members) > 1 else "")
-        for members in sets.values()
+        for members in groups.values()
     ]
     more = f"; and {len(several) - 3} others" if len(several) > 3 else ""
     return "; ".join(several[:3]) + more

@@ -1,7 +1,8 @@
-"""Runs side by side: which settings tell them apart, and what each was found to be.
+"""Compare runs: the settings that differ, and the figures of each run.
 
-A row is one run, or several that differ in their seeds alone, as mean and standard deviation (of
-a sample, n - 1) over them. All figures in nats a sentence unless their heading says otherwise.
+A row is one run, or several runs that differ only in the seed, with the mean and the sample
+standard deviation (n - 1) of each figure. Figures are in nats per sentence unless their heading
+says otherwise.
 """
 
 __all__ = ["Comparison", "Row", "compare", "select"]
@@ -18,47 +19,49 @@ from ..config.messages import known_keys, suggestion
 from ..config.resolve import flattened
 from ..config.run import EvaluationConfig, RunConfig
 from ..errors import ConfigError
-from .columns import COLUMNS, Column, best_places, further_columns
+from .columns import COLUMNS, Column, best_rows, further_columns
 from .comparability import comparability_warnings
-from .seed_groups import folded_name
+from .seed_groups import group_name
 from .summary import Figure, Outcome, Standing
 
-TELLING = 3  # settings that a name has beside it
+NAMED_SETTINGS = 3  # settings that distinguish equal names
 
 
 @dataclass(frozen=True)
 class Row:
-    """One run, or several that differ in the seed alone."""
+    """One run, or several that differ only in the seed."""
 
     name: str
     paths: tuple[str, ...]
     standing: Standing
     problem: str
     seeds: tuple[int, ...]
-    settings: Mapping[str, Any]  # by dotted key, those that differ among the rows' runs
-    figures: Mapping[str, Figure | None]  # by the keys of the columns
+    settings: Mapping[str, Any]  # by dotted key, the settings that differ among all runs
+    figures: Mapping[str, Figure | None]  # by column key
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows, the columns that they have figures for, and what stands in the comparison's way."""
+    """Rows, columns and warnings of a comparison."""
 
     rows: tuple[Row, ...]
-    settings: Mapping[str, str]  # short names of the keys that differ
+    settings: Mapping[str, str]  # short names of the differing settings, by key
     columns: tuple[Column, ...]
     warnings: tuple[str, ...] = ()
-    best: Mapping[str, frozenset[int]] = field(default_factory=dict)  # rows, by a column's key
-    selected: bool = False  # whether somebody asked for these columns
+    best: Mapping[str, frozenset[int]] = field(
+        default_factory=dict
+    )  # indices of the best rows, by column key
+    selected: bool = False  # whether the user chose the columns
 
 
 def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
-    """Returns runs as rows.
+    """Returns the comparison of some runs.
 
     Arguments:
         outcomes: The runs.
-        fold: Whether those that differ in the seed alone become one row.
+        fold: Whether runs that differ only in the seed become one row.
     """
-    outcomes = _alike_sampled(_with_one_path(outcomes))
+    outcomes = _with_common_samples(_with_common_paths(outcomes))
     tables = [_settings(outcome.config) for outcome in outcomes]
     read = [table for table in tables if table is not None]
     keys = sorted({key for table in read for key in table})
@@ -66,9 +69,9 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
     groups: dict[object, list[tuple[Outcome, dict[str, Any]]]] = {}
     for number, (outcome, table) in enumerate(zip(outcomes, tables, strict=True)):
         chosen = {key: (table or {}).get(key) for key in varying}
-        alike = (*map(repr, chosen.values()), outcome.tested, outcome.samples)
-        whole = fold and outcome.standing == "evaluated"
-        groups.setdefault(alike if whole else number, []).append((outcome, chosen))
+        group = (*map(repr, chosen.values()), outcome.tested, outcome.samples)
+        foldable = fold and outcome.standing == "evaluated"
+        groups.setdefault(group if foldable else number, []).append((outcome, chosen))
     rows = tuple(row for group in groups.values() for row in _rows(group))
     known = [*known_keys()]
     settings = {key: shortened(key, known) for key in varying}
@@ -76,7 +79,7 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
     comparison = Comparison(
         rows=tuple(
             replace(row, figures={column.key: row.figures.get(column.key) for column in columns})
-            for row in _told_apart(rows, settings)
+            for row in _with_unique_names(rows, settings)
         ),
         settings=settings,
         columns=columns,
@@ -85,8 +88,8 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
     return replace(comparison, best=_best(comparison, outcomes))
 
 
-def _with_one_path(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Returns the runs, those on the same text with the paths of the first: it makes no other run."""
+def _with_common_paths(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Returns the runs with one path per text: a path alone does not make a run different."""
     first: dict[str, RunConfig] = {}
     found = []
     for outcome in outcomes:
@@ -99,34 +102,34 @@ def _with_one_path(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return found
 
 
-def _alike_sampled(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Returns the runs with records that compare, as far as there are any.
+def _with_common_samples(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Returns the runs with records of the same number of importance samples, if possible.
 
-    If all runs have records of the same number of importance samples, those with the most are
-    taken. Otherwise the same is tried among runs that differ in the seed alone, so that these
-    still make one row, and what is left keeps the record of its own protocol.
+    If all runs share such numbers, the largest is chosen. Otherwise it is chosen among runs that
+    differ only in the seed, so that they still form one row; the remaining runs keep the record
+    of their own protocol.
     """
-    latent = [place for place, each in enumerate(outcomes) if each.samples is not None]
+    latent = [index for index, each in enumerate(outcomes) if each.samples is not None]
     groups: dict[str, list[int]] = {}
-    for place in latent:
-        groups.setdefault(repr(_settings(outcomes[place].config)), []).append(place)
+    for index in latent:
+        groups.setdefault(repr(_settings(outcomes[index].config)), []).append(index)
     chosen = list(outcomes)
-    for places in (latent, *groups.values()) if latent else ():
-        common = set.intersection(*(outcomes[place].evaluations.sampled for place in places))
-        for place in places if common else ():
-            chosen[place] = outcomes[place].sampled(max(common))
-        if common and places is latent:
+    for group in (latent, *groups.values()) if latent else ():
+        common = set.intersection(*(outcomes[index].evaluations.sampled for index in group))
+        for index in group if common else ():
+            chosen[index] = outcomes[index].sampled(max(common))
+        if common and group is latent:
             break
     return chosen
 
 
 def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
-    """Returns a comparison with some of its columns, figures in the order of their keys.
+    """Returns a comparison with the chosen columns, figures in the order of the keys.
 
     Arguments:
         comparison: The comparison.
-        keys: Keys of figures and of settings that differ, in full or shortened; `settings` is
-            all of these.
+        keys: Keys of figures and of differing settings, in full or shortened; `settings` stands
+            for all differing settings.
 
     Raises:
         ConfigError: There is no such column.
@@ -147,16 +150,17 @@ def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
         else:
             known = [*figures, "settings", *comparison.settings, *shorts]
             raise ConfigError(
-                f"--columns: there is no column '{key[:80]}'{suggestion(key, known)}; "
-                "'--columns list' shows those that there are"
+                f"--columns: no column '{key[:80]}'{suggestion(key, known)}; '--columns list' "
+                "prints all columns"
             )
     return replace(comparison, settings=settings, columns=tuple(columns.values()), selected=True)
 
 
 def _settings(config: RunConfig | None) -> dict[str, Any] | None:
-    """Returns the settings that a comparison may show.
+    """Returns the settings that can distinguish runs, by dotted key.
 
-    Its row tells the seed, and how a run is evaluated makes it no other run.
+    Excluded are the seed, which has its own column, and the evaluation, which does not affect
+    training.
     """
     if config is None:
         return None
@@ -165,7 +169,7 @@ def _settings(config: RunConfig | None) -> dict[str, Any] | None:
 
 
 def _rows(group: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> Iterator[Row]:
-    """Yields a group's one row, or a row a run where its seeds do not tell the runs apart."""
+    """Yields one row for a group of runs, or one per run if two of them have the same seed."""
     members = [outcome for outcome, _ in group]
     settings = group[0][1]
     if len({outcome.seed for outcome in members}) < len(members):
@@ -179,7 +183,7 @@ def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
     first = members[0]
     found = [outcome.figures for outcome in members]
     return Row(
-        name=folded_name([outcome.name for outcome in members], _preset(members)),
+        name=group_name([outcome.name for outcome in members], _preset(members)),
         paths=tuple(outcome.path for outcome in members),
         standing=first.standing,
         problem=first.problem,
@@ -190,17 +194,17 @@ def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
 
 
 def _preset(members: Sequence[Outcome]) -> str:
-    """Returns what the configurations of some runs are called, if they are called the same."""
+    """Returns the configuration name that all runs share, or an empty string."""
     names = {"" if outcome.config is None else outcome.config.name for outcome in members}
     return names.pop() if len(names) == 1 else ""
 
 
-def _told_apart(rows: Sequence[Row], settings: Mapping[str, str]) -> tuple[Row, ...]:
-    """Returns rows of which no two have the same name: their settings are added, or their runs."""
+def _with_unique_names(rows: Sequence[Row], settings: Mapping[str, str]) -> tuple[Row, ...]:
+    """Returns the rows with unique names: differing settings or paths are added to equal names."""
     named: dict[str, list[Row]] = {}
     for row in rows:
         named.setdefault(row.name, []).append(row)
-    told = []
+    renamed = []
     for row in rows:
         others = [other for other in named[row.name] if other is not row]
         differing = [
@@ -208,17 +212,17 @@ def _told_apart(rows: Sequence[Row], settings: Mapping[str, str]) -> tuple[Row, 
             for key, short in settings.items()
             if any(other.settings.get(key) != row.settings.get(key) for other in others)
         ]
-        name = f"{row.name} ({', '.join(differing[:TELLING])})" if differing else row.name
-        told.append(replace(row, name=name))
-    count = Counter(row.name for row in told)
+        name = f"{row.name} ({', '.join(differing[:NAMED_SETTINGS])})" if differing else row.name
+        renamed.append(replace(row, name=name))
+    count = Counter(row.name for row in renamed)
     return tuple(
         replace(row, name=f"{row.name} ({row.paths[0]})") if count[row.name] > 1 else row
-        for row in told
+        for row in renamed
     )
 
 
 def _mean(figures: Sequence[Figure | None]) -> Figure | None:
-    """Returns a figure over seeds; it must be there for each of them."""
+    """Returns the mean of a figure over seeds, or None if it is missing for one of them."""
     found = [figure for figure in figures if figure is not None]
     if not found or len(found) < len(figures):
         return None
@@ -232,7 +236,7 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
 
 
 def _best(comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, frozenset[int]]:
-    """Returns the best rows of each column that has a best; of other tests, none is."""
+    """Returns the best rows by column key; none if the runs have different test sets."""
     read = [outcome for outcome in outcomes if outcome.measured]
     if len({outcome.tested for outcome in read}) > 1:
         return {}
@@ -242,7 +246,7 @@ def _best(comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, froz
         if column.better is None or (column.key == "ppl_iw" and len(samples) > 1):
             continue
         found = [row.figures[column.key] for row in comparison.rows]
-        figures = {place: figure for place, figure in enumerate(found) if figure is not None}
-        if places := best_places(figures, column):
-            best[column.key] = places
+        figures = {index: figure for index, figure in enumerate(found) if figure is not None}
+        if indices := best_rows(figures, column):
+            best[column.key] = indices
     return best

@@ -1,7 +1,7 @@
-"""Comparisons as text: for a spreadsheet, a page and a terminal; for a paper, see `latex`.
+"""Comparisons as JSON, CSV, Markdown and terminal tables; for LaTeX, see `latex`.
 
-A sheet is a comparison as people read it: digits cut, the best in bold, columns that say nothing
-left out. JSON and CSV have everything, as precise as it is.
+A sheet is a comparison for readers: rounded, with the best figures in bold and uninformative
+columns left out. JSON and CSV contain all figures at full precision.
 """
 
 __all__ = [
@@ -33,17 +33,19 @@ MISSING = "-"
 AT_CEILING = "†"
 TOO_HIGH = "‡"
 NOTES = {
-    AT_CEILING: "at its ceiling, all that so few sentences can show: the true value may be higher",
-    TOO_HIGH: "rough, and likely too high: the sentences make too few pairs for so much information",
+    AT_CEILING: "at its ceiling for this number of sentences: the true value may be higher",
+    TOO_HIGH: "likely too high: too few pairs of sentences for so much information",
 }
-SEEDS = 4  # that a cell names before it counts them
-FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # how a spreadsheet knows one, wide forms too
+SEEDS = 4  # seeds listed in a cell; more are counted
+FORMULA = tuple(
+    "=+-@\uff1d\uff0b\uff0d\uff20"
+)  # first characters of a formula in a spreadsheet, with full-width forms
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|&~])")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in a cell: words, or a number and what is said of it."""
+    """The content of a cell: words, or a number with a mark."""
 
     words: str = ""
     number: Rounded | None = None
@@ -52,7 +54,7 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """The cell as a terminal or a page has it."""
+        """The cell as plain text."""
         if self.number is None:
             return self.words
         value, sd, power = grouped(self.number.value), grouped(self.number.uncertainty), ""
@@ -65,15 +67,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A comparison's cells; the first column names the rows."""
+    """The cells of a comparison; the first column contains the names of the rows."""
 
     headings: tuple[str, ...]
-    numeric: tuple[bool, ...]  # of each column: whether it holds figures
+    numeric: tuple[bool, ...]  # for each column: whether it contains numbers
     rows: tuple[tuple[Cell, ...], ...]
-    notes: tuple[str, ...]  # what stands below
+    notes: tuple[str, ...]  # footnotes
 
     def numbered(self) -> "Sheet":
-        """Returns the sheet with a first column that counts the rows."""
+        """Returns the sheet with row numbers as first column."""
         return Sheet(
             headings=("#", *self.headings),
             numeric=(True, *self.numeric),
@@ -83,7 +85,7 @@ class Sheet:
 
 
 def sheet(comparison: Comparison) -> Sheet:
-    """Returns a comparison as people read it."""
+    """Returns the sheet of a comparison."""
     rows = comparison.rows
     columns: list[tuple[str, bool, list[Cell]]] = [
         ("run", False, [Cell(row.name) for row in rows])
@@ -99,13 +101,13 @@ def sheet(comparison: Comparison) -> Sheet:
             (heading, False, [Cell(setting_text(row.settings.get(key))) for row in rows])
         )
     columns += _figure_columns(comparison)
-    told = {cell.mark for _, _, cells in columns for cell in cells}
-    notes = [f"{mark} {note}" for mark, note in NOTES.items() if mark in told]
+    marks = {cell.mark for _, _, cells in columns for cell in cells}
+    notes = [f"{mark} {note}" for mark, note in NOTES.items() if mark in marks]
     spread = any(cell.number and cell.number.uncertainty for _, _, row in columns for cell in row)
     if spread:
         notes.append("± standard deviation over n seeds")
     if any(cell.bold for _, _, cells in columns for cell in cells) and not spread:
-        notes.append("bold: the best of single runs; how much seeds differ is not known")
+        notes.append("bold: the best of single runs; the spread over seeds is unknown")
     return Sheet(
         headings=tuple(heading for heading, _, _ in columns),
         numeric=tuple(numeric for _, numeric, _ in columns),
@@ -115,7 +117,7 @@ def sheet(comparison: Comparison) -> Sheet:
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
-    """Returns a comparison as JSON has it: a record a row, the same keys in each."""
+    """Returns a comparison in JSON form: one record per row, all with the same keys."""
     return [
         {
             "run": row.name,
@@ -135,9 +137,9 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
 
 
 def csv_text(comparison: Comparison) -> str:
-    """Returns a comparison as CSV, full precision, that is safe to open in a spreadsheet.
+    """Returns a comparison as CSV at full precision, safe to open in a spreadsheet.
 
-    What begins like a formula is text there: an apostrophe stands before it.
+    Text that starts like a formula is preceded by an apostrophe.
     """
     head = ["run", "standing", "problem", "seeds", *comparison.settings]
     for column in comparison.columns:
@@ -145,7 +147,7 @@ def csv_text(comparison: Comparison) -> str:
         head += [f"{column.key}_{column.limit}"] if column.limit else []
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(map(_neutral, head))
+    writer.writerow(map(_escaped_formula, head))
     for row in comparison.rows:
         cells: list[object] = [row.name, row.standing, row.problem, " ".join(map(str, row.seeds))]
         cells += [row.settings.get(key) for key in comparison.settings]
@@ -153,12 +155,12 @@ def csv_text(comparison: Comparison) -> str:
             figure = row.figures[column.key]
             cells += [figure and figure.value, figure and figure.sd]
             cells += [figure and getattr(figure, column.limit)] if column.limit else []
-        writer.writerow(map(_neutral, cells))
+        writer.writerow(map(_escaped_formula, cells))
     return file.getvalue()
 
 
 def markdown_text(comparison: Comparison) -> str:
-    """Returns a comparison as a table of Markdown, the best in bold."""
+    """Returns a comparison as a Markdown table, the best figures in bold."""
     made = sheet(comparison)
     lines = [
         [_markdown(heading) for heading in made.headings],
@@ -173,13 +175,13 @@ def markdown_text(comparison: Comparison) -> str:
 
 
 def _figure_columns(comparison: Comparison) -> list[tuple[str, bool, list[Cell]]]:
-    """Returns the columns of figures; what counts are of stands in their heads.
+    """Returns the columns of figures: heading, whether numeric, and cells.
 
-    Where that differs from row to row, a column `Z` before them has it.
+    The total of a count is part of the heading, or a column `Z` if it differs between rows.
     """
     columns, sized = [], False
     for column in comparison.columns:
-        if not (comparison.selected or _is_told(column, comparison.rows)):
+        if not (comparison.selected or _is_shown(column, comparison.rows)):
             continue
         figures = [row.figures[column.key] for row in comparison.rows]
         sizes = {figure.of for figure in figures if figure is not None} - {None}
@@ -189,16 +191,16 @@ def _figure_columns(comparison: Comparison) -> list[tuple[str, bool, list[Cell]]
             units = [MISSING if f is None or f.of is None else str(f.of) for f in figures]
             columns.append(("Z", True, [Cell(text) for text in units]))
         best = comparison.best.get(column.key, frozenset())
-        cells = [_cell(column, figure, place in best) for place, figure in enumerate(figures)]
+        cells = [_cell(column, figure, row in best) for row, figure in enumerate(figures)]
         columns.append((heading, True, cells))
     return columns
 
 
-def _is_told(column: Column, rows: Sequence[Row]) -> bool:
-    """Tells whether a sheet has a column: where it says something of some row.
+def _is_shown(column: Column, rows: Sequence[Row]) -> bool:
+    """Whether a column is informative enough to be shown by default.
 
-    Of an evaluation in full, those figures that have a best; the number of weights where it
-    differs.
+    Figures of a text evaluation are shown if they have a best value, and the number of weights if
+    it differs between rows.
     """
     found = {figure.value for row in rows if (figure := row.figures[column.key]) is not None}
     if column.key == "parameters":
@@ -217,7 +219,7 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 
 def setting_text(value: object) -> str:
-    """Returns a setting's value as a cell has it."""
+    """Returns the value of a setting as text for a cell."""
     match value:
         case None:
             return MISSING
@@ -239,8 +241,8 @@ def _cell(column: Column, figure: Figure | None, bold: bool) -> Cell:
     return Cell(number=shown(figure, column), mark=mark, bold=bold)
 
 
-def _neutral(value: object) -> object:
-    """Returns a cell that no spreadsheet takes for a formula; a number is one."""
+def _escaped_formula(value: object) -> object:
+    """Returns a value that a spreadsheet does not interpret as a formula."""
     if isinstance(value, str) and value.lstrip().startswith(FORMULA):
         return f"'{value}"
     return value

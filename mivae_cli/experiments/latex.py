@@ -1,7 +1,7 @@
-r"""Comparisons for a paper: a tabular of booktabs with columns of siunitx.
+r"""Comparisons for a paper: a LaTeX tabular with booktabs rules and siunitx columns.
 
-Numbers stand as siunitx reads them, `18.24 \pm 0.11`, in columns that it aligns. Names are
-escaped, so that nothing in them is a command, a ligature or the optional argument of `\\`.
+Numbers have the input format of siunitx, `18.24 \pm 0.11`. Names are escaped, so that they
+contain no command, no ligature and no optional argument of `\\`.
 """
 
 __all__ = ["latex_text"]
@@ -12,9 +12,9 @@ from .comparison import Comparison, select
 from .export import AT_CEILING, MISSING, TOO_HIGH, Cell, Sheet, setting_text, sheet
 
 PAPER = ("ppl_iw", "rate", "mi_dual", "mi_known_posterior", "active_units", "effective_units")
-MAX_SETTINGS = 3  # columns of settings that nobody asked for
-LONGEST = 16  # characters of a setting in such a column
-LISTED = 10  # settings that a comment names
+MAX_SETTINGS = 3  # columns of settings that are shown by default
+LONGEST = 16  # characters of a setting that is shown by default
+LISTED = 10  # settings that a comment lists
 MARKS = {AT_CEILING: r"$^\dagger$", TOO_HIGH: r"$^\ddagger$"}
 LETTERS = (
     "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
@@ -32,9 +32,9 @@ SYMBOLS = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': r"\symbol{34}",
-    "[": "{[}",  # after \\ it would begin an optional argument
+    "[": "{[}",  # after \\ it would start an optional argument
     "]": "{]}",
-    "*": "{*}",  # after \\ it would be a part of the command
+    "*": "{*}",  # after \\ it would be part of the command
     "`": r"\textasciigrave{}",
     "±": r"\ensuremath{\pm}",
     "\u00d7": r"\ensuremath{\times}",
@@ -58,14 +58,14 @@ SYMBOLS = {
     **{char: f"\\{char}" for char in "&%$#_{}"},
 }
 ESCAPED = GREEK | SYMBOLS
-LIGATURES = "-',"  # characters that LaTeX joins where one follows another
+LIGATURES = "-',"  # characters that LaTeX joins if repeated
 
 
 def latex_text(comparison: Comparison) -> str:
-    """Returns a comparison as a tabular of booktabs and siunitx, the best in bold.
+    """Returns a comparison as a LaTeX tabular, the best figures in bold.
 
-    Unless columns were selected, these are the ones that a paper shows (`PAPER`), and of the
-    settings that differ at most three, short ones.
+    Unless columns were selected, it contains the figures in `PAPER`, and at most three differing
+    settings with short values.
     """
     remarks = ["% Requires \\usepackage{booktabs} and \\usepackage{siunitx}"]
     if not comparison.selected:
@@ -73,7 +73,7 @@ def latex_text(comparison: Comparison) -> str:
         if hidden:
             more = ", ..." if len(hidden) > LISTED else ""
             remarks.append(
-                f"% {len(hidden)} settings differ that are not shown (choose with --columns): "
+                f"% {len(hidden)} differing settings are not shown (choose with --columns): "
                 f"{', '.join(hidden[:LISTED])}{more}"
             )
     made = sheet(comparison)
@@ -83,7 +83,7 @@ def latex_text(comparison: Comparison) -> str:
         for heading, numeric in zip(("model", *made.headings[1:]), made.numeric, strict=True)
     ]
     if not "".join(map("".join, [heads, *body])).isascii():
-        remarks.append("% Compile with LuaLaTeX or XeLaTeX, for letters that pdfLaTeX may lack")
+        remarks.append("% Compile with LuaLaTeX or XeLaTeX: pdfLaTeX may lack some characters")
     lines = [
         *remarks,
         "\\begin{tabular}{@{}",
@@ -103,7 +103,7 @@ def latex_text(comparison: Comparison) -> str:
 
 
 def _for_paper(comparison: Comparison) -> tuple[Comparison, list[str]]:
-    """Returns a comparison with a paper's columns, and the settings that it leaves out."""
+    """Returns a comparison with the default columns of a paper, and the hidden settings."""
     rows = comparison.rows
     found = [key for key in PAPER if any(row.figures[key] is not None for row in rows)]
     short = [
@@ -117,7 +117,7 @@ def _for_paper(comparison: Comparison) -> tuple[Comparison, list[str]]:
 
 
 def _column_types(made: Sheet) -> list[str]:
-    """Returns the type of each column: words, or numbers with room for the longest."""
+    """Returns the LaTeX type of each column: words, or numbers as wide as the longest."""
     return [
         _number_type(cells) if numeric else "l"
         for numeric, cells in zip(made.numeric, zip(*made.rows, strict=True), strict=True)
@@ -149,20 +149,20 @@ def _latex_cell(cell: Cell) -> str:
     number, mark = cell.number, MARKS.get(cell.mark, "")
     weight = "\\bfseries " if cell.bold else ""
     text = number.value + (f" \\pm {number.uncertainty}" if number.uncertainty else "")
-    if number.power:  # which the column has no room for
+    if number.power:  # which does not fit the column type
         options = "detect-weight, separate-uncertainty"
         return f"{{{weight}\\num[{options}]{{{text} e{number.power}}}{mark}}}"
     return f"{weight}{text}" + (f" {{{mark}}}" if mark else "")
 
 
 def _note(text: str) -> str:
-    """Returns a note as LaTeX has it, a mark at its beginning raised."""
+    """Returns a note in LaTeX, with a leading mark as superscript."""
     mark = MARKS.get(text[:1])
     return _escaped(text) if mark is None else f"{mark}{_escaped(text[1:])}"
 
 
 def _escaped(text: str) -> str:
-    r"""Returns words that LaTeX prints as they are, wherever they stand in a table."""
+    r"""Returns LaTeX that prints a text literally, anywhere in a table."""
     words = "".join(char if char.isprintable() else "?" for char in " ".join(text.split()))
     return "".join(
         ESCAPED.get(char, char) + ("{}" if char == following and char in LIGATURES else "")

@@ -1,25 +1,25 @@
-"""The name of several runs that differ in their seeds alone."""
+"""A common name for runs that differ only in the seed."""
 
-__all__ = ["folded_name"]
+__all__ = ["group_name"]
 
 import re
 from collections.abc import Sequence
 
 SEED = re.compile(r"(^|,)seed=\d+")  # as a sweep writes it
-WORDS = re.compile(r"([-_.,+ ]?)([^-_.,+ ]*)")  # each with the separator before it
+WORDS = re.compile(r"([-_.,+ ]?)([^-_.,+ ]*)")  # each with the preceding separator
 LETTER = re.compile(r"[^\W\d_]")
-COUNTED = {"", "s", "r", "seed", "run"}  # what a number alone may be called
+COUNTERS = {"", "s", "r", "seed", "run"}  # prefixes of a number that name nothing
 
 
-def folded_name(names: Sequence[str], preset: str = "") -> str:
-    """Returns what the names of some runs have in common, or else the preset that made them.
+def group_name(names: Sequence[str], preset: str = "") -> str:
+    """Returns the common part of the names of some runs, or else their preset.
 
-    Of `mine,seed=0` and `mine,seed=1`, of `s0/mine` and `s1/mine`, and of `mine-1` and `mine-2`
-    that is `mine`.
+    Examples: `mine` for `mine,seed=0` and `mine,seed=1`, for `s0/mine` and `s1/mine`, and for
+    `mine-1` and `mine-2`.
 
     Arguments:
-        names: The paths of the runs, no two the same.
-        preset: What all their configurations are called; empty if they are not called the same.
+        names: The paths of the runs, all different.
+        preset: The name of their configurations; empty if they have different names.
     """
     if len(names) == 1:
         return names[0]
@@ -34,7 +34,7 @@ def folded_name(names: Sequence[str], preset: str = "") -> str:
 
 
 def _common(parts: Sequence[str]) -> str:
-    """Returns what is common to a part of several paths: it, or those of its words that are."""
+    """Returns a path component if all are equal, or else the words that they have in common."""
     if len(set(parts)) == 1:
         return parts[0]
     words = [WORDS.findall(part) for part in parts]
@@ -45,7 +45,7 @@ def _common(parts: Sequence[str]) -> str:
         stems = {word.rstrip("0123456789") for _, word in column}
         if len(set(column)) == 1:
             kept += column[0]
-        elif len(stems) == 1 and not stems & COUNTED:
+        elif len(stems) == 1 and not stems & COUNTERS:
             kept += [column[0][0], *stems]
     name = "".join(kept).strip("-_.,+ ")
-    return name if LETTER.search(name) and name not in COUNTED else ""
+    return name if LETTER.search(name) and name not in COUNTERS else ""

@@ -398,7 +398,8 @@ def test_forms_are_printed_and_read_back(mivae: Mivae, undisturbed: Path) -> Non
     assert mivae("compare", undisturbed, "--no-settings", "--columns", "rate").code == 2
     both = mivae("compare", undisturbed, "--latex", "--json")
     assert both.code == 2
-    assert "--json does not go with --latex" in both.err
+    assert "--json" in both.err
+    assert "--latex" in both.err
 
 
 def test_a_narrow_terminal_gets_several_tables_and_every_column(
@@ -480,7 +481,7 @@ BAD: list[tuple[list[str], int, str]] = [
         "'undisturbed/mi_weight=0,seed=0'",
     ),
     (["sweep"], 2, "mivae sweep corpus.txt"),
-    (["sweep", "scenes.txt", "--csv", "--json"], 2, "--json does not go with --csv"),
+    (["sweep", "scenes.txt", "--csv", "--json"], 2, "--json"),
     (["sweep", "scenes.txt", "--preset", "mine,vea"], 2, "did you mean 'vae'"),
     (["sweep", "scenes.txt", "--set", "objective.beta=1,-1"], 2, "beta=-1: 'objective.beta'"),
     (["sweep", "scenes.txt", "--set", "objective.beta='1"], 2, "'1"),

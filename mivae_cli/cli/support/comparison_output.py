@@ -1,4 +1,4 @@
-"""Shows a comparison, as a table of the terminal or as text for elsewhere."""
+"""Print a comparison as a table, JSON, CSV, Markdown or LaTeX."""
 
 __all__ = ["Format", "chosen_format", "list_columns", "show_comparison"]
 
@@ -16,29 +16,29 @@ from .console import note, plain, print_json, print_line, print_text, stdout
 from .tables import comparison_table
 
 Format = Literal["table", "json", "csv", "markdown", "latex"]
-SHORT = 20  # characters of a name that may stand before every one of several tables
+SHORT = 20  # characters of a row name that is repeated in several tables
 
 
 def chosen_format(as_json: bool, as_csv: bool, as_markdown: bool, as_latex: bool) -> Format:
-    """Returns the form that options ask for.
+    """Returns the output format that the options select.
 
     Raises:
-        ConfigError: They ask for several.
+        ConfigError: They select more than one.
     """
-    asked: dict[Format, bool] = {
+    options: dict[Format, bool] = {
         "json": as_json,
         "csv": as_csv,
         "markdown": as_markdown,
         "latex": as_latex,
     }
-    forms: list[Format] = [form for form, wanted in asked.items() if wanted]
+    forms: list[Format] = [form for form, wanted in options.items() if wanted]
     if len(forms) > 1:
-        raise ConfigError(f"--{forms[0]} does not go with --{forms[1]}")
+        raise ConfigError(f"--{forms[0]} cannot be used with --{forms[1]}")
     return forms[0] if forms else "table"
 
 
 def list_columns(comparison: Comparison) -> None:
-    """Prints the keys of a comparison's columns, each with its head."""
+    """Prints the keys of a comparison's columns with their headings."""
     heads = {column.key: column.heading for column in comparison.columns}
     heads |= {key: "setting" for key in comparison.settings}
     width = max(map(len, heads))
@@ -47,7 +47,7 @@ def list_columns(comparison: Comparison) -> None:
 
 
 def show_comparison(comparison: Comparison, form: Format, title: str) -> None:
-    """Prints a comparison; what is wrong with some of its runs goes to stderr."""
+    """Prints a comparison to stdout, and problems of its runs to stderr."""
     for row in comparison.rows:
         if row.problem:
             note(f"{row.name}: {row.standing}: {row.problem}")
@@ -67,13 +67,13 @@ def show_comparison(comparison: Comparison, form: Format, title: str) -> None:
 
 
 def _print_tables(made: Sheet, title: str) -> None:
-    """Prints a sheet as one table, or one below the other where the terminal is too narrow.
+    """Prints a sheet as one table, or as several if the terminal is too narrow.
 
-    Every one of them then begins with the rows' names, or with numbers where names are long.
+    Each table starts with the names of the rows, or with their numbers if names are long.
     """
-    whole = comparison_table(made, range(len(made.headings)), title)
+    table = comparison_table(made, range(len(made.headings)), title)
     long = max(len(row[0].text) for row in made.rows) > SHORT
-    if long and _width(whole) > stdout.width:
+    if long and _width(table) > stdout.width:
         made = made.numbered()
     block = [0]
     for column in range(1, len(made.headings)):
