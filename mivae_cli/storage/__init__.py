@@ -1,1 +1,1 @@
-"""Files that outlive a crash, and that are read only as they were written."""
+"""Crash-safe files, and verified reads of untrusted files."""

@@ -1,4 +1,4 @@
-"""Comparisons of records that are known to the digit, and the forms they are printed in."""
+"""Comparisons of records with known figures, and their output formats."""
 
 import copy
 import csv
@@ -43,7 +43,7 @@ def test_a_row_has_the_figures_of_its_record_and_the_settings_that_differ() -> N
     assert compared.warnings == ()
 
 
-def test_names_and_seeds_are_no_settings_and_kinds_are() -> None:
+def test_names_and_seeds_are_not_settings_but_kinds_are() -> None:
     tables: list[dict[str, Any]] = [
         {"name": "a", "training": {"optimizer": {"kind": "sgd"}}},
         {"name": "b", "seed": 1, "training": {"optimizer": {"kind": "sgd"}}},
@@ -53,7 +53,7 @@ def test_names_and_seeds_are_no_settings_and_kinds_are() -> None:
     assert dict(compared.settings) == {"training.optimizer.kind": "optimizer.kind"}
 
 
-def test_seeds_become_a_row_with_mean_and_deviation() -> None:
+def test_seeds_form_a_row_with_mean_and_deviation() -> None:
     ppls = [17.0, 18.0, 20.5]
     seeds = [
         run(f"mi_weight=1,seed={seed}", weight(1, seed), ppl_iw=ppl, active_units=seed)
@@ -96,9 +96,7 @@ def test_seeds_become_a_row_with_mean_and_deviation() -> None:
         (["x", "y"], "mine"),
     ],
 )
-def test_a_row_of_several_seeds_is_called_what_its_runs_have_in_common(
-    names: list[str], expected: str
-) -> None:
+def test_a_row_of_several_seeds_has_their_common_name(names: list[str], expected: str) -> None:
     table = {"name": "mine"}
     runs = [run(name, {**table, "seed": seed}) for seed, name in enumerate(names)]
     [row] = compare(runs).rows
@@ -139,7 +137,7 @@ def test_columns_are_selected_by_key_in_every_form() -> None:
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=6))
-def test_folding_neither_adds_nor_loses(values: list[float]) -> None:
+def test_folding_keeps_every_run_once(values: list[float]) -> None:
     runs = [run(f"r{seed}", {"seed": seed}, nll=value) for seed, value in enumerate(values)]
     [row] = compare(runs).rows
     assert len(row.paths) == len(values)
@@ -159,12 +157,14 @@ def test_folding_neither_adds_nor_loses(values: list[float]) -> None:
     ],
     ids=["seed", "samples", "test", "interrupted", "setting"],
 )
-def test_what_differs_in_more_than_the_seed_is_not_folded(other: Outcome) -> None:
+def test_runs_that_differ_in_more_than_the_seed_are_not_folded(other: Outcome) -> None:
     assert len(compare([run("a", {"seed": 0}), other]).rows) == 2
 
 
 @pytest.mark.parametrize(("corpora", "rows"), [(("a", "a"), 1), (("a", "b"), 2), (("", ""), 2)])
-def test_another_path_to_the_same_text_is_no_setting(corpora: tuple[str, str], rows: int) -> None:
+def test_another_path_to_the_same_text_is_not_a_setting(
+    corpora: tuple[str, str], rows: int
+) -> None:
     paths = [{"train": "a.txt"}, {"train": "/b/a.txt", "valid": "v.txt"}]
     runs = [
         replace(run(f"r{seed}", {"seed": seed, "data": data}), corpus=corpus)
@@ -176,7 +176,7 @@ def test_another_path_to_the_same_text_is_no_setting(corpora: tuple[str, str], r
 
 
 @pytest.mark.parametrize("standing", ["trained", "running", "interrupted", "failed", "damaged"])
-def test_a_run_without_figures_is_a_row_that_says_so(standing: Standing) -> None:
+def test_a_run_without_figures_has_a_row_with_its_status(standing: Standing) -> None:
     bare = Outcome("broken", "runs/broken", standing, "what is wrong")
     compared = compare([run("a", weight(0)), bare, run("b", weight(1))])
     assert [row.name for row in compared.rows] == ["a", "broken", "b"]
@@ -189,7 +189,7 @@ def test_a_run_without_figures_is_a_row_that_says_so(standing: Standing) -> None
     assert len(compare([bare]).rows) == 1
 
 
-def test_records_of_other_shapes_are_read_as_far_as_they_go() -> None:
+def test_incomplete_records_are_read_as_far_as_possible() -> None:
     broken = record()
     for key in ("ppl_iw", "rate"):
         del broken[key]
@@ -205,7 +205,7 @@ def test_records_of_other_shapes_are_read_as_far_as_they_go() -> None:
 
 
 @given(st.lists(st.sampled_from([*NUMBERS, math.nan, math.inf]), min_size=14, max_size=14))
-def test_figures_of_any_size_are_shown_or_left_out(numbers: list[float]) -> None:
+def test_figures_of_any_size_are_shown_or_omitted(numbers: list[float]) -> None:
     outcomes = []
     for seed, values in enumerate((numbers[:7], numbers[7:])):
         ppl, nll, active, value, low, high, unseen = values
@@ -219,7 +219,7 @@ def test_figures_of_any_size_are_shown_or_left_out(numbers: list[float]) -> None
             assert form(compared)
 
 
-def test_an_evaluation_in_full_adds_its_figures() -> None:
+def test_a_text_evaluation_adds_its_figures() -> None:
     full = {"reconstruction": {"bleu": 31.25, "sentences": 1000}, "reverse_perplexity": 40.5,
             "reverse_perplexity_real": 9.5, "self_bleu": 20.5, "protocol": "greedy"}  # fmt: skip
     worse = {**full, "reverse_perplexity": 80.5, "reconstruction": {"bleu": 3.25}}
@@ -238,7 +238,7 @@ def test_an_evaluation_in_full_adds_its_figures() -> None:
     assert figures(compared, 2)["full.reverse_perplexity"] is None
 
 
-def test_the_best_is_bold_where_there_is_a_best_and_as_far_as_digits_tell() -> None:
+def test_the_best_figure_is_bold_if_there_is_one() -> None:
     runs = [
         run("a", weight(0), ppl_iw=17.94, nll=30.0),
         run("b", weight(1), ppl_iw=17.94, nll=36.0),
@@ -265,7 +265,9 @@ def test_the_best_is_bold_where_there_is_a_best_and_as_far_as_digits_tell() -> N
         ({"a": [17.0, 17.2], "b": [17.05, 17.2], "c": [18.1, 18.0]}, set()),
     ],
 )
-def test_only_a_real_difference_is_bold(ppls: dict[str, list[float]], bold: set[str]) -> None:
+def test_only_a_significant_difference_is_bold(
+    ppls: dict[str, list[float]], bold: set[str]
+) -> None:
     runs = [
         run(f"s{seed}/{name}", weight(place, seed), ppl_iw=ppl)
         for place, (name, found) in enumerate(ppls.items())
@@ -287,7 +289,7 @@ def test_a_figure_at_its_ceiling_is_marked() -> None:
     assert made.rows[0][made.headings.index("active /32")].text == "8"
 
 
-def test_what_counts_are_of_has_a_column_where_it_differs() -> None:
+def test_the_total_of_counts_has_a_column_if_it_differs() -> None:
     made = sheet(compare([run("a", weight(0)), run("b", weight(1), latent_units=16)]))
     assert [row[made.headings.index("Z")].text for row in made.rows] == ["32", "16"]
     assert [row[made.headings.index("active")].text for row in made.rows] == ["8", "8"]
@@ -313,7 +315,7 @@ def test_a_lower_bound_with_too_few_pairs_is_marked_and_over_seeds_as_well() -> 
         (run("b", weight(2), iw_samples=500, ppl_iw=1.0), "500 samples: b"),
     ],
 )
-def test_what_does_not_compare_is_told_and_nothing_of_it_is_the_best(
+def test_runs_that_are_not_comparable_have_a_warning_and_no_best(
     other: Outcome, words: str
 ) -> None:
     compared = compare([run("a", weight(0)), run("a2", weight(1)), other])
@@ -326,7 +328,7 @@ def test_what_does_not_compare_is_told_and_nothing_of_it_is_the_best(
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_csv_is_read_back_and_holds_no_formula(name: str) -> None:
+def test_csv_round_trips_and_contains_no_formula(name: str) -> None:
     table = {
         "data": {"train": name.replace("\n", " ").replace("\t", " ")},
         "objective": {"beta": 0.1},
@@ -352,7 +354,7 @@ def cells(line: str) -> list[str]:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_markdown_has_as_many_cells_in_every_row(name: str) -> None:
+def test_every_markdown_row_has_the_same_number_of_cells(name: str) -> None:
     seeds = [run(f"s{seed}/b", weight(1, seed), ppl_iw=17.0 + seed / 10) for seed in range(2)]
     compared = compare([run(name, weight(0)), *seeds])
     lines = [line for line in markdown_text(compared).splitlines() if line.startswith("|")]
@@ -362,7 +364,7 @@ def test_markdown_has_as_many_cells_in_every_row(name: str) -> None:
     assert "**17.050 ± 0.071**" in cells(lines[3])
 
 
-def test_json_has_the_same_keys_in_every_record_and_every_digit() -> None:
+def test_json_has_equal_keys_and_full_precision() -> None:
     outcomes = [
         run("a", weight(0), nll=1 / 3),
         Outcome("b", "b", "damaged", "x"),
@@ -379,7 +381,7 @@ def test_json_has_the_same_keys_in_every_record_and_every_digit() -> None:
     }
 
 
-def test_units_that_carry_information_are_counted_in_old_records_too() -> None:
+def test_informative_units_of_old_records_are_counted() -> None:
     rates = [0.5] * 4 + [0.0] * 28
     old, new = record(rates=rates), record(rates=rates, units_above=4, effective_units=4.0)
     compared = compare([run("old", evaluation=old), run("new", evaluation=new)], fold=False)
@@ -390,6 +392,6 @@ def test_units_that_carry_information_are_counted_in_old_records_too() -> None:
 
 
 @pytest.mark.parametrize("rates", [[5.0], None, "many", [0.5] * 31 + ["0.5"], [[0.5]] * 32])
-def test_units_are_not_counted_where_rates_do_not_tell(rates: object) -> None:
+def test_units_are_not_counted_without_a_rate_per_unit(rates: object) -> None:
     compared = compare([run("a", rates=rates)])
     assert figures(compared)["units_above"] is figures(compared)["effective_units"] is None

@@ -1,4 +1,4 @@
-"""Tables for a paper: what stands in them, and that LaTeX takes whatever a run is called."""
+"""LaTeX tables: their content, and escaping of any name."""
 
 import re
 import shutil
@@ -32,7 +32,7 @@ def latex_is_installed() -> bool:
 
 
 def rows(text: str) -> list[list[str]]:
-    """Returns the cells of a tabular, its head first."""
+    """Returns the cells of a tabular, headings first."""
     body = text[text.index("\\toprule") : text.index("\\bottomrule")]
     lines = [line for line in body.splitlines() if line.endswith(" \\\\")]
     return [[cell.strip() for cell in CELL.split(line.removesuffix("\\\\"))] for line in lines]
@@ -45,7 +45,7 @@ def columns(text: str) -> list[str]:
 
 
 def as_printed(text: str) -> str:
-    """Returns what LaTeX prints of escaped words, and fails where something is not escaped."""
+    """Returns what LaTeX prints for escaped words; fails if a character is not escaped."""
     back = {escaped: char for char, escaped in ESCAPED.items()}
     known = sorted((*back, "{}"), key=len, reverse=True)
     printed, place = "", 0
@@ -63,7 +63,7 @@ def as_printed(text: str) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_there_are_as_many_cells_in_every_row_and_names_are_printed_as_they_are(name: str) -> None:
+def test_every_row_has_the_same_number_of_cells_and_names_are_escaped(name: str) -> None:
     seeds = [run(f"s{seed}/b", weight(1, seed), ppl_iw=17.0 + seed / 10) for seed in range(2)]
     text = latex_text(compare([run(name, weight(0)), *seeds]))
     table = rows(text)
@@ -75,7 +75,7 @@ def test_there_are_as_many_cells_in_every_row_and_names_are_printed_as_they_are(
 
 
 @given(st.text(max_size=30))
-def test_any_name_is_printed_as_it_is(name: str) -> None:
+def test_any_name_is_printed_literally(name: str) -> None:
     said = "".join(char if char.isprintable() else "?" for char in " ".join(name.split()))
     text = latex_text(compare([run(name)]))
     assert as_printed(rows(text)[1][0]) == said
@@ -83,7 +83,7 @@ def test_any_name_is_printed_as_it_is(name: str) -> None:
 
 
 @pytest.mark.skipif(not latex_is_installed(), reason="LaTeX with siunitx is not installed")
-def test_latex_takes_all_of_it(tmp_path: Path) -> None:
+def test_latex_compiles_the_tables(tmp_path: Path) -> None:
     high = record()
     high["mi"]["dual"] |= {"value": 2e7, "unseen": 1.0}
     latin = [name for name in NAMES if "日" not in name and "\uff1d" not in name]
@@ -117,7 +117,7 @@ def test_latex_takes_all_of_it(tmp_path: Path) -> None:
     assert (tmp_path / "table.pdf").exists()
 
 
-def test_numbers_are_those_of_siunitx_with_room_for_the_longest() -> None:
+def test_number_columns_are_as_wide_as_the_longest_number() -> None:
     high = record()
     high["mi"]["dual"] |= {"value": 2e7, "unseen": 1.0}
     runs = [
@@ -142,7 +142,7 @@ def test_numbers_are_those_of_siunitx_with_room_for_the_longest() -> None:
     assert not re.search(r"\d,\d", text)
 
 
-def test_a_paper_gets_few_columns_and_those_that_were_selected() -> None:
+def test_a_paper_has_few_columns_by_default() -> None:
     presets = ["lm", "vae", "mine", "mine-free-bits", "bn"]
     compared = compare([replace(run(name), config=read_config([name])) for name in presets])
     text = latex_text(compared)

@@ -1,4 +1,4 @@
-"""Verification: nothing is said of what is sound, and every kind of damage is said by name."""
+"""Verification: no problem in an intact run, and every kind of damage by file name."""
 
 import json
 import math
@@ -33,7 +33,7 @@ FILES = ("model.safetensors", "critic.safetensors", "training.safetensors", "sta
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
-    """A run of three epochs, the best of which is the second."""
+    """A run of three epochs whose best checkpoint is the second."""
     folder = tmp_path_factory.mktemp("verification")
     text = write_scenes(folder / "scenes.txt", count=200)
     config = small_config(text, training={"epochs": 2})
@@ -56,7 +56,7 @@ def run(whole: RunDirectory, tmp_path: Path) -> RunDirectory:
     return RunDirectory.open(tmp_path / "run")
 
 
-def test_figures_beyond_all_numbers_are_kept_as_none(run: RunDirectory) -> None:
+def test_nan_and_infinite_figures_are_stored_as_null(run: RunDirectory) -> None:
     run.write_evaluation({"ppl_iw": math.inf, "mi": {"ci": (math.nan, 1.0)}, "rate": 2.0})
     assert run.load_evaluation() == {"ppl_iw": None, "mi": {"ci": [None, 1.0]}, "rate": 2.0}
 
@@ -74,7 +74,7 @@ def flipped(path: Path) -> None:
     path.write_bytes(data)
 
 
-def test_a_sound_run_is_sound_and_every_file_of_it_is_looked_at(run: RunDirectory) -> None:
+def test_every_file_of_an_intact_run_is_checked(run: RunDirectory) -> None:
     result = verify(run)
     assert result.sound
     assert (result.best, result.resumable) == (SECOND, THIRD)
@@ -84,7 +84,7 @@ def test_a_sound_run_is_sound_and_every_file_of_it_is_looked_at(run: RunDirector
     assert len(result.findings) == len(there)
 
 
-def test_to_verify_changes_nothing_and_draws_no_random_numbers(run: RunDirectory) -> None:
+def test_verifying_changes_nothing_and_draws_no_random_numbers(run: RunDirectory) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.path.rglob("*")}
     state = torch.get_rng_state()
     verify(run)
@@ -108,7 +108,7 @@ ALL = [
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("damage", [flipped, Path.unlink, lambda path: os.truncate(path, 5)])
-def test_damage_of_any_file_is_said_of_that_file_alone(
+def test_damage_is_reported_for_the_damaged_file_only(
     run: RunDirectory, name: str, damage: Callable[[Path], object]
 ) -> None:
     damage(run.path / name)
@@ -132,7 +132,7 @@ def test_a_run_whose_own_manifest_is_damaged_cannot_be_verified(
     [([FIRST], SECOND, THIRD), ([SECOND], None, THIRD), ([THIRD], SECOND, SECOND)],
 )
 @pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
-def test_it_says_what_is_left_to_use(
+def test_the_usable_checkpoints_are_reported(
     run: RunDirectory, damaged: list[str], best: str | None, resumable: str, name: str
 ) -> None:
     for folder in damaged:
@@ -145,7 +145,7 @@ def test_it_says_what_is_left_to_use(
     assert trainer.state.name == resumable
 
 
-def test_nothing_is_left_where_all_is_damaged(run: RunDirectory) -> None:
+def test_no_checkpoint_is_usable_if_all_are_damaged(run: RunDirectory) -> None:
     for folder in (FIRST, SECOND, THIRD):
         flipped(run.path / "checkpoints" / folder / "state.json")
     result = verify(run)
@@ -153,7 +153,7 @@ def test_nothing_is_left_where_all_is_damaged(run: RunDirectory) -> None:
     assert sum(bool(finding.problem) for finding in result.findings) == 3
 
 
-def test_a_best_checkpoint_that_is_missing_is_said(run: RunDirectory) -> None:
+def test_a_missing_best_checkpoint_is_reported(run: RunDirectory) -> None:
     shutil.rmtree(run.path / "checkpoints" / SECOND)
     [(what, problem)] = problems(run).items()
     assert what == f"checkpoints/{SECOND}"
@@ -161,19 +161,19 @@ def test_a_best_checkpoint_that_is_missing_is_said(run: RunDirectory) -> None:
     assert verify(run).best is None
 
 
-def test_another_checkpoint_may_be_gone(run: RunDirectory) -> None:
+def test_another_checkpoint_may_be_missing(run: RunDirectory) -> None:
     shutil.rmtree(run.path / "checkpoints" / FIRST)
     assert problems(run) == {}
 
 
-def test_a_run_before_its_first_checkpoint_is_sound(run: RunDirectory) -> None:
+def test_a_run_before_its_first_checkpoint_is_intact(run: RunDirectory) -> None:
     shutil.rmtree(run.path / "checkpoints")
     result = verify(run)
     assert result.sound
     assert (result.best, result.resumable) == (None, None)
 
 
-def test_an_evaluation_is_missing_only_where_there_was_one(run: RunDirectory) -> None:
+def test_an_evaluation_is_missing_only_if_the_run_was_evaluated(run: RunDirectory) -> None:
     (run.path / "eval.json").unlink()
     assert list(problems(run)) == ["eval.json"]
     run.write_evaluation({"rate": 2.0})
@@ -182,7 +182,7 @@ def test_an_evaluation_is_missing_only_where_there_was_one(run: RunDirectory) ->
     assert problems(never) == {}
 
 
-def test_what_belongs_to_another_run_is_said(run: RunDirectory, tmp_path: Path) -> None:
+def test_files_of_another_run_are_reported(run: RunDirectory, tmp_path: Path) -> None:
     other = create_run(tmp_path / "other", run.load_config(), run.open_corpus())
     other.write_evaluation({"rate": 2.0})
     shutil.copytree(run.path / "checkpoints" / FIRST, other.path / "checkpoints" / FIRST)
@@ -193,7 +193,7 @@ def test_what_belongs_to_another_run_is_said(run: RunDirectory, tmp_path: Path) 
     assert all("another run" in problem for problem in found.values())
 
 
-def test_another_corpus_is_said_though_it_is_whole(run: RunDirectory, tmp_path: Path) -> None:
+def test_an_intact_corpus_of_another_run_is_reported(run: RunDirectory, tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "other.txt", count=200, seed=5)
     other, _, _ = train_to_end(small_config(text, training={"epochs": 1}), tmp_path / "other")
     shutil.rmtree(run.path / "data")
@@ -204,13 +204,15 @@ def test_another_corpus_is_said_though_it_is_whole(run: RunDirectory, tmp_path: 
 
 
 def resealed(path: Path, kind: Kind, **changes: object) -> None:
-    """Changes a document as a stranger would, who seals it again."""
+    """Changes a document and seals it again, as an attacker could."""
     own = ("kind", "format", "mivae", "checksum")
     body = {key: value for key, value in read_sealed(path, kind).items() if key not in own}
     write_sealed(path, kind, {**body, **changes})
 
 
-def test_a_vocabulary_that_is_not_the_corpus_s_is_said(run: RunDirectory, tmp_path: Path) -> None:
+def test_a_vocabulary_that_differs_from_the_corpus_is_reported(
+    run: RunDirectory, tmp_path: Path
+) -> None:
     text = write_scenes(tmp_path / "other.txt", count=200)
     corpus = prepare_corpus(small_config(text, data={"tokenizer": {"kind": "bpe"}}).data)
     shutil.rmtree(run.path / "data")
@@ -221,7 +223,7 @@ def test_a_vocabulary_that_is_not_the_corpus_s_is_said(run: RunDirectory, tmp_pa
     assert "another vocabulary" in problem
 
 
-def test_a_network_that_is_not_the_weights_is_said_of_every_checkpoint(run: RunDirectory) -> None:
+def test_weights_that_do_not_fit_the_configuration_are_reported(run: RunDirectory) -> None:
     config = run.load_config().model_dump(mode="json")
     config["model"]["decoder"]["hidden_size"] += 1
     resealed(run.path / "config.json", "config", config=config)
@@ -233,7 +235,7 @@ def test_a_network_that_is_not_the_weights_is_said_of_every_checkpoint(run: RunD
 
 
 def rewrite_manifest(folder: Path) -> None:
-    """Has a manifest say that what is in its folder now is right, as a stranger's would."""
+    """Rewrites a manifest for the current files, as an attacker could."""
     manifest = Manifest.read(folder, "checkpoint")
     own = ("kind", "format", "mivae", "files", "checksum")
     body = {key: value for key, value in manifest.body.items() if key not in own}
@@ -261,7 +263,7 @@ def mad_state(folder: Path) -> None:
     ("change", "match"),
     [(nan_weights, "NaN"), (lost_moments, "cannot be resumed"), (mad_state, "'step'")],
 )
-def test_what_is_vouched_for_and_cannot_be_loaded_is_said(
+def test_listed_files_that_cannot_be_loaded_are_reported(
     run: RunDirectory, change: Callable[[Path], None], match: str
 ) -> None:
     folder = run.path / "checkpoints" / THIRD
@@ -273,7 +275,7 @@ def test_what_is_vouched_for_and_cannot_be_loaded_is_said(
     assert verify(run).resumable == SECOND
 
 
-def test_a_run_that_is_being_written_is_remarked_upon_and_sound(run: RunDirectory) -> None:
+def test_a_run_that_is_being_written_is_intact(run: RunDirectory) -> None:
     with held_elsewhere(run.path) as holder:
         with run.metrics_path.open("a") as file:
             file.write('{"kind": "st')
@@ -287,7 +289,7 @@ def test_a_run_that_is_being_written_is_remarked_upon_and_sound(run: RunDirector
     assert not any(finding.remark for finding in result.findings)
 
 
-def test_a_checkpoint_that_makes_room_while_it_is_loaded_is_not_missed(
+def test_a_checkpoint_deleted_while_it_is_loaded_is_no_problem(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def late(manifest: Manifest, *rest: Any) -> object:  # noqa: ANN401  # passed on
@@ -301,10 +303,10 @@ def test_a_checkpoint_that_makes_room_while_it_is_loaded_is_not_missed(
     assert not any(FIRST in finding.what for finding in result.findings)
 
 
-def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
+def test_a_checkpoint_deleted_while_it_is_checked_is_no_problem(
     run: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever writes the run removes the first one while it is looked at, and then the second."""
+    """Training removes the first checkpoint while its files are checked."""
     path, complete = Manifest.checked_path, Checkpoints.load
     looked: list[str] = []
 
@@ -326,7 +328,7 @@ def test_a_checkpoint_that_makes_room_meanwhile_is_not_missed(
     assert (result.best, result.resumable) == (SECOND, THIRD)
 
 
-def test_drafts_that_were_left_are_remarked_upon(run: RunDirectory) -> None:
+def test_leftover_drafts_are_remarked(run: RunDirectory) -> None:
     drafts = [draft_path(run.path / "checkpoints/epoch-0004"), draft_path(run.path / "eval.json")]
     drafts[0].mkdir()
     drafts[1].write_text("{")
@@ -338,7 +340,7 @@ def test_drafts_that_were_left_are_remarked_upon(run: RunDirectory) -> None:
     }
 
 
-def test_a_file_in_place_of_the_checkpoints_is_an_error(run: RunDirectory) -> None:
+def test_a_file_instead_of_the_checkpoints_folder_is_an_error(run: RunDirectory) -> None:
     shutil.rmtree(run.path / "checkpoints")
     (run.path / "checkpoints").touch()
     with pytest.raises(CheckpointError, match="checkpoints"):
@@ -348,9 +350,7 @@ def test_a_file_in_place_of_the_checkpoints_is_an_error(run: RunDirectory) -> No
 # ------------------------------------------------------------------------------ the program
 
 
-def test_the_program_shows_a_table_or_json_and_leaves_with_zero(
-    run: RunDirectory, mivae: Mivae
-) -> None:
+def test_verify_prints_a_table_or_json(run: RunDirectory, mivae: Mivae) -> None:
     ran = mivae("verify", run.path)
     assert ran.code == 0
     assert "checkpoints/epoch-0002/model.safetensors" in ran.out
@@ -364,7 +364,7 @@ def test_the_program_shows_a_table_or_json_and_leaves_with_zero(
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_the_program_names_what_is_damaged_and_leaves_with_four(
+def test_verify_names_damaged_files_and_exits_with_4(
     run: RunDirectory, mivae: Mivae, as_json: bool
 ) -> None:
     flipped(run.path / "tokenizer.json")
@@ -381,7 +381,7 @@ def test_the_program_names_what_is_damaged_and_leaves_with_four(
         assert found == {"tokenizer.json", "eval.json"}
 
 
-def test_the_program_says_of_what_is_no_run_that_it_is_none(tmp_path: Path, mivae: Mivae) -> None:
+def test_verify_rejects_a_folder_that_is_not_a_run(tmp_path: Path, mivae: Mivae) -> None:
     ran = mivae("verify", tmp_path, "--json")
     assert (ran.code, ran.out) == (4, "")
     assert "manifest.json" in ran.err

@@ -1,4 +1,4 @@
-"""Saves that fail: nothing saved before is harmed, training goes on, and the last one counts."""
+"""Failed saves: earlier checkpoints stay intact, training continues, saves are retried."""
 
 import errno
 import os
@@ -37,13 +37,13 @@ NO_SPACE = os.strerror(errno.ENOSPC)
 
 
 def snapshot(epoch: int, best: int | None = None) -> Snapshot:
-    """Returns a checkpoint that says which epoch's is the best, and holds nothing."""
+    """Returns an empty checkpoint that names the best epoch."""
     named = None if best is None else f"epoch-{best:04d}"
     return Snapshot(f"epoch-{epoch:04d}", 10 * epoch, epoch, named, EMPTY, {})
 
 
 class Disk:
-    """Stands for a run's disk: takes checkpoints, or not."""
+    """A fake disk that accepts or rejects checkpoints."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.written: list[str] = []
@@ -64,123 +64,123 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 
 
 @pytest.fixture
-def keeper(disk: Disk) -> CheckpointWriter:
+def writer(disk: Disk) -> CheckpointWriter:
     return CheckpointWriter(NO_RUN, keep=1, minutes=10)
 
 
-def test_a_checkpoint_is_written_once(disk: Disk, keeper: CheckpointWriter) -> None:
-    assert keeper.save(snapshot(1))
-    assert keeper.save(snapshot(2, best=2))
-    assert keeper.problem is None
+def test_a_checkpoint_is_written_once(disk: Disk, writer: CheckpointWriter) -> None:
+    assert writer.save(snapshot(1))
+    assert writer.save(snapshot(2, best=2))
+    assert writer.problem is None
     assert disk.written == ["epoch-0001", "epoch-0002"]
 
 
-def test_a_failure_is_told_and_forgotten_with_the_next_success(
-    disk: Disk, keeper: CheckpointWriter
+def test_a_failure_is_recorded_until_the_next_success(
+    disk: Disk, writer: CheckpointWriter
 ) -> None:
     disk.refused = lambda name: True
-    assert not keeper.save(snapshot(1))
-    assert keeper.problem == NO_SPACE
+    assert not writer.save(snapshot(1))
+    assert writer.problem == NO_SPACE
     disk.refused = lambda name: False
-    assert keeper.save(snapshot(2))
-    assert keeper.problem is None
+    assert writer.save(snapshot(2))
+    assert writer.problem is None
     assert disk.written == ["epoch-0002"]  # which makes the first one superfluous
 
 
-def test_only_failures_of_the_disk_are_expected(disk: Disk, keeper: CheckpointWriter) -> None:
+def test_only_operating_system_errors_are_caught(disk: Disk, writer: CheckpointWriter) -> None:
     def wrong(name: str) -> bool:
         raise CheckpointError(name)
 
     disk.refused = wrong
     with pytest.raises(CheckpointError):
-        keeper.save(snapshot(1))
+        writer.save(snapshot(1))
 
 
-def test_a_best_that_waits_is_written_before_later_ones(
-    disk: Disk, keeper: CheckpointWriter
-) -> None:
+def test_a_waiting_best_checkpoint_is_written_first(disk: Disk, writer: CheckpointWriter) -> None:
     disk.refused = lambda name: True
-    keeper.save(snapshot(1, best=1))
-    keeper.save(snapshot(2, best=1))
-    keeper.save(snapshot(3, best=1))
+    writer.save(snapshot(1, best=1))
+    writer.save(snapshot(2, best=1))
+    writer.save(snapshot(3, best=1))
     disk.refused = lambda name: False
-    assert keeper.save(snapshot(4, best=1))
+    assert writer.save(snapshot(4, best=1))
     assert disk.written == ["epoch-0001", "epoch-0004"]
-    keeper.save(snapshot(5, best=1))
+    writer.save(snapshot(5, best=1))
     assert disk.written == ["epoch-0001", "epoch-0004", "epoch-0005"]
 
 
-def test_a_best_that_waits_is_superseded_by_a_newer_one(
-    disk: Disk, keeper: CheckpointWriter
+def test_a_newer_best_checkpoint_replaces_a_waiting_one(
+    disk: Disk, writer: CheckpointWriter
 ) -> None:
     disk.refused = lambda name: True
-    keeper.save(snapshot(1, best=1))
-    keeper.save(snapshot(2, best=2))
-    keeper.save(snapshot(3, best=2))
+    writer.save(snapshot(1, best=1))
+    writer.save(snapshot(2, best=2))
+    writer.save(snapshot(3, best=2))
     disk.refused = lambda name: False
-    assert keeper.save(snapshot(4, best=2))
+    assert writer.save(snapshot(4, best=2))
     assert disk.written == ["epoch-0002", "epoch-0004"]
 
 
-def test_a_best_that_is_the_latest_is_written_once(disk: Disk, keeper: CheckpointWriter) -> None:
-    """As after a failure at an epoch's end at which a signal asks to stop, too."""
+def test_a_best_checkpoint_that_is_the_latest_is_written_once(
+    disk: Disk, writer: CheckpointWriter
+) -> None:
+    """As after a failure at the end of an epoch in which a signal arrives, too."""
     disk.refused = lambda name: True
-    keeper.save(snapshot(2, best=2))
+    writer.save(snapshot(2, best=2))
     disk.refused = lambda name: False
-    assert keeper.save(snapshot(2, best=2))
+    assert writer.save(snapshot(2, best=2))
     assert disk.written == ["epoch-0002"]
 
 
-def test_no_later_one_is_written_while_the_best_cannot_be(
-    disk: Disk, keeper: CheckpointWriter
+def test_no_later_checkpoint_is_written_before_the_best(
+    disk: Disk, writer: CheckpointWriter
 ) -> None:
-    """It would name a best one that is not there."""
+    """It would name a best checkpoint that does not exist."""
     disk.refused = lambda name: name == "epoch-0001"
     for epoch in (1, 2, 3):
-        assert not keeper.save(snapshot(epoch, best=1))
+        assert not writer.save(snapshot(epoch, best=1))
     assert disk.written == []
 
 
-def test_a_best_that_could_be_written_is_not_written_again(
-    disk: Disk, keeper: CheckpointWriter
+def test_a_saved_best_checkpoint_is_not_written_again(
+    disk: Disk, writer: CheckpointWriter
 ) -> None:
     disk.refused = lambda name: True
-    keeper.save(snapshot(1, best=1))
+    writer.save(snapshot(1, best=1))
     disk.refused = lambda name: name == "epoch-0002"
-    assert not keeper.save(snapshot(2, best=1))
+    assert not writer.save(snapshot(2, best=1))
     disk.refused = lambda name: False
-    assert keeper.save(snapshot(3, best=1))
+    assert writer.save(snapshot(3, best=1))
     assert disk.written == ["epoch-0001", "epoch-0003"]
 
 
-def seconds_until_due(disk: Disk, keeper: CheckpointWriter) -> float:
+def seconds_until_due(disk: Disk, writer: CheckpointWriter) -> float:
     began = disk.clock
-    while not keeper.due:
+    while not writer.due:
         disk.clock += 1
     waited, disk.clock = disk.clock - began, began
     return waited
 
 
 def test_a_save_is_due_after_its_period_and_sooner_after_a_failure(
-    disk: Disk, keeper: CheckpointWriter
+    disk: Disk, writer: CheckpointWriter
 ) -> None:
-    assert seconds_until_due(disk, keeper) == 601
+    assert seconds_until_due(disk, writer) == 601
     disk.clock += 10_000
-    keeper.save(snapshot(1))
-    assert seconds_until_due(disk, keeper) == 601
+    writer.save(snapshot(1))
+    assert seconds_until_due(disk, writer) == 601
     disk.refused = lambda name: True
-    keeper.save(snapshot(2))
-    assert seconds_until_due(disk, keeper) == RETRY + 1
+    writer.save(snapshot(2))
+    assert seconds_until_due(disk, writer) == RETRY + 1
     disk.refused = lambda name: False
-    keeper.save(snapshot(3))
-    assert seconds_until_due(disk, keeper) == 601
+    writer.save(snapshot(3))
+    assert seconds_until_due(disk, writer) == 601
 
 
-def test_a_failure_never_makes_a_save_come_later(disk: Disk) -> None:
-    keeper = CheckpointWriter(NO_RUN, keep=1, minutes=0.5)
+def test_a_failure_never_delays_the_next_save(disk: Disk) -> None:
+    writer = CheckpointWriter(NO_RUN, keep=1, minutes=0.5)
     disk.refused = lambda name: True
-    keeper.save(snapshot(1))
-    assert seconds_until_due(disk, keeper) == 31
+    writer.save(snapshot(1))
+    assert seconds_until_due(disk, writer) == 31
 
 
 # --------------------------------------------------------------------------- room on the disk
@@ -191,10 +191,10 @@ class Usage(NamedTuple):
 
 
 @pytest.mark.parametrize(("keep", "there"), [(0, 0), (1, 0), (1, 1500), (7, 9000)])
-def test_there_must_be_room_for_what_is_kept_and_what_is_written_meanwhile(
+def test_space_is_needed_for_kept_checkpoints_and_one_being_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: int, there: int
 ) -> None:
-    """The best, the last, so many others, and one more; less what they take already."""
+    """The best, the last, `keep` others and one being written, less the existing ones."""
     folder = tmp_path / "checkpoints" / "epoch-0001"
     folder.mkdir(parents=True)
     (folder / "model.safetensors").write_bytes(bytes(there))
@@ -206,7 +206,7 @@ def test_there_must_be_room_for_what_is_kept_and_what_is_written_meanwhile(
         check_space(tmp_path, 1000, keep)
 
 
-def test_a_disk_without_room_is_refused_before_the_first_step(
+def test_a_full_disk_is_an_error_before_the_first_step(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = prepare_corpus(config.data)
@@ -219,7 +219,7 @@ def test_a_disk_without_room_is_refused_before_the_first_step(
     assert not (run.path / "lock.json").exists()
 
 
-def test_the_size_of_a_checkpoint_is_known_beforehand(whole: RunDirectory) -> None:
+def test_the_size_of_a_checkpoint_is_predicted(whole: RunDirectory) -> None:
     found = sum(entry.size for entry in whole.checkpoints.newest()[0].manifest.files.values())
     promised = Trainer(whole.load_config(), whole.open_corpus()).checkpoint_bytes
     assert found <= promised < found + 2**17
@@ -245,7 +245,7 @@ def whole(config: RunConfig, tmp_path_factory: pytest.TempPathFactory) -> RunDir
 
 
 class Attempts:
-    """Counts the saves of a run, some of which fail while they write one of their files."""
+    """Counts the saves of a run, some of which fail at one of their files."""
 
     def __init__(
         self, monkeypatch: pytest.MonkeyPatch, fails: Callable[[int], bool], file: int = 0
@@ -285,7 +285,7 @@ def ends_alike(run: RunDirectory, expected: RunDirectory) -> None:
 @pytest.mark.parametrize(
     ("failures", "file"), [({1}, 0), ({2}, 1), ({1, 2}, 2), ({2}, 3), ({1, 2}, 0)]
 )
-def test_saves_that_fail_change_nothing_in_the_end(
+def test_failed_saves_do_not_change_the_result(
     tmp_path: Path,
     config: RunConfig,
     whole: RunDirectory,
@@ -304,7 +304,7 @@ def test_saves_that_fail_change_nothing_in_the_end(
     assert leftovers == []
 
 
-def test_after_a_failure_a_save_is_tried_before_the_epochs_end(
+def test_a_failed_save_is_retried_within_the_epoch(
     tmp_path: Path, config: RunConfig, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mivae_cli.runs.checkpoint_writer.RETRY", -1.0)  # with the very next step
@@ -317,7 +317,7 @@ def test_after_a_failure_a_save_is_tried_before_the_epochs_end(
 
 
 @pytest.mark.parametrize("first", [1, 2, 3])
-def test_a_last_save_that_fails_is_an_error_and_what_was_saved_is_gone_on_from(
+def test_training_resumes_after_a_failed_last_save(
     tmp_path: Path,
     config: RunConfig,
     whole: RunDirectory,
@@ -341,10 +341,10 @@ def test_a_last_save_that_fails_is_an_error_and_what_was_saved_is_gone_on_from(
 
 
 class Killed(BaseException):
-    """Stands for a signal that nothing can answer."""
+    """Simulates SIGKILL."""
 
 
-def test_what_a_kill_in_the_very_last_save_left_to_remove_goes_with_the_resume(
+def test_resuming_removes_the_leftovers_of_an_interrupted_last_save(
     tmp_path: Path, config: RunConfig, whole: RunDirectory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotate = saving._rotate
@@ -370,7 +370,7 @@ def test_what_a_kill_in_the_very_last_save_left_to_remove_goes_with_the_resume(
     ends_alike(run, whole)
 
 
-def test_the_program_says_so_with_its_exit_code(
+def test_a_failed_last_save_has_its_own_exit_code(
     tmp_path: Path, whole: RunDirectory, mivae: Mivae, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(whole.path, tmp_path / "run")
@@ -385,7 +385,7 @@ def test_the_program_says_so_with_its_exit_code(
 
 
 class After(Interruption):
-    """Does something, and interrupts, after the first steps."""
+    """Calls a function after the first steps, then interrupts."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         super().__init__()
@@ -409,7 +409,7 @@ def test_an_interruption_that_cannot_be_saved_is_an_error(
 
 
 def poisoned(trainer: Trainer, where: str) -> None:
-    """Puts what is no number where no batch would meet it."""
+    """Puts NaN where no batch uses it."""
     with torch.no_grad():
         if where == "weights":
             trainer.model.decoder.output.bias[0] = torch.nan
@@ -422,9 +422,7 @@ def poisoned(trainer: Trainer, where: str) -> None:
 
 
 @pytest.mark.parametrize("where", ["weights", "critic", "moments"])
-def test_a_state_that_is_no_number_is_not_saved_over_one_that_is(
-    tmp_path: Path, config: RunConfig, where: str
-) -> None:
+def test_a_state_with_nan_is_not_saved(tmp_path: Path, config: RunConfig, where: str) -> None:
     corpus = prepare_corpus(config.data)
     run = create_run(tmp_path / "run", config, corpus)
     with pytest.raises(Interrupted):
@@ -439,7 +437,7 @@ def test_a_state_that_is_no_number_is_not_saved_over_one_that_is(
     assert Trainer(config, corpus).resume(run) == []
 
 
-def test_the_name_of_the_checkpoints_folder_is_on_disk_before_what_it_holds(
+def test_the_checkpoints_folder_is_synced_before_its_content(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = prepare_corpus(config.data)
@@ -451,7 +449,7 @@ def test_the_name_of_the_checkpoints_folder_is_on_disk_before_what_it_holds(
     assert synced.count(run.path) == 1
 
 
-def test_a_run_is_not_replaced_by_one_that_has_no_room(
+def test_a_run_is_not_replaced_if_there_is_no_space(
     tmp_path: Path, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     corpus = prepare_corpus(config.data)
@@ -469,7 +467,7 @@ def test_a_run_is_not_replaced_by_one_that_has_no_room(
 
 
 @pytest.mark.parametrize("moment", [Validation, None])
-def test_nothing_is_written_into_a_run_that_has_taken_the_place_of_this_one(
+def test_a_run_that_has_replaced_this_one_is_not_written(
     tmp_path: Path, config: RunConfig, whole: RunDirectory, moment: type | None
 ) -> None:
     corpus = prepare_corpus(config.data)

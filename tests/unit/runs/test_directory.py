@@ -1,4 +1,4 @@
-"""The run directory: self-contained, refused where damaged, careful with what it replaces."""
+"""The run directory: self-contained, verified, and careful about what it replaces."""
 
 import os
 import re
@@ -47,7 +47,7 @@ def model_file(run: RunDirectory) -> Path:
 
 
 def rewrite_manifest(folder: Path) -> None:
-    """Has a manifest say that what is in its folder now is right, as a stranger's would."""
+    """Rewrites a manifest for the current files, as an attacker could."""
     manifest = Manifest.read(folder, "checkpoint")
     body = {
         key: value
@@ -58,7 +58,7 @@ def rewrite_manifest(folder: Path) -> None:
     write_manifest(folder, "checkpoint", files, body)
 
 
-def test_a_run_holds_all_that_its_model_needs(tmp_path: Path) -> None:
+def test_a_run_contains_everything_that_its_model_needs(tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=200, seed=7)
     config = small_config(text, training={"epochs": 1})
     run, corpus, _ = train_to_end(config, tmp_path / "run")
@@ -81,7 +81,7 @@ def test_no_file_of_a_run_is_a_pickle(trained: tuple[RunDirectory, Corpus]) -> N
 
 
 @pytest.mark.parametrize("name", ["best", "last", "epoch-0001"])
-def test_a_checkpoint_inside_a_run_can_be_named(
+def test_a_checkpoint_can_be_opened_by_path(
     trained: tuple[RunDirectory, Corpus], name: str
 ) -> None:
     run, _ = trained
@@ -91,22 +91,22 @@ def test_a_checkpoint_inside_a_run_can_be_named(
     assert opened.load_model().latent_size == 4
 
 
-def test_to_load_a_model_draws_no_random_numbers(trained: tuple[RunDirectory, Corpus]) -> None:
-    """Else whoever looks at a model between two records changes the training."""
+def test_loading_a_model_draws_no_random_numbers(trained: tuple[RunDirectory, Corpus]) -> None:
+    """Otherwise loading a model between two records would change the training."""
     run, _ = trained
     before = torch.get_rng_state()
     run.load_model()
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
+def test_a_path_without_a_run_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="nothing"):
         RunDirectory.open(tmp_path / "nothing")
     with pytest.raises(CheckpointError, match=r"no manifest\.json"):
         RunDirectory.open(tmp_path)
 
 
-def test_a_run_without_a_checkpoint_is_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+def test_a_run_without_a_checkpoint_has_no_model(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     shutil.rmtree(run.find_checkpoint().manifest.folder)
     with pytest.raises(CheckpointError, match="has no checkpoint"):
@@ -116,7 +116,7 @@ def test_a_run_without_a_checkpoint_is_refused(trained: tuple[RunDirectory, Corp
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers_are_refused_whoever_vouches_for_them(
+def test_weights_with_nan_are_rejected_even_if_the_manifest_lists_them(
     trained: tuple[RunDirectory, Corpus], value: float
 ) -> None:
     run, _ = trained
@@ -132,7 +132,7 @@ def test_weights_that_are_no_numbers_are_refused_whoever_vouches_for_them(
 
 
 @pytest.mark.parametrize("keep", [0, 7, 1000])
-def test_truncated_weights_are_refused(trained: tuple[RunDirectory, Corpus], keep: int) -> None:
+def test_truncated_weights_are_rejected(trained: tuple[RunDirectory, Corpus], keep: int) -> None:
     run, _ = trained
     path = model_file(run)
     path.write_bytes(path.read_bytes()[:keep])
@@ -143,7 +143,7 @@ def test_truncated_weights_are_refused(trained: tuple[RunDirectory, Corpus], kee
         run.load_model()
 
 
-def test_a_flipped_bit_that_safetensors_does_not_see_is_seen(
+def test_a_flipped_bit_is_detected(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
@@ -156,7 +156,7 @@ def test_a_flipped_bit_that_safetensors_does_not_see_is_seen(
         run.load_model()
 
 
-def test_weights_of_another_model_are_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+def test_weights_of_another_model_are_rejected(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     config = run.load_config()
     model = config.model.model_copy(update={"latent_size": 5})
@@ -165,7 +165,7 @@ def test_weights_of_another_model_are_refused(trained: tuple[RunDirectory, Corpu
         run.load_model()
 
 
-def test_a_model_of_terabytes_is_refused_without_being_built(
+def test_a_huge_model_is_rejected_before_it_is_built(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
@@ -180,7 +180,7 @@ def test_a_model_of_terabytes_is_refused_without_being_built(
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"seed": -1}', "[" * 100_000, "\udcff"])
-def test_a_damaged_configuration_is_refused(
+def test_a_damaged_configuration_is_rejected(
     trained: tuple[RunDirectory, Corpus], text: str
 ) -> None:
     run, _ = trained
@@ -189,7 +189,7 @@ def test_a_damaged_configuration_is_refused(
         RunDirectory.open(run.path).load_model()
 
 
-def test_a_configuration_changed_by_hand_is_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+def test_an_edited_configuration_is_rejected(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     path = run.path / "config.json"
     text = path.read_text()
@@ -200,7 +200,7 @@ def test_a_configuration_changed_by_hand_is_refused(trained: tuple[RunDirectory,
 
 
 @pytest.mark.parametrize("body", [{}, {"config": 3}, {"config": {"seed": -1}}])
-def test_a_sealed_configuration_of_nonsense_is_refused(
+def test_an_invalid_sealed_configuration_is_rejected(
     trained: tuple[RunDirectory, Corpus], body: dict[str, object]
 ) -> None:
     run, _ = trained
@@ -209,7 +209,7 @@ def test_a_sealed_configuration_of_nonsense_is_refused(
         RunDirectory.open(run.path).load_model()
 
 
-def test_what_belongs_to_another_run_is_refused(
+def test_files_of_another_run_are_rejected(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = trained
@@ -222,7 +222,7 @@ def test_what_belongs_to_another_run_is_refused(
         RunDirectory.open(other.path).load_config()
 
 
-def test_a_newer_format_is_refused_with_what_to_do(trained: tuple[RunDirectory, Corpus]) -> None:
+def test_a_newer_format_is_rejected(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     path = run.path / "config.json"
     path.write_text(path.read_text().replace(f'"format": {FORMAT}', f'"format": {FORMAT + 1}'))
@@ -230,7 +230,7 @@ def test_a_newer_format_is_refused_with_what_to_do(trained: tuple[RunDirectory, 
         RunDirectory.open(run.path).load_model()
 
 
-def test_weights_of_a_newer_format_are_refused(trained: tuple[RunDirectory, Corpus]) -> None:
+def test_weights_of_a_newer_format_are_rejected(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     path = model_file(run)
     save_file(load_file(str(path)), str(path), metadata={"mivae_format": str(FORMAT + 1)})
@@ -250,7 +250,7 @@ STATES: list[dict[str, object]] = [
 
 
 @pytest.mark.parametrize("body", STATES)
-def test_a_training_state_of_nonsense_is_refused(
+def test_an_invalid_training_state_is_rejected(
     trained: tuple[RunDirectory, Corpus], body: dict[str, object]
 ) -> None:
     run, corpus = trained
@@ -264,7 +264,7 @@ def test_a_training_state_of_nonsense_is_refused(
 
 
 @pytest.mark.parametrize("change", ["shape", "nan", "random", "missing", "surplus"])
-def test_moments_and_random_states_that_do_not_fit_are_refused(
+def test_moments_and_random_states_that_do_not_fit_are_rejected(
     trained: tuple[RunDirectory, Corpus], change: str
 ) -> None:
     run, corpus = trained
@@ -287,7 +287,7 @@ def test_moments_and_random_states_that_do_not_fit_are_refused(
         Trainer(run.load_config(), corpus).resume(run)
 
 
-def test_a_run_is_not_replaced_unless_asked_and_then_wholly(
+def test_a_run_is_replaced_only_with_overwrite_and_then_completely(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
@@ -330,10 +330,10 @@ def test_a_folder_with_other_files_is_never_replaced(
     ],
 )
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
+def test_other_folders_with_the_names_of_ours_are_never_replaced(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, names: list[str], overwrite: bool
 ) -> None:
-    """Who keeps a text in project/data may well say --out project."""
+    """A user with a text in project/data may pass --out project."""
     run, corpus = trained
     place = tmp_path / "project"
     for name in names:
@@ -355,7 +355,7 @@ def test_folders_of_others_that_are_called_like_ours_are_never_replaced(
         ["manifest.json"],
     ],
 )
-def test_what_is_left_of_a_run_is_replaced_only_when_asked(
+def test_a_partial_run_is_replaced_only_with_overwrite(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, names: list[str]
 ) -> None:
     run, corpus = trained
@@ -371,7 +371,7 @@ def test_what_is_left_of_a_run_is_replaced_only_when_asked(
     assert RunDirectory.open(place).load_config() == run.load_config()
 
 
-def test_a_beginning_cut_short_at_any_write_may_be_begun_anew(
+def test_creation_that_fails_at_any_write_can_be_repeated(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run, corpus = trained
@@ -397,7 +397,7 @@ def test_a_beginning_cut_short_at_any_write_may_be_begun_anew(
 
 
 @pytest.mark.parametrize("name", ["data", "checkpoints"])
-def test_links_in_place_of_a_runs_folders_are_not_ours_to_replace(
+def test_links_instead_of_folders_are_not_replaced(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, name: str
 ) -> None:
     run, corpus = trained
@@ -411,7 +411,7 @@ def test_links_in_place_of_a_runs_folders_are_not_ours_to_replace(
     assert (run.path / name / "thesis.txt").read_text() == "years of work"
 
 
-def test_what_saves_cut_short_have_left_is_replaced_with_the_run(
+def test_drafts_of_interrupted_saves_are_replaced_with_the_run(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
@@ -442,7 +442,7 @@ def put_inside(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("put", STRANGERS.values(), ids=STRANGERS)
-def test_what_a_user_has_put_into_a_run_is_never_removed(
+def test_files_that_a_user_adds_to_a_run_are_never_removed(
     trained: tuple[RunDirectory, Corpus], put: Callable[[Path], object]
 ) -> None:
     run, corpus = trained
@@ -454,7 +454,7 @@ def test_what_a_user_has_put_into_a_run_is_never_removed(
     assert set(run.path.rglob("*")) == before
 
 
-def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
+def test_a_run_whose_corpus_is_read_is_not_replaced(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
@@ -465,7 +465,7 @@ def test_a_run_is_not_replaced_by_one_that_trains_on_its_corpus(
 
 @pytest.mark.parametrize("key", ["id", "corpus", "evaluated"])
 @pytest.mark.parametrize("value", [None, 3, []])
-def test_a_sealed_manifest_of_nonsense_is_refused(
+def test_an_invalid_sealed_manifest_is_rejected(
     trained: tuple[RunDirectory, Corpus], key: str, value: object
 ) -> None:
     run, _ = trained
@@ -484,7 +484,7 @@ def test_a_sealed_manifest_of_nonsense_is_refused(
             attempt(RunDirectory.open(run.path))
 
 
-def test_a_damaged_journal_is_set_aside_beside_earlier_ones(
+def test_a_damaged_metrics_log_is_set_aside_beside_earlier_ones(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
@@ -548,7 +548,7 @@ def test_nothing_is_written_through_a_link(
     assert content() == before
 
 
-def test_data_that_an_older_version_linked_with_the_cache_may_be_read(
+def test_data_with_hard_links_to_the_cache_can_be_read(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, _ = trained
@@ -558,7 +558,7 @@ def test_data_that_an_older_version_linked_with_the_cache_may_be_read(
     assert trainer.resume(run) == []
 
 
-def test_a_run_is_written_through_a_link_to_the_whole_of_it(
+def test_a_run_can_be_written_through_a_link_to_its_folder(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = trained
@@ -566,7 +566,7 @@ def test_a_run_is_written_through_a_link_to_the_whole_of_it(
     assert Trainer(run.load_config(), corpus).resume(RunDirectory.open(tmp_path / "link")) == []
 
 
-def test_a_save_removes_its_own_leftovers_only(
+def test_a_save_removes_only_drafts_of_checkpoints(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
@@ -588,7 +588,7 @@ def test_a_save_removes_its_own_leftovers_only(
     assert run.checkpoints.newest()[0].name == "epoch-0002"
 
 
-def test_a_save_does_not_replace_what_it_has_not_written(
+def test_a_save_does_not_replace_other_files(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, corpus = trained
@@ -603,10 +603,10 @@ def test_a_save_does_not_replace_what_it_has_not_written(
     assert (run.path / "checkpoints" / "epoch-0002" / "thesis.txt").exists()
 
 
-def test_a_run_that_is_replaced_as_it_begins_is_given_up(
+def test_a_run_replaced_during_its_creation_is_an_error(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The check once was an assertion, which python -O leaves out."""
+    """The check must not be an assertion, which python -O removes."""
     run, corpus = trained
 
     def vouched_by_another(
@@ -634,12 +634,12 @@ def test_older_checkpoints_that_cannot_be_removed_do_not_make_a_save_fail(
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "x/" * 5000])
-def test_a_name_that_no_file_system_takes_is_no_run(tmp_path: Path, name: str) -> None:
+def test_a_name_that_is_too_long_is_an_error(tmp_path: Path, name: str) -> None:
     with pytest.raises(CheckpointError, match="too long"):
         RunDirectory.open(tmp_path / name)
 
 
-def test_a_place_that_cannot_be_written_is_an_error(
+def test_a_path_that_is_not_writable_is_an_error(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = trained
@@ -648,7 +648,7 @@ def test_a_place_that_cannot_be_written_is_an_error(
         create_run(tmp_path / "file" / "run", run.load_config(), corpus)
 
 
-def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
+def test_an_interrupted_creation_leaves_no_run_and_can_be_replaced(
     trained: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = trained
@@ -661,7 +661,7 @@ def test_a_beginning_that_was_cut_short_is_no_run_and_may_be_replaced(
     assert RunDirectory.open(place).load_config() == run.load_config()
 
 
-def test_the_best_the_last_and_so_many_others_are_kept_and_no_drafts(tmp_path: Path) -> None:
+def test_the_best_the_last_and_n_others_are_kept(tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=300)
     training = {
         "epochs": 6,
@@ -687,7 +687,7 @@ def test_the_best_the_last_and_so_many_others_are_kept_and_no_drafts(tmp_path: P
     ]
 
 
-def test_a_damaged_newest_checkpoint_is_gone_without_and_said(tmp_path: Path) -> None:
+def test_a_damaged_newest_checkpoint_is_skipped_with_a_warning(tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=300)
     config = small_config(text, training={"epochs": 3})
     whole, corpus, _ = train_to_end(config, tmp_path / "whole")
@@ -705,7 +705,7 @@ def test_a_damaged_newest_checkpoint_is_gone_without_and_said(tmp_path: Path) ->
     assert run.checkpoints.newest()[1] == []
 
 
-def test_damaged_checkpoints_make_room_for_the_first_after_resuming(tmp_path: Path) -> None:
+def test_damaged_checkpoints_are_removed_by_the_first_save_after_resuming(tmp_path: Path) -> None:
     text = write_scenes(tmp_path / "scenes.txt", count=300)
     config = small_config(text, training={"epochs": 5, "keep": 3})
     run, corpus, _ = train_to_end(config, tmp_path / "run")
@@ -722,7 +722,7 @@ def test_damaged_checkpoints_make_room_for_the_first_after_resuming(tmp_path: Pa
     check_prefix(run.metrics_path, found[-1].metrics)
 
 
-def test_a_damaged_manifest_hides_no_best_checkpoint(
+def test_a_damaged_manifest_does_not_hide_the_best_checkpoint(
     trained: tuple[RunDirectory, Corpus],
 ) -> None:
     run, _ = trained
@@ -733,7 +733,7 @@ def test_a_damaged_manifest_hides_no_best_checkpoint(
 
 
 @pytest.mark.parametrize("name", ["../secret", "/etc/passwd", "a/b", "..", ".", "", "a\\b\n"])
-def test_a_manifest_that_names_files_elsewhere_is_refused(
+def test_a_manifest_that_lists_outside_files_is_rejected(
     trained: tuple[RunDirectory, Corpus], name: str
 ) -> None:
     run, _ = trained
@@ -750,7 +750,7 @@ def test_a_manifest_that_names_files_elsewhere_is_refused(
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "state.json", "manifest.json", ".", "..", "../../data"]
 )
-def test_links_in_a_run_are_refused(trained: tuple[RunDirectory, Corpus], name: str) -> None:
+def test_links_in_a_run_are_rejected(trained: tuple[RunDirectory, Corpus], name: str) -> None:
     run, _ = trained
     path = Path(os.path.normpath(run.find_checkpoint().manifest.folder / name))
     elsewhere = run.path.parent.parent / "elsewhere"
@@ -760,7 +760,7 @@ def test_links_in_a_run_are_refused(trained: tuple[RunDirectory, Corpus], name: 
         resumed_anew(run.path)
 
 
-def test_a_pipe_in_place_of_a_file_does_not_hang(trained: tuple[RunDirectory, Corpus]) -> None:
+def test_a_pipe_instead_of_a_file_does_not_block(trained: tuple[RunDirectory, Corpus]) -> None:
     run, _ = trained
     path = model_file(run)
     path.unlink()
@@ -770,14 +770,14 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(trained: tuple[RunDirectory, Co
 
 
 @pytest.mark.parametrize("name", ["model.pt", "model.pkl", "model.safetensors"])
-def test_a_file_of_weights_is_no_run(tmp_path: Path, name: str) -> None:
+def test_a_file_of_weights_is_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"\x80\x04]")
     with pytest.raises(CheckpointError, match="pickle"):
         RunDirectory.open(tmp_path / name)
 
 
 def resumed_anew(path: Path) -> Trainer:
-    """Does what a command does with a run it has not seen before."""
+    """Opens and resumes a run as a command does."""
     run = RunDirectory.open(path)
     trainer = Trainer(run.load_config(), run.open_corpus())
     trainer.resume(run)
@@ -788,7 +788,7 @@ def peak_mebibytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
 
 
-def test_no_run_is_made_where_its_weights_could_not_be_read(
+def test_no_run_is_created_where_its_weights_could_not_be_read(
     sound: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = sound
@@ -798,7 +798,7 @@ def test_no_run_is_made_where_its_weights_could_not_be_read(
     assert not place.exists()
 
 
-def test_a_file_in_the_place_of_a_run_is_no_folder(
+def test_a_file_instead_of_a_run_directory_is_an_error(
     sound: tuple[RunDirectory, Corpus], tmp_path: Path
 ) -> None:
     run, corpus = sound

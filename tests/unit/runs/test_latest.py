@@ -1,4 +1,4 @@
-"""Which run is taken when none is named, and which argument is no sentence but a mistyped path."""
+"""The default run of a command, and arguments that are mistyped paths rather than sentences."""
 
 import os
 import shutil
@@ -37,7 +37,7 @@ Make = Callable[..., Path]
 
 @pytest.fixture
 def make(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes runs under runs/, each newer than those before it."""
+    """Creates runs in runs/, each newer than the one before."""
     monkeypatch.chdir(tmp_path)
     Path("runs").mkdir()
     made: list[Path] = []
@@ -66,7 +66,7 @@ def make(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield make_run
 
 
-def test_the_newest_finished_run_is_taken_and_newer_ones_are_named(make: Make) -> None:
+def test_the_newest_finished_run_is_chosen_and_skipped_ones_are_listed(make: Make) -> None:
     make("old")
     path = make("a")
     assert newest_usable().run.path == path
@@ -84,7 +84,7 @@ def test_the_newest_finished_run_is_taken_and_newer_ones_are_named(make: Make) -
     assert newest_usable().run.path == newest
 
 
-def test_without_a_finished_run_one_with_a_checkpoint_is_taken(make: Make) -> None:
+def test_without_a_finished_run_one_with_a_checkpoint_is_chosen(make: Make) -> None:
     make("a", "damaged")
     make("b", "without checkpoint")
     with pytest.raises(CheckpointError, match="runs/b"):
@@ -122,7 +122,7 @@ def test_without_an_interrupted_run_the_newest_finished_one_is_resumed(make: Mak
             choose()
 
 
-def test_commands_say_which_run_and_why(make: Make, mivae: Mivae) -> None:
+def test_commands_report_the_chosen_run(make: Make, mivae: Mivae) -> None:
     make("a")
     make("b", "before its first checkpoint")
     ran = mivae("sample", "--n", "1")
@@ -139,7 +139,7 @@ PATHS = ["runs/bsae", "./bsae", "../x/y", "~/runs/base", "runs/bsae/checkpoints/
 
 
 @pytest.mark.parametrize("command", SENTENCES)
-def test_a_mistyped_run_is_no_sentence(make: Make, mivae: Mivae, command: str) -> None:
+def test_a_mistyped_run_is_not_a_sentence(make: Make, mivae: Mivae, command: str) -> None:
     make("base")
     ran = mivae(command, "runs/bsae", "a man walks .")
     assert (ran.code, ran.out) == (2, "")
@@ -153,7 +153,7 @@ def test_a_mistyped_run_is_no_sentence(make: Make, mivae: Mivae, command: str) -
 
 
 @pytest.mark.parametrize("text", PATHS)
-def test_what_looks_like_a_path_is_refused(make: Make, text: str) -> None:
+def test_an_argument_that_looks_like_a_path_is_rejected(make: Make, text: str) -> None:
     make("base")
     Path("sub").mkdir()
     Path("my runs").mkdir()
@@ -172,7 +172,7 @@ def test_what_looks_like_a_path_is_refused(make: Make, text: str) -> None:
      "x" * 5000, "caf\udce9", "a\0b", "- a man", "what ...", "runs fast", "~ about", "yes.", "1.5",
      "/x y z/", "猫が座った", "base jumpers"],
 )  # fmt: skip
-def test_a_sentence_is_a_sentence(make: Make, text: str) -> None:
+def test_other_arguments_are_sentences(make: Make, text: str) -> None:
     make("base")
     check_sentences([text])
 
@@ -183,7 +183,7 @@ def test_a_sentence_is_a_sentence(make: Make, text: str) -> None:
      ["encode", "-o", "v.npz", "text.txt"]],
     ids=" ".join,
 )  # fmt: skip
-def test_every_command_names_the_nearest_run(
+def test_every_command_suggests_the_nearest_run(
     make: Make, mivae: Mivae, arguments: list[str]
 ) -> None:
     make("base")
@@ -222,7 +222,7 @@ def test_debug_after_two_dashes_is_a_sentence(make: Make, mivae: Mivae) -> None:
 
 
 def replace_checkpoint(folder: Path, name: str) -> None:
-    """Does what a training run does: adds a checkpoint that is the best, and removes another."""
+    """Adds a best checkpoint and removes another, as training does."""
     place = folder.with_name(name)
     shutil.copytree(folder, place)
     body = read_sealed(place / MANIFEST, "checkpoint")
@@ -233,7 +233,7 @@ def replace_checkpoint(folder: Path, name: str) -> None:
 
 
 class TestRotation:
-    """A training run removes a checkpoint between the moment it is found and that it is read."""
+    """Training removes a checkpoint after it is found and before it is read."""
 
     @pytest.mark.parametrize(
         ("name", "moment"),
@@ -246,7 +246,7 @@ class TestRotation:
         ],
         ids=str,
     )
-    def test_the_next_checkpoint_is_taken(
+    def test_the_next_checkpoint_is_used(
         self, make: Make, monkeypatch: pytest.MonkeyPatch, moment: tuple[type, str], name: str
     ) -> None:
         run = RunDirectory.open(make("a"))
@@ -289,7 +289,7 @@ class TestRotation:
         calls.clear()
         assert verify(run).sound
 
-    def test_without_end_it_is_an_error(self, make: Make) -> None:
+    def test_endless_changes_are_an_error(self, make: Make) -> None:
         path = make("a")
         calls: list[int] = []
 
@@ -302,7 +302,7 @@ class TestRotation:
             RunDirectory.open(path).checkpoints.steady(read)
         assert 1 < len(calls) < 10
 
-    def test_damage_is_no_rotation(self, make: Make) -> None:
+    def test_damage_is_not_retried(self, make: Make) -> None:
         path = make("a")
         calls: list[int] = []
 
@@ -315,7 +315,7 @@ class TestRotation:
         assert len(calls) == 1
 
 
-def test_a_link_that_leads_nowhere_is_no_free_place(
+def test_a_dangling_link_is_not_an_unused_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Files that are whole or not there, whatever fails, and whatever lies in their place."""
+"""Atomic writes under failures, and safe reads of untrusted files."""
 
 import errno
 import json
@@ -42,7 +42,7 @@ def names(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("size", [0, 1, 10_000_000])
-def test_a_file_takes_the_place_of_what_is_there(tmp_path: Path, size: int) -> None:
+def test_a_write_replaces_the_file(tmp_path: Path, size: int) -> None:
     path = tmp_path / "x.json"
     for data in (b"old", os.urandom(size)):
         write_durably(path, data)
@@ -50,7 +50,7 @@ def test_a_file_takes_the_place_of_what_is_there(tmp_path: Path, size: int) -> N
     assert names(tmp_path) == ["x.json"]
 
 
-def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
+def test_content_is_synced_before_the_rename_and_the_folder_after_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, calls = tmp_path / "x.json", []
@@ -77,7 +77,7 @@ def test_bytes_are_on_the_disk_before_the_name_and_the_name_before_the_end(
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_a_failure_leaves_what_was_there_and_no_draft(
+def test_a_failed_write_keeps_the_old_file_and_leaves_no_draft(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     path = tmp_path / "x.json"
@@ -92,7 +92,7 @@ def test_a_failure_leaves_what_was_there_and_no_draft(
     assert path.read_bytes() == b"new"
 
 
-def test_a_disk_that_is_full_after_some_bytes_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_full_disk_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b"old")
     for size in (0, 1, 5000):
@@ -102,7 +102,7 @@ def test_a_disk_that_is_full_after_some_bytes_leaves_what_was_there(tmp_path: Pa
         assert names(tmp_path) == ["x.json"]
 
 
-def test_a_process_that_dies_before_the_name_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_process_killed_before_the_rename_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(b"old")
     child = os.fork()
@@ -143,10 +143,10 @@ IN_THE_WAY: dict[str, Callable[[Path], None]] = {
 
 @pytest.mark.parametrize("name", [".draft-x.json", ".draft-0123456789ab-x.json"])
 @pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
-def test_no_draft_is_written_through_or_over_what_is_there(
+def test_a_draft_never_overwrites_a_file_or_link(
     tmp_path: Path, name: str, put: Callable[[Path], None]
 ) -> None:
-    """A run from somewhere else may hold a link there, to a file that is dear to its user."""
+    """An untrusted run may contain a link to a valuable file of the user."""
     treasure, folder = tmp_path / "treasure", tmp_path / "run"
     treasure.write_bytes(b"gold")
     folder.mkdir()
@@ -163,9 +163,7 @@ def test_no_draft_is_written_through_or_over_what_is_there(
 
 
 @pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
-def test_a_new_file_is_not_written_over_another(
-    tmp_path: Path, put: Callable[[Path], None]
-) -> None:
+def test_a_new_file_never_overwrites_another(tmp_path: Path, put: Callable[[Path], None]) -> None:
     treasure, folder = tmp_path / "treasure", tmp_path / "run"
     treasure.write_bytes(b"gold")
     folder.mkdir()
@@ -175,7 +173,7 @@ def test_a_new_file_is_not_written_over_another(
     assert treasure.read_bytes() == b"gold"
 
 
-def test_a_file_that_another_program_has_written_is_synced(tmp_path: Path) -> None:
+def test_a_file_written_by_another_program_is_synced(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"data")
     sync_file(tmp_path / "x")
     with pytest.raises(FileNotFoundError):
@@ -200,7 +198,7 @@ NO_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("put", "match"), NO_FILES.values(), ids=NO_FILES)
-def test_what_is_no_file_is_not_opened(
+def test_only_regular_files_are_opened(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     put: Callable[[Path], object],
@@ -218,13 +216,13 @@ def test_what_is_no_file_is_not_opened(
 @pytest.mark.parametrize(
     "name", ["x" * 300, "x/" * 5000 + "x", "a\0b", "file/x", "/dev/null", "/dev/zero", ""]
 )
-def test_names_that_no_file_of_a_run_has_are_errors_of_ours(tmp_path: Path, name: str) -> None:
+def test_invalid_file_names_are_checkpoint_errors(tmp_path: Path, name: str) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError):
         open_plain(tmp_path / name)
 
 
-def test_a_link_that_takes_the_place_of_a_file_after_the_look_is_not_followed(
+def test_a_link_created_between_check_and_open_is_not_followed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").symlink_to(__file__)
@@ -234,20 +232,20 @@ def test_a_link_that_takes_the_place_of_a_file_after_the_look_is_not_followed(
 
 
 @no_root
-def test_a_file_without_permission_is_said_to_be_so(tmp_path: Path) -> None:
+def test_a_file_without_permission_is_reported(tmp_path: Path) -> None:
     (tmp_path / "x").touch(0o000)
     with pytest.raises(CheckpointError, match="Permission denied"):
         open_plain(tmp_path / "x")
 
 
-def test_a_file_is_read_up_to_its_bound(tmp_path: Path) -> None:
+def test_a_file_is_read_up_to_its_limit(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"12345")
     assert read_plain(tmp_path / "x", 5) == b"12345"
     with pytest.raises(CheckpointError, match="5 bytes"):
         read_plain(tmp_path / "x", 4)
 
 
-def test_a_disk_that_cannot_read_is_said_to_be_so(
+def test_a_read_error_of_the_disk_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "x").write_bytes(b"12345")
@@ -273,7 +271,7 @@ def test_a_disk_that_cannot_read_is_said_to_be_so(
         read_plain(tmp_path / "x", 5)
 
 
-def test_json_is_read_and_what_is_none_is_refused_by_name() -> None:
+def test_json_is_parsed_and_an_error_names_the_file() -> None:
     assert parse_json(b'{"a": [1, 2.5, null]}', Path("x")) == {"a": [1, 2.5, None]}
     for text in (b"", b"{", b"NaN", b"[Infinity]", b"\xff", b"1 2", b"[" * 100_000, b"9" * 5000):
         with pytest.raises(CheckpointError, match="'x' is damaged"):
@@ -290,10 +288,10 @@ def mine(folder: Path) -> None:
         (folder / name).touch()
 
 
-def test_a_folder_of_own_files_is_removed_and_its_name_goes_first(
+def test_a_folder_is_renamed_before_its_files_are_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a reader would find a folder that is half there."""
+    """Otherwise a reader could find an incomplete folder."""
     seen = []
     unlink = os.unlink
 
@@ -309,7 +307,7 @@ def test_a_folder_of_own_files_is_removed_and_its_name_goes_first(
     assert names(tmp_path) == []
 
 
-def test_a_name_goes_also_where_nothing_can_be_deleted_time_and_again(
+def test_a_folder_is_renamed_even_if_its_files_cannot_be_deleted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -324,7 +322,7 @@ def test_a_name_goes_also_where_nothing_can_be_deleted_time_and_again(
 @pytest.mark.parametrize("remove", [remove_tree, remove_folder])
 @pytest.mark.parametrize("put", IN_THE_WAY.values(), ids=IN_THE_WAY)
 @pytest.mark.parametrize("inside", ["a", "a.json", "c.json", ".draft-c.json", None])
-def test_what_mivae_did_not_write_is_never_removed(
+def test_files_that_mivae_did_not_write_are_never_removed(
     tmp_path: Path,
     inside: str | None,
     put: Callable[[Path], None],
@@ -349,7 +347,7 @@ def test_what_mivae_did_not_write_is_never_removed(
     assert treasure.read_bytes() == b"gold"
 
 
-def test_a_link_to_a_folder_of_own_files_is_not_one(tmp_path: Path) -> None:
+def test_a_link_to_a_folder_is_not_removed(tmp_path: Path) -> None:
     mine(tmp_path / "run")
     (tmp_path / "x").symlink_to(tmp_path / "run")
     assert holds_only(tmp_path / "run", MINE)
@@ -361,7 +359,7 @@ def test_a_link_to_a_folder_of_own_files_is_not_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", IN_THE_WAY)
-def test_no_file_is_opened_to_write_that_leads_elsewhere(tmp_path: Path, name: str) -> None:
+def test_links_are_not_opened_for_writing(tmp_path: Path, name: str) -> None:
     treasure, folder = tmp_path / "treasure", tmp_path / "run"
     treasure.write_bytes(b"gold")
     folder.mkdir()
@@ -377,7 +375,7 @@ def test_no_file_is_opened_to_write_that_leads_elsewhere(tmp_path: Path, name: s
     assert not (folder / "nowhere").exists()
 
 
-def test_a_copy_is_its_own(tmp_path: Path) -> None:
+def test_a_copy_is_independent_of_its_source(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(bytes(range(256)) * 9000)
     copy_durably(tmp_path / "x", tmp_path / "y")
     (tmp_path / "x").write_bytes(b"changed")
@@ -389,7 +387,7 @@ def test_a_copy_is_its_own(tmp_path: Path) -> None:
         copy_durably(tmp_path / "link", tmp_path / "z")
 
 
-def test_what_cannot_be_written_is_an_error_that_a_user_can_mend(tmp_path: Path) -> None:
+def test_a_failed_write_is_a_config_error(tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match=r"cannot write '.*x': No space left"),
         writable(tmp_path / "x"),
@@ -399,7 +397,7 @@ def test_what_cannot_be_written_is_an_error_that_a_user_can_mend(tmp_path: Path)
         pass
 
 
-def test_an_output_that_cannot_be_finished_leaves_what_was_there(tmp_path: Path) -> None:
+def test_an_unfinished_output_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "vectors.npy"
     with atomic_file(path) as draft:
         draft.write_bytes(b"first")
@@ -412,7 +410,7 @@ def test_an_output_that_cannot_be_finished_leaves_what_was_there(tmp_path: Path)
     assert names(tmp_path) == ["vectors.npy"]
 
 
-def test_an_output_goes_where_a_link_points(tmp_path: Path) -> None:
+def test_an_output_replaces_the_target_of_a_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "target")
     with atomic_file(tmp_path / "link") as draft:
         draft.write_bytes(b"x")
@@ -424,7 +422,9 @@ def test_an_output_goes_where_a_link_points(tmp_path: Path) -> None:
     "put", [os.mkfifo, full_folder, lambda path: path.symlink_to(path.name)],
     ids=["pipe", "folder", "link to itself"],
 )  # fmt: skip
-def test_an_output_replaces_files_only(tmp_path: Path, put: Callable[[Path], None]) -> None:
+def test_an_output_replaces_only_regular_files(
+    tmp_path: Path, put: Callable[[Path], None]
+) -> None:
     put(tmp_path / "x.npz")
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(ConfigError, match="not a regular file"), atomic_file(tmp_path / "x.npz"):
@@ -432,7 +432,7 @@ def test_an_output_replaces_files_only(tmp_path: Path, put: Callable[[Path], Non
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_the_umask_decides_who_may_read_an_output(tmp_path: Path) -> None:
+def test_an_output_has_the_permissions_of_the_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         with atomic_file(tmp_path / "x") as draft:

@@ -1,4 +1,4 @@
-"""The lock: one holder at a time, none after its death, and errors that a user can mend."""
+"""The lock: one holder at a time, released when the holder dies, and clear errors."""
 
 import errno
 import fcntl
@@ -28,7 +28,7 @@ from support.small import small_config, train_to_end, write_scenes
 
 
 def takes(folder: Path) -> None:
-    """Asserts that the lock can be had, says who has it, and leaves nothing behind."""
+    """Asserts that the lock can be acquired, names its holder, and leaves no file."""
     with locked(folder):
         record = json.loads((folder / LOCK).read_text())
         assert record == {"pid": os.getpid(), "host": socket.gethostname()}
@@ -44,7 +44,7 @@ def refused(folder: Path, match: str) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_lock_is_held_and_let_go(tmp_path: Path) -> None:
+def test_a_lock_is_held_and_released(tmp_path: Path) -> None:
     for _ in range(3):
         takes(tmp_path)
 
@@ -62,7 +62,7 @@ def test_a_second_holder_in_another_process_is_refused(tmp_path: Path) -> None:
         assert lock_holder(tmp_path) == f"process {holder} on {socket.gethostname()}"
 
 
-def test_the_lock_of_a_holder_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_holder_is_taken_over(tmp_path: Path) -> None:
     with held_elsewhere(tmp_path):
         pass
     assert (tmp_path / LOCK).exists()
@@ -70,7 +70,7 @@ def test_the_lock_of_a_holder_that_was_killed_is_taken_over(tmp_path: Path) -> N
     takes(tmp_path)
 
 
-def test_a_program_that_a_holder_starts_does_not_inherit_the_lock(tmp_path: Path) -> None:
+def test_a_child_process_does_not_inherit_the_lock(tmp_path: Path) -> None:
     with locked(tmp_path):
         child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     (tmp_path / LOCK).touch()
@@ -79,7 +79,7 @@ def test_a_program_that_a_holder_starts_does_not_inherit_the_lock(tmp_path: Path
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError, SystemExit])
-def test_an_exception_lets_the_lock_go(tmp_path: Path, error: type[BaseException]) -> None:
+def test_an_exception_releases_the_lock(tmp_path: Path, error: type[BaseException]) -> None:
     with pytest.raises(error), locked(tmp_path):
         raise error
     takes(tmp_path)
@@ -104,7 +104,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("data", DAMAGED, ids=lambda data: repr(data[:24]))
-def test_a_damaged_lock_is_taken_over_unless_somebody_has_it(tmp_path: Path, data: bytes) -> None:
+def test_a_damaged_lock_is_taken_over_unless_it_is_held(tmp_path: Path, data: bytes) -> None:
     (tmp_path / LOCK).write_bytes(data)
     assert lock_holder(tmp_path) is None
     takes(tmp_path)
@@ -115,7 +115,7 @@ def test_a_damaged_lock_is_taken_over_unless_somebody_has_it(tmp_path: Path, dat
 
 
 def left_by(folder: Path, host: str, seconds_ago: float) -> None:
-    """Leaves a lock that names another process, and all in the folder untouched since then."""
+    """Writes a lock of another process; nothing in the folder has changed since then."""
     (folder / LOCK).write_text(json.dumps({"pid": 12, "host": host}))
     (folder / "metrics.jsonl").touch()
     for path in folder.iterdir():
@@ -124,16 +124,14 @@ def left_by(folder: Path, host: str, seconds_ago: float) -> None:
 
 @pytest.fixture
 def shared(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Has the folder lie on a file system that machines share."""
+    """Simulates a network file system."""
     device = os.stat(tmp_path).st_dev
     place = f"{os.major(device)}:{os.minor(device)}"
     (tmp_path.parent / "mounts").write_text(f"7 1 {place} / /net rw shared:1 - nfs4 host:/x rw\n")
     monkeypatch.setattr("mivae_cli.storage.lock.MOUNTS", tmp_path.parent / "mounts")
 
 
-def test_a_lock_of_another_name_on_a_disk_of_this_machine_does_not_count(
-    tmp_path: Path, shared: None
-) -> None:
+def test_a_lock_of_another_host_on_a_local_disk_is_stale(tmp_path: Path, shared: None) -> None:
     mounts = tmp_path.parent / "mounts"
     left_by(tmp_path, "the-container-before", 0)
     refused(tmp_path, LOCK)
@@ -145,7 +143,7 @@ def test_a_lock_of_another_name_on_a_disk_of_this_machine_does_not_count(
 
 
 @pytest.mark.usefixtures("shared")
-def test_a_lock_of_another_machine_counts_until_the_folder_is_quiet(tmp_path: Path) -> None:
+def test_a_lock_of_another_host_counts_until_it_is_stale(tmp_path: Path) -> None:
     left_by(tmp_path, "elsewhere", STALE_SECONDS + 60)
     takes(tmp_path)
     left_by(tmp_path, "elsewhere", STALE_SECONDS - 60)
@@ -158,12 +156,12 @@ def test_a_lock_of_another_machine_counts_until_the_folder_is_quiet(tmp_path: Pa
     takes(tmp_path)
 
 
-def test_a_lock_of_this_machine_that_nobody_holds_does_not_count(tmp_path: Path) -> None:
+def test_a_lock_of_this_host_that_is_not_held_is_stale(tmp_path: Path) -> None:
     left_by(tmp_path, socket.gethostname(), 0)
     takes(tmp_path)
 
 
-def test_drafts_that_take_their_names_meanwhile_do_no_harm(
+def test_drafts_renamed_during_the_check_do_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left_by(tmp_path, "elsewhere", STALE_SECONDS + 60)
@@ -180,7 +178,7 @@ def test_drafts_that_take_their_names_meanwhile_do_no_harm(
     takes(tmp_path)
 
 
-def test_where_the_file_system_knows_no_locks_names_and_times_tell(
+def test_without_flock_host_and_time_decide(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unknown(*_: object) -> None:
@@ -198,7 +196,7 @@ def test_where_the_file_system_knows_no_locks_names_and_times_tell(
     assert not (tmp_path / LOCK).exists()
 
 
-def test_a_holder_whose_lock_was_deleted_leaves_the_next_ones_alone(tmp_path: Path) -> None:
+def test_a_holder_does_not_remove_the_lock_of_the_next_one(tmp_path: Path) -> None:
     first = locked(tmp_path)
     first.__enter__()
     (tmp_path / LOCK).unlink()
@@ -208,7 +206,7 @@ def test_a_holder_whose_lock_was_deleted_leaves_the_next_ones_alone(tmp_path: Pa
     takes(tmp_path)
 
 
-def test_a_lock_that_is_let_go_between_two_looks_is_made_anew(
+def test_a_lock_released_during_acquisition_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flock = fcntl.flock
@@ -226,8 +224,8 @@ def test_a_lock_that_is_let_go_between_two_looks_is_made_anew(
         refused(tmp_path, "being written")
 
 
-def test_of_many_that_want_it_at_once_each_has_it_alone(tmp_path: Path) -> None:
-    """Each adds one to a number, slowly; a lock that let two in would lose some."""
+def test_concurrent_holders_exclude_each_other(tmp_path: Path) -> None:
+    """Each process slowly increments a number; without exclusion, increments would be lost."""
     (tmp_path / "number").write_text("0")
     children = []
     for _ in range(4):
@@ -251,14 +249,14 @@ def test_of_many_that_want_it_at_once_each_has_it_alone(tmp_path: Path) -> None:
     assert (tmp_path / "number").read_text() == "40"
 
 
-def test_a_full_disk_leaves_a_lock_without_a_name(tmp_path: Path) -> None:
+def test_on_a_full_disk_a_lock_works_without_a_holder_name(tmp_path: Path) -> None:
     with largest_file(0), locked(tmp_path):
         assert (tmp_path / LOCK).read_bytes() == b""
         refused(tmp_path, "by another process")
     assert not (tmp_path / LOCK).exists()
 
 
-def test_a_lock_that_can_no_longer_be_deleted_is_let_go(
+def test_a_lock_file_that_cannot_be_deleted_is_released(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched, locked(tmp_path):
@@ -267,7 +265,7 @@ def test_a_lock_that_can_no_longer_be_deleted_is_let_go(
     takes(tmp_path)
 
 
-def test_a_folder_that_is_removed_meanwhile_hides_no_other_error(tmp_path: Path) -> None:
+def test_removal_of_the_folder_does_not_hide_another_error(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
 
     def fail() -> None:
@@ -297,7 +295,7 @@ odd_places = pytest.mark.parametrize(("put", "match"), ODD.values(), ids=ODD)
 
 
 @odd_places
-def test_odd_things_in_place_of_a_lock_are_refused_and_left(
+def test_other_files_named_like_a_lock_are_rejected_and_kept(
     tmp_path: Path, put: Callable[[Path], object], match: str
 ) -> None:
     (tmp_path / "precious").write_text("gold")
@@ -310,7 +308,7 @@ def test_odd_things_in_place_of_a_lock_are_refused_and_left(
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     refused(tmp_path / "nothing", r"cannot write '.*lock\.json': No such file")
     assert lock_holder(tmp_path / "nothing") is None
 
@@ -333,7 +331,7 @@ def run(sound: RunDirectory, tmp_path: Path) -> RunDirectory:
 
 
 def read_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets nothing be opened to write, as on a disk that is mounted so; root would get by."""
+    """Simulates a read-only file system, which also applies to root."""
     opened = os.open
 
     def refusing(path: object, flags: int, *rest: int, **_: object) -> int:
@@ -369,7 +367,7 @@ writers = pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
 
 
 @writers
-def test_what_another_process_writes_nobody_else_does(
+def test_a_run_is_not_written_by_two_processes(
     run: RunDirectory, write: Callable[[RunDirectory], object]
 ) -> None:
     before = content(run.path)
@@ -380,7 +378,7 @@ def test_what_another_process_writes_nobody_else_does(
 
 
 @writers
-def test_a_run_that_cannot_be_written_is_an_error_that_names_it(
+def test_an_error_names_a_run_that_is_not_writable(
     run: RunDirectory,
     monkeypatch: pytest.MonkeyPatch,
     write: Callable[[RunDirectory], object],
@@ -394,7 +392,7 @@ def test_a_run_that_cannot_be_written_is_an_error_that_names_it(
 
 @odd_places
 @writers
-def test_odd_things_in_place_of_a_runs_lock_are_errors_that_name_it(
+def test_an_error_names_a_run_whose_lock_is_not_a_file(
     run: RunDirectory,
     write: Callable[[RunDirectory], object],
     put: Callable[[Path], object],
@@ -409,9 +407,7 @@ def test_odd_things_in_place_of_a_runs_lock_are_errors_that_name_it(
 
 
 @pytest.mark.parametrize("name", ["update_config", "write_evaluation"])
-def test_a_document_that_cannot_be_written_leaves_the_old_one_and_is_named(
-    run: RunDirectory, name: str
-) -> None:
+def test_a_failed_write_of_a_document_keeps_the_old_one(run: RunDirectory, name: str) -> None:
     run.write_evaluation({"rate": 0.5})
     before = content(run.path)
     with largest_file(100), pytest.raises(ConfigError, match=r"cannot write '.*json': File too"):
@@ -419,8 +415,8 @@ def test_a_document_that_cannot_be_written_leaves_the_old_one_and_is_named(
     assert content(run.path) == before
 
 
-def test_a_run_that_another_has_replaced_is_not_written_into(run: RunDirectory) -> None:
-    """An evaluation may take an hour, in which somebody trains anew to the same place."""
+def test_a_replaced_run_is_not_written(run: RunDirectory) -> None:
+    """During a long evaluation, another run may replace this one."""
     config = run.load_config()
     trainer = Trainer(config, run.open_corpus())
     replaced(run)
@@ -436,7 +432,7 @@ def test_a_run_that_another_has_replaced_is_not_written_into(run: RunDirectory) 
     assert content(run.path) == before
 
 
-def test_a_run_begun_and_replaced_before_it_trains_is_not_written_into(run: RunDirectory) -> None:
+def test_a_run_replaced_before_training_is_not_written(run: RunDirectory) -> None:
     begun = replaced(run)
     trainer = Trainer(begun.load_config(), begun.open_corpus())
     replaced(run)
@@ -444,7 +440,7 @@ def test_a_run_begun_and_replaced_before_it_trains_is_not_written_into(run: RunD
         list(trainer.fit(begun))
 
 
-def test_a_run_that_somebody_begins_between_the_look_and_the_lock_is_kept(
+def test_a_run_created_by_another_process_meanwhile_is_kept(
     run: RunDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place = tmp_path / "new"
@@ -461,7 +457,7 @@ def test_a_run_that_somebody_begins_between_the_look_and_the_lock_is_kept(
     assert content(place) == content(run.path)
 
 
-def test_the_program_says_what_keeps_it_from_resuming_and_evaluates_all_the_same(
+def test_a_read_only_run_can_be_evaluated_but_not_resumed(
     run: RunDirectory, mivae: Mivae, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_only(monkeypatch)
@@ -476,9 +472,7 @@ def test_the_program_says_what_keeps_it_from_resuming_and_evaluates_all_the_same
     assert mivae("verify", run.path).code == 0
 
 
-def test_the_program_evaluates_a_run_that_is_being_written(
-    run: RunDirectory, mivae: Mivae
-) -> None:
+def test_a_run_can_be_evaluated_during_training(run: RunDirectory, mivae: Mivae) -> None:
     with held_elsewhere(run.path) as holder:
         evaluated = mivae("eval", run.path, "--iw-samples", "1", "--json")
         assert evaluated.code == 0

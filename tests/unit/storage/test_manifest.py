@@ -1,4 +1,4 @@
-"""Manifests: what they vouch for is read, and nothing else."""
+"""Manifests: only listed and unchanged files are read."""
 
 import os
 import time
@@ -18,7 +18,7 @@ DATA = b"some weights"
 
 
 def write(folder: Path) -> Path:
-    """Writes a folder with one file, and vouches for it."""
+    """Writes a folder with one file and its manifest."""
     folder.mkdir(exist_ok=True)
     (folder / "w").write_bytes(DATA)
     write_manifest(folder, "checkpoint", {"w": entry_of(DATA)}, {"step": 3})
@@ -26,7 +26,7 @@ def write(folder: Path) -> Path:
 
 
 def write_entries(folder: Path, entries: object) -> Path:
-    """Writes a manifest that says what no writer would say."""
+    """Writes a manifest with arbitrary entries."""
     folder.mkdir(exist_ok=True)
     write_sealed(folder / MANIFEST, "checkpoint", {"files": entries})
     return folder
@@ -50,14 +50,14 @@ def test_an_entry_is_the_size_and_the_sha256_of_bytes_and_of_files(tmp_path: Pat
         assert entry_of(data).size == len(data)
 
 
-def test_what_is_vouched_for_is_found(tmp_path: Path) -> None:
+def test_listed_files_are_found(tmp_path: Path) -> None:
     manifest = Manifest.read(write(tmp_path / "c"), "checkpoint")
     assert manifest.checked_path("w") == tmp_path / "c" / "w"
     assert manifest.files == {"w": entry_of(DATA)}
     assert manifest.body["step"] == 3
 
 
-def test_what_is_not_vouched_for_is_not_read_though_it_is_there(tmp_path: Path) -> None:
+def test_unlisted_files_are_not_read(tmp_path: Path) -> None:
     folder = write(tmp_path / "c")
     (folder / "other").write_bytes(DATA)
     for name in ("other", MANIFEST, "../c/w", ".", ""):
@@ -66,7 +66,7 @@ def test_what_is_not_vouched_for_is_not_read_though_it_is_there(tmp_path: Path) 
 
 
 @given(st.data())
-def test_any_byte_that_differs_is_noticed(
+def test_any_changed_byte_is_detected(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     folder = write(tmp_path_factory.getbasetemp() / "bytes")
@@ -98,7 +98,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("damage", "match"), DAMAGE.values(), ids=DAMAGE)
-def test_a_file_that_is_not_as_it_was_is_refused_by_name(
+def test_an_error_names_a_damaged_file(
     tmp_path: Path, damage: Callable[[Path], object], match: str
 ) -> None:
     folder = write(tmp_path / "c")
@@ -126,7 +126,7 @@ def test_a_file_is_read_again_only_if_it_has_changed(tmp_path: Path) -> None:
     "name",
     ["../w", "/etc/passwd", "a/w", ".", "..", "", ".hidden", "-w", "w\n", "a b", "ü", "a\\b"],
 )
-def test_names_outside_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+def test_names_outside_the_folder_are_rejected(tmp_path: Path, name: str) -> None:
     (tmp_path / "w").write_bytes(DATA)
     folder = write_entries(tmp_path / "c", {name: entry_of(DATA).model_dump()})
     with pytest.raises(CheckpointError, match=r"manifest\.json"):
@@ -134,7 +134,7 @@ def test_names_outside_the_folder_are_refused(tmp_path: Path, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["w" * 300, "W.1-x_y"])
-def test_a_name_that_is_only_odd_is_one_of_a_missing_file(tmp_path: Path, name: str) -> None:
+def test_an_unusual_name_is_a_missing_file(tmp_path: Path, name: str) -> None:
     folder = write_entries(tmp_path / "c", {name: entry_of(DATA).model_dump()})
     with pytest.raises(CheckpointError, match=r"missing|too long"):
         path_of(folder, name)
@@ -170,7 +170,7 @@ NO_ENTRIES: list[object] = [
 
 
 @pytest.mark.parametrize("entries", NO_ENTRIES, ids=str)
-def test_entries_of_nonsense_are_refused_though_they_are_sealed(
+def test_invalid_entries_of_a_sealed_manifest_are_rejected(
     tmp_path: Path, entries: object
 ) -> None:
     folder = write_entries(tmp_path / "c", entries)
@@ -179,7 +179,7 @@ def test_entries_of_nonsense_are_refused_though_they_are_sealed(
 
 
 @pytest.mark.parametrize("size", [2**63, 10**30])
-def test_a_size_beyond_all_files_is_one_that_no_file_has(tmp_path: Path, size: int) -> None:
+def test_an_enormous_size_is_a_mismatch(tmp_path: Path, size: int) -> None:
     folder = write(tmp_path / "c")
     write_entries(folder, {"w": {**GOOD, "size": size}})
     with pytest.raises(CheckpointError, match=r"manifest\.json' is damaged"):
@@ -187,7 +187,7 @@ def test_a_size_beyond_all_files_is_one_that_no_file_has(tmp_path: Path, size: i
 
 
 def refuse_unread(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has a file with a hole be vouched for, and asserts that nobody reads it."""
+    """Lists a sparse file in a manifest, and asserts that it is not read."""
     os.truncate(path, size)
     folder = path.parent
     write_entries(folder, {path.name: {**GOOD, "size": size}})
@@ -204,7 +204,7 @@ def refuse_unread(path: Path, size: int, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.parametrize("name", ["model.safetensors", "state.json", "train.tokens", "x.npy"])
 @pytest.mark.parametrize("size", [2**27, 10**12, 2**43])
 @pytest.mark.parametrize("start", [0, 2**20])
-def test_a_file_that_is_almost_all_hole_is_refused_before_it_is_read(
+def test_a_sparse_file_is_rejected_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int, start: int
 ) -> None:
     path = write(tmp_path / "c") / name
@@ -213,7 +213,7 @@ def test_a_file_that_is_almost_all_hole_is_refused_before_it_is_read(
 
 
 @pytest.mark.parametrize(("name", "size"), [("a.json", 2**26 + 1), ("w", 2**30 + 1)])
-def test_a_file_larger_than_any_of_its_kind_is_refused_before_it_is_read(
+def test_a_file_above_its_size_limit_is_rejected_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, size: int
 ) -> None:
     monkeypatch.setattr("mivae_cli.limits.MAX_SPARSE_RATIO", 10**9)
@@ -222,7 +222,7 @@ def test_a_file_larger_than_any_of_its_kind_is_refused_before_it_is_read(
     refuse_unread(path, size, monkeypatch)
 
 
-def test_a_file_with_holes_that_is_small_or_mostly_there_is_read(tmp_path: Path) -> None:
+def test_a_small_or_mostly_allocated_sparse_file_is_read(tmp_path: Path) -> None:
     path = write(tmp_path / "c") / "w"
     for size in (2**20, 2**26, 2**26 + 2**12):
         path.write_bytes(os.urandom(2**21))
@@ -231,7 +231,7 @@ def test_a_file_with_holes_that_is_small_or_mostly_there_is_read(tmp_path: Path)
         assert path_of(path.parent).stat().st_size == size
 
 
-def test_files_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:
+def test_too_many_files_are_rejected(tmp_path: Path) -> None:
     started = time.process_time()
     folder = write_entries(tmp_path / "c", {f"w{index}": GOOD for index in range(20_000)})
     with pytest.raises(CheckpointError, match="20,000 files"):
@@ -241,7 +241,7 @@ def test_files_by_the_thousand_are_refused_at_once(tmp_path: Path) -> None:
     assert len(Manifest.read(folder, "checkpoint").files) == 1000
 
 
-def test_a_folder_without_a_manifest_is_not_complete(tmp_path: Path) -> None:
+def test_a_folder_without_a_manifest_is_incomplete(tmp_path: Path) -> None:
     folder = write(tmp_path / "c")
     (folder / MANIFEST).unlink()
     with pytest.raises(CheckpointError, match=r"manifest\.json' is missing"):
@@ -250,7 +250,7 @@ def test_a_folder_without_a_manifest_is_not_complete(tmp_path: Path) -> None:
         Manifest.read(tmp_path / "nothing", "checkpoint")
 
 
-def test_links_and_files_in_place_of_a_folder_are_refused(tmp_path: Path) -> None:
+def test_links_and_files_instead_of_a_folder_are_rejected(tmp_path: Path) -> None:
     write(tmp_path / "c")
     (tmp_path / "link").symlink_to(tmp_path / "c")
     with pytest.raises(CheckpointError, match="is a link"):
@@ -259,7 +259,7 @@ def test_links_and_files_in_place_of_a_folder_are_refused(tmp_path: Path) -> Non
         Manifest.read(tmp_path / "c" / "w", "checkpoint")
 
 
-def test_a_manifest_of_another_kind_or_name_is_another(tmp_path: Path) -> None:
+def test_a_manifest_of_another_kind_is_rejected(tmp_path: Path) -> None:
     folder = write(tmp_path / "c")
     with pytest.raises(CheckpointError, match="kind"):
         Manifest.read(folder, "run")
@@ -268,6 +268,6 @@ def test_a_manifest_of_another_kind_or_name_is_another(tmp_path: Path) -> None:
     assert (found.files, found.body["x"]) == ({}, 1)
 
 
-def test_an_entry_cannot_be_made_of_nonsense() -> None:
+def test_an_entry_validates_its_fields() -> None:
     with pytest.raises(ValueError, match="size"):
         Entry(size=-1, sha256="0" * 64)

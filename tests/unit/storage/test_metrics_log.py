@@ -1,4 +1,4 @@
-"""The journal: every line once and in order, whatever the disk does, and a beginning that holds."""
+"""The metrics log: every line once and in order despite failures, and a verified prefix."""
 
 import hashlib
 import json
@@ -33,14 +33,14 @@ def lines(path: Path) -> list[Any]:
 
 
 def holds(path: Path, entry: Entry) -> None:
-    """Asserts that an entry is what hashlib says of the file's beginning."""
+    """Asserts that an entry is the checksum of the file's prefix."""
     data = path.read_bytes()[: entry.size]
     assert len(data) == entry.size
     assert entry.sha256 == hashlib.sha256(data).hexdigest()
 
 
 @given(st.lists(RECORDS, max_size=8), st.data())
-def test_lines_are_kept_and_a_run_goes_on_from_any_of_them(
+def test_a_log_can_be_resumed_after_any_line(
     tmp_path_factory: pytest.TempPathFactory, records: list[dict[str, Any]], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "metrics.jsonl"
@@ -62,12 +62,12 @@ def test_lines_are_kept_and_a_run_goes_on_from_any_of_them(
     holds(path, resumed.entry)
 
 
-def test_the_first_line_makes_the_file(path: Path) -> None:
+def test_the_first_line_creates_the_file(path: Path) -> None:
     MetricsLog(path).append({"step": 1})
     assert lines(path) == [{"step": 1}]
 
 
-def test_a_new_journal_begins_anew(path: Path) -> None:
+def test_a_new_log_replaces_an_old_one(path: Path) -> None:
     path.write_text("what was there\n")
     journal = MetricsLog(path)
     assert journal.entry == entry_of(b"")
@@ -81,7 +81,7 @@ def test_numbers_that_json_lacks_become_null(path: Path) -> None:
 
 
 @pytest.mark.parametrize("tail", ["", "{", '{"step": 2, "lo', '{"step": 2}\n{"st', "\0" * 5000])
-def test_what_comes_after_the_beginning_is_cut_off(path: Path, tail: str) -> None:
+def test_resuming_truncates_the_log(path: Path, tail: str) -> None:
     journal = MetricsLog(path)
     journal.append({"step": 1})
     with path.open("a") as file:
@@ -93,7 +93,7 @@ def test_what_comes_after_the_beginning_is_cut_off(path: Path, tail: str) -> Non
 
 @pytest.mark.parametrize("size", [0, 1, 13, 17, 30])
 def test_a_full_disk_keeps_lines_for_later_in_order_and_once(path: Path, size: int) -> None:
-    """Of 12 bytes each; the system writes what still fits, if that is but half a line."""
+    """Lines have 12 bytes; the system may write a part of a line."""
     journal = MetricsLog(path)
     with largest_file(size):
         for step in range(3, 9):
@@ -106,7 +106,7 @@ def test_a_full_disk_keeps_lines_for_later_in_order_and_once(path: Path, size: i
     assert journal.entry == entry_of(path)
 
 
-def test_half_a_line_that_could_not_be_cut_off_is_cut_off_later(
+def test_a_partial_line_is_removed_later_if_it_cannot_be_removed_now(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = MetricsLog(path)
@@ -121,7 +121,7 @@ def test_half_a_line_that_could_not_be_cut_off_is_cut_off_later(
     assert lines(path) == [{"step": 1}, {"step": 2}, {"step": 3}]
 
 
-def test_lines_that_wait_are_written_without_another(path: Path) -> None:
+def test_waiting_lines_are_written_by_flush(path: Path) -> None:
     journal = MetricsLog(path)
     with largest_file(5):
         journal.append({"step": 1})
@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_opened_keeps_lines_for_later(path: Path) -> None:
 
 
 @pytest.mark.parametrize("empty", [Path.unlink, lambda path: path.write_bytes(b'{"')])
-def test_a_file_that_somebody_has_emptied_begins_anew(
+def test_a_log_truncated_by_another_program_starts_again(
     path: Path, empty: Callable[[Path], object]
 ) -> None:
     journal = MetricsLog(path)
@@ -158,7 +158,7 @@ def test_a_file_that_somebody_has_emptied_begins_anew(
 
 
 @pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
-def test_what_is_no_file_takes_no_lines_and_hangs_nobody(
+def test_a_log_that_is_not_a_file_is_not_written_and_does_not_block(
     path: Path, put: Callable[[Path], object]
 ) -> None:
     put(path)
@@ -189,7 +189,7 @@ UNFIT: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize(("change", "match"), UNFIT.values(), ids=UNFIT)
-def test_a_beginning_that_does_not_fit_is_refused_and_left_as_it_is(
+def test_a_mismatched_prefix_is_rejected_and_kept(
     path: Path, change: Callable[[Path], object], match: str
 ) -> None:
     journal = MetricsLog(path)
@@ -203,13 +203,13 @@ def test_a_beginning_that_does_not_fit_is_refused_and_left_as_it_is(
     assert (path.read_bytes() if path.exists() else None) == before
 
 
-def test_a_beginning_longer_than_memory_is_refused(path: Path) -> None:
+def test_a_prefix_larger_than_memory_is_rejected(path: Path) -> None:
     path.write_bytes(b"{}\n")
     with pytest.raises(CheckpointError, match="is damaged"):
         MetricsLog.resume(path, Entry(size=2**53, sha256="0" * 64))
 
 
-def test_a_beginning_of_nothing_always_fits_and_of_megabytes_too(path: Path) -> None:
+def test_empty_and_large_prefixes_match(path: Path) -> None:
     data = b'{"step": 1}\n' * 300_000
     path.write_bytes(data)
     for size in (0, 12, len(data)):
@@ -221,7 +221,7 @@ def test_a_beginning_of_nothing_always_fits_and_of_megabytes_too(path: Path) -> 
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
-def test_a_link_that_takes_a_journals_place_meanwhile_is_not_written_through(
+def test_a_log_replaced_by_a_link_is_not_written(
     path: Path, link: Callable[[Path, Path], None]
 ) -> None:
     journal = MetricsLog(path)
@@ -239,7 +239,7 @@ def test_a_link_that_takes_a_journals_place_meanwhile_is_not_written_through(
 
 
 @pytest.mark.parametrize("size", [10**9, 10**12])
-def test_a_journal_that_is_a_hole_is_refused_before_it_is_read(path: Path, size: int) -> None:
+def test_a_sparse_log_is_rejected_before_it_is_read(path: Path, size: int) -> None:
     path.write_bytes(b'{"step": 1}\n')
     os.truncate(path, size)
     with pytest.raises(CheckpointError, match="sparse"):

@@ -1,4 +1,4 @@
-"""Sealed documents: what was written is read, and a byte that differs is noticed."""
+"""Sealed documents: round trips, and detection of every changed byte."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ BODY: dict[str, Any] = {"run": "abc", "rate": 1.0, "name": "Köln", "list": [1, 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One file, for examples that follow each other."""
+    """One file for all examples of a property."""
     return tmp_path_factory.mktemp("documents") / "place.json"
 
 
@@ -39,7 +39,7 @@ def refused(path: Path, data: bytes, match: str = "damaged") -> None:
 
 
 def sealed_by_hand(document: dict[str, Any]) -> bytes:
-    """Returns a document that lacks what the checksum does not vouch for."""
+    """Returns a sealed document with an arbitrary body."""
     text = json.dumps(document, indent=2) + "\n"
     document = {**document, "checksum": hashlib.sha256(text.encode()).hexdigest()}
     return (json.dumps(document, indent=2) + "\n").encode()
@@ -58,26 +58,26 @@ def finite(value: object) -> bool:
 
 
 @given(BODIES.filter(finite))
-def test_any_body_comes_back_as_it_was(place: Path, body: dict[str, Any]) -> None:
+def test_documents_round_trip(place: Path, body: dict[str, Any]) -> None:
     write_sealed(place, "config", body)
     found = read_sealed(place, "config")
     assert {key: value for key, value in found.items() if key not in HEAD} == body
     assert found["kind"] == "config"
 
 
-def test_what_the_tests_seal_by_hand_is_what_the_program_seals() -> None:
+def test_documents_sealed_by_tests_equal_those_of_the_program() -> None:
     document = json.loads(sealed("config", BODY))
     del document["checksum"]
     assert sealed_by_hand(document) == sealed("config", BODY)
 
 
-def test_numbers_that_json_lacks_are_not_written() -> None:
+def test_nan_and_infinity_are_not_written() -> None:
     with pytest.raises(ValueError, match="JSON"):
         sealed("config", {"x": float("nan")})
 
 
 @given(st.data())
-def test_any_single_byte_that_differs_is_noticed(place: Path, data: st.DataObject) -> None:
+def test_any_changed_byte_is_detected(place: Path, data: st.DataObject) -> None:
     whole = bytearray(sealed("config", BODY))
     position = data.draw(st.integers(0, len(whole) - 1))
     whole[position] ^= data.draw(st.integers(1, 255))
@@ -85,7 +85,7 @@ def test_any_single_byte_that_differs_is_noticed(place: Path, data: st.DataObjec
 
 
 @given(st.data())
-def test_any_byte_too_many_or_too_few_is_noticed(place: Path, data: st.DataObject) -> None:
+def test_any_inserted_or_missing_byte_is_detected(place: Path, data: st.DataObject) -> None:
     whole = sealed("config", BODY)
     position = data.draw(st.integers(0, len(whole)))
     inserted = whole[:position] + data.draw(st.binary(min_size=1, max_size=1)) + whole[position:]
@@ -131,9 +131,7 @@ CHANGES: dict[str, Callable[[str], bytes]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_the_same_content_in_other_bytes_is_refused(
-    tmp_path: Path, change: Callable[[str], bytes]
-) -> None:
+def test_only_canonical_json_is_accepted(tmp_path: Path, change: Callable[[str], bytes]) -> None:
     text = sealed("config", BODY).decode()
     data = change(text)
     assert data != text.encode()
@@ -142,7 +140,7 @@ def test_the_same_content_in_other_bytes_is_refused(
 
 @pytest.mark.parametrize("depth", [300, 900, 100_000])
 @pytest.mark.parametrize("brackets", ["[]", '{"":1}'])
-def test_nesting_beyond_reason_is_refused(tmp_path: Path, depth: int, brackets: str) -> None:
+def test_deep_nesting_is_rejected(tmp_path: Path, depth: int, brackets: str) -> None:
     opening, closing = brackets[:-1], brackets[-1]
     nested = (opening * depth + closing * depth).encode()
     refused(tmp_path / "x.json", nested)
@@ -150,26 +148,24 @@ def test_nesting_beyond_reason_is_refused(tmp_path: Path, depth: int, brackets: 
     refused(tmp_path / "x.json", head % nested)
 
 
-def test_a_document_of_another_kind_is_refused_by_name(tmp_path: Path) -> None:
+def test_an_error_names_the_kind_of_a_document(tmp_path: Path) -> None:
     refused(tmp_path / "x.json", sealed("state", BODY), match="kind state")
 
 
 @pytest.mark.parametrize("kind", [None, 3, ["config"], {"config": 1}, "x" * 10_000])
-def test_a_kind_of_nonsense_is_refused_though_it_is_sealed(tmp_path: Path, kind: object) -> None:
+def test_an_invalid_kind_is_rejected(tmp_path: Path, kind: object) -> None:
     document = {"kind": kind, "format": 1, "mivae": "0.1.0"}
     refused(tmp_path / "x.json", sealed_by_hand(document), match="kind")
 
 
-def test_a_document_that_says_nothing_is_refused_though_it_is_sealed(tmp_path: Path) -> None:
+def test_a_document_without_a_kind_is_rejected(tmp_path: Path) -> None:
     refused(tmp_path / "x.json", sealed_by_hand({}))
     refused(tmp_path / "x.json", sealed_by_hand({"format": 1}), match="kind")
 
 
 @pytest.mark.parametrize("found", [FORMAT + 1, 10, 10**4000], ids=["next", "10", "4,000 digits"])
 @pytest.mark.parametrize("maker", ["9.9", "9" * 100_000, ["9"], None], ids=lambda x: repr(x)[:9])
-def test_a_newer_format_is_refused_with_what_to_do(
-    tmp_path: Path, found: int, maker: object
-) -> None:
+def test_a_newer_format_is_rejected(tmp_path: Path, found: int, maker: object) -> None:
     head = {"kind": "config", "format": found, "mivae": maker}
     newer = {**head, "checksum": "sealed in a way that is not known yet"}
     for data in (json.dumps(newer).encode(), sealed_by_hand(head)):
@@ -177,14 +173,12 @@ def test_a_newer_format_is_refused_with_what_to_do(
 
 
 @pytest.mark.parametrize("found", [True, False, 0, -1, 1.0, "1", "2", None, [1], {"format": 1}])
-def test_a_format_that_no_version_writes_is_refused_though_it_is_sealed(
-    tmp_path: Path, found: object
-) -> None:
+def test_an_unknown_format_is_rejected(tmp_path: Path, found: object) -> None:
     document = {"kind": "config", "format": found, "mivae": "0.1.0"}
     refused(tmp_path / "x.json", sealed_by_hand(document), match="damaged.*format")
 
 
-def test_a_file_beyond_the_bound_is_refused_without_being_read(
+def test_a_file_above_the_size_limit_is_rejected_before_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "x.json"
@@ -202,12 +196,12 @@ def test_a_file_beyond_the_bound_is_refused_without_being_read(
         read_sealed(path, "config")
 
 
-def test_a_file_that_cannot_be_read_is_said_to_be_so(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"x\.json' is missing"):
         read_sealed(tmp_path / "x.json", "config")
 
 
-def test_a_document_of_an_older_format_is_brought_up_step_by_step(
+def test_an_older_format_is_upgraded_step_by_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(documents, "FORMAT", 1)
