@@ -30,8 +30,7 @@ REPORT = (
 )
 API = (
     "Everything listed here is public; other names may change in any release. The tutorial "
-    "[Using mivae from Python](../tutorials/python.md) is an introduction. In examples, `run` is a "
-    "trained run."
+    "[Using mivae from Python](../tutorials/python.md) is an introduction."
 )
 
 
@@ -48,7 +47,7 @@ def on_files(files: "Files", config: "MkDocsConfig") -> None:
         "eval-json": fields_page("Fields of eval.json", EVALUATION, "Evaluation"),
         "mi-report": fields_page("Fields of the MI report", REPORT, "Report"),
         "messages": messages_page(),
-        "api": api_page("Python API", API, "mivae_cli"),
+        "api": api_page("Python API", f"{API} In examples, `run` is a trained run.", "mivae_cli"),
         "estimators": api_page("Python API: estimators", API, "mivae_cli.estimators"),
     }
     for name, text in pages.items():

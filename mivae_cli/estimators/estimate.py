@@ -150,7 +150,7 @@ def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommend
     if closed is not None and gain.value <= STANDARD_ERRORS * error:
         reason = (
             f"a critic does not improve significantly on the {start} "
-            f"({gain.value:+.3f} ± {2 * error:.3f} nats): closed form of the copula"
+            f"({gain.value:+.3f} ± {2 * error:.3f} nats), so the closed form of the copula is used"
         )
         return estimates, Recommendation.of(closed, reason)
     beyond = (
