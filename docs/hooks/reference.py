@@ -38,7 +38,7 @@ PACKAGES = ("mivae_cli", "mivae_cli.estimators")  # whose public names have page
 HEADS = ("Functions", "Classes", "Modules", "Errors")
 SETTINGS = """
 Set any key with `--set KEY=VALUE`, in a TOML file (`mivae config init`), or with `settings=` in
-Python. `none` means that a setting is left open. This page is generated from the program.
+Python. `none` means that a setting has no value. This page is generated from the program.
 """
 
 
