@@ -174,7 +174,7 @@ def test_train_and_compare_say_so(mivae: Mivae, tmp_path: Path) -> None:
     assert "--preset mine " in ran.err
     assert "test split" in ran.err[ran.err.index("--preset mine ") :]
     compared = mivae("compare", tmp_path / "run", "--json")
-    assert "collapsed" in compared.err
+    assert "collapse" in compared.err
 
 
 def test_a_comparison_names_what_has_collapsed_and_no_language_model() -> None:
