@@ -140,7 +140,7 @@ def differences(before: RunConfig, after: RunConfig) -> dict[str, str]:
     first, second = flattened(before), flattened(after)
     keys = sorted(first.keys() | second.keys())
     return {
-        key: f"{key} {first.get(key)!r}, now {second.get(key)!r}"
+        key: f"{key} from {first.get(key)!r} to {second.get(key)!r}"
         for key in keys
         if first.get(key) != second.get(key)
     }
@@ -170,14 +170,14 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
     weighted, bound = before.objective.mi_weight > 0, before.objective.mi_bound
     if weighted != (after.objective.mi_weight > 0):
         raise ConfigError(
-            "cannot resume with 'objective.mi_weight' changed from or to zero "
-            f"({before.objective.mi_weight:g}, now {after.objective.mi_weight:g}): the checkpoint "
-            "has no critic to match. Resume without it, or start a new run without --resume."
+            "cannot resume with 'objective.mi_weight' changed from "
+            f"{before.objective.mi_weight:g} to {after.objective.mi_weight:g}: only a positive "
+            "weight has a critic. Resume without it, or start a new run without --resume."
         )
     if weighted and bound != after.objective.mi_bound:
         raise ConfigError(
-            f"cannot resume with another 'objective.mi_bound' ({bound!r}, now "
-            f"{after.objective.mi_bound!r}): the checkpoint has the state of the old bound only. "
+            f"cannot resume with 'objective.mi_bound' changed from {bound!r} to "
+            f"{after.objective.mi_bound!r}: the checkpoint has the state of the old bound only. "
             "Resume without it, or start a new run without --resume."
         )
 

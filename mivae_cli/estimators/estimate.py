@@ -142,7 +142,9 @@ def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommend
     if suite.x.shape[1] + suite.z.shape[1] <= KSG_DIMENSIONS:
         estimates.append(suite.estimate("ksg"))
     if closed is not None and closed.warnings:
-        reason = "z contains a function of x; this is the most that InfoNCE can show"
+        reason = (
+            "z contains a function of x, so this is only the largest value that InfoNCE can show"
+        )
         return estimates, Recommendation.of(contrastive, reason)
     start = "Gaussian copula" if suite.transform == "rank" else "Gaussian start"
     gain = suite.gain()
@@ -159,9 +161,9 @@ def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommend
         else "too few pairs for the covariance of a Gaussian copula"
     )
     if lower.warnings:
-        reason = f"{beyond}; InfoNCE, because there are too few product pairs for the dual"
+        reason = f"{beyond}; InfoNCE is used, because there are too few product pairs for the dual"
         return estimates, Recommendation.of(contrastive, reason)
-    return estimates, Recommendation.of(lower, f"{beyond}: its bound on held-out pairs")
+    return estimates, Recommendation.of(lower, f"{beyond}, so its held-out bound is used")
 
 
 def _first(estimates: Sequence[Estimate]) -> Recommendation:

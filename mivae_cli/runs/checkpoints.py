@@ -196,8 +196,8 @@ class Checkpoints:
         best = found[-1].best
         if best is None:
             raise CheckpointError(
-                f"'{self.run}' has no best checkpoint yet, because its objective still changes: "
-                f"use the last one, {self.folder / 'last'}"
+                f"'{self.run}' has no best checkpoint yet, because the weights of its objective "
+                f"were still changing. Use the last checkpoint: {self.folder / 'last'}"
             )
         listed = next((checkpoint for checkpoint in found if checkpoint.name == best), None)
         return listed or self.load(self.folder / best)

@@ -251,7 +251,7 @@ def test_other_settings_and_other_text_are_not_mixed_with_what_is_there(
     ran = sweep(mivae, place, "--epochs", "3", "--json")
     assert ran.code == 1
     assert {row["standing"] for row in json.loads(ran.out)} == {"failed"}
-    assert ran.err.count("(training.epochs 2, now 3)") == 8
+    assert ran.err.count("(training.epochs from 2 to 3)") == 8
     listed = sweep(mivae, place, "--epochs", "3", "--dry-run")
     assert listed.out.count("failed: ") == 4
     text = Path("scenes.txt").read_text()

@@ -50,7 +50,7 @@ def test_an_old_run_goes_on(run: RunDirectory, mivae: Mivae) -> None:
     ran = mivae("train", "--resume", "--out", run.path, "--epochs", "4", "--iw-samples", "2")
     assert ran.code == 0
     assert f"resuming {run.path} after epoch 3, step {step}" in ran.err
-    assert "training.epochs 3, now 4" in ran.err
+    assert "training.epochs from 3 to 4" in ran.err
     assert RunDirectory.open(run.path).checkpoints.newest()[0].step == step + step // 3
     for command in ("sample", "verify", "eval", "interpolate"):
         assert mivae(command, run.path).code == 0

@@ -19,9 +19,9 @@ def show_evaluation(evaluated: EvaluatedRun, title: str, as_json: bool) -> None:
         others = [each for each in stored.records[:-1] if samples_of(each) is not None]
         if others:
             names = (f"{samples_of(each)} samples, seed {each.get('seed')}" for each in others)
-            note(f"eval.json also keeps the records of: {'; '.join(names)}")
+            note(f"other records in eval.json: {'; '.join(names)}")
         if record.full is None and table["full"] is not None:
-            note("eval.json also keeps the text evaluation of 'mivae eval --full'")
+            note("eval.json also contains the text evaluation of 'mivae eval --full'")
     if as_json:
         print_json(table, indent=2)
     else:

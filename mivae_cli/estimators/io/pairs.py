@@ -232,4 +232,4 @@ def _check_readable(path: Path) -> None:
     if name not in FORMATS:
         raise DataError(f"'{path}' has an unsupported format; provide {', '.join(FORMATS)}")
     if not path.is_file():
-        raise DataError(f"file '{path}' does not exist")
+        raise DataError(f"file not found: '{path}'")
