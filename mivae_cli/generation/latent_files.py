@@ -217,6 +217,4 @@ def _pyarrow(path: Path) -> tuple[Any, Any]:
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
-        raise ConfigError(
-            f"writing '{path}' requires pyarrow: pip install 'mivae[parquet]'"
-        ) from error
+        raise ConfigError(f"writing '{path}' requires pyarrow: pip install pyarrow") from error

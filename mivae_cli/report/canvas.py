@@ -34,7 +34,7 @@ def check_figure_path(path: Path) -> None:
         import matplotlib  # noqa: F401  # check that it is installed
     except ImportError as error:
         raise ConfigError(
-            "figures need matplotlib; install it with: pip install 'mivae[plot]'"
+            "figures need matplotlib; install it with: pip install matplotlib"
         ) from error
 
 

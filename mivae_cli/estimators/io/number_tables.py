@@ -87,7 +87,7 @@ def read_parquet(
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(
-            f"'{path}' needs pyarrow; install it with: pip install 'mivae[parquet]'"
+            f"'{path}' needs pyarrow; install it with: pip install pyarrow"
         ) from error
     with damage_named(path), parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
