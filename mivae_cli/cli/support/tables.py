@@ -116,8 +116,8 @@ def demos_table(
 def dry_run_table(rows: Sequence[tuple[str, str]], title: str) -> Table:
     """Returns the size and cost of a run that has not been started."""
     table = new_table(title, "no files were written")
-    table.add_column("", style="dim")
-    table.add_column("")
+    table.add_column("quantity", style="dim")
+    table.add_column("estimate")
     for name, value in rows:
         table.add_row(_cell(name), _cell(value))
     return table
