@@ -22,6 +22,7 @@ from .arrays import matrix, read_npy, read_two
 from .number_tables import read_parquet, read_table
 
 MIN_PAIRS = 50
+MAX_MAGNITUDE = 1e30  # of a column, below the largest number in single precision
 MAX_TIED = 0.1  # share of rows that repeat an earlier value of their column
 MAX_REPEATED = 0.01  # share of rows that repeat an earlier pair
 FORMATS = (".npz", ".safetensors", ".csv", ".tsv", ".parquet", ".npy")
@@ -116,7 +117,8 @@ def check_pairs(
         raise DataError(f"{len(pairs)} pairs are too few; provide at least {MIN_PAIRS}")
     for values, name in zip((pairs.x, pairs.z), names, strict=True):
         _check_finite(values, name)
-    sides = [_survey(values, name) for values, name in zip((pairs.x, pairs.z), names, strict=True)]
+    scaled = _scaled(pairs.x), _scaled(pairs.z)
+    sides = [_survey(values, name) for values, name in zip(scaled, names, strict=True)]
     varying = Pairs(*(side.varying for side in sides))
     warnings = [warning for side in sides for warning in side.warnings]
     # at most as many pairs repeat as values of any column, so most data skip this slow check
@@ -140,6 +142,18 @@ def checked_tensors(x: ArrayLike, z: ArrayLike) -> tuple[tuple[Tensor, Tensor], 
     """Returns the pairs of `check_pairs` as tensors (N, x_dim) and (N, z_dim), and its warnings."""
     pairs, warnings = check_pairs(x, z)
     return (torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)), warnings
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Returns columns of very large or very small numbers times a power of two.
+
+    Their squares would overflow or underflow. The factor does not change mutual information.
+    """
+    largest = np.abs(values).max(axis=0)
+    extreme = (largest > MAX_MAGNITUDE) | (largest < 1 / MAX_MAGNITUDE)
+    if not extreme.any():
+        return values
+    return np.where(extreme, np.ldexp(values, -np.frexp(largest)[1]), values)
 
 
 class _Survey(NamedTuple):

@@ -343,6 +343,19 @@ def test_what_cannot_be_measured_is_refused(x: ArrayLike, z: ArrayLike, message:
 
 
 @pytest.mark.usefixtures("tiny")
+@pytest.mark.parametrize("scale", [1e-290, 1e200, 1e290])
+def test_the_unit_of_a_column_does_not_matter(scale: float) -> None:
+    x = torch.randn(100, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(87))
+    z = x + x.flip(0)
+    names: tuple[EstimatorName, ...] = ("gaussian", "copula", "ksg", "infonce")
+    for first, second in ((x * scale, z), (x, z * scale), (x * scale, z / scale)):
+        for expected, found in zip(
+            QUICK(x, z, names).estimates, QUICK(first, second, names).estimates, strict=True
+        ):
+            assert found.value == pytest.approx(expected.value, abs=1e-3)
+
+
+@pytest.mark.usefixtures("tiny")
 def test_settings_that_cannot_be_used_are_refused() -> None:
     x, z = samples(60, 1), samples(60, 2)
     with pytest.raises(ConfigError, match="ksg"):
