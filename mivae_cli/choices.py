@@ -18,9 +18,12 @@ __all__ = [
     "TextFormat",
     "TrainedPart",
     "Transform",
+    "check_choice",
 ]
 
-from typing import Literal
+from typing import Literal, get_args
+
+from .errors import ConfigError, cut
 
 Pooling = Literal["last", "mean", "max"]
 FreeBitsScope = Literal["unit", "sentence-unit", "sentence", "batch"]
@@ -60,3 +63,10 @@ Distance = Literal["mean", "cosine", "bhattacharyya"]
 TextFormat = Literal["auto", "text", "json", "csv", "tsv"]
 Quoting = Literal["auto", "minimal", "none"]
 BadRows = Literal["stop", "skip"]
+
+
+def check_choice(name: str, value: object, choices: object) -> None:
+    """Raises ConfigError unless a value is one of the names of a Literal."""
+    if value not in get_args(choices):
+        names = ", ".join(get_args(choices))
+        raise ConfigError(f"unknown {name} {cut(repr(value), 80)}: choose {names}")

@@ -2,6 +2,7 @@
 
 __all__ = [
     "check_memory",
+    "kept_torch_state",
     "reduced_precision",
     "release_memory",
     "resolve_device",
@@ -14,6 +15,7 @@ import math
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -77,6 +79,24 @@ def tune_cpu() -> None:
     torch.set_flush_denormal(True)
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(min(torch.get_num_threads(), _quota()))
+
+
+@contextlib.contextmanager
+def kept_torch_state() -> Iterator[None]:
+    """Context manager that restores torch's random state and CPU settings; also a decorator.
+
+    Functions that a program imports use it, because training seeds torch and calls `tune_cpu`.
+    """
+    threads, smallest = torch.get_num_threads(), torch.tensor(torch.finfo(torch.float32).tiny)
+    flushed = not smallest / 4
+    cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []
+    with torch.random.fork_rng(devices=cuda):
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(flushed)
+            if torch.get_num_threads() != threads:
+                torch.set_num_threads(threads)
 
 
 def reduced_precision(device: torch.device, precision: Precision) -> torch.autocast:

@@ -31,10 +31,15 @@ __all__ = [
     "MAX_WIDTH",
     "MIN_PENALTY",
     "MIN_TEMPERATURE",
+    "check_count",
     "check_range",
+    "check_seed",
 ]
 
-from .errors import ConfigError
+import operator
+from typing import SupportsIndex
+
+from .errors import ConfigError, cut
 
 # Options and settings
 MAX_SEED = 2**63 - 1  # the largest integer that torch, numpy and TOML all accept
@@ -99,5 +104,32 @@ MAX_SUMMARY_PAIRS = 1e9  # pairs behind an estimate that a summary of runs shows
 
 def check_range(name: str, value: float, low: float, high: float) -> None:
     """Raises ConfigError unless low <= value <= high; NaN is rejected too."""
-    if not low <= value <= high:
+    try:
+        inside = bool(low <= value <= high)
+    except (TypeError, ValueError) as error:  # a string, None, an array
+        raise ConfigError(f"{name} is {cut(repr(value))}, but must be a number") from error
+    if not inside:
         raise ConfigError(f"{name} is {value:,}, but must be between {low:,} and {high:,}")
+
+
+def check_count(name: str, value: SupportsIndex, low: int, high: int) -> int:
+    """Returns a whole number, such as a NumPy integer, as an `int`.
+
+    Raises:
+        ConfigError: The value is not an integer from low to high.
+    """
+    try:
+        count = operator.index(value)
+    except TypeError as error:
+        raise ConfigError(f"{name} is {cut(repr(value))}, but must be an integer") from error
+    check_range(name, count, low, high)
+    return count
+
+
+def check_seed(seed: SupportsIndex) -> int:
+    """Returns a seed as an `int`.
+
+    Raises:
+        ConfigError: The seed is not an integer from 0 to 2**63 - 1.
+    """
+    return check_count("the seed", seed, 0, MAX_SEED)

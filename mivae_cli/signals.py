@@ -4,7 +4,7 @@ The first signal takes effect at the next call of `check`, or immediately inside
 second signal exits immediately.
 """
 
-__all__ = ["Interrupted", "Interruption"]
+__all__ = ["CtrlC", "Interrupted", "Interruption"]
 
 import os
 import signal
@@ -29,6 +29,8 @@ class Interrupted(BaseException):
 class Interruption:
     """Context manager that handles SIGINT, SIGTERM and SIGHUP in the main thread."""
 
+    signals: tuple[signal.Signals, ...] = SIGNALS
+
     def __init__(
         self,
         on_first: Callable[[], None] = lambda: None,
@@ -48,7 +50,7 @@ class Interruption:
     def __enter__(self) -> Self:
         if threading.current_thread() is not threading.main_thread():
             return self  # Python handles signals only in the main thread
-        for number in SIGNALS:
+        for number in self.signals:
             # keep signals ignored that the parent process ignores (nohup, background jobs);
             # None: a handler that Python did not install and cannot restore
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
@@ -79,12 +81,32 @@ class Interruption:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self._received is not None:
-            try:
-                self._on_second()
-            finally:
-                os._exit(128 + number)
+            self._exit(number)
         self._received = number
         if self._breakable:
             self.check()
         with suppress(Exception):  # a closed terminal must not end the program
             self._on_first()
+
+    def _exit(self, number: int) -> None:
+        try:
+            self._on_second()
+        finally:
+            os._exit(128 + number)
+
+
+class CtrlC(Interruption):
+    """Context manager that handles SIGINT for a library: a second one raises KeyboardInterrupt.
+
+    A handler that the user installed is kept.
+    """
+
+    signals = (signal.SIGINT,)
+
+    def __enter__(self) -> Self:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            super().__enter__()
+        return self
+
+    def _exit(self, number: int) -> None:
+        raise KeyboardInterrupt

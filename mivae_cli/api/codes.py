@@ -15,7 +15,7 @@ from ..models.latent import DiagonalGaussian, Posterior
 Array = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Codes:
     """The posteriors q(z|x) of N sentences with Z latent units.
 
@@ -30,6 +30,9 @@ class Codes:
     """The position of each sentence in its file; None for strings."""
     truncated: int = 0
     """The number of sentences of which only the first `data.max_tokens` tokens were encoded."""
+
+    def __repr__(self) -> str:
+        return f"<Codes of {len(self):,} sentences, Z={self.mean.shape[1]}>"
 
     def __len__(self) -> int:
         return len(self.posterior)

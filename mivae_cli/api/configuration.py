@@ -1,16 +1,17 @@
 """Settings of a run: presets, TOML files and single values."""
 
-__all__ = ["config_template", "list_presets", "read_config"]
+__all__ = ["checked_settings", "config_template", "list_presets", "plain_value", "read_config"]
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..config import resolve
 from ..config.run import RunConfig
+from ..errors import ConfigError, cut
 
 
 def read_config(
-    presets: Sequence[str] = (),
+    presets: str | Sequence[str] = (),
     settings: Mapping[str, object] | None = None,
     *,
     file: str | Path | None = None,
@@ -20,7 +21,7 @@ def read_config(
     Later sources override earlier ones: defaults, presets, file, settings.
 
     Arguments:
-        presets: Names of presets (`list_presets`), merged from left to right.
+        presets: A preset (`list_presets`), or several, merged from left to right.
         settings: Values by key, such as `{"training.epochs": 5}`.
         file: A TOML file.
 
@@ -30,7 +31,8 @@ def read_config(
     >>> mivae.read_config(["mine"], {"training.epochs": 5}).training.epochs
     5
     """
-    return resolve.read_config(presets, None if file is None else Path(file), settings)
+    path = None if file is None else Path(file)
+    return resolve.read_config(presets, path, checked_settings(settings))
 
 
 def list_presets() -> dict[str, str]:
@@ -50,3 +52,25 @@ def config_template(config: RunConfig) -> str:
     True
     """
     return resolve.template(config)
+
+
+def checked_settings(settings: Mapping[str, object] | None) -> dict[str, object]:
+    """Returns settings as plain Python values.
+
+    Raises:
+        ConfigError: The settings do not map keys to values.
+    """
+    settings = {} if settings is None else settings
+    if not (isinstance(settings, Mapping) and all(isinstance(key, str) for key in settings)):
+        raise ConfigError(
+            f"settings is {cut(repr(settings))}, but must be values by key, such as "
+            '{"training.epochs": 5}'
+        )
+    return {key: plain_value(value) for key, value in settings.items()}
+
+
+def plain_value(value: object) -> object:
+    """Returns the Python value of a NumPy scalar or array, and the string of a path."""
+    if isinstance(value, PurePath):
+        return str(value)
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -2,11 +2,12 @@
 
 __all__ = ["compare", "sweep", "verify"]
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..config.grid import configurations, expand
 from ..config.toml import toml_text
+from ..devices import kept_torch_state
 from ..errors import ConfigError
 from ..experiments import comparison
 from ..experiments import verify as verification
@@ -17,8 +18,10 @@ from ..experiments.train_run import unused_path
 from ..experiments.verify import Verification
 from ..generation.evaluate_text import Plan
 from ..runs.directory import RunDirectory
+from ..signals import CtrlC, Interrupted
 from ..stages import finish
 from ..storage.manifest import MANIFEST
+from .configuration import checked_settings, plain_value
 from .progress import Progress, callback
 
 
@@ -47,12 +50,13 @@ def compare(*paths: str | Path, fold: bool = True) -> Comparison:
     return comparison.compare([outcome(path, name) for name, path in found.items()], fold)
 
 
+@kept_torch_state()
 def sweep(
     corpus: str | Path,
-    settings: Mapping[str, Sequence[object]] | None = None,
-    presets: Sequence[str] = (),
+    settings: Mapping[str, object] | None = None,
+    presets: str | Sequence[str] = (),
     *,
-    seeds: Sequence[int] = (),
+    seeds: int | Iterable[int] | None = None,
     config: str | Path | None = None,
     out: str | Path | None = None,
     full: bool = False,
@@ -65,25 +69,28 @@ def sweep(
 
     Arguments:
         corpus: A text file, or a folder with train, valid and test files.
-        settings: Alternatives by key, such as `{"objective.mi_weight": [0, 1]}`.
+        settings: A value or a list of alternatives by key: `{"objective.mi_weight": [0, 1]}`.
         presets: Presets to combine, with alternatives separated by commas: `["mine,vae", "ptb"]`.
-        seeds: Alternatives of `seed`.
+        seeds: A value of `seed`, or several; by default that of the settings.
         config: A TOML file for all runs.
         out: The folder of the runs; by default a new one under `runs/`.
         full: Whether to evaluate generated text, too.
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C was pressed. The current run stops after a step and is saved.
         ConfigError: A setting does not exist, or `out` cannot be used.
         DataError: The text cannot be read.
 
-    >>> grid = {key: [value] for key, value in small.items()}
-    >>> grid["objective.beta"] = [0.5, 1.0]
-    >>> len(mivae.sweep("corpus.txt", grid, ["vae"], out="runs/sweep").rows)
+    >>> grid = {**small, "objective.beta": [0.5, 1.0]}
+    >>> len(mivae.sweep("corpus.txt", grid, "vae", out="runs/sweep").rows)
     2
     """
-    alternatives = {**(settings or {}), **({"seed": seeds} if seeds else {})}
-    overrides = [f"{key}={','.join(map(toml_text, v))}" for key, v in alternatives.items()]
+    if not isinstance(corpus, str | Path):
+        raise ConfigError("the corpus of a sweep must be a path")
+    show = callback(progress)
+    grid = {**checked_settings(settings), **({} if seeds is None else {"seed": seeds})}
+    overrides = [f"{key}={_alternatives(key, value)}" for key, value in grid.items()]
     members = expand(presets, overrides)
     file = None if config is None else Path(config)
     configs = configurations(members, file, {"data.train": str(corpus)})
@@ -95,10 +102,18 @@ def sweep(
         for member, resolved in zip(members, configs, strict=True)
     ]
     corpora = finish(prepare_corpora(planned))
-    work = run_sweep(planned, corpora, full=Plan() if full else None)
-    return comparison.compare(finish(work, callback(progress)))
+    try:
+        with CtrlC() as interruption:
+            plan = Plan() if full else None
+            work = run_sweep(planned, corpora, full=plan, interruption=interruption)
+            return comparison.compare(finish(work, show))
+    except Interrupted:
+        raise KeyboardInterrupt(
+            f"the runs are saved; call sweep again with out='{folder}' to continue"
+        ) from None
 
 
+@kept_torch_state()
 def verify(path: str | Path) -> Verification:
     """Checks every file of a run against its checksum, and loads its checkpoints.
 
@@ -113,3 +128,13 @@ def verify(path: str | Path) -> Verification:
     True
     """
     return verification.verify(RunDirectory.open(Path(path)))
+
+
+def _alternatives(key: str, values: object) -> str:
+    """Returns one value, or several separated by commas, as TOML."""
+    if isinstance(values, str | Mapping) or not isinstance(values, Iterable):
+        values = [values]
+    listed = [toml_text(plain_value(value)) for value in values]
+    if not listed:
+        raise ConfigError(f"'{key}' has no alternatives")
+    return ",".join(listed)

@@ -5,6 +5,7 @@ __all__ = ["Progress", "callback"]
 import sys
 from collections.abc import Callable
 
+from ..errors import ConfigError, cut
 from ..stages import Stage
 from ..training.events import SaveFailed, Skipped, Validation
 
@@ -13,10 +14,18 @@ Progress = bool | Callable[[object], object] | None
 
 
 def callback(progress: Progress) -> Callable[[object], object] | None:
-    """Returns the function to call with each record of progress, if there is one."""
+    """Returns the function to call with each record of progress, if there is one.
+
+    Raises:
+        ConfigError: The value is not a function.
+    """
     if progress is None or progress is False:
         return None
-    return _Printer() if progress is True else progress
+    if progress is True:
+        return _Printer()
+    if not callable(progress):
+        raise ConfigError(f"progress is {cut(repr(progress))}, but must be True or a function")
+    return progress
 
 
 class _Printer:

@@ -7,12 +7,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..choices import Distance, Profile
+from ..choices import Distance, Profile, check_choice
 from ..config.resolve import read_config
 from ..data.corpus import Split
 from ..data.prepared_corpus import Corpus
 from ..data.records import TextRecords
 from ..data.token_store import TokenStore
+from ..devices import kept_torch_state
 from ..estimators.report import Report
 from ..evaluation.evaluate import Evaluation
 from ..evaluation.mutual_information import report
@@ -20,6 +21,7 @@ from ..experiments.evaluate_run import evaluate_run
 from ..generation.evaluate_text import Plan
 from ..generation.generate import sentence_pair
 from ..generation.neighbours import Neighbour, as_read, encoded_blocks, nearest, stored_texts
+from ..limits import MAX_SENTENCES, check_count, check_seed
 from ..runs.directory import RunDirectory
 from ..runs.loading import load_checkpoint
 from ..stages import finish
@@ -44,7 +46,8 @@ def load(path: str | Path, device: str = "auto") -> "Run":
     >>> run.latent_size
     4
     """
-    return Run(RunDirectory.open(Path(path)), device)
+    with kept_torch_state():
+        return Run(RunDirectory.open(Path(path)), str(device))
 
 
 class Run(TrainedModel):
@@ -83,6 +86,7 @@ class Run(TrainedModel):
         >>> next(run.sentences("test")) in set(run.sentences("test"))
         True
         """
+        check_choice("split", split, Split)
         return stored_texts(self._corpus[split], self._tokenizer)
 
     def sentence_pair(self, seed: int = 0) -> tuple[str, str]:
@@ -137,11 +141,14 @@ class Run(TrainedModel):
                 `bhattacharyya` (of posteriors, in nats).
 
         Raises:
-            ConfigError: `bhattacharyya` with posteriors that are not Gaussian.
+            ConfigError: `k` or `by` is invalid, or `bhattacharyya` is used with posteriors that
+                are not Gaussian.
 
         >>> [text for _, text in run.neighbours("one dog .", k=1, among=["one dog .", "a cat ."])]
         ['a cat .']
         """
+        check_choice("distance", by, Distance)
+        k = check_count("the number of neighbours", k, 1, MAX_SENTENCES)
         tokenizer, longest = self._tokenizer, self._max_tokens
         query = self.encode([sentence]).posterior
         texts = self.sentences("train") if among is None else strings(among)
@@ -197,7 +204,8 @@ class Run(TrainedModel):
             lm=None if lm is None else RunDirectory.open(Path(lm)),
             store=store,
         )
-        found = finish(work, callback(progress))
+        with kept_torch_state():
+            found = finish(work, callback(progress))
         if found.store_error is not None:
             raise found.store_error
         return found.record
@@ -237,10 +245,11 @@ class Run(TrainedModel):
         'known-posterior'
         """
         self._require_latents()
+        check_choice("profile", profile, Profile)
         corpus = self._corpus
         store = self._token_store(sentences) or corpus["test"]
         fitting = corpus["train"], corpus["valid"]
-        return report(self._model, store, fitting, seed, profile, draws)
+        return report(self._model, store, fitting, check_seed(seed), profile, draws)
 
     @cached_property
     def _corpus(self) -> Corpus:

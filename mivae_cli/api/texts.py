@@ -12,7 +12,7 @@ from ..data.file_formats import check_settings, format_of
 from ..data.prepared_corpus import SplitSummary, TokenStore, encode_sentences
 from ..data.records import TextRecords
 from ..data.tokenizer import UNKNOWN, Tokenizer
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from ..generation.generate import token_ids
 
 Sentences = Iterable[str] | TextRecords
@@ -22,12 +22,38 @@ HeldOut = Sentences | TokenStore
 
 
 def strings(sentences: Sentences) -> Iterator[str]:
-    """Returns the text of each sentence; one string is one sentence."""
+    """Returns the text of each sentence; one string is one sentence.
+
+    Raises:
+        DataError: The sentences are a table, a path or bytes. While iterating: one is not a
+            string, such as a missing value, or not valid UTF-8.
+    """
     if isinstance(sentences, str):
-        return iter([sentences])
+        sentences = [sentences]
     if isinstance(sentences, TextRecords):
         return (record.text for record in sentences)
-    return iter(sentences)
+    # iterating over a table or a mapping gives the names of its columns
+    if (
+        isinstance(sentences, bytes | Mapping)
+        or hasattr(sentences, "columns")
+        or not isinstance(sentences, Iterable)
+    ):
+        raise DataError(
+            f"the sentences are of type {type(sentences).__name__}: pass strings, such as a list "
+            "or one column of a table; for a file, use Run.read_file"
+        )
+    return _checked(sentences)
+
+
+def _checked(sentences: Iterable[str]) -> Iterator[str]:
+    for number, sentence in enumerate(sentences, start=1):
+        if not isinstance(sentence, str):
+            raise DataError(
+                f"sentence {number} is of type {type(sentence).__name__}, not a string"
+            )
+        if any("\ud800" <= char <= "\udfff" for char in sentence):
+            raise DataError(f"sentence {number} is not UTF-8")
+        yield str(sentence)  # a string of NumPy would be shown as np.str_('...')
 
 
 def file_settings(

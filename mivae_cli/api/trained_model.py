@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..data.records import TextRecords
 from ..data.tokenizer import Tokenizer
-from ..errors import CheckpointError, DataError
+from ..errors import CheckpointError, ConfigError, DataError, cut
+from ..estimators.io.arrays import numbers
 from ..generation.decoding import Decoding
 from ..generation.generate import (
     PathName,
@@ -26,7 +27,7 @@ from ..generation.generate import (
     token_ids,
 )
 from ..generation.latent_files import TextRows
-from ..limits import MAX_SENTENCES, check_range
+from ..limits import MAX_SENTENCES, check_count, check_seed
 from ..models.vae import VAE
 from .codes import Codes
 from .texts import Sentences, strings, unknown_words
@@ -98,9 +99,13 @@ class TrainedModel:
         >>> next(run.iter_decode(run.sample_latents(1000))) in run.decode(run.sample_latents(1000))
         True
         """
+        if not isinstance(decoding, Decoding):
+            raise ConfigError(f"decoding is {cut(repr(decoding))}, but must be a mivae.Decoding")
         if decoding.max_tokens is None:
             decoding = replace(decoding, max_tokens=self._max_tokens)
-        return generated(self._model, self._tokenizer, self._latents(latents), decoding, seed)
+        return generated(
+            self._model, self._tokenizer, self._latents(latents), decoding, check_seed(seed)
+        )
 
     def sample(self, n: int = 10, *, decoding: Decoding = DRAWN, seed: int = 0) -> list[str]:
         """Returns n sentences decoded from latents drawn from the prior.
@@ -218,7 +223,7 @@ class TrainedModel:
         >>> run.analogy_latents("a man runs .", "two men run .", "a dog sleeps .").shape
         (1, 4)
         """
-        check_range("the number of sentences", n, 1, MAX_SENTENCES)
+        n = check_count("the number of sentences", n, 1, MAX_SENTENCES)
         start, end, origin = self._points(a, b, c)
         latent = self._projected(analogous(start, end, origin, scale))
         return np.broadcast_to(latent, (n, self.latent_size))
@@ -239,25 +244,26 @@ class TrainedModel:
         """Returns vectors with shape (Z,): the posterior means of sentences, or latents as given."""
         texts = [point for point in points if isinstance(point, str)]
         means = iter(self.encode(texts).posterior.mean if texts else ())
-        return [
-            next(means) if isinstance(point, str) else self._latents(point)[0] for point in points
+        found = [
+            next(means)[None] if isinstance(point, str) else self._latents(point)
+            for point in points
         ]
+        for latents in found:
+            if len(latents) != 1:
+                raise DataError(f"a point must be one latent, not {len(latents):,}")
+        return [latents[0] for latents in found]
 
     def _projected(self, latents: torch.Tensor) -> Array:
         return np.asarray(self._model.prior.projected(latents).numpy())
 
     def _latents(self, values: ArrayLike) -> torch.Tensor:
         """Returns latents with shape (N, Z), checked."""
-        if isinstance(values, torch.Tensor):
-            values = values.detach().cpu().numpy()
-        try:
-            latents = np.atleast_2d(np.array(values, np.float32))
-        except (TypeError, ValueError) as error:
-            raise DataError(f"the latents are not numbers: {error}") from error
+        with np.errstate(over="ignore"):  # values beyond the range of float32 become infinite
+            latents = np.atleast_2d(numbers(values, "latents").astype(np.float32))
         if latents.ndim != 2 or latents.shape[1] != self.latent_size:
             raise DataError(
                 f"the latents have shape {latents.shape}: expected (N, {self.latent_size})"
             )
         if not np.isfinite(latents).all():
-            raise DataError("the latents contain NaN or infinite numbers")
+            raise DataError("the latents contain NaN or numbers outside the range of float32")
         return torch.from_numpy(latents)

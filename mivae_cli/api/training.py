@@ -3,12 +3,13 @@
 __all__ = ["resume", "train"]
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..config.resolve import read_config
 from ..config.run import RunConfig
+from ..devices import kept_torch_state
 from ..errors import ConfigError, DataError
 from ..experiments.train_run import (
     RunInTraining,
@@ -19,14 +20,18 @@ from ..experiments.train_run import (
     unused_path,
 )
 from ..runs.directory import RunDirectory
+from ..signals import CtrlC, Interrupted
 from ..stages import finish
+from .configuration import checked_settings
 from .progress import Progress, callback
 from .run import Run
+from .texts import Sentences, strings
 
 
+@kept_torch_state()
 def train(
-    corpus: str | Path | Sequence[str],
-    presets: Sequence[str] = (),
+    corpus: str | Path | Sentences,
+    presets: str | Sequence[str] = (),
     settings: Mapping[str, object] | None = None,
     *,
     config: str | Path | None = None,
@@ -41,7 +46,7 @@ def train(
     Arguments:
         corpus: A text file with one sentence per line, a folder with train, valid and test files,
             or a list of sentences.
-        presets: Names of presets (`list_presets`), merged from left to right; by default none.
+        presets: A preset (`list_presets`), or several, merged from left to right.
         settings: Values by key, such as `{"training.epochs": 5}`.
         config: A TOML file; presets come before it, settings after it.
         out: The run directory; by default a new one under `runs/`.
@@ -51,6 +56,8 @@ def train(
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
+        KeyboardInterrupt: Ctrl-C was pressed. Training stops after the current step and is saved;
+            `resume` continues it. A second Ctrl-C stops at once.
         ConfigError: A setting does not exist, or `out` is in use.
         DataError: The text cannot be read, or has too few sentences.
         DivergedError: The loss is no longer finite.
@@ -60,7 +67,8 @@ def train(
     >>> run.load_evaluation()["sentences"] == len(list(run.sentences("test")))
     True
     """
-    options = {**(settings or {}), "seed": seed}
+    show = callback(progress)
+    options = {**checked_settings(settings), "seed": seed}
     resolved = read_config(presets, None if config is None else Path(config), options)
     if isinstance(corpus, str | Path):
         data = resolved.data.model_copy(update={"train": str(corpus)})
@@ -76,9 +84,10 @@ def train(
             data = data.model_copy(update={"train": "-"})
             resolved = resolved.model_copy(update={"data": data})
             training = _created(read, resolved, out, overwrite)
-    return _trained(training, evaluate, progress)
+    return _trained(training, evaluate, show)
 
 
+@kept_torch_state()
 def resume(
     path: str | Path,
     settings: Mapping[str, object] | None = None,
@@ -103,10 +112,11 @@ def resume(
     """
 
     def changed(config: RunConfig) -> RunConfig:
-        return read_config(options=settings, base=config)
+        return read_config(options=checked_settings(settings), base=config)
 
+    show = callback(progress)
     training = resume_training(RunDirectory.open(Path(path)), changed)
-    return _trained(training, evaluate, progress)
+    return _trained(training, evaluate, show)
 
 
 def _created(
@@ -117,34 +127,43 @@ def _created(
     return create_training(stored, prepare(read).corpus, path, overwrite)
 
 
-def _trained(training: RunInTraining, evaluate: bool, progress: Progress) -> Run:
-    show = callback(progress)
-    if evaluate:
-        found = finish(train_run(training), show)
-        if found.store_error is not None:
-            raise found.store_error
-    else:
-        for record in training.trainer.fit(training.run):
-            if show is not None:
-                show(record)
+def _trained(
+    training: RunInTraining, evaluate: bool, show: Callable[[object], object] | None
+) -> Run:
+    try:
+        with CtrlC() as interruption:
+            if evaluate:
+                found = finish(train_run(training, interruption=interruption), show)
+                if found.store_error is not None:
+                    raise found.store_error
+            else:
+                finish(training.trainer.fit(training.run, interruption), show)
+    except Interrupted:
+        raise KeyboardInterrupt(
+            f"training is saved; continue it with mivae.resume('{training.run.path}')"
+        ) from None
     return Run(RunDirectory.open(training.run.path), str(training.trainer.device))
 
 
 @contextmanager
-def _written(sentences: Sequence[str]) -> Iterator[Path]:
-    """Writes sentences to a temporary file, one per line.
+def _written(sentences: Sentences) -> Iterator[Path]:
+    """Writes sentences to a temporary file, one per line, which messages do not name.
 
     Raises:
-        DataError: A sentence has a line break, or is not valid UTF-8.
+        DataError: There are no sentences, or one has a line break or is not a string of valid
+            UTF-8.
     """
     with tempfile.TemporaryDirectory(prefix="mivae-") as folder:
         path = Path(folder) / "sentences.txt"
+        number = 0
         with path.open("w", encoding="utf-8", newline="\n") as file:
-            for number, sentence in enumerate(sentences, start=1):
+            for number, sentence in enumerate(strings(sentences), start=1):
                 if len(sentence.splitlines()) > 1:
                     raise DataError(f"sentence {number} has a line break: split or join the lines")
-                try:
-                    file.write(f"{sentence.strip()}\n")
-                except UnicodeEncodeError as error:
-                    raise DataError(f"sentence {number} is not UTF-8") from error
-        yield path
+                file.write(f"{sentence.strip()}\n")
+        if not number:
+            raise DataError("the corpus has no sentences")
+        try:
+            yield path
+        except DataError as error:
+            raise DataError(str(error).replace(f"'{path}'", "the corpus")) from error

@@ -37,7 +37,7 @@ class Member:
 
 
 def expand(
-    presets: Sequence[str] = (), overrides: Sequence[str] = (), seeds: str | None = None
+    presets: str | Sequence[str] = (), overrides: Sequence[str] = (), seeds: str | None = None
 ) -> list[Member]:
     """Returns the members of a grid, the last factor varying fastest.
 
@@ -50,6 +50,7 @@ def expand(
         ConfigError: An alternative is empty or repeated, a key is repeated, or there are too many
             members.
     """
+    presets = [presets] if isinstance(presets, str) else list(presets)
     factors: dict[str, list[str]] = {}
     for text in overrides:
         key, given = _factor(text)

@@ -61,7 +61,7 @@ CHANGEABLE = {  # settings that a resumed run may change, besides objective.*
 
 
 def read_config(
-    presets: Sequence[str] = (),
+    presets: str | Sequence[str] = (),
     file: Path | None = None,
     options: Mapping[str, object] | None = None,
     overrides: Sequence[str] = (),
@@ -70,7 +70,7 @@ def read_config(
     """Returns the configuration merged from the given sources.
 
     Arguments:
-        presets: Names of presets, merged from left to right.
+        presets: A preset, or several, merged from left to right.
         file: A TOML file; relative paths in it are relative to its folder.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
@@ -80,6 +80,7 @@ def read_config(
     Raises:
         ConfigError: A preset or key does not exist, or a value is invalid.
     """
+    presets = [presets] if isinstance(presets, str) else list(presets)
     table: Table = (base or RunConfig()).model_dump(mode="json")
     if base is None and any(preset_kind(name) == "method" for name in presets):
         table = _merged(table, _preset(BASELINE))

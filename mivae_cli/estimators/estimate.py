@@ -20,16 +20,15 @@ Shapes: N pairs, X and Z coordinates.
 __all__ = ["estimate_mutual_information"]
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import get_args
 
 import torch
 from numpy.typing import ArrayLike
 
-from ..choices import EstimatorName, PairNetwork, Profile, Transform
+from ..choices import EstimatorName, PairNetwork, Profile, Transform, check_choice
 from ..errors import ConfigError, DataError
-from ..limits import MAX_PERMUTATIONS, MAX_SEED, check_range
+from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .estimator_suite import EstimatorSuite
 from .io.pairs import check_pairs
 from .nearest_neighbours import KSG_DIMENSIONS, check_neighbours
@@ -60,7 +59,7 @@ PRECEDENCE: tuple[EstimatorName, ...] = (
 def estimate_mutual_information(
     x: ArrayLike,
     z: ArrayLike,
-    estimators: Sequence[EstimatorName] = (),
+    estimators: EstimatorName | Iterable[EstimatorName] = (),
     *,
     profile: Profile = "default",
     transform: Transform = "rank",
@@ -78,7 +77,7 @@ def estimate_mutual_information(
         x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X),
             N >= 50.
         z: The samples drawn with them, with shape (N,) or (N, Z).
-        estimators: Names of estimators. Default: "dual", "infonce", "copula", "gaussian" and, in up
+        estimators: A name of an estimator, or several. Default: "dual", "infonce", "copula", "gaussian" and, in up
             to ten dimensions, "ksg", and a recommendation that depends on the pairs.
         profile: Size of critics and densities, and length of their training.
         transform: Strictly monotone map of each coordinate of the critics' inputs, which does not
@@ -108,18 +107,19 @@ def estimate_mutual_information(
     >>> {estimate.estimator: round(estimate.value) for estimate in report.estimates}
     {'infonce': 1, 'gaussian': 1}
     """
-    _check_names(estimators, profile, transform, network)
-    check_range("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
-    check_neighbours(neighbours)
-    check_range("the seed", seed, 0, MAX_SEED)
+    chosen = [estimators] if isinstance(estimators, str) else list(estimators)
+    _check_names(chosen, profile, transform, network)
+    permutations = check_count("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
+    neighbours = check_neighbours(neighbours)
+    seed = check_seed(seed)
     pairs, warnings = check_pairs(x, z, names)
     check_neighbours(neighbours, len(pairs))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         samples = torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)
         suite = EstimatorSuite(*samples, profile, transform, network, neighbours, seed)
-        if estimators:
-            estimates = _with_contradictions([suite.estimate(name) for name in estimators])
+        if chosen:
+            estimates = _with_contradictions([suite.estimate(name) for name in chosen])
             recommended = _first(estimates)
         else:
             estimates, recommended = _default_estimates(suite)
@@ -190,14 +190,10 @@ def _with_contradictions(estimates: list[Estimate]) -> list[Estimate]:
 
 def _check_names(estimators: Sequence[str], profile: str, transform: str, network: str) -> None:
     """Raises ConfigError for unknown names and repeated estimators."""
-    chosen = [("estimator", name, EstimatorName) for name in estimators]
-    chosen += [
-        ("profile", profile, Profile),
-        ("transform", transform, Transform),
-        ("network", network, PairNetwork),
-    ]
-    for kind, name, choices in chosen:
-        if name not in get_args(choices):
-            raise ConfigError(f"unknown {kind} '{name}'; choose {', '.join(get_args(choices))}")
+    for name in estimators:
+        check_choice("estimator", name, EstimatorName)
+    check_choice("profile", profile, Profile)
+    check_choice("transform", transform, Transform)
+    check_choice("network", network, PairNetwork)
     if len(set(estimators)) < len(estimators):
         raise ConfigError(f"an estimator is repeated: {', '.join(estimators)}")

@@ -43,7 +43,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from ..errors import ConfigError, DataError
-from ..limits import MAX_KSG_NEIGHBOURS, MAX_SEED, check_range
+from ..limits import MAX_KSG_NEIGHBOURS, check_count, check_seed
 from .intervals import Interval, mean_interval
 from .io.pairs import checked_tensors
 from .report import Estimate, stopwatch
@@ -86,21 +86,26 @@ def ksg(x: ArrayLike, z: ArrayLike, neighbours: int = 3, *, seed: int = 0) -> Es
     >>> abs(ksg(x, z).value - sampler.mutual_information) < 0.05
     True
     """
-    check_range("the seed", seed, 0, MAX_SEED)
-    check_neighbours(neighbours)
+    seed, neighbours = check_seed(seed), check_neighbours(neighbours)
     (x, z), warnings = checked_tensors(x, z)
     check_neighbours(neighbours, len(x))
     return ksg_estimate(x, z, neighbours, seed, warnings)
 
 
-def check_neighbours(neighbours: int, count: int = MAX_PAIRS) -> None:
-    """Raises ConfigError unless each of `count` pairs has that many neighbours."""
-    check_range("the number of neighbours (k of ksg)", neighbours, 1, MAX_KSG_NEIGHBOURS)
+def check_neighbours(neighbours: int, count: int = MAX_PAIRS) -> int:
+    """Returns the number of neighbours as an `int`.
+
+    Raises:
+        ConfigError: It is not an integer in range, or `count` pairs have fewer neighbours.
+    """
+    name = "the number of neighbours (k of ksg)"
+    neighbours = check_count(name, neighbours, 1, MAX_KSG_NEIGHBOURS)
     if neighbours >= count:
         raise ConfigError(
             f"the number of neighbours (k of ksg) is {neighbours:,}, but must be below the "
             f"number of pairs, {count:,}"
         )
+    return neighbours
 
 
 def ksg_estimate(

@@ -21,7 +21,7 @@ from torch import Tensor
 from ..data.batches import Batch, ordered_batches
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
-from ..limits import MAX_IW_SAMPLES, MAX_SEED, check_range
+from ..limits import MAX_IW_SAMPLES, check_count, check_seed
 from ..models.vae import VAE
 from ..stages import Stage
 from .consistency import contradictions
@@ -116,8 +116,8 @@ def evaluate(
     Raises:
         ConfigError: `iw_samples` or `seed` is out of range.
     """
-    check_range("the number of importance samples", iw_samples, 1, MAX_IW_SAMPLES)
-    check_range("the seed", seed, 0, MAX_SEED)
+    iw_samples = check_count("the number of importance samples", iw_samples, 1, MAX_IW_SAMPLES)
+    seed = check_seed(seed)
     store = store.canonical()
     encoded = encode_split(model, store, seed)
     unit_rates = encoded.posterior.unit_rates().tolist()

@@ -36,7 +36,7 @@ from ..estimators.known_posterior import (
     batched_empirical,
 )
 from ..estimators.report import stopwatch
-from ..limits import MAX_DRAWS, check_range
+from ..limits import MAX_DRAWS, check_count
 from ..models.vae import VAE
 from .encode import Encoded, encode_split, posteriors
 
@@ -107,7 +107,7 @@ def measure_information(
     """
     count, size = len(store), min(BATCH, len(store))
     draws = default_draws(count) if draws is None else draws
-    check_range("the number of draws", draws, 1, MAX_DRAWS)
+    draws = check_count("the number of draws", draws, 1, MAX_DRAWS)
     posterior, rate = encoded.posterior.double(), float(encoded.rate.mean())
     z = posterior.rsample(torch.Generator().manual_seed(seed), count=draws)
     densities = aggregated_posterior(posterior, z)

@@ -14,7 +14,16 @@ from torch.nn.functional import pad
 
 from ..data.tokenizer import BOUNDARY, UNKNOWN
 from ..errors import ConfigError
-from ..limits import MAX_BEAM, MAX_NGRAM, MAX_PENALTY, MIN_PENALTY, check_range
+from ..limits import (
+    MAX_BEAM,
+    MAX_COUNT,
+    MAX_NGRAM,
+    MAX_PENALTY,
+    MAX_VOCABULARY,
+    MIN_PENALTY,
+    check_count,
+    check_range,
+)
 from ..models.vae import VAE
 from .repetition import ban_repeated_ngrams, penalize_written
 
@@ -63,16 +72,16 @@ class Decoding:
         return DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
 
     def __post_init__(self) -> None:
+        check_range("the temperature", self.temperature, 0, math.inf)
         if not 0 < self.temperature < math.inf:
-            raise ConfigError("temperature must be above 0; for the limit 0, decode greedily")
-        if self.top_k < 0:
-            raise ConfigError("top-k must be at least 0")
-        check_range("the beam width", self.beam, 0, MAX_BEAM)
-        if not 0 < self.top_p <= 1:
-            raise ConfigError("top-p must be above 0 and at most 1")
-        if self.max_tokens is not None and self.max_tokens < 1:
-            raise ConfigError("max_tokens must be at least 1")
-        check_range("no-repeat-ngram", self.no_repeat_ngram, 0, MAX_NGRAM)
+            raise ConfigError("the temperature must be above 0; for the limit 0, decode greedily")
+        check_range("top-p", self.top_p, 0, 1)
+        if not self.top_p:
+            raise ConfigError("top-p must be above 0")
+        check_count("top-k", self.top_k, 0, MAX_VOCABULARY)
+        check_count("the beam width", self.beam, 0, MAX_BEAM)
+        check_count("max_tokens", self.length, 1, MAX_COUNT)
+        check_count("no-repeat-ngram", self.no_repeat_ngram, 0, MAX_NGRAM)
         check_range("repetition-penalty", self.repetition_penalty, MIN_PENALTY, MAX_PENALTY)
 
 

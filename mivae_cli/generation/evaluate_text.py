@@ -44,7 +44,7 @@ from ..evaluation.text_record import (
     Protocol,
     Reconstruction,
 )
-from ..limits import MAX_SENTENCES, check_range
+from ..limits import MAX_SENTENCES, check_count
 from ..models.vae import VAE
 from ..stages import Stage
 from .decoding import AT_ONCE, Decoding, decode
@@ -82,7 +82,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.samples is not None:
-            check_range("the number of samples", self.samples, 2, MAX_SENTENCES)
+            check_count("the number of samples", self.samples, 2, MAX_SENTENCES)
 
 
 def evaluate_text(

@@ -22,11 +22,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..choices import check_choice
 from ..data.batches import ordered_batches
 from ..data.prepared_corpus import TokenStore
 from ..data.tokenizer import Tokenizer
 from ..errors import DataError
-from ..limits import MAX_INTERPOLATION_STEPS, MAX_SCALE, MAX_SENTENCES, check_range
+from ..limits import (
+    MAX_INTERPOLATION_STEPS,
+    MAX_SCALE,
+    MAX_SENTENCES,
+    check_count,
+    check_range,
+    check_seed,
+)
 from ..models.latent import Posterior, Prior
 from ..models.vae import VAE
 from .decoding import AT_ONCE, Decoding, decode
@@ -47,7 +55,7 @@ def generated(
         seed: Seeds words that are drawn.
     """
     # another seed than that of `prior_samples`, so that words are independent of latents
-    generator = torch.Generator().manual_seed(seed + 1)
+    generator = torch.Generator().manual_seed(check_seed(seed) + 1)
     for part in z.split(AT_ONCE):
         for ids in decode(model, part, decoding, generator):
             yield tokenizer.decode(ids)
@@ -61,7 +69,7 @@ def sentence_pair(store: TokenStore, tokenizer: Tokenizer, seed: int) -> list[st
     """
     if len(store) < 2:
         raise DataError("the test split has a single sentence: give the two to interpolate")
-    chosen = np.random.default_rng(seed).choice(len(store), size=2, replace=False)
+    chosen = np.random.default_rng(check_seed(seed)).choice(len(store), size=2, replace=False)
     return [tokenizer.decode(store.sentence(int(row))) for row in chosen]
 
 
@@ -71,8 +79,8 @@ def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
     Raises:
         ConfigError: The count is below 1 or above 10,000,000.
     """
-    check_range("the number of samples", count, 1, MAX_SENTENCES)
-    return prior.sample(count, torch.Generator().manual_seed(seed))
+    count = check_count("the number of samples", count, 1, MAX_SENTENCES)
+    return prior.sample(count, torch.Generator().manual_seed(check_seed(seed)))
 
 
 def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Tensor:
@@ -94,7 +102,8 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
     Raises:
         ConfigError: The number of latents is out of range.
     """
-    check_range("the number of steps", steps, 2, MAX_INTERPOLATION_STEPS)
+    check_choice("path", path, PathName)
+    steps = check_count("the number of steps", steps, 2, MAX_INTERPOLATION_STEPS)
     t = torch.linspace(0, 1, steps, device=start.device)[:, None]
     # from the half angle, which is accurate even if the cosine rounds to 1 or -1
     a, b = (torch.nn.functional.normalize(vector, dim=0) for vector in (start, end))

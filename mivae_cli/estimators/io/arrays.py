@@ -7,6 +7,7 @@ __all__ = [
     "check_numbers",
     "damage_named",
     "matrix",
+    "numbers",
     "read_npy",
     "read_two",
 ]
@@ -81,13 +82,7 @@ def matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
     Raises:
         DataError: The values are not rows of numbers.
     """
-    try:
-        array = _array(values, name)
-    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; sparse tensors
-        raise DataError(f"{name} is not an array of numbers: {reason(error)}") from error
-    check_numbers(array.dtype, name)
-    if np.ma.is_masked(values):
-        raise DataError(f"{name} contains masked values; remove these pairs")
+    array = numbers(values, name)
     if array.ndim == 1:
         array = array[:, None]
     if array.ndim != 2:
@@ -97,15 +92,35 @@ def matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
         )
     if array.shape[1] == 0:
         raise DataError(f"{name} has shape {array.shape}: it has no columns")
+    return np.require(array, np.float64, ["C", "W"])
+
+
+def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Returns an array of any shape in double precision.
+
+    Arguments:
+        values: Array, tensor, data frame (pandas, polars, Arrow) or nested lists.
+        name: The name of the values in errors.
+
+    Raises:
+        DataError: The values are not real numbers.
+    """
+    try:
+        array = _array(values, name)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; sparse tensors
+        raise DataError(f"{name} is not an array of numbers: {reason(error)}") from error
+    check_numbers(array.dtype, name)
+    if np.ma.is_masked(values):
+        raise DataError(f"{name} contains masked values; remove these rows")
     # values beyond the range of float64 become infinite
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.require(array, np.float64, ["C", "W"])
+        return np.asarray(array, np.float64)
 
 
 def check_numbers(dtype: np.dtype[Any], name: str) -> None:
     """Raises DataError unless a dtype is real and numeric."""
     if dtype.kind not in NUMBERS:
-        raise DataError(f"{name} contains {OTHER_KINDS.get(dtype.kind, dtype)}, not numbers")
+        raise DataError(f"{name} contains {OTHER_KINDS.get(dtype.kind, dtype)}, not real numbers")
 
 
 @contextmanager
@@ -131,7 +146,7 @@ def _array(values: Any, name: str) -> NDArray[Any]:  # noqa: ANN401  # torch, pa
     # columns of different dtypes would become Python objects in one array
     if hasattr(values, "iter_columns"):  # polars
         columns = [(column.name, np.asarray(column)) for column in values.iter_columns()]
-    elif hasattr(values, "columns") and hasattr(values, "items"):  # pandas
+    elif hasattr(values, "items") and hasattr(values, "columns"):  # pandas
         columns = [(key, np.asarray(column)) for key, column in values.items()]
     else:
         return np.asarray(values)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
+from ...limits import check_seed
 
 
 class Sampler(Protocol):
@@ -32,7 +33,7 @@ class Sampler(Protocol):
 
 def seeded_generator(seed: int) -> torch.Generator:
     """Returns a new generator, so that draws do not change the global random state."""
-    return torch.Generator().manual_seed(seed)
+    return torch.Generator().manual_seed(check_seed(seed))
 
 
 def standard_normal(rows: int, columns: int, generator: torch.Generator) -> Tensor:

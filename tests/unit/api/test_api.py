@@ -3,9 +3,10 @@
 import doctest
 import inspect
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,16 @@ import torch
 from numpy.typing import ArrayLike
 
 import mivae_cli as mivae
+from mivae_cli import devices
+from mivae_cli.estimators import ksg, samplers
 from mivae_cli.estimators.critic_training import PROFILES, FitSettings
 from mivae_cli.models.von_mises_fisher import VonMisesFisher
 from mivae_cli.stages import Stage
-from mivae_cli.training.events import Validation
+from mivae_cli.training.events import Step, Validation
 from support.small import scenes
 
 CORPUS = [scene.sentence() for scene in scenes.scenes(300, seed=0)]
+Wrong = Any  # an argument of a wrong type
 SMALL: dict[str, Any] = {
     "data.tokenizer.kind": "word",
     "model.latent_size": 4,
@@ -159,6 +163,191 @@ def test_a_random_state_of_the_user_is_kept(run: mivae.Run) -> None:
     assert torch.equal(torch.rand(1), expected)
 
 
+def test_training_changes_no_state_of_the_process(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(devices, "_quota", lambda: 1)
+    smallest = torch.tensor(torch.finfo(torch.float32).tiny)
+
+    def state() -> list[object]:
+        return [
+            torch.get_rng_state().tolist(),
+            torch.get_num_threads(),
+            bool(smallest / 4),
+            signal.getsignal(signal.SIGINT),
+        ]
+
+    threads = torch.get_num_threads()
+    torch.set_flush_denormal(False)
+    torch.set_num_threads(2)
+    torch.manual_seed(5)
+    before = state()
+    try:
+        mivae.train(CORPUS, "vae", SMALL, out="runs/vae").evaluate(iw_samples=1)
+        mivae.resume("runs/vae", {"training.epochs": 2})
+        mivae.sweep("corpus.txt", SMALL, "vae", out="runs/grid")
+        assert state() == before
+        assert mivae.verify("runs/vae").sound
+        mivae.load("runs/vae")
+        assert state() == before
+    finally:
+        torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_stops_training_and_the_run_can_be_resumed(folder: Path, times: int) -> None:
+    settings = {**SMALL, "training.log_every": 1}
+
+    def press(record: object) -> None:
+        if isinstance(record, Step) and record.step == 2:
+            for _ in range(times):
+                signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        mivae.train(CORPUS, "mine", settings, out="runs/a", progress=press)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if times == 1:
+        assert mivae.load("runs/a/checkpoints/last").checkpoint == "step-00000002"
+    found = mivae.resume("runs/a").encode(CORPUS).mean
+    np.testing.assert_array_equal(found, mivae.load("runs/mine").encode(CORPUS).mean)
+
+
+class NotAString:
+    """A table: iterating over it gives the names of its columns."""
+
+    columns = ("text",)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("sentences", "named"),
+        [
+            (["one", None], "sentence 2"),
+            ([float("nan")], "sentence 1"),
+            ([["one"]], "sentence 1"),
+            ([b"one"], "sentence 1"),
+            (["one", "\ud800"], "sentence 2"),
+            (None, "NoneType"),
+            (3, "int"),
+            (b"one", "bytes"),
+            ({"one": 1}, "dict"),
+            (Path("corpus.txt"), "Path"),
+            (NotAString(), "NotAString"),
+        ],
+    )
+    def test_sentences_must_be_strings(
+        self, run: mivae.Run, sentences: Wrong, named: str, tmp_path: Path
+    ) -> None:
+        calls: list[Callable[[Any], object]] = [run.encode, run.reconstruct, run.unknown_words]
+        if sentences is not None:  # by default the test split
+            calls += [run.evaluate, run.estimate_mutual_information]
+            calls.append(lambda given: run.neighbours("one", among=given))
+        if not isinstance(sentences, Path):
+            calls.append(lambda given: mivae.train(given, settings=SMALL, out=tmp_path / "run"))
+        for call in calls:
+            with pytest.raises(mivae.DataError, match=named):
+                call(sentences)
+        assert not (tmp_path / "run").exists()
+
+    @pytest.mark.parametrize("value", [-1, 1.5, 2**63, "one", None, float("nan"), [1]])
+    def test_numbers_must_be_integers_in_range(self, run: mivae.Run, value: Wrong) -> None:
+        a, b, z = CORPUS[0], CORPUS[1], np.zeros((60, 1))
+        calls: list[Callable[[], object]] = [
+            lambda: run.sample(value),
+            lambda: run.sample(1, seed=value),
+            lambda: run.decode(z[:4].T, seed=value),
+            lambda: run.sample_latents(1, seed=value),
+            lambda: run.interpolate(a, b, value),
+            lambda: run.analogy(a, b, a, value),
+            lambda: run.neighbours(a, value),
+            lambda: run.sentence_pair(value),
+            lambda: run.estimate_mutual_information(seed=value),
+            lambda: mivae.Decoding(beam=value),
+            lambda: mivae.Decoding(top_k=value),
+            lambda: ksg(z, z, value),
+            lambda: ksg(z, z, seed=value),
+            lambda: mivae.estimate_mutual_information(z, z, permutations=value),
+            lambda: mivae.estimate_mutual_information(z, z, seed=value),
+            lambda: samplers.SAMPLERS["gaussian"].draw(60, seed=value),
+        ]
+        if value is not None:
+            calls.append(lambda: run.estimate_mutual_information(draws=value))
+            calls.append(lambda: mivae.Decoding(max_tokens=value))
+        for call in calls:
+            with pytest.raises(mivae.ConfigError):
+                call()
+        with pytest.raises(mivae.ConfigError, match="number of neighbours"):
+            run.neighbours(a, 0)
+
+    def test_numpy_integers_are_integers(self, run: mivae.Run) -> None:
+        two: Any = np.int64(2)
+        assert run.sample(two, seed=two) == run.sample(2, seed=2)
+        assert run.sentence_pair(two) == run.sentence_pair(2)
+        x, z = samplers.SAMPLERS["swiss-roll"].draw(60, seed=two)
+        assert ksg(x, z, two, seed=two).value == ksg(x, z, 2, seed=2).value
+
+    @pytest.mark.parametrize("name", ["nothing", None, 3])
+    def test_names_must_be_known(self, run: mivae.Run, name: Wrong) -> None:
+        a, b = CORPUS[:2]
+        calls: list[Callable[[], object]] = [
+            lambda: run.sentences(name),
+            lambda: run.neighbours(a, by=name),
+            lambda: run.interpolate(a, b, path=name),
+            lambda: run.estimate_mutual_information(profile=name),
+            lambda: mivae.estimate_mutual_information([0.0], [0.0], [name]),
+            lambda: run.sample(1, decoding=name),
+        ]
+        for call in calls:
+            with pytest.raises(mivae.ConfigError, match=str(name)):
+                call()
+
+    def test_one_name_stands_for_a_list(self, folder: Path) -> None:
+        assert mivae.read_config("mine") == mivae.read_config(["mine"])
+        z = np.random.default_rng(0).normal(size=(60, 1))
+        [estimate] = mivae.estimate_mutual_information(z, -z, "ksg").estimates
+        assert estimate.estimator == "ksg"
+
+    @pytest.mark.parametrize("settings", [3, "training.epochs=1", [("seed", 1)], {1: 2}])
+    def test_settings_must_be_values_by_key(self, folder: Path, settings: Wrong) -> None:
+        calls: list[Callable[[], object]] = [
+            lambda: mivae.read_config(settings=settings),
+            lambda: mivae.train(CORPUS, settings=settings, out="runs/a"),
+            lambda: mivae.resume("runs/mine", settings),
+            lambda: mivae.sweep("corpus.txt", settings, out="runs/a"),
+        ]
+        for call in calls:
+            with pytest.raises(mivae.ConfigError, match="settings"):
+                call()
+        assert not Path("runs/a").exists()
+
+    def test_values_of_numpy_and_paths_are_stored_as_plain_values(self) -> None:
+        settings = {"objective.beta": np.float64(0.5), "data.valid": Path("v.txt")}
+        config = mivae.read_config(settings=settings)
+        assert 'valid = "v.txt"' in mivae.config_template(config)
+        assert type(config.objective.beta) is float
+
+    def test_progress_is_checked_before_a_run_is_created(self, folder: Path) -> None:
+        progress: Any = "yes"
+        with pytest.raises(mivae.ConfigError, match="progress"):
+            mivae.train(CORPUS, settings=SMALL, out="runs/a", progress=progress)
+        assert not Path("runs/a").exists()
+
+    def test_messages_about_a_list_name_no_temporary_file(self, folder: Path) -> None:
+        for corpus in ([], ["one two"] * 3):
+            with pytest.raises(mivae.DataError, match="the corpus") as caught:
+                mivae.train(corpus, settings={"data.tokenizer.min_count": 1}, out="runs/a")
+            assert ".txt" not in str(caught.value)
+
+    def test_codes_have_a_short_repr_and_no_equality(self, run: mivae.Run) -> None:
+        codes = run.encode(CORPUS[:3])
+        assert repr(codes) == "<Codes of 3 sentences, Z=4>"
+        assert codes != run.encode(CORPUS[:3])
+
+
 class TestGeneration:
     def test_the_same_seed_gives_the_same_sentences(self, run: mivae.Run) -> None:
         assert run.sample(5, seed=3) == run.sample(5, seed=3) != run.sample(5, seed=4)
@@ -176,7 +365,20 @@ class TestGeneration:
         assert len(set(run.analogy(a, b, a, n=20))) > 1
 
     @pytest.mark.parametrize(
-        "latents", [[0.0] * 3, np.zeros((2, 5)), [np.nan] * 4, "text", np.zeros((1, 1, 4))]
+        "latents",
+        [
+            [0.0] * 3,
+            np.zeros((2, 5)),
+            [np.nan] * 4,
+            [1e300] * 4,
+            [1j] * 4,
+            ["1"] * 4,
+            None,
+            "text",
+            np.zeros((1, 1, 4)),
+            np.zeros(4, "M8[s]"),
+            torch.zeros(2, 4).to_sparse(),
+        ],
     )
     def test_latents_must_be_finite_vectors_of_the_right_size(
         self, run: mivae.Run, latents: ArrayLike
@@ -184,9 +386,17 @@ class TestGeneration:
         with pytest.raises(mivae.DataError, match="latents"):
             run.decode(latents)
 
+    @pytest.mark.parametrize("rows", [0, 2])
+    def test_an_end_of_a_path_is_one_latent(self, run: mivae.Run, rows: int) -> None:
+        points = np.zeros((rows, 4))
+        for call in (run.interpolate, lambda z, a: run.analogy(a, z, a)):
+            with pytest.raises(mivae.DataError, match=f"not {rows}"):
+                call(points, CORPUS[0])
+
     def test_tensors_and_lists_decode_like_arrays(self, run: mivae.Run) -> None:
         z = run.sample_latents(2, seed=0)
         assert run.decode(z) == run.decode(torch.from_numpy(z)) == run.decode(z.tolist())
+        assert len(run.decode(torch.from_numpy(z).bfloat16())) == 2
         assert run.decode(z[0]) == run.decode(z)[:1]
 
 
@@ -277,13 +487,15 @@ def test_a_language_model_samples_and_has_no_codes(folder: Path) -> None:
 
 
 def test_a_sweep_has_a_row_per_combination(folder: Path) -> None:
-    grid = {key: [value] for key, value in SMALL.items()} | {"objective.beta": [0.5, 1]}
+    grid = SMALL | {"objective.beta": np.array([0.5, 1.0])}
     records: list[object] = []
     compared = mivae.sweep(
-        "corpus.txt", grid, ["vae"], seeds=[0, 1], out="runs/grid", progress=records.append
+        "corpus.txt", grid, "vae", seeds=np.arange(2), out="runs/grid", progress=records.append
     )
     assert sorted(row.seeds for row in compared.rows) == [(0, 1), (0, 1)]
     assert {row.settings["objective.beta"] for row in compared.rows} == {0.5, 1.0}
     assert any(isinstance(record, Validation) for record in records)
     with pytest.raises(mivae.ConfigError, match="runs/mine"):
         mivae.sweep("corpus.txt", grid, out="runs/mine")
+    with pytest.raises(mivae.ConfigError, match=r"objective\.beta"):
+        mivae.sweep("corpus.txt", {"objective.beta": []})
