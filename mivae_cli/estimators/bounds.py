@@ -51,6 +51,7 @@ __all__ = [
     "interpolated",
     "jensen_shannon",
     "log_mean_exp_product",
+    "matrix_shape",
     "nwj",
     "smile",
     "tuba",
@@ -63,6 +64,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from ..errors import DataError
+
 
 class Scores(NamedTuple):
     """The parts of a score matrix that the bounds need."""
@@ -73,10 +76,10 @@ class Scores(NamedTuple):
 
     @classmethod
     def of(cls, scores: "Tensor | Scores") -> "Scores":
-        """Reduces a score matrix of shape (M, B); returns `Scores` unchanged."""
+        """Reduces a score matrix (`matrix_shape`); returns `Scores` unchanged."""
         if isinstance(scores, Scores):
             return scores
-        rows, columns = scores.shape
+        rows, columns = matrix_shape(scores, "scores")
         diagonal = torch.eye(rows, columns, dtype=torch.bool, device=scores.device)
         product = scores.masked_fill(diagonal, -math.inf).logsumexp(dim=0)
         return cls(scores.diagonal(), product - math.log(rows - 1), rows)
@@ -111,7 +114,8 @@ def dual(scores: Tensor | Scores, log_xi: Tensor | float, clip: float | None = N
     Returns:
         The bound in nats, with shape ().
     """
-    if clip is not None and isinstance(scores, Tensor):
+    if clip is not None and not isinstance(scores, Scores):
+        matrix_shape(scores, "scores")
         log_partition = log_mean_exp_product((scores + log_xi).clamp(max=clip))
         return scores.diagonal().mean() + log_xi + 1 - log_partition.exp()
     reduced = Scores.of(scores)
@@ -242,6 +246,7 @@ def smile(scores: Tensor, clip: float) -> Tensor:
     Returns:
         The estimate in nats, with shape ().
     """
+    matrix_shape(scores, "scores")
     return scores.diagonal().mean() - log_mean_exp_product(scores.clamp(-clip, clip))
 
 
@@ -260,7 +265,7 @@ def jensen_shannon(scores: Tensor) -> Tensor:
     Returns:
         The objective, with shape ().
     """
-    rows, columns = scores.shape
+    rows, columns = matrix_shape(scores, "scores")
     joint = scores.diagonal()
     product = softplus(scores).sum() - softplus(joint).sum()
     return -softplus(-joint).mean() - product / (rows * columns - columns)
@@ -269,6 +274,21 @@ def jensen_shannon(scores: Tensor) -> Tensor:
 def log_mean_exp_product(scores: Tensor) -> Tensor:
     r"""Returns :math:`\log Z`, the log-mean-exp of the scores off the diagonal, shape ()."""
     return Scores.of(scores).log_partition
+
+
+def matrix_shape(matrix: Tensor, name: str) -> tuple[int, int]:
+    """Returns the shape (M, B) of the scores of pairs.
+
+    Raises:
+        DataError: This is not a tensor of real numbers with M >= 2 and M >= B >= 1.
+    """
+    if isinstance(matrix, Tensor) and matrix.is_floating_point() and matrix.ndim == 2:
+        rows, columns = matrix.shape
+        if rows > 1 and 1 <= columns <= rows:
+            return rows, columns
+    raise DataError(
+        f"{name} must be a tensor of floats with at least two rows and no more columns than rows"
+    )
 
 
 def _mixed(log_mean: Tensor, log_baseline: Tensor, alpha: float) -> Tensor:

@@ -40,6 +40,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from .bounds import matrix_shape
 
 
 def leave_one_out(log_conditional: Tensor) -> Tensor:
@@ -59,7 +60,7 @@ def leave_one_out(log_conditional: Tensor) -> Tensor:
         The estimate in nats, with shape ().
 
     Raises:
-        DataError: There are fewer than two rows.
+        DataError: There are fewer than two rows, or fewer rows than columns.
     """
     _check(log_conditional)
     return (log_conditional.diagonal() - _log_mean_others(log_conditional)).mean()
@@ -111,7 +112,7 @@ def club(log_conditional: Tensor) -> Tensor:
         The estimate in nats, with shape ().
 
     Raises:
-        DataError: There are fewer than two rows.
+        DataError: There are fewer than two rows, or fewer rows than columns.
     """
     _check(log_conditional)
     return (log_conditional.diagonal() - _mean_others(log_conditional)).mean()
@@ -153,7 +154,6 @@ def _mean_others(matrix: Tensor) -> Tensor:
 
 
 def _check(matrix: Tensor, square: bool = False) -> None:
-    rows, columns = matrix.shape
-    if rows < 2 or (square and rows != columns):
-        required = "a square matrix with at least two rows" if square else "at least two rows"
-        raise DataError(f"log_conditional has shape ({rows}, {columns}); provide {required}")
+    rows, columns = matrix_shape(matrix, "log_conditional")
+    if square and rows != columns:
+        raise DataError(f"log_conditional has shape ({rows}, {columns}); provide a square matrix")

@@ -38,7 +38,9 @@ class UniformNoise:
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x and z, each with shape (size, 1)."""
-        x, noise = torch.rand(2, size, 1, dtype=torch.float64, generator=seeded_generator(seed))
+        x, noise = torch.rand(
+            2, size, 1, dtype=torch.float64, generator=seeded_generator(size, seed)
+        )
         return x, x + self.half_width * (2 * noise - 1)
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
@@ -73,7 +75,7 @@ class DiscreteChannel:
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x and z, each with shape (size, 1)."""
-        q, generator = self._table, seeded_generator(seed)
+        q, generator = self._table, seeded_generator(size, seed)
         cells = torch.multinomial(q.flatten(), size, replacement=True, generator=generator)
         columns = q.shape[1]
         return (cells // columns)[:, None].double(), (cells % columns)[:, None].double()

@@ -48,7 +48,9 @@ class _Gaussian(ABC):
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
-        noise = standard_normal(size, self.x_dim + self.z_dim, generator=seeded_generator(seed))
+        noise = standard_normal(
+            size, self.x_dim + self.z_dim, generator=seeded_generator(size, seed)
+        )
         both = noise @ torch.linalg.cholesky(self.covariance).T
         return both[:, : self.x_dim], both[:, self.x_dim :]
 
@@ -153,7 +155,7 @@ class StudentT:
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
-        generator = seeded_generator(seed)
+        generator = seeded_generator(size, seed)
         noise = standard_normal(size, self.x_dim + self.z_dim, generator=generator)
         chi_square = (
             standard_normal(size, self.dof, generator=generator).square().sum(1, keepdim=True)

@@ -80,7 +80,7 @@ class GaussianMixture:
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
-        generator = seeded_generator(seed)
+        generator = seeded_generator(size, seed)
         means, covariances, weights = self._tensors()
         chosen = torch.multinomial(weights, size, replacement=True, generator=generator)
         noise = standard_normal(size, self.x_dim + self.z_dim, generator=generator)[..., None]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...errors import ConfigError
-from ...limits import check_seed
+from ...limits import MAX_PAIRS, check_count, check_seed
 
 
 class Sampler(Protocol):
@@ -31,8 +31,13 @@ class Sampler(Protocol):
         """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
 
 
-def seeded_generator(seed: int) -> torch.Generator:
-    """Returns a new generator, so that draws do not change the global random state."""
+def seeded_generator(size: int, seed: int) -> torch.Generator:
+    """Returns a new generator for `size` draws, which do not change the global random state.
+
+    Raises:
+        ConfigError: The size or the seed is out of range.
+    """
+    check_count("the number of pairs", size, 1, MAX_PAIRS)
     return torch.Generator().manual_seed(check_seed(seed))
 
 

@@ -3,12 +3,14 @@
 import math
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mivae_cli.errors import DataError
 from mivae_cli.estimators.bounds import (
     Scores,
     donsker_varadhan,
@@ -21,6 +23,7 @@ from mivae_cli.estimators.bounds import (
     smile,
     tuba,
 )
+from mivae_cli.estimators.upper_bounds import club
 from support.gaussian import GaussianChannel, assert_near
 
 ALPHAS = st.floats(0.01, 0.99)
@@ -369,3 +372,35 @@ def test_jensen_shannon_is_highest_at_the_log_ratio() -> None:
         assert_near(slope, 0.0)
     loss = torch.stack(losses)
     assert (loss.mean(dim=0) > 4 * loss.std(dim=0) / len(loss) ** 0.5).all()
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        np.zeros((3, 3)),
+        [[0.0, 1.0], [1.0, 0.0]],
+        torch.zeros(3, 3, dtype=torch.int64),
+        torch.zeros(3),
+        torch.zeros(2, 3),
+        torch.zeros(1, 1),
+        torch.zeros(3, 0),
+    ],
+)
+@pytest.mark.parametrize(
+    "bound",
+    [
+        donsker_varadhan,
+        nwj,
+        infonce,
+        jensen_shannon,
+        lambda scores: dual(scores, 0.0),
+        lambda scores: dual(scores, 0.0, clip=1.0),
+        lambda scores: smile(scores, 1.0),
+        club,
+    ],
+)
+def test_scores_must_be_a_tensor_with_product_pairs(
+    bound: Callable[[object], Tensor], scores: object
+) -> None:
+    with pytest.raises(DataError, match=r"scores|log_conditional"):
+        bound(scores)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 import torch
@@ -110,6 +110,13 @@ def test_the_ready_made_know_what_is_published_or_easily_computed(
 def test_every_ready_made_one_is_described_in_a_line() -> None:
     assert list(DESCRIPTIONS) == list(SAMPLERS)
     assert all(text and "\n" not in text for text in DESCRIPTIONS.values())
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("size", [0, -1, 2.5, "3", None])
+def test_sizes_must_be_positive_integers(name: str, size: Any) -> None:  # noqa: ANN401
+    with pytest.raises(ConfigError, match="number of pairs"):
+        SAMPLERS[name].draw(size, seed=0)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
