@@ -119,6 +119,8 @@ def check_count(name: str, value: SupportsIndex, low: int, high: int) -> int:
         ConfigError: The value is not an integer from low to high.
     """
     try:
+        if isinstance(value, bool):
+            raise TypeError
         count = operator.index(value)
     except TypeError as error:
         raise ConfigError(f"{name} is {cut(repr(value))}, but must be an integer") from error

@@ -83,6 +83,9 @@ class TextRecords:
         self.header: list[str] = []
         """The column names of a table, available after the first row is read."""
 
+    def __repr__(self) -> str:
+        return f"<TextRecords of '{self.path}'>"
+
     def __iter__(self) -> Iterator[Record]:
         counts, skip = self.counts, self.config.bad_rows == "skip"
         for row, (line, text, problem, source) in enumerate(self._rows(), start=1):

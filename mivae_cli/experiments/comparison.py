@@ -18,7 +18,7 @@ from ..config.grid import shortened
 from ..config.messages import known_keys, suggestion
 from ..config.resolve import flattened
 from ..config.run import EvaluationConfig, RunConfig
-from ..errors import ConfigError
+from ..errors import ConfigError, listing
 from .columns import COLUMNS, Column, best_rows, further_columns
 from .comparability import comparability_warnings
 from .seed_groups import group_name
@@ -52,6 +52,9 @@ class Comparison:
         default_factory=dict
     )  # indices of the best rows, by column key
     selected: bool = False  # whether the user chose the columns
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {listing(row.name for row in self.rows) or 'no runs'}>"
 
 
 def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:

@@ -253,7 +253,7 @@ class TestArguments:
                 call(sentences)
         assert not (tmp_path / "run").exists()
 
-    @pytest.mark.parametrize("value", [-1, 1.5, 2**63, "one", None, float("nan"), [1]])
+    @pytest.mark.parametrize("value", [-1, 1.5, 2**63, "one", None, float("nan"), [1], True])
     def test_numbers_must_be_integers_in_range(self, run: mivae.Run, value: Wrong) -> None:
         a, b, z = CORPUS[0], CORPUS[1], np.zeros((60, 1))
         calls: list[Callable[[], object]] = [
@@ -342,10 +342,14 @@ class TestArguments:
                 mivae.train(corpus, settings={"data.tokenizer.min_count": 1}, out="runs/a")
             assert ".txt" not in str(caught.value)
 
-    def test_codes_have_a_short_repr_and_no_equality(self, run: mivae.Run) -> None:
-        codes = run.encode(CORPUS[:3])
-        assert repr(codes) == "<Codes of 3 sentences, Z=4>"
-        assert codes != run.encode(CORPUS[:3])
+    def test_objects_have_a_short_repr(self, folder: Path) -> None:
+        run = mivae.load("runs/mine")
+        assert repr(run.encode(CORPUS[:3])) == "<Codes of 3 sentences, Z=4>"
+        assert repr(run.read_file("corpus.txt")) == "<TextRecords of 'corpus.txt'>"
+        assert repr(mivae.compare("runs")) == "<Comparison of mine>"
+
+    def test_codes_are_compared_by_identity(self, run: mivae.Run) -> None:
+        assert run.encode(CORPUS[:3]) != run.encode(CORPUS[:3])
 
 
 class TestGeneration:
