@@ -195,6 +195,15 @@ def test_training_changes_no_state_of_the_process(
         torch.set_num_threads(threads)
 
 
+@pytest.fixture
+def keyboard() -> Iterator[None]:
+    """Python's own handler of Ctrl-C, which parallel test runners replace in their workers."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("keyboard")
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_stops_training_and_the_run_can_be_resumed(folder: Path, times: int) -> None:
     settings = {**SMALL, "training.log_every": 1}
