@@ -103,7 +103,7 @@ class _Separable(nn.Module):
 
 
 class _Bilinear(nn.Module):
-    r"""Network :math:`[x; 1]^\top W [z; 1]`, without hidden layers, which hardly overfits."""
+    r"""Network :math:`[x; 1]^\top W [z; 1]`, without hidden layers; it rarely overfits."""
 
     def __init__(self, x_size: int, z_size: int) -> None:
         super().__init__()

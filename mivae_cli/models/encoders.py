@@ -22,7 +22,7 @@ class RecurrentEncoder(nn.Module):
     """An LSTM or a GRU; the features are the pooled states of its top layer.
 
     Pooling affects posterior collapse: at initialisation, the maximum or mean over all states
-    differs between sentences, the last state hardly does (Long et al., 2019).
+    differs between sentences, but the last state barely does (Long et al., 2019).
     """
 
     def __init__(self, config: RecurrentEncoderConfig, vocab_size: int) -> None:

@@ -609,12 +609,12 @@ def test_a_run_replaced_during_its_creation_is_an_error(
     """The check must not be an assertion, which python -O removes."""
     run, corpus = trained
 
-    def vouched_by_another(
+    def written_by_another(
         folder: Path, kind: Kind, files: Mapping[str, Entry], body: dict[str, object]
     ) -> None:
         write_manifest(folder, kind, files, body | {"id": "0" * 32})
 
-    monkeypatch.setattr("mivae_cli.runs.create.write_manifest", vouched_by_another)
+    monkeypatch.setattr("mivae_cli.runs.create.write_manifest", written_by_another)
     with pytest.raises(ConfigError, match="another run"):
         create_run(tmp_path / "new", run.load_config(), corpus)
 
