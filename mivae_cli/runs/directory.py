@@ -34,11 +34,10 @@ from ..evaluation.records import EvaluationRecords, checkpoint_of
 from ..mi_terms.build import build_term
 from ..models.vae import VAE, build_model
 from ..storage.files import writable
-from ..storage.json_values import json_value
 from ..storage.lock import LOCK, locked
 from ..storage.manifest import MANIFEST, Manifest, write_manifest
 from ..storage.ownership import check_no_links, set_aside
-from ..storage.sealed_json import read_sealed, write_sealed
+from ..storage.sealed_json import json_value, read_sealed, write_sealed
 from .checkpoints import Checkpoint, Checkpoints
 from .find import check_is_run, split_checkpoint
 from .tensor_files import check_weights, read_weights

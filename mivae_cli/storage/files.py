@@ -10,6 +10,7 @@ __all__ = [
     "check_not_sparse",
     "copy_durably",
     "last_modified",
+    "open_checked",
     "open_plain",
     "read_plain",
     "sync_file",
@@ -40,11 +41,7 @@ PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Context manager that turns an OSError into an error that names the file.
-
-    Raises:
-        ConfigError: The body raised an OSError.
-    """
+    """Context manager that turns an OSError into a ConfigError that names the file."""
     try:
         yield
     except OSError as error:
@@ -98,9 +95,7 @@ def write_synced(path: Path, data: bytes) -> None:
 
 
 def copy_durably(source: Path, target: Path) -> None:
-    """Copies a file to a new path and syncs it to disk.
-
-    The copy shares blocks with the source if the file system supports it.
+    """Copies a file to a new path, sharing blocks if the file system can, and syncs it to disk.
 
     Raises:
         CheckpointError: The source is not a regular file or cannot be opened.
@@ -189,13 +184,24 @@ def read_plain(path: Path, limit: int) -> bytes:
     Raises:
         CheckpointError: The file cannot be read, or has more than `limit` bytes.
     """
+    with open_checked(path, limit) as file:
+        return file.read(limit)
+
+
+@contextmanager
+def open_checked(path: Path, limit: int | None = None) -> Iterator[BufferedReader]:
+    """Context manager that opens a regular file; it and its body turn errors into CheckpointErrors.
+
+    Raises:
+        CheckpointError: The file cannot be read, or has more than `limit` bytes.
+    """
     with open_plain(path) as file:
         try:
             size = os.fstat(file.fileno()).st_size
-            if size > limit:
+            if limit is not None and size > limit:
                 raise CheckpointError(
                     f"'{path}' is damaged: {size:,} bytes exceed the limit of {limit:,}"
                 )
-            return file.read(limit)
+            yield file
         except OSError as error:
             raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error

@@ -1,10 +1,9 @@
 """The lock of a run: only one process at a time may write it.
 
-The lock is a file that names its holder. The holder also locks the file with `flock`, which the
-kernel releases when the process ends for any reason, so a stale lock file is recognised. Network
-file systems may not support `flock`, or not between machines. A holder on another machine, or on
-a file system without `flock`, therefore counts as alive until nothing in the folder has been
-modified for `STALE_SECONDS`.
+The lock is a file that names its holder, who also locks it with `flock`; the kernel releases that
+when the process ends, so a stale lock file is recognised. On network file systems `flock` may fail,
+or not work between machines. A holder on another machine, or without `flock`, therefore counts as
+alive until nothing in the folder has been modified for `STALE_SECONDS`.
 """
 
 __all__ = ["LOCK", "is_lock", "lock_holder", "locked"]
@@ -16,14 +15,14 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .. import limits
 from ..errors import CheckpointError, ConfigError
 from .files import last_modified, read_plain, writable
-from .json_values import parse_json
 from .ownership import open_own
+from .sealed_json import parse_json
 
 LOCK = "lock.json"
 STALE_SECONDS = 600.0
@@ -31,8 +30,7 @@ MOUNTS = Path("/proc/self/mountinfo")
 LOCAL = {"btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs", "zfs"}
 
 
-@dataclass(frozen=True)
-class Holder:
+class Holder(NamedTuple):
     """The process that holds a lock."""
 
     pid: int
@@ -57,7 +55,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         with suppress(OSError):  # on a full disk, flock works without a holder in the file
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, _text(_me()), 0)
+            me = {"pid": os.getpid(), "host": socket.gethostname()}
+            os.pwrite(descriptor, (json.dumps(me) + "\n").encode(), 0)
         yield
     finally:
         if _is_at(descriptor, path):  # otherwise it was deleted and may have been created again
@@ -85,26 +84,20 @@ def lock_holder(folder: Path) -> str | None:
 
 def is_lock(path: Path) -> bool:
     """Whether a file is a lock file: it names a holder, or is empty because it is new."""
-    try:
+    with suppress(CheckpointError):
         data = read_plain(path, limits.MAX_LOCK_BYTES)
         return not data or _named(data) is not None
-    except CheckpointError:
-        return False
+    return False
 
 
 def _acquired(path: Path) -> int:
-    """Returns a descriptor that holds the lock.
-
-    Raises:
-        ConfigError: Another process holds the lock, or may hold it.
-        CheckpointError: Writing the lock file would change another file.
-        OSError: The file cannot be created or opened.
-    """
+    """Returns a descriptor that holds the lock; raises OSError or as `locked`."""
     while True:
         descriptor = open_own(path)
         try:
             holder = _holder(descriptor)
-            certain = holder is None or holder.host == _me().host or _is_local(path.parent)
+            own = holder is None or holder.host == socket.gethostname()
+            certain = own or _is_local(path.parent)
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -130,10 +123,7 @@ def _acquired(path: Path) -> int:
 
 
 def _is_local(folder: Path) -> bool:
-    """Whether a folder is on a local file system, so that this kernel knows all locks.
-
-    A restarted container has another host name, but need not wait on a local file system.
-    """
+    """Whether this kernel knows all locks in a folder, even those of earlier host names."""
     with suppress(OSError):
         device = os.stat(folder).st_dev
         place = f"{os.major(device)}:{os.minor(device)}"
@@ -145,18 +135,16 @@ def _is_local(folder: Path) -> bool:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    try:
+    with suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), os.lstat(path))
-    except OSError:
-        return False
+    return False
 
 
 def _holder(descriptor: int) -> Holder | None:
     """Returns the holder that a lock file names, or None if it is empty or damaged."""
-    try:
+    with suppress(OSError, CheckpointError):
         return _named(os.pread(descriptor, limits.MAX_LOCK_BYTES, 0))
-    except (OSError, CheckpointError):
-        return None
+    return None
 
 
 def _named(data: bytes) -> Holder | None:
@@ -165,11 +153,3 @@ def _named(data: bytes) -> Holder | None:
             return Holder(pid, host)
         case _:
             return None
-
-
-def _me() -> Holder:
-    return Holder(os.getpid(), socket.gethostname())
-
-
-def _text(holder: Holder) -> bytes:
-    return (json.dumps({"pid": holder.pid, "host": holder.host}) + "\n").encode()

@@ -1,7 +1,6 @@
-"""Manifests: the size and checksum of every file in a folder.
+"""Manifests: sealed documents with the size and checksum of every file in a folder.
 
-A manifest is a sealed document beside the files it lists. It is written last, so a folder
-without one is incomplete; files that it does not list are not read.
+A manifest is written last, so a folder without one is incomplete; unlisted files are not read.
 """
 
 __all__ = ["MANIFEST", "Entry", "Manifest", "entry_of", "write_manifest"]
@@ -16,8 +15,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from .. import limits
-from ..errors import CheckpointError, reason
-from .files import PLAIN_NAME, check_not_sparse, open_plain
+from ..errors import CheckpointError
+from .files import PLAIN_NAME, check_not_sparse, open_checked
 from .sealed_json import Kind, read_sealed, write_sealed
 
 MANIFEST = "manifest.json"
@@ -118,23 +117,16 @@ def _identity_of(status: os.stat_result) -> tuple[int, ...]:
 
 def _verify(path: Path, expected: Entry) -> tuple[int, ...]:
     """Returns the identity of a file after comparing its content with an entry."""
-    with open_plain(path) as file:
-        try:
-            status = os.fstat(file.fileno())
-            size = status.st_size
-            limit = limits.MAX_FILE_BYTES.get(path.suffix, limits.MAX_OTHER_FILE_BYTES)
-            if size > limit:
-                raise CheckpointError(
-                    f"'{path}' is damaged: {size:,} bytes exceed the limit of {limit:,}"
-                )
-            if size != expected.size:
-                raise CheckpointError(
-                    f"'{path}' is damaged: it has {size:,} bytes instead of {expected.size:,}"
-                )
-            check_not_sparse(file, path)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
+    limit = limits.MAX_FILE_BYTES.get(path.suffix, limits.MAX_OTHER_FILE_BYTES)
+    with open_checked(path, limit) as file:
+        status = os.fstat(file.fileno())
+        if status.st_size != expected.size:
+            raise CheckpointError(
+                f"'{path}' is damaged: it has {status.st_size:,} bytes instead of "
+                f"{expected.size:,}"
+            )
+        check_not_sparse(file, path)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != expected.sha256:
         raise CheckpointError(f"'{path}' is damaged: checksum mismatch")
     return _identity_of(status)

@@ -15,18 +15,17 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-from ..errors import CheckpointError, reason
-from .files import check_not_sparse, open_plain
-from .json_values import json_value
+from ..errors import CheckpointError
+from .files import check_not_sparse, open_checked
 from .manifest import Entry
 from .ownership import open_own
+from .sealed_json import json_value
 
 
 class MetricsLog:
     """Writes a metrics log."""
 
     def __init__(self, path: Path) -> None:
-        """Starts an empty log."""
         self.path = path
         self.size = 0
         self._digest = hashlib.sha256()
@@ -81,20 +80,13 @@ class MetricsLog:
 
 
 def check_prefix(path: Path, prefix: Entry) -> "hashlib._Hash":
-    """Returns the SHA-256 state of a log's prefix, after comparing it with a checkpoint's entry.
-
-    Raises:
-        CheckpointError: The file is missing, cannot be read, or does not start with this prefix.
-    """
+    """Returns the SHA-256 state of a log's prefix; raises CheckpointError if it does not match."""
     digest, left = hashlib.sha256(), prefix.size
-    with open_plain(path) as file:
-        try:
-            check_not_sparse(file, path)
-            while left and (chunk := file.read(min(left, 2**20))):
-                digest.update(chunk)
-                left -= len(chunk)
-        except OSError as error:
-            raise CheckpointError(f"cannot read '{path}': {reason(error)}") from error
+    with open_checked(path) as file:
+        check_not_sparse(file, path)
+        while left and (chunk := file.read(min(left, 2**20))):
+            digest.update(chunk)
+            left -= len(chunk)
     if left or digest.hexdigest() != prefix.sha256:
         raise CheckpointError(f"'{path}' is damaged: it does not match the checkpoint")
     return digest

@@ -38,8 +38,7 @@ def draft_path(path: Path) -> Path:
 
 def draft_target(name: str) -> str | None:
     """Returns the name of the file or folder that a draft will become; None for other names."""
-    found = DRAFT_NAME.fullmatch(name)
-    return None if found is None else found[1]
+    return found[1] if (found := DRAFT_NAME.fullmatch(name)) else None
 
 
 def remove_drafts(path: Path) -> None:
@@ -53,10 +52,7 @@ def remove_drafts(path: Path) -> None:
 def holds_only(folder: Path, names: re.Pattern[str]) -> bool:
     """Whether a folder contains only regular files of these names, and drafts of such files.
 
-    False for a link to a folder, true for an empty folder.
-
-    Raises:
-        OSError: The folder cannot be read.
+    False for a link to a folder, true for an empty folder; raises OSError if it cannot be read.
     """
     if folder.is_symlink() or not folder.is_dir():
         return False
@@ -69,12 +65,7 @@ def holds_only(folder: Path, names: re.Pattern[str]) -> bool:
 
 
 def remove_folder(folder: Path, names: re.Pattern[str], last: str = "") -> None:
-    """Removes a folder that contains only files of these names.
-
-    Arguments:
-        folder: The folder.
-        names: The names of files that may be removed.
-        last: The file to remove after all others.
+    """Removes a folder that contains only files of these names, the file `last` after all others.
 
     Raises:
         OSError: The folder contains other files and is unchanged, or it cannot be removed.
@@ -92,8 +83,7 @@ def remove_tree(folder: Path, names: re.Pattern[str]) -> None:
     Files that cannot be deleted remain in the draft.
 
     Raises:
-        OSError: The folder contains files of other names and is unchanged, or it cannot be
-            renamed.
+        OSError: The folder contains other files and is unchanged, or it cannot be renamed.
     """
     if not holds_only(folder, names):
         raise OSError(errno.ENOTEMPTY, "it contains files that mivae did not write", str(folder))
@@ -104,11 +94,7 @@ def remove_tree(folder: Path, names: re.Pattern[str]) -> None:
 
 
 def set_aside(path: Path) -> None:
-    """Renames a damaged file NAME.EXT to NAME.damaged.EXT or NAME.damaged-2.EXT and so on.
-
-    Raises:
-        OSError: The file cannot be renamed.
-    """
+    """Renames a damaged file NAME.EXT to NAME.damaged.EXT or NAME.damaged-2.EXT and so on."""
     aside, number = path.with_name(f"{path.stem}.damaged{path.suffix}"), 1
     while os.path.lexists(aside):
         number += 1
@@ -118,11 +104,7 @@ def set_aside(path: Path) -> None:
 
 
 def open_own(path: Path, create: bool = True) -> int:
-    """Returns a descriptor of a file, open for reading and writing.
-
-    Arguments:
-        path: The file.
-        create: Whether to create a missing file.
+    """Returns a descriptor of a file, open for reading and writing, and created if missing.
 
     Raises:
         CheckpointError: The file is a symbolic link, has another hard link, or is not a regular
@@ -130,12 +112,13 @@ def open_own(path: Path, create: bool = True) -> int:
         OSError: The file cannot be opened.
     """
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-    if problem := _write_obstacle(path):
-        raise CheckpointError(problem)
+    check_no_links([path], [])
     descriptor = os.open(path, flags | (os.O_CREAT if create else 0), 0o666)
-    if problem := _not_own(path, os.fstat(descriptor)):  # it has just been replaced
+    try:
+        _check_own(path, os.fstat(descriptor))  # it may just have been replaced
+    except CheckpointError:
         os.close(descriptor)
-        raise CheckpointError(problem)
+        raise
     return descriptor
 
 
@@ -146,8 +129,8 @@ def check_no_links(files: Iterable[Path], folders: Iterable[Path]) -> None:
         CheckpointError: One of them is a link, or a file has another hard link.
     """
     for file in files:
-        if problem := _write_obstacle(file):
-            raise CheckpointError(problem)
+        with suppress(FileNotFoundError):
+            _check_own(file, file.lstat())
     for folder in folders:
         if folder.is_symlink():
             raise CheckpointError(
@@ -155,22 +138,16 @@ def check_no_links(files: Iterable[Path], folders: Iterable[Path]) -> None:
             )
 
 
-def _write_obstacle(path: Path) -> str:
-    """Returns why a file must not be written, or an empty string if it may."""
-    try:
-        return _not_own(path, path.lstat())
-    except FileNotFoundError:
-        return ""
-
-
-def _not_own(path: Path, status: os.stat_result) -> str:
+def _check_own(path: Path, status: os.stat_result) -> None:
+    """Raises CheckpointError if writing a file would change another one."""
     if stat.S_ISLNK(status.st_mode):
-        return f"'{path}' is a symbolic link, and mivae does not write through links: remove it"
+        raise CheckpointError(
+            f"'{path}' is a symbolic link, and mivae does not write through links: remove it"
+        )
     if not stat.S_ISREG(status.st_mode):
-        return f"'{path}' is not a regular file: remove it"
+        raise CheckpointError(f"'{path}' is not a regular file: remove it")
     if status.st_nlink > 1:
-        return (
+        raise CheckpointError(
             f"'{path}' has another hard link, and writing it would change that file too: "
             f"replace it by a copy (cp '{path}' copy && mv copy '{path}')"
         )
-    return ""

@@ -11,6 +11,8 @@ __all__ = [
     "FORMAT",
     "check_output",
     "claimed_kind",
+    "json_value",
+    "parse_json",
     "read_sealed",
     "sealed",
     "write_sealed",
@@ -18,25 +20,50 @@ __all__ = [
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from .. import __version__, limits
 from ..errors import CheckpointError, ConfigError
 from .files import read_plain, write_durably
-from .json_values import parse_json
 
 FORMAT = 2  # of the run directory and every file in it
 SHOWN = 40  # characters of an untrusted value that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]
 Body = dict[str, Any]
-# Upgrades by kind and format to the next format; without an entry, the document is unchanged.
-UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {
-    ("evaluation", 1): lambda body: _upgrade_evaluation(body),
-}
+
+
+def json_value(value: Any) -> Any:  # noqa: ANN401  # any JSON
+    """Returns a value with NaN and infinite numbers, which JSON lacks, replaced by null."""
+    match value:
+        case float() if not math.isfinite(value):
+            return None
+        case dict():
+            return {key: json_value(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [json_value(inner) for inner in value]
+        case _:
+            return value
+
+
+def parse_json(data: bytes, path: Path) -> Any:  # noqa: ANN401  # whatever JSON can hold
+    """Returns the value of a JSON text; raises CheckpointError if it is not valid JSON.
+
+    NaN, Infinity and deep nesting are not valid.
+    """
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_reject)
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise CheckpointError(f"'{path}' is damaged: invalid JSON ({why})") from error
+
+
+def _reject(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not allowed")
 
 
 def _upgrade_evaluation(body: Body) -> Body:
@@ -48,6 +75,10 @@ def _upgrade_evaluation(body: Body) -> Body:
         return {**body, "evaluations": [record], "full": []}
     full = {"checkpoint": record.get("checkpoint"), "full": record["full"]}
     return {**body, "evaluations": [{**record, "full": None}], "full": [full]}
+
+
+# Upgrades by kind and format to the next format; without an entry, the document is unchanged.
+UPGRADES: dict[tuple[Kind, int], Callable[[Body], Body]] = {("evaluation", 1): _upgrade_evaluation}
 
 
 def sealed(kind: Kind, body: Body) -> bytes:
@@ -65,8 +96,7 @@ def read_sealed(path: Path, kind: Kind) -> Body:
     """Returns the document in a file.
 
     Raises:
-        CheckpointError: The file is missing, damaged, edited, of another kind, or of a newer
-            format.
+        CheckpointError: The file is missing, damaged, edited, of another kind or a newer format.
     """
     data = read_plain(path, limits.MAX_DOCUMENT_BYTES)
     document = parse_json(data, path)
@@ -95,10 +125,7 @@ def read_sealed(path: Path, kind: Kind) -> Body:
 
 
 def claimed_kind(path: Path) -> str | None:
-    """Returns the kind that a document states, even if it is damaged; None for other files.
-
-    A file with a kind was written by mivae, even if it has changed since.
-    """
+    """Returns the kind of a file that mivae wrote, even if it has changed since; or None."""
     try:
         document = parse_json(read_plain(path, limits.MAX_DOCUMENT_BYTES), path)
     except CheckpointError:
@@ -112,13 +139,9 @@ def claimed_kind(path: Path) -> str | None:
 def check_output(path: Path, sources: Iterable[Path] = ()) -> None:
     """Checks that writing a file of results does not destroy data.
 
-    Arguments:
-        path: The file to write.
-        sources: The files that the results are computed from.
-
     Raises:
-        ConfigError: The file is a source, or is in the folder of a checkpoint or of a prepared
-            corpus, possibly through a link.
+        ConfigError: The file is a source of the results, or is in the folder of a checkpoint or of
+            a prepared corpus, possibly through a link.
     """
     if path.exists() and any(source.exists() and path.samefile(source) for source in sources):
         raise ConfigError(
@@ -136,9 +159,8 @@ def check_output(path: Path, sources: Iterable[Path] = ()) -> None:
 
 def _shown(value: object) -> str:
     """Returns an untrusted value as a short text for a message."""
-    if isinstance(value, str | int | float | None):
-        return str(value)[:SHOWN]
-    return f"({type(value).__name__})"
+    simple = isinstance(value, str | int | float | None)
+    return str(value)[:SHOWN] if simple else f"({type(value).__name__})"
 
 
 def _canonical(document: Body) -> bytes | None:

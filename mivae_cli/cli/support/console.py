@@ -23,8 +23,6 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ...storage.json_values import json_value
-
 
 class _MessageConsole(Console):
     """Console for messages, whose write errors do not stop the program."""
@@ -88,8 +86,9 @@ def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  
     NaN and infinity become null. Control characters are escaped, and so are characters that the
     encoding of stdout lacks.
     """
-    value = json_value(value)
-    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
+    from ...storage.sealed_json import json_value  # fails on systems without file locks
+
+    text = json.dumps(json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
     text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")

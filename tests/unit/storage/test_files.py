@@ -22,7 +22,6 @@ from mivae_cli.storage.files import (
     write_durably,
     write_synced,
 )
-from mivae_cli.storage.json_values import parse_json
 from mivae_cli.storage.ownership import (
     check_no_links,
     draft_path,
@@ -32,6 +31,7 @@ from mivae_cli.storage.ownership import (
     remove_folder,
     remove_tree,
 )
+from mivae_cli.storage.sealed_json import parse_json
 from support.disk import full, largest_file
 
 no_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
