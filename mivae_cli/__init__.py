@@ -34,6 +34,7 @@ __all__ = [
 ]
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -57,25 +58,14 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
-    "CheckpointError": "errors",
-    "Codes": "api.codes",
-    "ConfigError": "errors",
-    "DataError": "errors",
-    "Decoding": "generation.decoding",
-    "DivergedError": "errors",
-    "MivaeError": "errors",
-    "Run": "api.run",
-    "StorageError": "errors",
-    "compare": "api.experiments",
-    "config_template": "api.configuration",
-    "estimate_mutual_information": "estimators",
-    "list_presets": "api.configuration",
-    "load": "api.run",
-    "read_config": "api.configuration",
-    "resume": "api.training",
-    "sweep": "api.experiments",
-    "train": "api.training",
-    "verify": "api.experiments",
+    "api.codes": ["Codes"],
+    "api.configuration": ["config_template", "list_presets", "read_config"],
+    "api.experiments": ["compare", "sweep", "verify"],
+    "api.run": ["Run", "load"],
+    "api.training": ["resume", "train"],
+    "errors": [name for name in __all__ if name.endswith("Error")],
+    "estimators": ["estimate_mutual_information"],
+    "generation.decoding": ["Decoding"],
 }
 
 
@@ -83,14 +73,31 @@ def __getattr__(name: str) -> object:
     """Imports a public name on first use."""
     if name == "estimators":
         return import_module(".estimators", __name__)
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import_module(".platforms", __name__).check_platform()
-    found: object = getattr(import_module(f".{_MODULES[name]}", __name__), name)
-    globals()[name] = found
-    return found
+    for module, names in _MODULES.items():
+        if name in names:
+            check_platform()
+            found: object = getattr(import_module(f".{module}", __name__), name)
+            globals()[name] = found
+            return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Returns the public names, for completion."""
     return __all__
+
+
+def check_platform() -> None:
+    """Raises ConfigError on a system without POSIX file locks, such as Windows.
+
+    Crash-safe files also need directory syncing, hard links and `O_NOFOLLOW`, which the systems
+    with these locks provide.
+    """
+    if find_spec("fcntl") is None:
+        import sys
+
+        from .errors import ConfigError
+
+        raise ConfigError(
+            f"mivae runs on Linux and macOS, not on {sys.platform}: on Windows, use WSL 2"
+        )

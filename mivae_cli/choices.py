@@ -1,25 +1,4 @@
-"""The valid names of settings and options, as literals.
-
-This module imports neither pydantic nor torch, so that help pages appear quickly.
-"""
-
-__all__ = [
-    "BadRows",
-    "Direction",
-    "Distance",
-    "EstimatorName",
-    "FreeBitsScope",
-    "MIBound",
-    "PairNetwork",
-    "Pooling",
-    "Precision",
-    "Profile",
-    "Quoting",
-    "TextFormat",
-    "TrainedPart",
-    "Transform",
-    "check_choice",
-]
+"""The valid names of settings and options, as literals; help pages import no more than this."""
 
 from typing import Literal, get_args
 
@@ -28,9 +7,7 @@ from .errors import ConfigError, cut
 Pooling = Literal["last", "mean", "max"]
 FreeBitsScope = Literal["unit", "sentence-unit", "sentence", "batch"]
 MIBound = Literal["dual", "known-posterior"]
-TrainedPart = Literal[
-    "both", "encoder", "decoder"
-]  # parts of the model that a training step updates
+TrainedPart = Literal["both", "encoder", "decoder"]  # that a training step updates
 
 # Estimators of `estimate-mi`
 EstimatorName = Literal[

@@ -38,13 +38,12 @@ def resolve_device(name: str) -> torch.device:
     try:
         if not KNOWN.fullmatch(name):  # excludes, for example, the meta device of torch
             raise RuntimeError("unknown kind of device")
-        device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.empty(1, device=name)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise ConfigError(
             f"device '{name}' is not available on this machine: use cpu, cuda, mps or auto"
         ) from error
-    return device
+    return torch.device(name)
 
 
 def check_memory(needed: int, device: torch.device) -> None:
@@ -63,18 +62,16 @@ def check_memory(needed: int, device: torch.device) -> None:
 def release_memory() -> None:
     """Returns free memory of the C library to the system.
 
-    oneDNN caches small objects for every new shape of a product. They fragment the heap of glibc,
-    which would otherwise grow for hours.
+    oneDNN caches small objects per shape of a product; they fragment glibc's heap, which grows.
     """
     with contextlib.suppress(OSError, AttributeError):  # not glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def tune_cpu() -> None:
-    """Configures CPU computation of this process; for programs, not for libraries.
+    """Flushes subnormal numbers, which are slow, and limits threads to the container's CPU quota.
 
-    Subnormal numbers are flushed to zero: they are irrelevant here, and many times slower. The
-    number of threads is limited to the CPU quota of the container.
+    This affects the whole process: it is for programs, not for libraries.
     """
     torch.set_flush_denormal(True)
     if "OMP_NUM_THREADS" not in os.environ:
@@ -102,9 +99,8 @@ def kept_torch_state() -> Iterator[None]:
 def reduced_precision(device: torch.device, precision: Precision) -> torch.autocast:
     """Returns a context manager that sets the precision of large matrix products.
 
-    Half precision (bfloat16) uses torch's autocast: weights and sums stay in single precision.
-    `auto` selects it on CUDA devices that support it, but not on CPUs, some of which are slower
-    with it.
+    With bfloat16, weights and sums stay in single precision (torch's autocast). `auto` selects it
+    on CUDA devices that support it, but not on CPUs, some of which are slower with it.
     """
     wanted = precision == "bfloat16"
     if precision == "auto":

@@ -1,7 +1,6 @@
 """Errors that a user can fix, the exit codes of the program, and parts of messages.
 
-Library code raises a `MivaeError`; it never prints or exits. The command line shows the message on
-standard error and exits with the code of its class:
+The command line shows the message of a `MivaeError` and exits with the code of its class:
 
     0       success
     1       out of memory, a sweep with failed runs, or an error of no other class
@@ -74,10 +73,8 @@ class StorageError(MivaeError):
 
 def is_out_of_memory(error: Exception) -> bool:
     """Returns whether memory ran out; torch raises a RuntimeError whose text depends on the device."""
-    first, *_ = str(error).split("\n")
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and "memory" in first
-    )
+    torch_error = isinstance(error, RuntimeError) and "memory" in str(error).split("\n")[0]
+    return torch_error or isinstance(error, MemoryError)
 
 
 def cut(text: str, length: int = MAX_SHOWN) -> str:

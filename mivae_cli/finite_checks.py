@@ -4,7 +4,7 @@ __all__ = ["Checker", "FiniteCheck", "NonFiniteBatch", "Quantity", "verify_all"]
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import torch
@@ -26,24 +26,14 @@ class Quantity(Enum):
 
 
 class NonFiniteBatch(DivergedError):
-    """A batch failed a check; the training loop skips it.
-
-    Arguments:
-        quantity: The number that failed.
-        value: Its value: NaN, infinite, or outside its possible range.
-        low: The smallest possible value.
-        high: The largest possible value.
-    """
+    """A batch failed a check: a quantity is NaN, infinite, or outside its range; it is skipped."""
 
     def __init__(
         self, quantity: Quantity, value: float, low: float = -math.inf, high: float = math.inf
     ) -> None:
         self.quantity, self.value = quantity, value
-        if math.isfinite(value):
-            shown = f"{value:.4g} nats (possible: {low:.0f} to {high:.0f})"
-        else:
-            shown = str(value)
-        self.reason = f"{quantity.value} is {shown}"
+        possible = f"{value:.4g} nats (possible: {low:.0f} to {high:.0f})"
+        self.reason = f"{quantity.value} is {possible if math.isfinite(value) else value}"
         super().__init__(f"training diverged: {self.reason}; try a lower learning rate")
 
 
@@ -56,10 +46,6 @@ class FiniteCheck:
     low: float = -math.inf
     high: float = math.inf
 
-    def detached(self) -> "FiniteCheck":
-        """Returns the check without the computation graph of its value."""
-        return replace(self, value=self.value.detach())
-
     def verify(self, value: float) -> None:
         """Raises NonFiniteBatch if a value read from the device is not finite or out of range."""
         if not math.isfinite(value) or not self.low <= value <= self.high:
@@ -71,12 +57,9 @@ Checker = Callable[[Sequence[FiniteCheck]], None]
 
 
 def verify_all(checks: Sequence[FiniteCheck]) -> None:
-    """Reads all values in one transfer and verifies them.
+    """Raises NonFiniteBatch for the first bad value; reads all values in one transfer.
 
     This waits for the device. It cannot be avoided: the CPU decides whether the weights move.
-
-    Raises:
-        NonFiniteBatch: A value is not finite or out of range; the error has the first such one.
     """
     values = torch.stack([check.value.detach() for check in checks]).tolist()
     for check, value in zip(checks, values, strict=True):

@@ -5,37 +5,6 @@ would exhaust the machine. A limit on a file keeps a damaged or malicious file f
 memory or time. Modules read a file limit as `limits.NAME`, so that a test can replace it here.
 """
 
-__all__ = [
-    "MAX_BATCH",
-    "MAX_BEAM",
-    "MAX_COUNT",
-    "MAX_DRAWS",
-    "MAX_HEADS",
-    "MAX_INTERPOLATION_STEPS",
-    "MAX_IW_SAMPLES",
-    "MAX_KSG_NEIGHBOURS",
-    "MAX_LATENT",
-    "MAX_LAYERS",
-    "MAX_NAME",
-    "MAX_NGRAM",
-    "MAX_PAIRS",
-    "MAX_PENALTY",
-    "MAX_PERMUTATIONS",
-    "MAX_SCALE",
-    "MAX_SEED",
-    "MAX_SENTENCES",
-    "MAX_TEMPERATURE",
-    "MAX_TEXT",
-    "MAX_VOCABULARY",
-    "MAX_WEIGHT",
-    "MAX_WIDTH",
-    "MIN_PENALTY",
-    "MIN_TEMPERATURE",
-    "check_count",
-    "check_range",
-    "check_seed",
-]
-
 import operator
 from typing import SupportsIndex
 
@@ -113,11 +82,7 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 
 
 def check_count(name: str, value: SupportsIndex, low: int, high: int) -> int:
-    """Returns a whole number, such as a NumPy integer, as an `int`.
-
-    Raises:
-        ConfigError: The value is not an integer from low to high.
-    """
+    """Returns an integer, such as one of NumPy, as an `int`; raises ConfigError outside a range."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -129,9 +94,5 @@ def check_count(name: str, value: SupportsIndex, low: int, high: int) -> int:
 
 
 def check_seed(seed: SupportsIndex) -> int:
-    """Returns a seed as an `int`.
-
-    Raises:
-        ConfigError: The seed is not an integer from 0 to 2**63 - 1.
-    """
+    """Returns a seed as an `int`; raises ConfigError unless it is from 0 to 2**63 - 1."""
     return check_count("the seed", seed, 0, MAX_SEED)

@@ -1,18 +1,5 @@
 """Base class and field types of configurations: frozen, without unknown keys, NaN or infinity."""
 
-__all__ = [
-    "NONE",
-    "Count",
-    "Duration",
-    "Epochs",
-    "Factor",
-    "Frozen",
-    "Name",
-    "OrNone",
-    "Probability",
-    "Text",
-]
-
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field

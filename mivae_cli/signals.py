@@ -1,8 +1,4 @@
-"""Handling of signals that ask the program to stop.
-
-The first signal takes effect at the next call of `check`, or immediately inside `breakable`. The
-second signal exits immediately.
-"""
+"""Signals that stop the program: the first at the next `check` or in `breakable`, the second at once."""
 
 __all__ = ["CtrlC", "Interrupted", "Interruption"]
 
@@ -27,7 +23,12 @@ class Interrupted(BaseException):
 
 
 class Interruption:
-    """Context manager that handles SIGINT, SIGTERM and SIGHUP in the main thread."""
+    """Context manager that handles SIGINT, SIGTERM and SIGHUP in the main thread.
+
+    Arguments:
+        on_first: Called if a first signal must wait.
+        on_second: Called before a second signal exits.
+    """
 
     signals: tuple[signal.Signals, ...] = SIGNALS
 
@@ -36,12 +37,6 @@ class Interruption:
         on_first: Callable[[], None] = lambda: None,
         on_second: Callable[[], None] = lambda: None,
     ) -> None:
-        """Sets callbacks.
-
-        Arguments:
-            on_first: Called if a first signal must wait.
-            on_second: Called before a second signal exits.
-        """
         self._on_first, self._on_second = on_first, on_second
         self._received: int | None = None
         self._breakable = False
@@ -96,9 +91,9 @@ class Interruption:
 
 
 class CtrlC(Interruption):
-    """Context manager that handles SIGINT for a library: a second one raises KeyboardInterrupt.
+    """The same for a library: SIGINT only, unless the user installed a handler of his own.
 
-    A handler that the user installed is kept.
+    A second signal raises KeyboardInterrupt.
     """
 
     signals = (signal.SIGINT,)

@@ -1,14 +1,8 @@
-"""The progress protocol of long computations.
+"""The progress protocol of long computations: generators of frozen records that return a result.
 
-A long computation is a generator. It yields frozen records of its progress and returns its
-result:
-
-* `Stage` (here): evaluation, text evaluation and the training of reference language models;
-* the records of `training.events`: training;
-* the records of `experiments.sweep`: sweeps, in addition to those of each of their runs.
-
-Nothing is computed before the first record is requested, and closing the generator ends the
-computation and removes its temporary files. `finish` runs one to its end:
+Records are `Stage` (evaluations, reference language models), those of `training.events`, and those
+of `experiments.sweep`. Nothing is computed before the first record is requested, and closing the
+generator ends the computation and removes its temporary files. `finish` runs one to its end:
 
     evaluated = finish(evaluate_run(run), progress=print)
 """
@@ -36,12 +30,7 @@ class Stage:
 
 
 def finish(work: Generator[R, None, T], progress: Callable[[R], object] | None = None) -> T:
-    """Runs a computation to its end and returns its result.
-
-    Arguments:
-        work: The computation. It is closed if the callback raises.
-        progress: Called with each record of progress.
-    """
+    """Runs a computation to its end and returns its result; it is closed if the callback raises."""
     with closing(work):
         while True:
             try:
@@ -56,12 +45,9 @@ def finish(work: Generator[R, None, T], progress: Callable[[R], object] | None =
 def interruptible(
     work: Generator[R, None, T], interruption: Interruption
 ) -> Generator[R, None, T]:
-    """Returns the same computation, which a signal stops at once instead of at a check.
+    """Returns the same computation, which a signal stops at once by raising Interrupted.
 
     A signal that arrives while a record is being displayed stops it at the next one.
-
-    Raises:
-        Interrupted: A signal arrived.
     """
     with closing(work):
         while True:

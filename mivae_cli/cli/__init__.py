@@ -13,9 +13,8 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
+from .. import __version__, check_platform
 from ..errors import INTERNAL_ERROR, OUT_OF_MEMORY, MivaeError, StorageError, is_out_of_memory
-from ..platforms import check_platform
 from ..signals import Interrupted
 from .analogy import analogy
 from .compare import compare

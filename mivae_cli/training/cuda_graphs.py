@@ -17,7 +17,7 @@ __all__ = ["Capture", "Recorder", "Stepper", "capture_graphs", "no_garbage_colle
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -129,7 +129,7 @@ class Recorder:
                 recording.batch, Weights._make(on_device), part, checks.extend
             )
             # the computation graphs would keep all of the step's memory
-            recording.checks = [each.detached() for each in checks]
+            recording.checks = [replace(each, value=each.value.detach()) for each in checks]
             values = [check.value.float() for check in recording.checks]
             recording.values = torch.stack([loss.float(), *values])
 

@@ -18,7 +18,6 @@ BASE = {
     "choices",
     "limits",
     "devices",
-    "platforms",
     "signals",
     "stages",
     "schema",
