@@ -1,32 +1,32 @@
 r"""Training steps as CUDA graphs: one launch per step instead of hundreds.
 
-A step of a small model consists of hundreds of short kernels, and launching them takes the CPU ten
-times as long as running them takes the device. A step is therefore recorded once per batch shape,
-and then replayed. The finite checks of a step are stored during recording, and verified together
-after each replay. If one fails, all tensors that the step changed are restored from copies made
-before it.
-
-All inputs that change between steps are tensors on the device: the batch, the weights of the
-objective, the learning rates, the end of the queue, and the random state.
+A step of a small model consists of hundreds of short kernels, whose launch takes ten times as long
+as their work. A step is therefore recorded once per batch shape, and then replayed. Its finite
+checks are verified together after each replay; if one fails, all tensors that the step changed are
+restored from copies. All inputs that change between steps are tensors on the device: the batch, the
+weights of the objective, the learning rates, the end of the queue, and the random state.
 
 Shapes: B sentences, T tokens.
 """
 
-__all__ = ["Capture", "Recorder", "Stepper", "capture_graphs", "no_garbage_collection"]
+__all__ = ["Capture", "Recorder", "capture_graphs", "no_garbage_collection"]
 
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..choices import TrainedPart
 from ..data.batches import Batch
-from ..finite_checks import Checker, FiniteCheck, NonFiniteBatch, verify_all
+from ..finite_checks import FiniteCheck, NonFiniteBatch, verify_all
 from ..objectives.objective import Terms, Weights
+
+if TYPE_CHECKING:
+    from .train_step import Learner
 
 MAX_RECORDINGS = 1024  # further shapes take ordinary steps
 
@@ -34,24 +34,6 @@ Key = tuple[torch.Size, TrainedPart, tuple[bool, ...]]  # shape, trained part, o
 
 # Records a function, and returns a function that replays it; recording may skip the computation.
 Capture = Callable[[Callable[[], None]], Callable[[], None]]
-
-
-class Stepper(Protocol):
-    """Makes training steps that can be recorded: they never wait for the device."""
-
-    device: torch.device
-
-    def advance(
-        self, batch: Batch, weights: Weights, part: TrainedPart, check: Checker
-    ) -> tuple[Terms, Tensor]:
-        """Makes a step; returns the terms, and the loss with shape ()."""
-
-    def mutable_tensors(self) -> Iterator[Tensor]:
-        """Yields all tensors that a step changes."""
-
-    @property
-    def started(self) -> bool:
-        """Whether all tensors that a step changes exist, with their final shapes."""
 
 
 @dataclass
@@ -73,7 +55,7 @@ class Recorder:
         new_capture: Returns a capture function; recordings of the same one share memory.
     """
 
-    def __init__(self, learner: Stepper, new_capture: Callable[[], Capture]) -> None:
+    def __init__(self, learner: "Learner", new_capture: Callable[[], Capture]) -> None:
         self.learner, self.new_capture = learner, new_capture
         self.clear()
 
@@ -88,10 +70,7 @@ class Recorder:
         self._host_weights: list[float] = []
 
     def step(self, batch: Batch, weights: Weights, part: TrainedPart) -> tuple[Terms, float]:
-        """Makes one step on a batch.
-
-        Returns:
-            The terms, which the next step overwrites, and the loss in nats per sentence.
+        """Makes a step; returns the terms, which the next step overwrites, and the loss in nats.
 
         Raises:
             NonFiniteBatch: A check failed. After a replayed step everything is restored, including
@@ -99,16 +78,13 @@ class Recorder:
         """
         key = batch.tokens.shape, part, tuple(weight is None for weight in weights)
         if key not in self.recordings:
-            if not self._ready(key):
+            full = len(self.recordings) >= MAX_RECORDINGS
+            if full or key not in self._seen or not self.learner.started:
                 terms, loss = self.learner.advance(batch, weights, part, verify_all)
                 self._seen.add(key)
                 return terms, float(loss)
             self.recordings[key] = self._record(batch, weights, part)
         return self._replay(self.recordings[key], batch, weights)
-
-    def _ready(self, key: Key) -> bool:
-        """Returns whether a step can be recorded: one like it was made, and all tensors exist."""
-        return key in self._seen and self.learner.started and len(self.recordings) < MAX_RECORDINGS
 
     def _record(self, batch: Batch, weights: Weights, part: TrainedPart) -> Recording:
         """Records a step without changing any tensor."""
@@ -180,11 +156,7 @@ def capture_graphs() -> Capture:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Context manager that disables Python's garbage collector.
-
-    It might free the graphs of an earlier training; freeing a graph during a capture makes the
-    capture fail.
-    """
+    """Context manager without garbage collection: freeing an old graph makes a capture fail."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -196,7 +168,6 @@ def no_garbage_collection() -> Iterator[None]:
 
 def _copy(to: list[Tensor], source: list[Tensor]) -> None:
     """Copies tensors into others of the same shapes, with few kernel launches."""
-    kinds = {tensor.dtype for tensor in source}
-    for kind in kinds:
+    for kind in {tensor.dtype for tensor in source}:
         places = [place for place, tensor in enumerate(source) if tensor.dtype == kind]
         torch._foreach_copy_([to[place] for place in places], [source[place] for place in places])

@@ -1,16 +1,15 @@
 """What follows from the validation after an epoch: best checkpoint, schedules, collapse."""
 
-__all__ = ["finish_epoch"]
+__all__ = ["finish_epoch", "learning_rate_factor", "update_plateau"]
 
 from dataclasses import asdict
 
 from ..config.run import RunConfig
+from ..config.training import TrainingConfig
 from ..evaluation.validation import HeldOut
 from ..runs.training_state import TrainingState
 from .collapse import has_collapsed
 from .events import Validation
-from .lagging import still_lagging
-from .plateau import Plateau
 
 
 def finish_epoch(
@@ -27,11 +26,11 @@ def finish_epoch(
     """
     training, objective = config.training, config.objective
     settled = min(objective.settled + training.autoencoder_epochs, training.epochs)
-    best = _update_plateau(state, -found.loss, training.patience, state.epoch >= settled)
+    best = update_plateau(state, -found.loss, training.patience, state.epoch >= settled)
     encoder_steps, state.encoder_steps = state.encoder_steps / steps, 0
     epoch = state.epoch - training.autoencoder_epochs  # of the objective
     if training.encoder_steps and state.lagging and epoch >= 0:
-        state.lagging = still_lagging(found.mi, state.lagging_mi)
+        state.lagging = found.mi >= state.lagging_mi  # until it decreases
         state.lagging_mi = found.mi
     last = state.finished(training)
     collapsed = bool(config.model.latent_size) and has_collapsed(
@@ -51,13 +50,32 @@ def finish_epoch(
     )
 
 
-def _update_plateau(state: TrainingState, value: float, patience: int, settled: bool) -> bool:
-    """Applies the plateau rule; returns whether the value is the best so far."""
-    plateau = Plateau(state.best, state.epochs_without_improvement, state.decays)
-    best = settled and plateau.improved_by(value)
+def update_plateau(state: TrainingState, value: float, patience: int, settled: bool) -> bool:
+    """Applies the plateau rule to a validation objective; returns whether it is the best so far.
+
+    The learning rate decays after `patience` epochs without a best value. Values before the
+    objective has `settled` cannot be compared with later ones, and are left out.
+    """
+    best = settled and (state.best is None or value > state.best)
     if best:
-        state.best_epoch = state.epoch
-    plateau = plateau.updated(value, patience, settled)
-    state.best, state.decays = plateau.best, plateau.decays
-    state.epochs_without_improvement = plateau.epochs_without_improvement
+        state.best, state.best_epoch, state.epochs_without_improvement = value, state.epoch, 0
+    elif settled:
+        state.epochs_without_improvement += 1
+    if state.epochs_without_improvement >= patience:
+        state.epochs_without_improvement = 0
+        state.decays += 1
     return best
+
+
+def learning_rate_factor(training: TrainingConfig, decays: int, epochs_done: float) -> float:
+    """Returns the learning rate as a fraction of its initial value.
+
+    Arguments:
+        training: The settings `decay`, `epochs` and `cooldown_epochs`.
+        decays: The number of decays so far.
+        epochs_done: Finished epochs, including the fraction of the current one.
+    """
+    factor = training.decay**decays
+    if training.cooldown_epochs:
+        factor *= min(1.0, (training.epochs - epochs_done) / training.cooldown_epochs)
+    return factor

@@ -1,8 +1,7 @@
 """Resume a training from the newest intact checkpoint of its run."""
 
-__all__ = ["Resumed", "load_newest"]
+__all__ = ["load_newest"]
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..config.training import TrainingConfig
@@ -15,26 +14,20 @@ from ..storage.metrics_log import MetricsLog
 from .train_step import Learner
 
 
-@dataclass(frozen=True)
-class Resumed:
-    """A training state read from a checkpoint."""
-
-    state: TrainingState
-    part: EpochPart  # the rest of the current epoch
-    journal: MetricsLog | None  # None if the metrics log is damaged: a new one is started
-    warnings: list[str]  # about damaged files that were skipped
-
-
 def load_newest(
     run: RunDirectory, learner: Learner, sampler: BatchSampler, training: TrainingConfig
-) -> Resumed:
-    """Loads the newest intact checkpoint of a run into a learner.
+) -> tuple[TrainingState, EpochPart, MetricsLog | None, list[str]]:
+    """Loads the newest intact checkpoint of a run into a learner and sets the random states.
 
     Arguments:
         run: The run, locked for writing, with at least one checkpoint.
-        learner: Its weights, optimizers and random states are overwritten.
+        learner: Its weights and optimizers are overwritten.
         sampler: Batches of the current batch size.
         training: The current settings.
+
+    Returns:
+        The training state, the rest of the current epoch, the metrics log (None if it is damaged:
+        a new one is started), and warnings about damaged files that were skipped.
 
     Raises:
         CheckpointError: No checkpoint is intact, or it was saved with another corpus.
@@ -55,22 +48,15 @@ def load_newest(
         run.set_metrics_aside()
     if state.finished(training) and not warnings:  # no later save would do it
         tidy(run, found, training.keep)
-    folder = found.manifest.folder
-    part = _rest_of_epoch(state, sampler, run.load_config().training.batch_size, folder)
-    return Resumed(state, part, journal, warnings)
+    earlier_size = run.load_config().training.batch_size
+    part = _rest_of_epoch(state, sampler, earlier_size, found.manifest.folder)
+    return state, part, journal, warnings
 
 
 def _rest_of_epoch(
     state: TrainingState, sampler: BatchSampler, earlier_size: int, folder: Path
 ) -> EpochPart:
-    """Returns the rest of the epoch, in batches of the current size.
-
-    Arguments:
-        state: The state at the checkpoint; the current batch size is recorded there.
-        sampler: Batches of the current batch size.
-        earlier_size: The batch size of the run until now.
-        folder: The checkpoint.
-    """
+    """Returns the rest of the epoch in batches of the current size, which the state records."""
     size = sampler.batch_size
     if state.batch_size is None and state.position and earlier_size != size:
         raise ConfigError(

@@ -8,31 +8,17 @@ from ..config.training import TrainingConfig
 from ..errors import StorageError
 from ..runs.checkpoint_writer import CheckpointWriter
 from ..runs.directory import RunDirectory
-from ..runs.training_state import Snapshot
 from ..storage.manifest import Entry
 from ..storage.metrics_log import MetricsLog
 from .events import TrainingRecord
 
 
-class RunWriter:
-    """Appends records to the metrics log, and saves checkpoints.
-
-    All methods raise StorageError if another run has replaced this one.
-    """
+class RunWriter(CheckpointWriter):
+    """Also writes the metrics log; raises StorageError if another run has replaced this one."""
 
     def __init__(self, run: RunDirectory, journal: MetricsLog, training: TrainingConfig) -> None:
-        self.run, self.journal = run, journal
-        self._checkpoints = CheckpointWriter(run, training.keep, training.save_minutes)
-
-    @property
-    def due(self) -> bool:
-        """Whether to save a checkpoint within the epoch now."""
-        return self._checkpoints.due
-
-    @property
-    def problem(self) -> str | None:
-        """Why the last save failed, or None."""
-        return self._checkpoints.problem
+        super().__init__(run, training.keep, training.save_minutes)
+        self.journal = journal
 
     def append(self, record: TrainingRecord) -> TrainingRecord:
         """Appends a record to the metrics log, and returns it."""
@@ -45,10 +31,6 @@ class RunWriter:
         self._check_place()
         self.journal.flush()
         return self.journal.entry
-
-    def save(self, snapshot: Snapshot) -> bool:
-        """Writes a checkpoint; returns whether it is on disk."""
-        return self._checkpoints.save(snapshot)
 
     def check_saved(self, step: int) -> None:
         """Raises StorageError if the last save, at this step, failed."""

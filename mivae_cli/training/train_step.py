@@ -1,20 +1,18 @@
 r"""One training step of a model and its mutual-information term on a batch.
 
-A step is the algorithm of `mi_terms.dual` with the objective's loss. With aggressive training of
-the encoder (`lagging`), a step trains one part of the model:
-
-| encoder   the inner loop of He et al. (2019), while the encoder lags behind the decoder
-| decoder   the outer step of that loop
+A step is the algorithm of `mi_terms.dual` with the objective's loss. While the encoder lags behind
+the decoder, the `encoder` trains alone (`train_encoder`) before each step of the `decoder`.
 
 Shapes: B sentences, F features, Z latent units.
 
 References:
-    | Lagging Inference Networks and Posterior Collapse (He et al., 2019)
+    | Lagging Inference Networks and Posterior Collapse (He et al., 2019), algorithm 1
 """
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "train_encoder"]
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -115,16 +113,7 @@ class Learner:
     def advance(
         self, batch: Batch, weights: Weights, part: TrainedPart, check: Checker = verify_all
     ) -> tuple[Terms, Tensor]:
-        """Makes one step; waits for the device only in `check`.
-
-        Arguments:
-            batch: The sentences.
-            weights: The weights of the objective's terms.
-            part: The part of the model to train.
-            check: Handles the finite checks: verifies them immediately, or stores them.
-
-        Returns:
-            The terms, and the loss in nats per sentence with shape ().
+        """Makes one step, waiting for the device only in `check`; the loss has shape ().
 
         Raises:
             NonFiniteBatch: `check` verified a number that is not finite or out of range.
@@ -147,15 +136,9 @@ class Learner:
             for optimizer in self.model_optimizers.values()
             if (trained := [each for each in _parameters(optimizer) if each.grad is not None])
         ]
-        # checked separately: with beta = 0, the rate is not part of the loss
-        rate, norm = terms.rates.sum(), torch.stack(norms).sum()
-        check(
-            [
-                FiniteCheck(Quantity.LOSS, loss),
-                FiniteCheck(Quantity.RATE, rate),
-                FiniteCheck(Quantity.GRADIENT, norm),
-            ]
-        )
+        rate = FiniteCheck(Quantity.RATE, terms.rates.sum())  # with beta = 0, not part of the loss
+        norm = FiniteCheck(Quantity.GRADIENT, torch.stack(norms).sum())
+        check([FiniteCheck(Quantity.LOSS, loss), rate, norm])
         for optimizer in self.model_optimizers.values():
             optimizer.step()
         match self.term:
@@ -194,7 +177,7 @@ class Learner:
     def reset_decoder(self) -> None:
         """Draws new random weights of the decoder, and deletes their moments."""
         fresh = build_model(self.config.model, self.model.decoder.embedding.num_embeddings)
-        _copy_weights(fresh.decoder, self.model.decoder)
+        self.model.decoder.load_state_dict(fresh.decoder.state_dict())  # copies in place
         for parameter in self.model.decoder.parameters():
             for optimizer in self.model_optimizers.values():
                 optimizer.state.pop(parameter, None)
@@ -229,24 +212,39 @@ class Learner:
         return maximum_mean_discrepancy(z, self.model.prior.sample(len(z), device=z.device))
 
 
-def _recordable(config: ModelConfig) -> bool:
-    """Returns whether a step never waits for the device.
+def train_encoder(
+    step: Callable[[Batch], float],
+    batch: Batch,
+    draw: Callable[[], Batch],
+    max_steps: int,
+    check_every: int,
+) -> None:
+    """Trains the encoder until its mean loss per token over `check_every` steps increases.
 
-    It does in rejection sampling of the von Mises-Fisher distribution, and in packing sentences
-    for a bidirectional encoder.
+    Arguments:
+        step: Makes one step of the encoder; returns the loss in nats per sentence.
+        batch: The first batch.
+        draw: Returns a random batch for the following step.
+        max_steps: Maximum number of steps.
+        check_every: Steps between two comparisons of the loss.
     """
+    previous, total, tokens = math.inf, 0.0, 0
+    for number in range(1, max_steps + 1):
+        total += step(batch) * len(batch)
+        tokens += int(batch.lengths.sum()) + len(batch)
+        if number % check_every == 0:
+            if total / tokens > previous:
+                return
+            previous, total, tokens = total / tokens, 0.0, 0
+        batch = draw()
+
+
+def _recordable(config: ModelConfig) -> bool:
+    """Returns whether steps never wait, as in rejection sampling or packing of sentences."""
     encoder = config.encoder
     bidirectional = isinstance(encoder, RecurrentEncoderConfig) and encoder.bidirectional
     return not (bidirectional or isinstance(config.posterior, VonMisesFisherPosteriorConfig))
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> Iterator[nn.Parameter]:
-    """Returns an iterator over the parameters of an optimizer."""
     return (parameter for group in optimizer.param_groups for parameter in group["params"])
-
-
-@torch.no_grad()
-def _copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Copies weights in place, since optimizers refer to the existing tensors."""
-    for old, new in zip(target.parameters(), source.parameters(), strict=True):
-        old.copy_(new)

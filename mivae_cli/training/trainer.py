@@ -27,13 +27,11 @@ from ..runs.training_state import TrainingState, snapshot
 from ..signals import Interrupted, Interruption
 from ..storage.metrics_log import MetricsLog
 from .divergence import batch_divergence, validation_divergence, with_advice, with_resume_command
-from .epoch_end import finish_epoch
+from .epoch_end import finish_epoch, learning_rate_factor
 from .events import Meter, SaveFailed, Skipped, TrainingRecord
-from .lagging import train_encoder
-from .plateau import learning_rate_factor
 from .resume import load_newest
 from .run_writer import RunWriter
-from .train_step import Learner
+from .train_step import Learner, train_encoder
 
 
 class Trainer:
@@ -46,8 +44,7 @@ class Trainer:
             weights = build_model(config.model, corpus.tokenizer.size).parameters()
         check_memory(sum(16 * weight.numel() for weight in weights), self.device)
         torch.manual_seed(config.seed)
-        size, sentences = corpus.tokenizer.size, len(corpus["train"])
-        self.learner = Learner(config, size, sentences, self.device)
+        self.learner = Learner(config, corpus.tokenizer.size, len(corpus["train"]), self.device)
         self.model, self.term = self.learner.model, self.learner.term
         self.optimizers = self.learner.optimizers
         self.sampler = BatchSampler(corpus["train"], config.training.batch_size, config.seed)
@@ -96,10 +93,7 @@ class Trainer:
         return self.done - self.config.training.autoencoder_epochs
 
     def resume(self, run: RunDirectory) -> list[str]:
-        """Restores the state of the run's newest intact checkpoint, if it has checkpoints.
-
-        Returns:
-            Warnings about damaged files that were skipped.
+        """Restores the run's newest intact checkpoint, if any; returns warnings about damaged files.
 
         Raises:
             CheckpointError: No checkpoint is intact.
@@ -109,11 +103,12 @@ class Trainer:
         with run.writing():
             if not any(run.checkpoints.folders()):
                 return [f"'{run.path}' has no checkpoint yet: training starts from the beginning"]
-            found = load_newest(run, self.learner, self.sampler, self.config.training)
-        self.state, self._part, self._journal = found.state, found.part, found.journal
+            self.state, self._part, self._journal, warnings = load_newest(
+                run, self.learner, self.sampler, self.config.training
+            )
         self._meter = Meter(self.state.window)
         self._saved = self.state.name
-        return found.warnings
+        return warnings
 
     def fit(
         self, run: RunDirectory, interruption: Interruption | None = None
@@ -151,16 +146,12 @@ class Trainer:
             writer.check_saved(self.state.step)
 
     def step(self, batch: Batch) -> tuple[Terms, float]:
-        """Makes one step of the critic and of the model on a batch.
+        """Makes one step of the critic and of the model; returns the terms and the loss in nats.
 
         A batch that fails a check is skipped: position and random state advance, but the model's
         weights, running averages and moments, and the queue, do not change. The critic, its moments
-        and xi keep steps that passed their own checks: none if the critic's loss or gradient
-        failed, the steps on this batch if the bound or the model's loss or gradient failed. A
-        replayed step (`cuda_graphs`) restores these as well.
-
-        Returns:
-            The terms, and the loss in nats per sentence.
+        and xi keep steps that passed their own checks; a replayed step (`cuda_graphs`) restores
+        these as well.
 
         Raises:
             NonFiniteBatch: The batch was skipped.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mivae_cli.data.batches import Batch
-from mivae_cli.training.lagging import still_lagging, train_encoder
+from mivae_cli.training.train_step import train_encoder
 
 SHORT = Batch(torch.zeros(2, 4, dtype=torch.long), torch.tensor([4, 4]))  # 10 tokens with ends
 LONG = Batch(torch.zeros(2, 9, dtype=torch.long), torch.tensor([9, 9]))  # 20 tokens with ends
@@ -42,7 +42,3 @@ def test_windows_weigh_batches_by_their_tokens() -> None:
 
     train_encoder(step, SHORT, lambda: LONG, max_steps=5, check_every=2)
     assert len(made) == 4
-
-
-def test_the_encoder_lags_until_its_information_decreases() -> None:
-    assert [still_lagging(mi, 1.0) for mi in (1.5, 1.0, 0.9)] == [True, True, False]

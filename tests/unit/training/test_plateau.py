@@ -4,13 +4,14 @@ import pytest
 
 from mivae_cli.config.training import TrainingConfig
 from mivae_cli.runs.training_state import TrainingState
-from mivae_cli.training.plateau import Plateau, learning_rate_factor
+from mivae_cli.training.epoch_end import learning_rate_factor, update_plateau
 
 
-def followed(values: list[float], patience: int, settled_from: int = 0) -> list[Plateau]:
-    states = [Plateau()]
+def followed(values: list[float], patience: int, settled_from: int = 0) -> list[TrainingState]:
+    states = [TrainingState()]
     for epoch, value in enumerate(values):
-        states.append(states[-1].updated(value, patience, settled=epoch >= settled_from))
+        states.append(states[-1].model_copy())
+        update_plateau(states[-1], value, patience, settled=epoch >= settled_from)
     return states[1:]
 
 
@@ -31,7 +32,7 @@ def test_values_before_the_objective_has_settled_do_not_count() -> None:
 def test_training_stops_after_more_than_max_decays() -> None:
     training = TrainingConfig(epochs=50, patience=1, max_decays=2)
     states = followed([0.0, 0.0, 0.0, 0.0], patience=training.patience)
-    stops = [TrainingState(decays=state.decays).finished(training) for state in states]
+    stops = [state.finished(training) for state in states]
     assert stops == [False, False, False, True]
 
 
