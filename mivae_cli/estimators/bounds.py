@@ -1,6 +1,6 @@
 r"""Variational bounds on mutual information, in nats.
 
-Every bound is a pure, differentiable function of a score matrix (a tensor)
+Every function returns a differentiable value with shape () for a score matrix (M, B), a tensor
 
 .. math:: s_{ij} = f(x_i, z_j), \qquad i = 1, \dots, M, \quad j = 1, \dots, B, \quad M \ge B,
 
@@ -10,7 +10,8 @@ product pairs, drawn from the product of the marginals. Rows beyond B are furthe
 example from a queue.
 
 All bounds but `smile` and `jensen_shannon` need only the diagonal and the log-mean-exp of the
-other scores of each column (`Scores`), which can be computed block by block for large matrices.
+other scores of each column (`Scores`), which can be computed block by block for large matrices. A
+matrix of other type or shape raises a DataError.
 
 | function            direction            ceiling          weakness
 | `dual`              lower                none             variance of e^f if I is near the log of the number of pairs
@@ -110,9 +111,6 @@ def dual(scores: Tensor | Scores, log_xi: Tensor | float, clip: float | None = N
         log_xi: The logarithm of the dual variable, with shape ().
         clip: Maximum of :math:`f + \log \xi` of product pairs, for gradients of lower variance.
             The clipped value is not a bound: do not report it.
-
-    Returns:
-        The bound in nats, with shape ().
     """
     if clip is not None and not isinstance(scores, Scores):
         matrix_shape(scores, "scores")
@@ -131,12 +129,6 @@ def donsker_varadhan(scores: Tensor | Scores) -> Tensor:
     and is a bound only in the limit of many pairs. Report `dual` instead. MINE follows its
     gradient with a moving average of Z, which is the gradient of `dual` at
     :math:`\xi = 1 / \mathrm{EMA}(Z)`.
-
-    Arguments:
-        scores: The score matrix, with shape (M, B).
-
-    Returns:
-        The estimate in nats, with shape ().
     """
     reduced = Scores.of(scores)
     return reduced.joint.mean() - reduced.log_partition
@@ -149,12 +141,6 @@ def nwj(scores: Tensor | Scores) -> Tensor:
 
     A lower bound without ceiling. It depends on the scale of the critic, so it is far too low for
     a critic trained on another objective.
-
-    Arguments:
-        scores: The score matrix, with shape (M, B).
-
-    Returns:
-        The bound in nats, with shape ().
     """
     return dual(scores, -1.0)
 
@@ -170,9 +156,6 @@ def tuba(scores: Tensor | Scores, log_baseline: Tensor) -> Tensor:
     Arguments:
         scores: The score matrix, with shape (M, B).
         log_baseline: log a(z_j), with shape (B,).
-
-    Returns:
-        The bound in nats, with shape ().
     """
     reduced = Scores.of(scores)
     product = reduced.product - log_baseline
@@ -195,18 +178,13 @@ def interpolated(scores: Tensor | Scores, log_baseline: Tensor, alpha: float) ->
         scores: The score matrix, with shape (M, B), M >= 3.
         log_baseline: log a(z_j), with shape (B,).
         alpha: The weight of the batch mean m, from 0 to 1.
-
-    Returns:
-        The bound in nats, with shape ().
     """
-    reduced = Scores.of(scores)
-    terms = reduced.rows - 1
-    with_joint = torch.logaddexp(
-        reduced.joint - math.log(terms), reduced.product + math.log((terms - 1) / terms)
-    )
-    joint = reduced.joint - _mixed(with_joint, log_baseline, alpha)
-    product = reduced.product - _mixed(reduced.product, log_baseline, alpha)
-    return 1 + joint.mean() - product.exp().mean()
+    joint, product, rows = Scores.of(scores)
+    others = product + math.log((rows - 2) / (rows - 1))
+    with_joint = torch.logaddexp(joint - math.log(rows - 1), others)
+    joint_terms = joint - _mixed(with_joint, log_baseline, alpha)
+    product_terms = product - _mixed(product, log_baseline, alpha)
+    return 1 + joint_terms.mean() - product_terms.exp().mean()
 
 
 def infonce(scores: Tensor | Scores) -> Tensor:
@@ -217,12 +195,6 @@ def infonce(scores: Tensor | Scores) -> Tensor:
 
     A lower bound of low variance. A value near its ceiling log M only shows that there is much
     information.
-
-    Arguments:
-        scores: The score matrix, with shape (M, B).
-
-    Returns:
-        The estimate in nats, with shape ().
     """
     joint, product, rows = Scores.of(scores)
     mean = torch.logaddexp(joint, product + math.log(rows - 1)) - math.log(rows)
@@ -242,9 +214,6 @@ def smile(scores: Tensor, clip: float) -> Tensor:
     Arguments:
         scores: The score matrix, with shape (M, B).
         clip: :math:`\tau`.
-
-    Returns:
-        The estimate in nats, with shape ().
     """
     matrix_shape(scores, "scores")
     return scores.diagonal().mean() - log_mean_exp_product(scores.clamp(-clip, clip))
@@ -258,12 +227,6 @@ def jensen_shannon(scores: Tensor) -> Tensor:
     At most 0, with stable gradients. A critic trained on it approaches the pointwise mutual
     information, for which `dual` with :math:`\log \xi = 0` is tight. The value itself is *not* mutual
     information.
-
-    Arguments:
-        scores: The score matrix, with shape (M, B).
-
-    Returns:
-        The objective, with shape ().
     """
     rows, columns = matrix_shape(scores, "scores")
     joint = scores.diagonal()

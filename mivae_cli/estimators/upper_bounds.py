@@ -1,6 +1,6 @@
 r"""Upper bounds on mutual information from a conditional density, in nats.
 
-Pure functions of the log-densities of all pairs,
+The functions take the log-densities of all pairs, a matrix (M, B), square for terms,
 
 .. math:: \ell_{ij} = \log q(z_j \mid x_i), \qquad i = 1, \dots, M, \quad j = 1, \dots, B,
     \quad M \ge B,
@@ -9,6 +9,9 @@ with rows x and columns z, and joint pairs on the diagonal, as in `bounds`. In e
 
 | `leave_one_out`  an upper bound for the true conditional
 | `club`           an upper bound for the true conditional, and for one close to it
+
+Their values have shape (), the terms of each pair shape (B,). A matrix of another shape, or with
+fewer than two rows, raises a DataError.
 
 The error of a fitted conditional (`densities`) lowers the diagonal entries on average, so with it
 both values can be below I(x; z).
@@ -25,8 +28,6 @@ is 0.51 nats:
 >>> upper_bounds.club(log_conditional) > upper_bounds.leave_one_out(log_conditional)
 tensor(True)
 
-Shapes: B pairs, M rows.
-
 References:
     | On Variational Bounds of Mutual Information (Poole et al., 2019)
     | CLUB: A Contrastive Log-ratio Upper Bound of Mutual Information (Cheng et al., 2020)
@@ -34,13 +35,10 @@ References:
 
 __all__ = ["club", "club_terms", "leave_one_out", "leave_one_out_terms"]
 
-import math
-
-import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .bounds import matrix_shape
+from .bounds import Scores, matrix_shape
 
 
 def leave_one_out(log_conditional: Tensor) -> Tensor:
@@ -52,18 +50,10 @@ def leave_one_out(log_conditional: Tensor) -> Tensor:
     With the true conditional, an upper bound in expectation, because the log of a finite mean is
     below :math:`\log q(z)` in expectation. It is unbounded if the conditionals do not overlap: a value
     above about log M nats only shows that there is much information.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell`, with shape (M, B), M >= 2.
-
-    Returns:
-        The estimate in nats, with shape ().
-
-    Raises:
-        DataError: There are fewer than two rows, or fewer rows than columns.
     """
     _check(log_conditional)
-    return (log_conditional.diagonal() - _log_mean_others(log_conditional)).mean()
+    joint, others, _ = Scores.of(log_conditional)
+    return (joint - others).mean()
 
 
 def leave_one_out_terms(log_conditional: Tensor) -> Tensor:
@@ -75,22 +65,11 @@ def leave_one_out_terms(log_conditional: Tensor) -> Tensor:
 
     Each x is part of all columns; :math:`r_j`, which averages to 1, is its effect there. The mean of
     the terms is therefore the estimate, and their standard error is that of the estimate.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell` with M = B, with shape (B, B).
-
-    Returns:
-        The terms in nats, with shape (B,).
-
-    Raises:
-        DataError: There are fewer than two rows, or the matrix is not square.
     """
     _check(log_conditional, square=True)
-    others = _log_mean_others(log_conditional)
-    diagonal = log_conditional.diagonal()
-    ratios = (log_conditional - others).exp()
-    rows = (ratios.sum(dim=1) - ratios.diagonal()) / (len(others) - 1)
-    return diagonal - others - rows + 1
+    joint, others, _ = Scores.of(log_conditional)
+    rows = _mean_others((log_conditional - others).exp().T)
+    return joint - others - rows + 1
 
 
 def club(log_conditional: Tensor) -> Tensor:
@@ -104,15 +83,6 @@ def club(log_conditional: Tensor) -> Tensor:
     most that from the product of the marginals. Tight only at independence: for a bivariate normal
     with the true conditional, it is :math:`\rho^2 / (1 - \rho^2)`, which is 49 nats at
     :math:`\rho = 0.99`, where the mutual information is 1.96.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell`, with shape (M, B), M >= 2.
-
-    Returns:
-        The estimate in nats, with shape ().
-
-    Raises:
-        DataError: There are fewer than two rows, or fewer rows than columns.
     """
     _check(log_conditional)
     return (log_conditional.diagonal() - _mean_others(log_conditional)).mean()
@@ -126,26 +96,10 @@ def club_terms(log_conditional: Tensor) -> Tensor:
     with :math:`c_j` and :math:`r_j` the means of column and row j off the diagonal. The mean of the
     terms is the estimate, and their standard error is that of the estimate. Without :math:`r_j` it
     would be too small, because each x is part of all columns.
-
-    Arguments:
-        log_conditional: The matrix :math:`\ell` with M = B, with shape (B, B).
-
-    Returns:
-        The terms in nats, with shape (B,).
-
-    Raises:
-        DataError: There are fewer than two rows, or the matrix is not square.
     """
     _check(log_conditional, square=True)
     rows = _mean_others(log_conditional.T)
     return log_conditional.diagonal() - _mean_others(log_conditional) - rows + rows.mean()
-
-
-def _log_mean_others(matrix: Tensor) -> Tensor:
-    """Returns the log-mean-exp of each column off the diagonal: from (M, B) to (B,)."""
-    diagonal = torch.eye(*matrix.shape, dtype=torch.bool, device=matrix.device)
-    total = matrix.masked_fill(diagonal, -math.inf).logsumexp(dim=0)
-    return total - math.log(len(matrix) - 1)
 
 
 def _mean_others(matrix: Tensor) -> Tensor:
