@@ -70,7 +70,6 @@ class AggregatedPosterior:
     own: Tensor  # log q(z_j | x_j), with shape (N,)
     mixture: Tensor  # log 1/N sum_i q(z_j | x_i), with shape (N,)
     others: Tensor  # log 1/(N - 1) sum_{i != j} q(z_j | x_i); -inf where N = 1, with shape (N,)
-    prior: Tensor  # log p(z_j), with shape (N,)
     control: Tensor  # b_j, with shape (N,)
     slopes: tuple[float, float]  # c of the empirical and of the leave-one-out terms
     pairs: ScoreSummary
@@ -88,16 +87,6 @@ class AggregatedPosterior:
         """Terms of the leave-one-out value, one per sentence, with shape (N,)."""
         return self.own - self.others
 
-    @property
-    def rate_terms(self) -> Tensor:
-        """The sampled rate of each sentence, with shape (N,)."""
-        return self.own - self.prior
-
-    @property
-    def prior_divergence_terms(self) -> Tensor:
-        """Terms of KL(q(z) || p(z)), exactly the rate minus the empirical value, with shape (N,)."""
-        return self.mixture - self.prior
-
     def empirical(self, controlled: bool = False) -> Interval:
         """Returns the empirical value with its jackknife interval, of width 0 if N = 1.
 
@@ -108,11 +97,7 @@ class AggregatedPosterior:
         return self._interval(infonce, self.empirical_terms, slope)
 
     def leave_one_out(self, controlled: bool = False) -> Interval | None:
-        """Returns the leave-one-out value with its jackknife interval; None if N = 1.
-
-        Arguments:
-            controlled: Whether to use the control variate.
-        """
+        """Returns the leave-one-out value, as `empirical`; None if N = 1."""
         if len(self) == 1:
             return None
         slope = self.slopes[1] if controlled else 0.0
@@ -127,7 +112,7 @@ class AggregatedPosterior:
 
 
 def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior:
-    r"""Returns the log-densities of z under its own posterior, the aggregated one and the prior.
+    """Returns the log-densities of z under its own posterior and under the aggregated one.
 
     Takes O(S N^2 Z) time and O(S N (Z + G)) memory, with the G groups of the jackknife.
 
@@ -138,8 +123,8 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
     posterior, z = posterior.double(), z.double()
     count = len(posterior)
     own = posterior.log_prob(z).reshape(-1, count)  # (S, N)
-    prior = posterior.prior.log_prob(z).reshape(-1, count)
-    control = own - prior - posterior.rates().sum(dim=-1)
+    sampled_rate = own - posterior.prior.log_prob(z).reshape(-1, count)
+    control = sampled_rate - posterior.rates().sum(dim=-1)
     pairs = replace(score_summary(_log_prob, *posterior.pair_vectors(z)), joint=own.flatten())
     total = pairs.partial.logsumexp(dim=0).view_as(own)  # log sum over i != j
     mixture = torch.logaddexp(total, own)
@@ -147,7 +132,6 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
         own=own.mean(dim=0),
         mixture=mixture.mean(dim=0) - math.log(count),
         others=total.mean(dim=0) - math.log(max(1, count - 1)),
-        prior=prior.mean(dim=0),
         control=control.mean(dim=0),
         slopes=(_slope(own - mixture, control), _slope(own - total, control)),
         pairs=pairs,
@@ -155,7 +139,7 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
 
 
 def batched_empirical(posterior: Posterior, z: Tensor, size: int = 32) -> Tensor:
-    """Returns the empirical value within each batch of consecutive sentences, in nats.
+    """Returns the empirical value of each batch of consecutive sentences, with shape (N // size,).
 
     For comparison with published values computed per batch (He et al., 2019, with 32 sentences of
     similar length). Its ceiling is the log of the batch size.
@@ -164,9 +148,6 @@ def batched_empirical(posterior: Posterior, z: Tensor, size: int = 32) -> Tensor
         posterior: The N posteriors, in the order of the batches.
         z: One draw of each, with shape (N, Z).
         size: Sentences per batch; a smaller last batch is dropped, unless it is the only one.
-
-    Returns:
-        One value per batch, with shape (N // size,).
     """
     size = min(size, len(z))
     kept = slice(len(z) // size * size)
@@ -177,15 +158,7 @@ def batched_empirical(posterior: Posterior, z: Tensor, size: int = 32) -> Tensor
 
 
 def pairwise_log_prob(posterior: Posterior, z: Tensor) -> Tensor:
-    r"""Returns :math:`\log q(z_j \mid x_i)` of all pairs, in nats and double precision.
-
-    Arguments:
-        posterior: The N posteriors.
-        z: Points, with shape (B, Z).
-
-    Returns:
-        The log-densities, with shape (N, B).
-    """
+    """Returns log q(z_j | x_i) of N posteriors and of points (B, Z), with shape (N, B)."""
     return _log_prob(*posterior.double().pair_vectors(z.double()))
 
 
