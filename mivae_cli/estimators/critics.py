@@ -11,7 +11,7 @@ Shapes: M rows x, B columns z, X and Z coordinates, H hidden units, m width of t
 the separable network.
 """
 
-__all__ = ["CoordinateTransform", "PairCritic"]
+__all__ = ["CoordinateTransform", "PairCritic", "perceptron"]
 
 import math
 from collections.abc import Callable
@@ -40,13 +40,10 @@ class CoordinateTransform:
 
     @classmethod
     def fit(cls, x: Tensor, z: Tensor, transform: Transform) -> "CoordinateTransform":
-        """Fits the maps.
+        """Fits the maps to training pairs x (N, X) and z (N, Z).
 
-        Arguments:
-            x: Training samples, with shape (N, X).
-            z: The samples drawn with them, with shape (N, Z).
-            transform: "rank" (normal scores: exact for every Gaussian copula, robust to heavy
-                tails), "standard" (mean 0 and variance 1) or "asinh" (compresses heavy tails).
+        The transform "rank" (normal scores) is exact for every Gaussian copula and robust to heavy
+        tails, "standard" has mean 0 and variance 1, and "asinh" compresses heavy tails.
         """
         return cls(_map(x, transform), _map(z, transform))
 
@@ -82,8 +79,7 @@ class PairCritic(nn.Module):
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the scores of x (M, X) against z (B, Z), with shape (M, B)."""
-        learned: Tensor = self.network(_features(x), _features(z))
-        learned = self.scale * learned
+        learned: Tensor = self.scale * self.network(_features(x), _features(z))
         return learned if self.start is None else learned + self.start.scores(x, z)
 
 
@@ -92,8 +88,8 @@ class _Separable(nn.Module):
 
     def __init__(self, x_size: int, z_size: int, hidden: int) -> None:
         super().__init__()
-        self.of_x = _perceptron(x_size, hidden, VECTORS + 1)
-        self.of_z = _perceptron(z_size, hidden, VECTORS + 1)
+        self.of_x = perceptron(x_size, hidden, VECTORS + 1, nn.SiLU)
+        self.of_z = perceptron(z_size, hidden, VECTORS + 1, nn.SiLU)
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         left, right = self.of_x(x), self.of_z(z)
@@ -130,25 +126,22 @@ class _Concatenated(nn.Module):
         return torch.cat(rows)
 
 
-def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Linear(inputs, hidden),
-        nn.SiLU(),
-        nn.Linear(hidden, hidden),
-        nn.SiLU(),
-        nn.Linear(hidden, outputs),
-    )
+def perceptron(
+    inputs: int, hidden: int, outputs: int, activation: type[nn.Module], bias: bool = True
+) -> nn.Sequential:
+    """Returns a network with two hidden layers; `bias` is that of its last layer."""
+    first, second = nn.Linear(inputs, hidden), nn.Linear(hidden, hidden)
+    last = nn.Linear(hidden, outputs, bias=bias)
+    return nn.Sequential(first, activation(), second, activation(), last)
 
 
 def _features(samples: Tensor) -> Tensor:
     r"""Returns the input features of the networks in single precision, with shape (B, F).
 
     These are the coordinates and their mean square, which networks learn slowly. For one or two
-    coordinates, :math:`\cos(k \pi \Phi(t)), k = 1, \dots, 8`, are added to learn sharp edges.
-
-    References:
-        | Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains
-          (Tancik et al., 2020)
+    coordinates, :math:`\cos(k \pi \Phi(t)), k = 1, \dots, 8`, are added to learn sharp edges; see
+    Fourier Features Let Networks Learn High Frequency Functions in Low Dimensional Domains
+    (Tancik et al., 2020).
     """
     features = [samples, samples.square().mean(dim=1, keepdim=True)]
     if samples.shape[1] <= LOW_DIMENSIONS:

@@ -21,14 +21,13 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 from torch.nn.utils import clip_grad_norm_
 
-from ..errors import DataError, DivergedError
+from ..errors import DivergedError
 from ..models.latent import LOG_2_PI
 from .critic_training import one_thread
+from .critics import perceptron
 
 HIDDEN = 64
-MIN_LOG_SCALE = (
-    -7.0
-)  # of standardised coordinates; otherwise a component can collapse onto one point
+MIN_LOG_SCALE = -7.0  # of standardised coordinates; no component collapses onto one point
 BLOCK = 2**20  # component densities in memory at a time
 BATCH = 512
 LEARNING_RATE = 3e-3
@@ -57,13 +56,8 @@ class MixtureDensity(nn.Module):
         self.log_scales = nn.Parameter(torch.zeros(components, z_size))
         if x_size:
             self.skip = nn.Linear(x_size, components * z_size, bias=False)
-            self.network = nn.Sequential(
-                nn.Linear(x_size, HIDDEN),
-                nn.ReLU(),
-                nn.Linear(HIDDEN, HIDDEN),
-                nn.ReLU(),
-                nn.Linear(HIDDEN, components * (1 + 2 * z_size), bias=False),
-            )
+            outputs = components * (1 + 2 * z_size)
+            self.network = perceptron(x_size, HIDDEN, outputs, nn.ReLU, bias=False)
         self.x_size = x_size
 
     def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
@@ -76,11 +70,9 @@ class MixtureDensity(nn.Module):
     def log_prob_matrix(self, x: Tensor, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z_j \mid x_i)` in nats: from (M, X) and (B, Z) to (M, B).
 
-        Expands the exponents into matrix products, as in `known_posterior`, for blocks of rows.
-        Temporary tensors have at most B K or about a million elements.
-
-        Returns:
-            The matrix, in double precision because the expansion loses digits.
+        Expands the exponents into matrix products, as in `known_posterior`, for blocks of rows, in
+        double precision because this loses digits. Temporary tensors have at most B K or about a
+        million elements.
         """
         left = torch.cat([z.square(), z], dim=1).double()  # (B, 2 Z)
         matrix = torch.empty(len(x), len(z), dtype=left.dtype, device=z.device)
@@ -96,7 +88,7 @@ class MixtureDensity(nn.Module):
         return matrix
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Returns the optimiser groups: parameters of the networks, and those that do not depend on x."""
+        """Returns the optimiser groups: of the networks, and of what does not depend on x."""
         free = [self.weights, self.means, self.log_scales]
         networks = [*self.skip.parameters(), *self.network.parameters()] if self.x_size else []
         groups = (networks, LEARNING_RATE), (free, FREE_LEARNING_RATE)
@@ -127,7 +119,7 @@ def fit_density(
     steps: int = 2000,
     seed: int = 0,
 ) -> MixtureDensity:
-    r"""Fits q(z | x) by maximum likelihood, with early stopping on validation pairs.
+    """Returns q(z | x) of best validation likelihood, frozen.
 
     To fit q(z), pass x of shape (N, 0). Standardise every coordinate with statistics of the
     training pairs; this does not change the mutual information.
@@ -135,25 +127,15 @@ def fit_density(
     Arguments:
         x_train: Training samples of the condition, with shape (N, X).
         z_train: Training samples of z, with shape (N, Z).
-        x_valid: Validation samples of the condition, with shape (V, X).
+        x_valid: Validation samples for early stopping, with shape (V, X).
         z_valid: Validation samples of z, with shape (V, Z).
         components: The number of Gaussians.
         steps: The maximum number of optimiser steps.
         seed: Seed of weights and batches; the global random state does not change.
 
-    Returns:
-        The density with the best validation likelihood, frozen.
-
     Raises:
-        DataError: A split is empty, or x and z differ in length.
         DivergedError: The likelihood is not finite.
     """
-    for name, x, z in (("training", x_train, z_train), ("validation", x_valid, z_valid)):
-        if not len(x) == len(z) > 0:
-            raise DataError(
-                f"the {name} split has {len(x):,} samples of x and {len(z):,} of z; provide at "
-                "least one pair"
-            )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         density = MixtureDensity(x_train.shape[1], z_train.shape[1], components).to(z_train)
@@ -197,13 +179,6 @@ def doe_terms(
     by the error of the density. The estimate is therefore not a bound: it is too low if the
     conditional fits worse, too high if the marginal fits worse. It has no ceiling of log B.
 
-    Arguments:
-        conditional: The density of z given x.
-        marginal: The density of z, fitted without coordinates of x.
-        x: Held-out samples, with shape (B, X).
-        z: The samples drawn with them, with shape (B, Z).
-
-    Returns:
-        The terms in nats, with shape (B,).
+    The marginal is fitted without coordinates of x. From (B, X) and (B, Z) to (B,).
     """
     return conditional.log_prob(x, z) - marginal.log_prob(x[:, :0], z)

@@ -4,8 +4,7 @@ The forward pass returns the whole score matrix :math:`s_{ij} = f(x_i, z_j)`. Th
 critic is the pointwise mutual information up to a constant,
 :math:`\log q(z \mid x) / q(z) + c` (Q 3).
 
-Shapes: M rows of features, F features, B samples, Z latent units, H hidden units, m score
-vectors' width.
+Shapes: M rows of features, F features, B samples, Z latent units, H hidden units, m score width.
 """
 
 __all__ = ["ConcatenatedCritic", "SeparableCritic", "build_critic"]
@@ -14,8 +13,10 @@ import math
 from typing import assert_never
 
 from torch import Tensor, nn
+from torch.nn.functional import layer_norm
 
 from ..config.model import ConcatenatedCriticConfig, Critic, SeparableCriticConfig
+from ..estimators.critics import perceptron
 
 
 class SeparableCritic(nn.Module):
@@ -33,9 +34,11 @@ class SeparableCritic(nn.Module):
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
         """Returns the scores of features (M, F) against latents (B, Z), with shape (M, B)."""
-        left = _normalised(self.of_features(features))  # (M, m)
-        right = _normalised(self.of_latents(z))  # (B, m)
-        return left @ right.T / math.sqrt(left.shape[-1])
+        # rows with mean 0 and length sqrt(m)
+        left, right = self.of_features(features), self.of_latents(z)  # (M, m) and (B, m)
+        width = left.shape[1:]
+        scores: Tensor = layer_norm(left, width) @ layer_norm(right, width).T
+        return scores / math.sqrt(left.shape[1])
 
 
 class ConcatenatedCritic(nn.Module):
@@ -46,15 +49,11 @@ class ConcatenatedCritic(nn.Module):
 
     def __init__(self, config: ConcatenatedCriticConfig, features: int, latent_size: int) -> None:
         super().__init__()
+        size = config.hidden_size
         self.norm = nn.LayerNorm(features)
-        self.of_features = nn.Linear(features, config.hidden_size)
-        self.of_latents = nn.Linear(latent_size, config.hidden_size, bias=False)
-        self.top = nn.Sequential(
-            nn.ReLU(),
-            nn.Linear(config.hidden_size, config.hidden_size),
-            nn.ReLU(),
-            nn.Linear(config.hidden_size, 1),
-        )
+        self.of_features = nn.Linear(features, size)
+        self.of_latents = nn.Linear(latent_size, size, bias=False)
+        self.top = nn.Sequential(nn.ReLU(), nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 1))
 
     def forward(self, features: Tensor, z: Tensor) -> Tensor:
         """Returns the scores of features (M, F) against latents (B, Z), with shape (M, B)."""
@@ -71,23 +70,12 @@ class _Network(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(inputs) if norm else nn.Identity()
         self.around = nn.Linear(inputs, outputs)
-        self.through = nn.Sequential(
-            nn.Linear(inputs, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, outputs),
-        )
+        self.through = perceptron(inputs, hidden, outputs, nn.ReLU)
 
     def forward(self, inputs: Tensor) -> Tensor:
         inputs = self.norm(inputs)
         outputs: Tensor = self.around(inputs) + self.through(inputs)
         return outputs
-
-
-def _normalised(vectors: Tensor) -> Tensor:
-    """Returns rows with mean 0 and length sqrt(m)."""
-    return nn.functional.layer_norm(vectors, vectors.shape[-1:])
 
 
 def build_critic(
