@@ -97,11 +97,8 @@ class FittedCritic:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Context manager that limits torch to one thread.
-
-    With such small batches, more threads gain little, and on a busy machine they wait for each
-    other for minutes.
-    """
+    """Context manager that limits torch to one thread."""
+    # with such small batches, more threads gain little; on a busy machine they wait for minutes
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -118,10 +115,10 @@ def fit_critic(
     objective: CriticObjective,
     settings: FitSettings,
 ) -> FittedCritic:
-    """Trains a critic, drawing from torch's global generator.
+    """Trains a critic in place and freezes it, drawing from torch's global generator.
 
     Arguments:
-        critic: The critic, which is trained in place and then frozen.
+        critic: The critic.
         train: Training pairs.
         valid: Validation pairs for early stopping, from 2 to `MAX_VALID`.
         objective: The objective to maximise.
@@ -130,25 +127,23 @@ def fit_critic(
     Raises:
         DivergedError: The scores are no longer finite.
     """
-    baseline = (
-        _baseline(valid[1].shape[1], settings.hidden) if objective in _WITH_BASELINE else None
-    )
+    with_baseline = objective in ("tuba", "interpolated")
+    baseline = _baseline(valid[1].shape[1], settings.hidden) if with_baseline else None
     modules = nn.ModuleList([critic] if baseline is None else [critic, baseline])
     optimizer = torch.optim.AdamW(
         modules.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
-    best, best_weights = _validation_score(critic, baseline, valid, objective), _weights(modules)
-    best_step, checks_without_improvement = 0, 0
+    best = _validation_score(critic, baseline, valid, objective)
+    best_weights, best_step, checks_without_improvement = _weights(modules), 0, 0
     log_partition = torch.tensor(-math.inf)
     for step in range(1, settings.steps + 1):
         x, z = train.batch(torch.randint(train.count, (min(settings.batch, train.count),)))
         scores = critic(x, z)
         reduced = Scores.of(scores)
         log_partition = _log_moving_average(log_partition, reduced.log_partition.detach(), step)
-        loss = -_objective_value(
-            scores, reduced, _log_baseline(baseline, z), log_partition, objective
-        )
+        log_baseline = _log_baseline(baseline, z)
+        loss = -_objective_value(scores, reduced, log_baseline, log_partition, objective)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = clip_grad_norm_(modules.parameters(), MAX_NORM)
@@ -173,9 +168,6 @@ def fit_critic(
             "NaN, infinite and extreme values, or try another --seed"
         )
     return FittedCritic(critic, baseline, best_step)
-
-
-_WITH_BASELINE: tuple[CriticObjective, ...] = ("tuba", "interpolated")
 
 
 def _objective_value(
@@ -218,9 +210,9 @@ def _validation_score(
 
 def _log_moving_average(log_average: Tensor, log_mean: Tensor, step: int) -> Tensor:
     """Returns the log of the moving average of Z, including the current batch."""
-    decay = min(XI_DECAY, 1 - 1 / step)
-    if decay == 0:
+    if step == 1:
         return log_mean
+    decay = min(XI_DECAY, 1 - 1 / step)
     return torch.logaddexp(log_average + math.log(decay), log_mean + math.log1p(-decay))
 
 

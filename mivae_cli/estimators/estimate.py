@@ -21,6 +21,7 @@ __all__ = ["estimate_mutual_information"]
 
 import math
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -30,7 +31,7 @@ from ..choices import EstimatorName, PairNetwork, Profile, Transform, check_choi
 from ..errors import ConfigError, DataError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .estimator_suite import EstimatorSuite
-from .io.pairs import check_pairs
+from .io.pairs import checked_tensors
 from .nearest_neighbours import KSG_DIMENSIONS, check_neighbours
 from .report import Estimate, Recommendation, Report
 
@@ -69,16 +70,16 @@ def estimate_mutual_information(
     seed: int = 0,
     names: tuple[str, str] = ("x", "z"),
 ) -> Report:
-    r"""Estimates the mutual information of paired samples, and recommends an estimate.
+    r"""Estimates the mutual information of paired samples in nats, and recommends an estimate.
 
     .. math:: I(x; z) = \mathbb{E}_{q(x, z)}\Big[\log \frac{q(x, z)}{q(x) \, q(z)}\Big]
 
     Arguments:
-        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X),
-            N >= 50.
+        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X), N >= 50.
         z: The samples drawn with them, with shape (N,) or (N, Z).
-        estimators: A name of an estimator, or several. Default: "dual", "infonce", "copula", "gaussian" and, in up
-            to ten dimensions, "ksg", and a recommendation that depends on the pairs.
+        estimators: A name of an estimator, or several. Default: "dual", "infonce", "copula",
+            "gaussian" and, in up to ten dimensions, "ksg", with a recommendation that depends on
+            the pairs.
         profile: Size of critics and densities, and length of their training.
         transform: Strictly monotone map of each coordinate of the critics' inputs, which does not
             change the mutual information. With "rank", critics start from the Gaussian copula,
@@ -90,12 +91,8 @@ def estimate_mutual_information(
         seed: Seed of the split, the weights and all draws; the global random state does not change.
         names: Names of x and z in messages.
 
-    Returns:
-        The estimates in nats.
-
     Raises:
-        DataError: The samples are not pairs of finite numbers, there are fewer than 50, or nothing
-            varies.
+        DataError: The samples are not at least 50 pairs of finite numbers, or nothing varies.
         ConfigError: A name is unknown or repeated, or a number is out of range.
 
     References:
@@ -112,20 +109,19 @@ def estimate_mutual_information(
     permutations = check_count("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
     neighbours = check_neighbours(neighbours)
     seed = check_seed(seed)
-    pairs, warnings = check_pairs(x, z, names)
-    check_neighbours(neighbours, len(pairs))
+    (x, z), warnings = checked_tensors(x, z, names)
+    check_neighbours(neighbours, len(x))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        samples = torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)
-        suite = EstimatorSuite(*samples, profile, transform, network, neighbours, seed)
+        suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed)
         if chosen:
             estimates = _with_contradictions([suite.estimate(name) for name in chosen])
             recommended = _first(estimates)
         else:
             estimates, recommended = _default_estimates(suite)
         p_value = suite.p_value(permutations) if permutations else None
-    dimensions = pairs.x.shape[1], pairs.z.shape[1]
-    return Report(recommended, estimates, len(pairs), *dimensions, p_value, warnings)
+    dimensions = x.shape[1], z.shape[1]
+    return Report(recommended, estimates, len(x), *dimensions, p_value, warnings)
 
 
 def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommendation]:
@@ -134,11 +130,9 @@ def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommend
     contrastive = suite.critic_estimate("infonce", "dual")
     estimates = [lower, contrastive]
     closed: Estimate | None = None
-    try:
+    with suppress(DataError):  # more coordinates than pairs: no covariance
         closed = suite.estimate("copula")
         estimates += [closed, suite.estimate("gaussian")]
-    except DataError:  # more coordinates than pairs: no covariance
-        pass
     if suite.x.shape[1] + suite.z.shape[1] <= KSG_DIMENSIONS:
         estimates.append(suite.estimate("ksg"))
     if closed is not None and closed.warnings:

@@ -11,7 +11,8 @@ __all__ = ["EstimatorSuite"]
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from operator import attrgetter, methodcaller
 from typing import Literal
 
 import torch
@@ -26,7 +27,6 @@ from .critic_training import (
     MAX_VALID,
     PROFILES,
     CriticObjective,
-    FitSettings,
     FittedCritic,
     TrainingPairs,
     fit_critic,
@@ -63,16 +63,9 @@ Clip = tuple[float, float] | None
 
 
 class EstimatorSuite:
-    """Estimators on one set of pairs; critics and densities are trained on first use.
+    """Estimators on pairs x (N, X) and z (N, Z) in double precision, trained on first use.
 
-    Arguments:
-        x: Samples in double precision, with shape (N, X).
-        z: The samples drawn with them, with shape (N, Z).
-        profile: Size of critics and densities, and length of their training.
-        transform: Map of each coordinate of the critics' inputs.
-        network: The learned part of critics.
-        neighbours: The number k of neighbours of `ksg`.
-        seed: Seed of the split, the weights and all draws.
+    The other arguments are those of `estimate_mutual_information`.
     """
 
     def __init__(
@@ -98,7 +91,6 @@ class EstimatorSuite:
             self.start = GaussianRatio.fit(*self.train, held_out=True)
         self._critics: dict[CriticObjective, tuple[FittedCritic, float]] = {}
         self._summaries: dict[tuple[CriticObjective, str], ScoreSummary] = {}
-        self._densities: tuple[MixtureDensity, float] | None = None
 
     def estimate(self, name: EstimatorName) -> Estimate:
         """Returns the estimate of one estimator."""
@@ -115,19 +107,14 @@ class EstimatorSuite:
     def critic(self, objective: CriticObjective) -> FittedCritic:
         """Returns the critic trained on an objective."""
         if objective not in self._critics:
+            x, z = self.train
+            settings = self.settings
             with stopwatch() as seconds:
                 torch.manual_seed(self.seed)  # so that the order of training does not matter
-                critic = PairCritic(
-                    self.network,
-                    self.x.shape[1],
-                    self.z.shape[1],
-                    self.settings.hidden,
-                    self.start,
-                )
-                settings = self.settings
-                if self.network == "concatenated":
-                    settings = _narrow(settings)
-                x, z = self.train
+                sizes = x.shape[1], z.shape[1], settings.hidden
+                critic = PairCritic(self.network, *sizes, self.start)
+                if self.network == "concatenated":  # one forward pass per pair of a batch
+                    settings = replace(settings, hidden=settings.hidden // 2, batch=128)
                 pairs = TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
                 fitted = fit_critic(critic, pairs, self.valid, objective, settings)
             self._critics[objective] = fitted, seconds()
@@ -137,25 +124,24 @@ class EstimatorSuite:
         """Returns a critic's scores of all pairs of the validation or the test split."""
         if (objective, split) not in self._summaries:
             pairs = self.test if split == "test" else self.valid
-            self._summaries[objective, split] = score_summary(
-                self.critic(objective).scores, *pairs
-            )
+            critic = self.critic(objective)
+            self._summaries[objective, split] = score_summary(critic.scores, *pairs)
         return self._summaries[objective, split]
 
     def critic_estimate(self, name: EstimatorName, objective: CriticObjective) -> Estimate:
         """Returns the estimate of a bound with the critic trained on an objective."""
-        self.critic(objective)
+        critic = self.critic(objective)
         spent = self._critics[objective][1]
         with stopwatch() as seconds:
             bound, ceiling, clip = self._bound(name, objective)
             if clip is None:
                 summary = self.summary(objective, "test")
             else:
-                summary = score_summary(self.critic(objective).scores, *self.test, clip=clip)
+                summary = score_summary(critic.scores, *self.test, clip=clip)
             interval = jackknife_interval(summary, bound)
         direction: Direction = "neither" if name == "smile" else "lower"
         warnings = _warnings(name, summary, interval.value, ceiling)
-        return Estimate.of(name, interval, direction, ceiling, True, spent + seconds(), warnings)
+        return Estimate(name, *interval, direction, ceiling, True, spent + seconds(), warnings)
 
     def gain(self) -> Interval:
         """Returns the improvement by training in symmetric InfoNCE on the validation pairs.
@@ -170,16 +156,13 @@ class EstimatorSuite:
         before = [score_summary(start, *self.valid), self._transposed(start)]
 
         def difference(pick: Callable[[ScoreSummary], Scores]) -> float:
-            gains = (
-                infonce(pick(a)) - infonce(pick(b)) for a, b in zip(after, before, strict=True)
-            )
-            return float(sum(gains)) / 2
+            found = zip(map(pick, after), map(pick, before), strict=True)
+            return float(sum(infonce(new) - infonce(old) for new, old in found)) / 2
 
-        groups = range(len(after[0].partial))
-        return jackknife(
-            difference(lambda summary: summary.scores),
-            [difference(lambda summary, g=group: summary.without(g)) for group in groups],  # type: ignore[misc]
-        )
+        without = [
+            difference(methodcaller("without", group)) for group in range(len(after[0].partial))
+        ]
+        return jackknife(difference(attrgetter("scores")), without)
 
     def p_value(self, permutations: int) -> float:
         """Returns the p-value of independence: the share of shuffles that score at least as high.
@@ -232,27 +215,26 @@ class EstimatorSuite:
                 return donsker_varadhan, None, None
 
     def _density_estimate(self, name: EstimatorName) -> Estimate:
-        spent, conditional = self._conditional()
+        conditional, spent = self._conditional
+        direction: Direction = "upper"
+        warnings = ["an upper bound only if the fitted q(z|x) is accurate"]
         with stopwatch() as seconds:
             x, z = (samples[:MAX_MATRIX].float() for samples in self.test)
             if name == "doe":
-                marginal = self._density(conditioned=False)
-                interval = mean_interval(doe_terms(conditional, marginal, x, z))
+                direction, warnings = "neither", []
+                terms = doe_terms(conditional, self._density(conditioned=False), x, z)
             else:
-                matrix = conditional.log_prob_matrix(x, z)
-                terms = leave_one_out_terms if name == "leave-one-out" else club_terms
-                interval = mean_interval(terms(matrix))
-        if name == "doe":
-            return Estimate.of(name, interval, "neither", None, True, spent + seconds(), [])
-        warnings = ["an upper bound only if the fitted q(z|x) is accurate"]
-        return Estimate.of(name, interval, "upper", None, True, spent + seconds(), warnings)
+                of_matrix = leave_one_out_terms if name == "leave-one-out" else club_terms
+                terms = of_matrix(conditional.log_prob_matrix(x, z))
+            interval = mean_interval(terms)
+        return Estimate(name, *interval, direction, None, True, spent + seconds(), warnings)
 
-    def _conditional(self) -> tuple[float, MixtureDensity]:
-        if self._densities is None:
-            with stopwatch() as seconds:
-                density = self._density(conditioned=True)
-            self._densities = density, seconds()
-        return self._densities[1], self._densities[0]
+    @cached_property
+    def _conditional(self) -> tuple[MixtureDensity, float]:
+        """The density of z given x, and the seconds spent on it."""
+        with stopwatch() as seconds:
+            density = self._density(conditioned=True)
+        return density, seconds()
 
     def _density(self, conditioned: bool) -> MixtureDensity:
         (x, z), (valid_x, valid_z) = ((x.float(), z.float()) for x, z in (self.train, self.valid))
@@ -280,8 +262,3 @@ def _split(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     # small sets need relatively more validation pairs
     valid = min(MAX_VALID, round(max(VALID_SHARE * count, min(100.0, TEST_SHARE * count))))
     return order[test + valid :], order[test : test + valid], order[:test]
-
-
-def _narrow(settings: FitSettings) -> FitSettings:
-    """Returns settings for a network with one forward pass per pair of a batch."""
-    return replace(settings, hidden=settings.hidden // 2, batch=128)

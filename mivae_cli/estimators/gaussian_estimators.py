@@ -19,24 +19,20 @@ DETERMINISTIC = 1 - 1e-9  # squared correlation above which z is treated as a fu
 
 
 def gaussian(x: ArrayLike, z: ArrayLike) -> Estimate:
-    r"""Returns the mutual information of the Gaussian fitted to the pairs.
+    r"""Returns the mutual information of the Gaussian fitted to the pairs, in nats.
 
     .. math:: \hat I = -\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2) - \text{bias}(N, X, Z)
 
     with the sample canonical correlations and `small_sample_bias`. Exact for Gaussian pairs; it
-    misses all dependence without linear correlation. Neither an upper nor a lower bound.
+    misses all dependence without linear correlation. Neither an upper nor a lower bound. The 95 %
+    interval covers the sampling error only.
 
     Arguments:
-        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X),
-            N >= 50.
+        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X), N >= 50.
         z: The samples drawn with them, with shape (N,) or (N, Z).
 
-    Returns:
-        The estimate in nats, with a 95 % interval for the sampling error only.
-
     Raises:
-        DataError: The samples are not pairs of finite numbers, nothing varies, or there are not
-            more pairs than coordinates.
+        DataError: The samples are not pairs of finite numbers, nothing varies, or N <= X + Z + 1.
 
     References:
         | Relations between two sets of variates (Hotelling, 1936)
@@ -51,9 +47,9 @@ def gaussian(x: ArrayLike, z: ArrayLike) -> Estimate:
 
 
 def gaussian_copula(x: ArrayLike, z: ArrayLike) -> Estimate:
-    r"""Returns the mutual information of the Gaussian copula fitted to the pairs.
+    r"""Returns the mutual information of the Gaussian copula fitted to the pairs, in nats.
 
-    The formula of `gaussian` after replacing each coordinate by its normal scores,
+    Equals `gaussian`, interval and errors included, of the normal scores of each coordinate,
 
     .. math:: t \mapsto \Phi^{-1}\Big(\frac{\mathrm{rank}(t) - 1/2}{N}\Big).
 
@@ -61,16 +57,11 @@ def gaussian_copula(x: ArrayLike, z: ArrayLike) -> Estimate:
     Gaussian. Neither an upper nor a lower bound.
 
     Arguments:
-        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X),
-            N >= 50.
+        x: Samples as in `gaussian`, with shape (N,) or (N, X), N >= 50.
         z: The samples drawn with them, with shape (N,) or (N, Z).
 
-    Returns:
-        The estimate in nats, with a 95 % interval for the sampling error only.
-
     Raises:
-        DataError: The samples are not pairs of finite numbers, nothing varies, or there are not
-            more pairs than coordinates.
+        DataError: As in `gaussian`.
 
     References:
         | The nonparanormal (Liu, Lafferty & Wasserman, 2009)
@@ -87,13 +78,7 @@ def gaussian_copula(x: ArrayLike, z: ArrayLike) -> Estimate:
 def closed_form(
     name: Literal["gaussian", "copula"], x: Tensor, z: Tensor, warnings: Sequence[str] = ()
 ) -> Estimate:
-    """Returns the estimate of `gaussian` or `gaussian_copula` from tensors.
-
-    Arguments:
-        name: The estimator.
-        x: Samples in double precision, with shape (N, X).
-        z: The samples drawn with them, with shape (N, Z).
-        warnings: Problems of the samples, which the estimate repeats.
+    """Returns the estimate of `gaussian` or `gaussian_copula`, with the warnings of the samples.
 
     Raises:
         DataError: There are not more pairs than coordinates.
@@ -108,4 +93,4 @@ def closed_form(
             "part of z is a function of x in these pairs: for continuous values, the mutual "
             "information is infinite"
         )
-    return Estimate.of(name, interval, "neither", None, False, seconds(), warnings)
+    return Estimate(name, *interval, "neither", None, False, seconds(), warnings)

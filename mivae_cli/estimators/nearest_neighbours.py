@@ -22,19 +22,9 @@ scale 1e-10 with a fixed seed: enough to break ties, and far below the distance 
 values in single precision.
 
 Shapes: N pairs, X and Z coordinates.
-
-References:
-    | Estimating mutual information (Kraskov, Stögbauer & Grassberger, 2004)
 """
 
-__all__ = [
-    "KSG_DIMENSIONS",
-    "check_neighbours",
-    "ksg",
-    "ksg_estimate",
-    "ksg_interval",
-    "ksg_terms",
-]
+__all__ = ["KSG_DIMENSIONS", "check_neighbours", "ksg", "ksg_estimate", "ksg_interval"]
 
 from collections.abc import Callable, Sequence
 
@@ -42,7 +32,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..limits import MAX_KSG_NEIGHBOURS, check_count, check_seed
 from .intervals import Interval, mean_interval
 from .io.pairs import checked_tensors
@@ -60,18 +50,15 @@ def ksg(x: ArrayLike, z: ArrayLike, neighbours: int = 3, *, seed: int = 0) -> Es
 
     .. math:: \hat I = \psi(k) + \psi(N) - \frac{1}{N} \sum_i [\psi(n_x(i) + 1) + \psi(n_z(i) + 1)]
 
-    with the symbols of the module. Neither an upper nor a lower bound; far too low in more than
-    about ten dimensions. Of more than 20,000 pairs, a random subset of 20,000 is used.
+    in nats, with the symbols of the module. Neither an upper nor a lower bound; far too low in
+    more than about ten dimensions. The 95 % interval covers the sampling error only. Of more than
+    20,000 pairs, a random subset of 20,000 is used.
 
     Arguments:
-        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X),
-            N >= 50.
+        x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X), N >= 50.
         z: The samples drawn with them, with shape (N,) or (N, Z).
         neighbours: The number k of neighbours. A larger k lowers the variance and raises the bias.
         seed: Seed of the random subset; the global random state does not change.
-
-    Returns:
-        The estimate in nats, with a 95 % interval for the sampling error only.
 
     Raises:
         DataError: The samples are not pairs of finite numbers, or nothing varies.
@@ -93,17 +80,12 @@ def ksg(x: ArrayLike, z: ArrayLike, neighbours: int = 3, *, seed: int = 0) -> Es
 
 
 def check_neighbours(neighbours: int, count: int = MAX_PAIRS) -> int:
-    """Returns the number of neighbours as an `int`.
-
-    Raises:
-        ConfigError: It is not an integer in range, or `count` pairs have fewer neighbours.
-    """
+    """Returns the number of neighbours; ConfigError if `count` pairs have fewer neighbours."""
     name = "the number of neighbours (k of ksg)"
     neighbours = check_count(name, neighbours, 1, MAX_KSG_NEIGHBOURS)
     if neighbours >= count:
         raise ConfigError(
-            f"the number of neighbours (k of ksg) is {neighbours:,}, but must be below the "
-            f"number of pairs, {count:,}"
+            f"{name} is {neighbours:,}, but must be below the number of pairs, {count:,}"
         )
     return neighbours
 
@@ -111,17 +93,8 @@ def check_neighbours(neighbours: int, count: int = MAX_PAIRS) -> int:
 def ksg_estimate(
     x: Tensor, z: Tensor, neighbours: int, seed: int, warnings: Sequence[str] = ()
 ) -> Estimate:
-    """Returns the estimate of `ksg` from tensors.
-
-    Arguments:
-        x: Samples in double precision, with shape (N, X).
-        z: The samples drawn with them, with shape (N, Z).
-        neighbours: The number k of neighbours.
-        seed: Seed of the random subset.
-        warnings: Problems of the samples, which the estimate repeats.
-    """
-    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-    chosen = order[:MAX_PAIRS]
+    """Returns the estimate of `ksg` from tensors, with the warnings of the samples."""
+    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:MAX_PAIRS]
     with stopwatch() as seconds:
         interval = ksg_interval(x[chosen], z[chosen], neighbours)
     count, dimensions = len(chosen), x.shape[1] + z.shape[1]
@@ -131,7 +104,7 @@ def ksg_estimate(
         warnings.append(f"uses {count:,} of {len(x):,} pairs, because its time is quadratic")
     if dimensions > KSG_DIMENSIONS:
         warnings.append(f"nearest-neighbour estimates are far too low in {dimensions} dimensions")
-    return Estimate.of("ksg", interval, "neither", ceiling, False, seconds(), warnings)
+    return Estimate("ksg", *interval, "neither", ceiling, False, seconds(), warnings)
 
 
 def ksg_interval(x: Tensor, z: Tensor, neighbours: int = 3) -> Interval:
@@ -142,47 +115,23 @@ def ksg_interval(x: Tensor, z: Tensor, neighbours: int = 3) -> Interval:
     correlations from 0 to 0.99, N of 500 and 2000, k of 1, 3 and 10), the plain interval covered
     the mean of the estimator in 78 to 94 % of the draws. The interval returned is 1.4 times as
     wide and covered it in 91 to 99 %. It ignores the bias of the estimator.
-
-    Arguments and errors are those of `ksg_terms`.
     """
     value, low, high = mean_interval(ksg_terms(x, z, neighbours))
     return Interval(value, value - INFLATION * (value - low), value + INFLATION * (high - value))
 
 
 def ksg_terms(x: Tensor, z: Tensor, neighbours: int = 3) -> Tensor:
-    r"""Returns the terms whose mean is the estimate of I(x; z).
+    r"""Returns the terms whose mean is the estimate: from (N, X) and (N, Z) to (N,).
 
     .. math:: \psi(k) + \psi(N) - \psi(n_x(i) + 1) - \psi(n_z(i) + 1)
 
     Takes :math:`O(N^2 (X + Z))` time and O(N (X + Z)) memory.
-
-    Arguments:
-        x: Samples, with shape (N, X).
-        z: The samples drawn with them, with shape (N, Z).
-        neighbours: The number k of neighbours.
-
-    Returns:
-        The terms in nats, with shape (N,), in double precision.
-
-    Raises:
-        DataError: The numbers of samples differ, are not above k, or a value is not finite.
     """
     count = len(x)
-    if len(z) != count:
-        raise DataError(f"x has {count:,} samples, but z has {len(z):,}")
-    if not 1 <= neighbours < count:
-        raise DataError(
-            f"the number of neighbours is {neighbours:,}, but must be between 1 and "
-            f"{count - 1:,} for {count:,} pairs"
-        )
-    samples = torch.cat([x.double(), z.double()], dim=1)
-    if not samples.isfinite().all():
-        raise DataError("the samples contain NaN or infinite values; remove these pairs")
-    samples = _untied(_standardised(samples))
+    samples = _untied(_standardised(torch.cat([x.double(), z.double()], dim=1)))
     left, right = samples.split([x.shape[1], z.shape[1]], dim=1)
 
-    radius = torch.empty(count, dtype=samples.dtype, device=samples.device)
-    counts = torch.empty(2, count, dtype=samples.dtype, device=samples.device)
+    radius, counts = samples.new_empty(count), samples.new_empty(2, count)
     for rows in torch.arange(count, device=samples.device).split(max(1, BLOCK // count)):
         apart = _distances(left, rows), _distances(right, rows)  # each (rows, N)
         joint = torch.maximum(*apart)
@@ -195,7 +144,7 @@ def ksg_terms(x: Tensor, z: Tensor, neighbours: int = 3) -> Tensor:
     for number, side in enumerate((left, right)):
         if side.shape[1] == 1:
             counts[number] = _count_on_line(side[:, 0], radius)
-    constants = torch.tensor([float(neighbours), float(count)], dtype=samples.dtype).digamma()
+    constants = torch.tensor([neighbours, count], dtype=samples.dtype).digamma()
     # the counts include the pair itself: n + 1
     return float(constants.sum()) - counts.digamma().sum(dim=0)
 
@@ -218,17 +167,15 @@ def _untied(samples: Tensor) -> Tensor:
 
 def _distances(samples: Tensor, rows: Tensor) -> Tensor:
     """Returns the maximum-norm distances from R rows to all N samples, with shape (R, N)."""
-    largest = torch.zeros(len(rows), len(samples), dtype=samples.dtype, device=samples.device)
+    largest = samples.new_zeros(len(rows), len(samples))
     for column in samples.T.contiguous():
         torch.maximum(largest, (column[rows, None] - column).abs_(), out=largest)
     return largest
 
 
 def _count(distances: Tensor, radius: Tensor) -> Tensor:
-    """Counts the distances (R, N) of each row below its radius (R,), with shape (R,).
-
-    The pair itself always counts, even if k exact copies make the radius 0.
-    """
+    """Counts the distances (R, N) of each row below its radius (R,), with shape (R,)."""
+    # the pair itself always counts, even if k exact copies make the radius 0
     return (distances < radius[:, None]).sum(dim=1, dtype=torch.int32).clamp(min=1).double()
 
 
@@ -247,10 +194,7 @@ def _count_on_line(values: Tensor, radius: Tensor) -> Tensor:
 def _bisect(line: Tensor, beyond: Callable[[Tensor], Tensor]) -> Tensor:
     """Returns the first index at which each of N monotone conditions holds, with shape (N,).
 
-    Arguments:
-        line: Ascending values, with shape (N,).
-        beyond: Maps one candidate value for each condition to whether the condition holds. If a
-            condition holds for a value, it holds for all larger values.
+    `beyond` maps one candidate of the ascending line (N,) for each condition to whether it holds.
     """
     low = torch.zeros(len(line), dtype=torch.long, device=line.device)
     high = torch.full_like(low, len(line))

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..choices import Direction
-from .intervals import Interval
 
 
 @dataclass(frozen=True)
@@ -45,20 +44,6 @@ class Estimate:
     held_out: bool
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)
-
-    @classmethod
-    def of(
-        cls,
-        estimator: str,
-        interval: Interval,
-        direction: Direction,
-        ceiling: float | None,
-        held_out: bool,
-        seconds: float,
-        warnings: list[str],
-    ) -> "Estimate":
-        """Returns an estimate with the value and the ends of an interval."""
-        return cls(estimator, *interval, direction, ceiling, held_out, seconds, warnings)
 
 
 @dataclass(frozen=True)

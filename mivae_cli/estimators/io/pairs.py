@@ -138,9 +138,11 @@ def check_pairs(
     return varying, warnings
 
 
-def checked_tensors(x: ArrayLike, z: ArrayLike) -> tuple[tuple[Tensor, Tensor], list[str]]:
-    """Returns the pairs of `check_pairs` as tensors (N, x_dim) and (N, z_dim), and its warnings."""
-    pairs, warnings = check_pairs(x, z)
+def checked_tensors(
+    x: ArrayLike, z: ArrayLike, names: tuple[str, str] = ("x", "z")
+) -> tuple[tuple[Tensor, Tensor], list[str]]:
+    """Returns the pairs of `check_pairs` as tensors, and its warnings."""
+    pairs, warnings = check_pairs(x, z, names)
     return (torch.from_numpy(pairs.x), torch.from_numpy(pairs.z)), warnings
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from mivae_cli.errors import DataError
 from mivae_cli.estimators import nearest_neighbours as neighbours
 from mivae_cli.estimators.nearest_neighbours import ksg_interval, ksg_terms
 
@@ -161,18 +160,5 @@ def test_the_interval_is_the_plain_one_made_wider() -> None:
     assert interval.value - interval.low == pytest.approx(1.4 * 1.96 * error, rel=1e-4)
 
 
-@pytest.mark.parametrize("neighbours_", [0, 5, 6])
-def test_there_must_be_more_pairs_than_neighbours(neighbours_: int) -> None:
-    x, z = correlated(5, 0.5)
-    assert ksg_terms(x, z, 4).isfinite().all()
-    with pytest.raises(DataError, match=f"neighbours is {neighbours_}"):
-        ksg_terms(x, z, neighbours_)
-
-
-def test_samples_must_be_pairs_and_finite() -> None:
-    x, z = correlated(10, 0.5)
-    with pytest.raises(DataError, match=r"9 .*10"):
-        ksg_terms(x[1:], z)
-    x[3] = math.nan
-    with pytest.raises(DataError, match="NaN"):
-        ksg_terms(x, z)
+def test_all_other_pairs_can_be_neighbours() -> None:
+    assert ksg_terms(*correlated(5, 0.5), 4).isfinite().all()
