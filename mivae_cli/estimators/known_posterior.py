@@ -6,11 +6,10 @@ Encode N sentences, draw :math:`z_j \sim q(z \mid x_j)`, and let the score matri
 | empirical       :math:`I_N = \frac{1}{N} \sum_j [\ell_{jj} - \log \frac{1}{N} \sum_i e^{\ell_{ij}}]`
 | leave-one-out   the same with :math:`\frac{1}{N - 1} \sum_{i \ne j}`
 
-The empirical value is `bounds.infonce` with the optimal critic. It has two interpretations
-(`THESE_SENTENCES`, `THE_POPULATION`): the mutual information between z and the index of one of
-these N sentences, and, in expectation, a lower bound on the mutual information for the population
-they come from. The leave-one-out value is, in expectation, an upper bound for the population. It is
-unbounded if posteriors do not overlap.
+The empirical value is `bounds.infonce` with the optimal critic. It has two interpretations: the
+mutual information between z and the index of one of these N sentences, and, in expectation, a
+lower bound for the population they come from. The leave-one-out value is, in expectation, an upper
+bound for the population. It is unbounded if posteriors do not overlap.
 
 Intervals are from the jackknife (`intervals`) and describe other sentences from the same
 population. The terms are dependent, because each :math:`x_i` is part of the mixture for every z, so
@@ -34,8 +33,6 @@ References:
 """
 
 __all__ = [
-    "THESE_SENTENCES",
-    "THE_POPULATION",
     "AggregatedPosterior",
     "aggregated_posterior",
     "batched_empirical",
@@ -52,15 +49,6 @@ from ..models.latent import Posterior
 from .bounds import Scores, infonce
 from .intervals import Interval, jackknife, jackknife_interval
 from .score_matrix import Bound, ScoreSummary, score_summary
-
-THESE_SENTENCES = (
-    "these N sentences: the information between z and the sentence index; exact up to the draws "
-    "of z, at most ln N"
-)
-THE_POPULATION = (
-    "the population they come from: in expectation, the same value is a lower bound, "
-    "leave-one-out an upper bound"
-)
 
 
 @dataclass(frozen=True)

@@ -23,19 +23,12 @@ def contradictions(
 ) -> list[str]:
     """Returns one warning per contradiction.
 
-    Arguments:
-        mi: Estimates of I(x; z).
-        rate: The rate in closed form.
-        active_units: The number of active units.
-        perplexities: Perplexities from the ELBO and from importance weighting.
-        iw_samples: The number of samples of the importance-weighted bound.
+    The perplexities are from the ELBO and from the bound with `iw_samples` importance samples.
     """
     dual, upper, known = mi.dual, mi.leave_one_out, mi.known_posterior
     found = []
-    values = [rate, known.value, *perplexities]
-    values += [] if upper is None else [upper.value]
-    values += [] if dual is None else [dual.value]
-    if not all(map(math.isfinite, values)):
+    estimates = [each.value for each in (known, upper, dual) if each is not None]
+    if not all(map(math.isfinite, [rate, *perplexities, *estimates])):
         found.append(
             "Some figures are not finite: training has probably diverged. Train again with a lower "
             "training.optimizer.learning_rate."
@@ -45,14 +38,11 @@ def contradictions(
             f"The MI lower bound ({dual.value:.2f}) is above the MI upper bound ({upper.value:.2f}): "
             "the critic had too few training pairs. Report the MI of the known posterior."
         )
-    for name, low, value in [
-        ("MI (known posterior)", known.ci_low, known.value),
-        *([("MI lower bound", dual.ci_low, dual.value)] if dual is not None else []),
-    ]:
-        if low > rate + 1e-6 * (1 + abs(rate)):  # rounding
+    for name, low in (("MI (known posterior)", known), ("MI lower bound", dual)):
+        if low is not None and low.ci_low > rate + 1e-6 * (1 + abs(rate)):  # rounding
             found.append(
-                f"{name} ({value:.2f}) is above the KL (rate) ({rate:.2f}), an upper bound of the MI. "
-                "Evaluate on more sentences."
+                f"{name} ({low.value:.2f}) is above the KL (rate) ({rate:.2f}), an upper bound of "
+                "the MI. Evaluate on more sentences."
             )
     if upper is not None and (upper.ci_low > rate or upper.value > rate + INFORMATIVE):
         found.append(

@@ -16,12 +16,7 @@ RATE_THRESHOLD = 0.1  # nats
 
 
 def units_above(rates: Sequence[float], threshold: float = RATE_THRESHOLD) -> int:
-    r"""Returns the number of units with a mean rate :math:`R_k` above a threshold.
-
-    Arguments:
-        rates: The mean rate of each unit, in nats.
-        threshold: The minimum rate, in nats, exclusive.
-    """
+    """Returns the number of units whose mean rate is above a threshold, in nats."""
     return sum(rate > threshold for rate in rates)
 
 
@@ -32,12 +27,8 @@ def effective_units(rates: Sequence[float], threshold: float = RATE_THRESHOLD) -
 
     It is 1 if one unit has the whole rate, and Z if all units have the same rate. It is 0 if the
     total rate does not exceed the threshold: the shares of a tiny rate are meaningless.
-
-    Arguments:
-        rates: The mean rate of each unit, in nats; rounding may leave them slightly negative.
-        threshold: The minimum total rate, in nats, exclusive.
     """
-    positive = [rate for rate in rates if rate > 0]
+    positive = [rate for rate in rates if rate > 0]  # rounding may make rates slightly negative
     total = sum(positive)
     if not total > threshold or math.isinf(total):
         return 0.0

@@ -3,13 +3,7 @@ r"""Evaluation of a model on held-out sentences.
 Shapes: N sentences, B sentences per batch, K samples, Z latent units. All in nats.
 """
 
-__all__ = [
-    "CheckpointName",
-    "Evaluation",
-    "TextFigures",
-    "evaluate",
-    "importance_weighted",
-]
+__all__ = ["CheckpointName", "Evaluation", "TextFigures", "evaluate", "importance_weighted"]
 
 import math
 from collections.abc import Generator
@@ -25,15 +19,9 @@ from ..limits import MAX_IW_SAMPLES, check_count, check_seed
 from ..models.vae import VAE
 from ..stages import Stage
 from .consistency import contradictions
+from .effective_units import effective_units, units_above
 from .encode import encode_split
-from .metrics import (
-    active_units,
-    bits_per_character,
-    effective_units,
-    importance_weighted_bound,
-    perplexity,
-    units_above,
-)
+from .metrics import active_units, bits_per_character, importance_weighted_bound, perplexity
 from .mutual_information import MutualInformation, measure_information
 from .text_record import Full
 
@@ -208,14 +196,12 @@ def _importance_weighted(
     posterior = model.encode(batch).posterior
     sums = []
     parallel = SEQUENCES_CUDA if model.device.type == "cuda" else SEQUENCES
-    for count in _parts(samples, max(1, parallel // len(batch))):
+    size = max(1, parallel // len(batch))
+    for start in range(0, samples, size):
+        count = min(size, samples - start)
         # sampled one at a time, so that the chunk size does not change the result
         z = torch.stack([posterior.rsample(generator) for _ in range(count)])
         log_joint = model.log_likelihood(batch, z) + posterior.prior.log_prob(z)
         bound = importance_weighted_bound(log_joint, posterior.log_prob(z))
         sums.append(bound + math.log(count))
     return torch.stack(sums).logsumexp(dim=0) - math.log(samples)
-
-
-def _parts(total: int, size: int) -> list[int]:
-    return [min(size, total - start) for start in range(0, total, size)]

@@ -3,21 +3,12 @@ r"""Evaluation metrics. All quantities are in nats unless stated otherwise.
 Shapes: B sentences, N sentences of a corpus, K samples, Z latent units.
 """
 
-__all__ = [
-    "active_units",
-    "bits_per_character",
-    "effective_units",
-    "importance_weighted_bound",
-    "perplexity",
-    "units_above",
-]
+__all__ = ["active_units", "bits_per_character", "importance_weighted_bound", "perplexity"]
 
 import math
 
 import torch
 from torch import Tensor
-
-from .effective_units import effective_units, units_above
 
 
 def perplexity(nll: float, sentences: int, tokens: int) -> float:
@@ -39,8 +30,7 @@ def bits_per_character(nll: float, sentences: int, characters: int) -> float:
     Arguments:
         nll: The negative log-likelihood per sentence, or an upper bound on it, in nats.
         sentences: The number of sentences.
-        characters: The number of characters (Unicode code points), counting one for the end of
-            each sentence, like a line feed.
+        characters: The number of Unicode code points, counting one for each end of a sentence.
     """
     return nll * sentences / (characters * math.log(2))
 
@@ -64,7 +54,7 @@ def active_units(means: Tensor, threshold: float = 0.01) -> int:
 
 
 def importance_weighted_bound(log_joint: Tensor, log_posterior: Tensor) -> Tensor:
-    r"""Returns the importance-weighted bound on :math:`\log p(x)` (Burda et al., 2016).
+    r"""Returns the importance-weighted bound on :math:`\log p(x)`, (B,) (Burda et al., 2016).
 
     .. math:: \mathcal{L}_K = \mathbb{E} \Big[ \log \frac{1}{K} \sum_{k=1}^K
         \frac{p(x, z_k)}{q(z_k \mid x)} \Big], \qquad z_k \sim q(z \mid x)
@@ -72,8 +62,5 @@ def importance_weighted_bound(log_joint: Tensor, log_posterior: Tensor) -> Tenso
     Arguments:
         log_joint: :math:`\log p(x, z_k)`, with shape (K, B).
         log_posterior: :math:`\log q(z_k \mid x)`, with shape (K, B).
-
-    Returns:
-        The bound of each sentence in nats, with shape (B,).
     """
     return torch.logsumexp(log_joint - log_posterior, dim=0) - math.log(len(log_joint))

@@ -8,14 +8,7 @@ r"""Estimates of I(x; z) of a model on held-out sentences.
 All in nats; N sentences.
 """
 
-__all__ = [
-    "Figure",
-    "Information",
-    "MutualInformation",
-    "default_draws",
-    "measure_information",
-    "report",
-]
+__all__ = ["Figure", "MutualInformation", "default_draws", "measure_information", "report"]
 
 import math
 from collections.abc import Sequence
@@ -28,13 +21,8 @@ from ..data.prepared_corpus import TokenStore
 from ..estimators import Estimate, Recommendation, Report
 from ..estimators.diagnostics import at_ceiling, missing_pairs
 from ..estimators.held_out_dual import CriticEstimate, SampledPosteriors, held_out_dual
-from ..estimators.intervals import Interval, mean_interval
-from ..estimators.known_posterior import (
-    THE_POPULATION,
-    THESE_SENTENCES,
-    aggregated_posterior,
-    batched_empirical,
-)
+from ..estimators.intervals import mean_interval
+from ..estimators.known_posterior import aggregated_posterior, batched_empirical
 from ..estimators.report import stopwatch
 from ..limits import MAX_DRAWS, check_count
 from ..models.vae import VAE
@@ -47,6 +35,15 @@ DRAWS, MAX_PER_SENTENCE, MIN_PER_SENTENCE = 100_000, 32, 4
 TOO_FEW = (
     "below the interval of the dual bound: too few sentences, the ceiling limits the estimate"
 )
+DECOMPOSITION = "decomposition: R - KL(q(z)||p(z)), equal to the known posterior's value"
+THESE_SENTENCES = (
+    "known-posterior of these N sentences: the information between z and the sentence index; "
+    "exact up to the draws of z, at most ln N"
+)
+THE_POPULATION = (
+    "known-posterior of the population they come from: in expectation, the same value is a lower "
+    "bound, leave-one-out an upper bound"
+)
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,6 @@ class Figure:
     ci_high: float  # upper end of the 95 % interval
     n: int  # number of sentences
     ceiling: float | None  # largest possible value, ln n; null for an upper bound
-
-    @classmethod
-    def of(cls, interval: Interval, n: int, ceiling: float | None) -> "Figure":
-        """Returns the figure for an interval."""
-        return cls(interval.value, interval.low, interval.high, n, ceiling)
 
 
 @dataclass(frozen=True)
@@ -116,9 +108,9 @@ def measure_information(
     batched = torch.stack([batched_empirical(alike, drawn[by_length], size) for drawn in z])
     known, leave_one_out = densities.empirical(True), densities.leave_one_out(True)
     mi = MutualInformation(
-        known_posterior=Figure.of(known, count, math.log(count)),
-        leave_one_out=None if leave_one_out is None else Figure.of(leave_one_out, count, None),
-        batch32=Figure.of(mean_interval(batched.mean(dim=0)), size, math.log(size)),
+        known_posterior=Figure(*known, count, math.log(count)),
+        leave_one_out=None if leave_one_out is None else Figure(*leave_one_out, count, None),
+        batch32=Figure(*mean_interval(batched.mean(dim=0)), size, math.log(size)),
         dual=None if fitting is None else _dual(model, encoded, fitting, seed),
     )
     return Information(mi, kl_aggregated_prior=rate - known.value, rate=rate)
@@ -144,16 +136,9 @@ def report(
 ) -> Report:
     """Returns a report of all estimates of I(x; z) on the sentences of a store.
 
-    It recommends the known posterior's estimate, which is exact except for the sampling of z.
-
-    Arguments:
-        model: A model with a latent.
-        store: The sentences.
-        fitting: Training and validation sentences for the critic of the dual bound.
-        seed: Seed of all samples.
-        profile: Training time and size of that critic.
-        draws: Samples of z per sentence, except for the dual bound; by default `default_draws` of
-            the number of sentences.
+    It recommends the known posterior's estimate, which is exact except for the sampling of z. The
+    arguments are those of `measure_information`; `profile` is the training time and size of the
+    critic of the dual bound, which has its own draws.
     """
     store = store.canonical()
     with stopwatch() as encoding_seconds:
@@ -174,21 +159,14 @@ def report(
         spent = fitting_seconds()
         rows.append(Estimate("dual", *interval, "lower", dual.ceiling, True, spent, doubts))
     rows.append(_row(f"batch{batched.n}", batched, "lower", seconds))
-    split = found.rate - found.kl_aggregated_prior
-    name = "decomposition"
-    rows.append(Estimate(name, split, None, None, "lower", known.ceiling, True, seconds))
+    split = "decomposition", found.rate - found.kl_aggregated_prior
+    rows.append(Estimate(*split, None, None, "lower", known.ceiling, True, seconds))
     reason = "exact except for the sampling of z; nothing is trained"
     if best.warnings:
         reason = "limited by the number of sentences"
-    decomposed = "decomposition: R - KL(q(z)||p(z)), equal to the known posterior's value"
-    notes = [
-        decomposed,
-        f"known-posterior of {THESE_SENTENCES}",
-        f"known-posterior of {THE_POPULATION}",
-    ]
-    return Report(
-        Recommendation.of(best, reason), rows, len(store), None, model.latent_size, notes=notes
-    )
+    recommended = Recommendation.of(best, reason)
+    notes = [DECOMPOSITION, THESE_SENTENCES, THE_POPULATION]
+    return Report(recommended, rows, len(store), None, model.latent_size, notes=notes)
 
 
 def _row(

@@ -4,19 +4,35 @@ A protocol is the number of importance samples and the seed; a language model ha
 its likelihood is exact. The results of `eval --full` have their own protocol, so they are stored
 separately, and joined with the records of their checkpoint when read. A new record replaces only
 the record of the same checkpoint and protocol. Does not import torch.
+
+A checksum shows that a record has not changed, not who wrote it. Types and sizes of its values are
+therefore checked before a comparison computes with them.
 """
 
 __all__ = ["EvaluationRecords", "Record", "checkpoint_of", "samples_of"]
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import limits
-from .record_checks import check_record
+from ..limits import MAX_RECORD_COUNT, MAX_RECORD_DEPTH, MAX_RECORD_VALUE
 
 Record = Mapping[str, Any]
+
+COUNTS = (
+    "iw_samples",
+    "active_units",
+    "latent_units",
+    "units_above",
+    "sentences",
+    "tokens",
+    "seed",
+)
+FIGURES = ("elbo", "nll", "iw_nll", "ppl_elbo", "ppl_iw", "distortion", "rate", "effective_units",
+           "kl_aggregated_prior")  # fmt: skip
+GROUPS = ("mi", "text", "checkpoint", "full")
 
 
 @dataclass(frozen=True)
@@ -38,7 +54,7 @@ class EvaluationRecords:
             if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
                 raise ValueError("'evaluations' or 'full' is not a list of records")
         for record in (*(records or ()), *full):
-            check_record(record)
+            _check_record(record)
         return cls(tuple(records or ()), tuple(full))
 
     def body(self) -> dict[str, Any]:
@@ -57,11 +73,7 @@ class EvaluationRecords:
         return EvaluationRecords((*records, bare), tuple(fulls))._within_limits()
 
     def about(self, checkpoint: object) -> "EvaluationRecords":
-        """Returns the records of a checkpoint, and old records that do not name one.
-
-        Arguments:
-            checkpoint: The name of the checkpoint.
-        """
+        """Returns the records of a checkpoint by name, and old records that do not name one."""
         names = (checkpoint, None)
         return EvaluationRecords(
             tuple(each for each in self.records if checkpoint_of(each) in names),
@@ -84,9 +96,7 @@ class EvaluationRecords:
     def best(self, iw_samples: int | None, seed: int) -> Record | None:
         """Returns the record nearest to a protocol, or None if there are no records.
 
-        Arguments:
-            iw_samples: Preferred number of samples; second choice is the largest number.
-            seed: Preferred seed.
+        The number of samples counts first, with the largest as second choice, then the seed.
         """
         if not self.records:
             return None
@@ -116,8 +126,9 @@ class EvaluationRecords:
         kept = self
         while len(kept.records) > 1 and len(json.dumps(kept.body())) > limits.MAX_EVALUATION_BYTES:
             newest = checkpoint_of(kept.records[-1])
-            others = [n for n, each in enumerate(kept.records) if checkpoint_of(each) != newest]
-            kept = replace(kept, records=_without(kept.records, (others or [0])[0]))
+            others = (n for n, each in enumerate(kept.records) if checkpoint_of(each) != newest)
+            place = next(others, 0)
+            kept = replace(kept, records=kept.records[:place] + kept.records[place + 1 :])
         return kept
 
 
@@ -139,13 +150,54 @@ def _full_key(record: Record) -> str:
     return json.dumps([record.get("checkpoint"), _mapping(record.get("full")).get("protocol")])
 
 
-def _without(records: Sequence[Record], place: int) -> tuple[Record, ...]:
-    return (*records[:place], *records[place + 1 :])
-
-
 def _mapping(value: object) -> Record:
     return value if isinstance(value, Mapping) else {}
 
 
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _check_record(record: Record) -> None:
+    """Raises ValueError, naming the key, if a value has the wrong type or is out of range.
+
+    Missing and null values are accepted, and so are unknown keys with values in range.
+    """
+    for key in COUNTS:
+        value = record.get(key)
+        if value is not None and (type(value) is not int or not 0 <= value <= MAX_RECORD_COUNT):
+            raise ValueError(f"'{key}' is not a count (a whole number, 0 or more)")
+    for key in FIGURES:
+        if not _is_figure(record.get(key)):
+            raise ValueError(f"'{key}' is not a finite number")
+    for key in GROUPS:
+        if not isinstance(record.get(key), Mapping | None):
+            raise ValueError(f"'{key}' is not an object")  # noqa: TRY004
+    rates = record.get("rates")
+    if rates is not None and not (isinstance(rates, list) and all(map(_is_figure, rates))):
+        raise ValueError("'rates' is not a list of numbers")
+    name = (record.get("checkpoint") or {}).get("name")
+    if not isinstance(name, str | None):
+        raise ValueError("'checkpoint.name' is not a string")  # noqa: TRY004
+    _check_sizes(record, "", MAX_RECORD_DEPTH)
+
+
+def _check_sizes(value: object, path: str, depth: int) -> None:
+    """Raises ValueError for numbers out of range, and for objects nested too deeply."""
+    if depth < 0:
+        raise ValueError(f"'{path}' is nested too deeply")
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            _check_sizes(inner, f"{path}.{key}".lstrip(".")[:100], depth - 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_sizes(inner, path, depth - 1)
+    elif isinstance(value, int | float) and not (isinstance(value, bool) or _is_figure(value)):
+        raise ValueError(f"'{path}' is out of range")
+
+
+def _is_figure(value: object) -> bool:
+    """Returns whether a value is null or a number in range."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value is None
+    return abs(value) <= (MAX_RECORD_COUNT if isinstance(value, int) else MAX_RECORD_VALUE)

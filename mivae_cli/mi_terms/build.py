@@ -15,10 +15,7 @@ Term = MutualInformationTerm | KnownPosteriorTerm
 def build_term(config: RunConfig, features: int, sentences: float = math.inf) -> Term | None:
     """Builds the mutual-information term of a run; None if its weight or the latent size is 0.
 
-    Arguments:
-        config: The settings of the run.
-        features: The number of encoder features.
-        sentences: The number of training sentences; see `MutualInformationTerm`.
+    `features` and `sentences` are the numbers of encoder features and of training sentences.
     """
     latent_size, bound = config.model.latent_size, config.objective.mi_bound
     if not (config.objective.mi_weight and latent_size):

@@ -58,11 +58,7 @@ class MutualInformationTerm(FeatureQueue):
     log_partition: Tensor
 
     def __init__(
-        self,
-        config: CriticConfig,
-        features: int,
-        latent_size: int,
-        sentences: float = math.inf,
+        self, config: CriticConfig, features: int, latent_size: int, sentences: float = math.inf
     ) -> None:
         super().__init__(config.queue_size, features)
         self.config = config
@@ -85,20 +81,13 @@ class MutualInformationTerm(FeatureQueue):
         max_norm: float,
         check: Checker = verify_all,
     ) -> None:
-        """Makes K psi- and xi-steps on a batch.
-
-        Arguments:
-            features: The critic's input for x, detached, with shape (B, F).
-            z: The latents drawn with them, detached, with shape (B, Z).
-            optimizer: The optimiser of the critic.
-            max_norm: The maximum norm of the critic's gradient.
-            check: Handles the checks of loss and gradient.
+        """Makes K psi- and xi-steps on detached features (B, F) and latents (B, Z).
 
         Raises:
             NonFiniteBatch: The critic's loss or its gradient is not finite. This step and the
                 following ones are skipped.
         """
-        rows = self._rows(features)
+        rows = self.with_queued(features)
         for _ in range(self.config.steps):
             scores = self.critic(rows, z)
             log_partition = self._moving_average(log_mean_exp_product(scores.detach()))
@@ -106,12 +95,8 @@ class MutualInformationTerm(FeatureQueue):
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             norm = clip_grad_norm_(self.critic.parameters(), max_norm)
-            check(
-                [
-                    FiniteCheck(Quantity.CRITIC_LOSS, loss),
-                    FiniteCheck(Quantity.CRITIC_GRADIENT, norm),
-                ]
-            )
+            gradient = FiniteCheck(Quantity.CRITIC_GRADIENT, norm)
+            check([FiniteCheck(Quantity.CRITIC_LOSS, loss), gradient])
             # an impossible bound still trains the critic, but would distort xi: a single huge Z
             # dominates the moving average for many batches
             possible = (-loss >= self.floor) & (-loss <= self.ceiling)
@@ -119,12 +104,7 @@ class MutualInformationTerm(FeatureQueue):
             optimizer.step()
 
     def lower_bound(self, features: Tensor, z: Tensor, check: Checker = verify_all) -> Tensor:
-        """Returns the bound on a batch in nats, differentiable in z alone, with shape ().
-
-        Arguments:
-            features: The critic's input for x, with shape (B, F).
-            z: The latents drawn with them, with shape (B, Z).
-            check: Handles the checks of the bound and of log xi.
+        """Returns the bound for features (B, F) and latents (B, Z), differentiable in z alone.
 
         Raises:
             NonFiniteBatch: The bound or log xi is not finite, or the bound is impossible. The
@@ -132,7 +112,7 @@ class MutualInformationTerm(FeatureQueue):
         """
         self.critic.requires_grad_(False)
         try:
-            scores = self.critic(self._rows(features.detach()), z)
+            scores = self.critic(self.with_queued(features.detach()), z)
         finally:
             self.critic.requires_grad_(True)
         # the critic has changed since the xi-step
@@ -143,16 +123,8 @@ class MutualInformationTerm(FeatureQueue):
         self.log_partition.copy_(log_partition)
         return bound
 
-    def _rows(self, features: Tensor) -> Tensor:
-        """Returns the features of the batch and of the queue, with shape (B + Q, F)."""
-        return torch.cat([features, self.queued()])
-
     def _moving_average(self, log_mean: Tensor) -> Tensor:
-        r"""Returns the updated log EMA(Z), including the current batch.
-
-        Therefore :math:`\xi Z \le 1 / (1 - \mathrm{decay})` on every batch, which limits the product
-        term of the bound.
-        """
+        """Returns the updated log EMA(Z), including this batch, so xi Z <= 1 / (1 - decay)."""
         kept = self.log_partition + math.log(max(self.config.xi_decay, 1e-30))
         added = log_mean + math.log1p(-self.config.xi_decay)
         first = self.log_partition.isnan()

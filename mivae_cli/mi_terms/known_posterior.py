@@ -14,7 +14,6 @@ __all__ = ["KnownPosteriorTerm"]
 
 import math
 
-import torch
 from torch import Tensor
 
 from ..estimators.known_posterior import pairwise_log_prob
@@ -27,17 +26,12 @@ class KnownPosteriorTerm(FeatureQueue):
     """A queue of the P parameters of earlier posteriors, and the bound of the known posterior."""
 
     def lower_bound(self, posterior: Posterior, z: Tensor, check: Checker = verify_all) -> Tensor:
-        """Returns the bound on a batch in nats, with shape ().
-
-        Arguments:
-            posterior: The posteriors of the B sentences.
-            z: One draw of each, with shape (B, Z).
-            check: Handles the check of the bound.
+        """Returns the bound for B posteriors and one draw of each, with shape ().
 
         Raises:
             NonFiniteBatch: The bound is not finite.
         """
-        parameters = torch.cat([posterior.parameters(), self.queued()])
+        parameters = self.with_queued(posterior.parameters())
         scores = pairwise_log_prob(posterior.with_parameters(parameters), z)  # (B + Q, B)
         mixture = scores.logsumexp(dim=0) - math.log(len(scores))
         bound = (scores.diagonal() - mixture).mean()

@@ -24,12 +24,7 @@ SCALES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 def maximum_mean_discrepancy(z: Tensor, prior: Tensor) -> Tensor:
     r"""Returns the unbiased estimate of :math:`\mathrm{MMD}^2`, which can be negative.
 
-    Arguments:
-        z: Codes, with shape (B, Z), B >= 2.
-        prior: Samples of the prior, with shape (P, Z), P >= 2.
-
-    Returns:
-        The estimate, without unit, with shape ().
+    From codes (B, Z) and samples of the prior (P, Z), at least two of each, to shape ().
     """
     return _mean_kernel(z) + _mean_kernel(prior) - 2 * _kernel(z, prior).mean()
 

@@ -28,11 +28,7 @@ class FeatureQueue(nn.Module):
         self.register_load_state_dict_post_hook(FeatureQueue._count)  # type: ignore[no-untyped-call]
 
     def push(self, rows: Tensor) -> None:
-        """Replaces the oldest entries by the features of a batch.
-
-        Arguments:
-            rows: Finite features, with shape (B, F).
-        """
+        """Replaces the oldest entries by the finite features of a batch, with shape (B, F)."""
         if not (size := len(self.queue)):
             return
         rows = rows[:size].detach()
@@ -41,9 +37,9 @@ class FeatureQueue(nn.Module):
         self.pushed += len(rows)
         self._filled = min(self._filled + len(rows), size)
 
-    def queued(self) -> Tensor:
-        """Returns the features in the queue, with shape (at most Q, F)."""
-        return self.queue[: self._filled]
+    def with_queued(self, rows: Tensor) -> Tensor:
+        """Returns the features (B, F) followed by those in the queue, with shape (B + Q, F)."""
+        return torch.cat([rows, self.queue[: self._filled]])
 
     @property
     def full(self) -> bool:

@@ -53,7 +53,6 @@ TORCH_FREE = (
     "config",
     "estimators.diagnostics",
     "evaluation.effective_units",
-    "evaluation.record_checks",
     "evaluation.records",
     "evaluation.rounding",
     "evaluation.text_record",

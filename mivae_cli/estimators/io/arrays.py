@@ -3,14 +3,7 @@
 Sizes that a file header claims are checked against the file size before allocating memory.
 """
 
-__all__ = [
-    "check_numbers",
-    "damage_named",
-    "matrix",
-    "numbers",
-    "read_npy",
-    "read_two",
-]
+__all__ = ["check_numbers", "damage_named", "matrix", "numbers", "read_npy", "read_two"]
 
 import math
 import zipfile

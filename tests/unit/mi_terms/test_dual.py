@@ -212,7 +212,7 @@ def test_the_queue_holds_the_latest_features_and_overwrites_the_oldest() -> None
     term = _term(queue_size=5)
     for start in (0, 3, 6):
         term.push(torch.arange(start, start + 3.0)[:, None].expand(3, 3))
-    rows = term._rows(torch.full((1, 3), -1.0))[:, 0].tolist()
+    rows = term.with_queued(torch.full((1, 3), -1.0))[:, 0].tolist()
     assert rows[0] == -1.0
     assert sorted(rows[1:]) == [4.0, 5.0, 6.0, 7.0, 8.0]
 
@@ -220,7 +220,7 @@ def test_the_queue_holds_the_latest_features_and_overwrites_the_oldest() -> None
 def test_an_unfilled_queue_contributes_no_rows() -> None:
     term = _term(queue_size=5)
     term.push(torch.ones(2, 3))
-    assert term._rows(torch.zeros(4, 3)).shape == (6, 3)
+    assert term.with_queued(torch.zeros(4, 3)).shape == (6, 3)
 
 
 def test_a_queue_across_lengths_sees_information_that_batches_of_one_length_hide() -> None:
