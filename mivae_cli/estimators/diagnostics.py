@@ -14,12 +14,9 @@ def at_ceiling(value: float, ceiling: float | None) -> bool:
 
 
 def missing_pairs(unseen: float, count: int) -> list[str]:
-    """Returns a warning if an estimate is too high because it has too few product pairs.
+    """Returns a warning if an estimate from N pairs is too high for lack of product pairs.
 
-    Arguments:
-        unseen: The share of joint pairs that score above every product pair; see
-            `estimators.score_matrix.ScoreSummary.unseen`.
-        count: The number N of joint pairs.
+    `unseen` is the share of joint pairs that score above every product pair (`ScoreSummary`).
     """
     excess = -math.log1p(-min(unseen, 1 - 0.5 / count, math.nextafter(1, 0)))
     if excess <= MIN_EXCESS:

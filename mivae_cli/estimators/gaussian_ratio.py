@@ -74,15 +74,11 @@ class GaussianRatio:
 
     @classmethod
     def fit(cls, x: Tensor, z: Tensor, held_out: bool = False) -> "GaussianRatio":
-        """Fits the Gaussian to N pairs.
+        """Fits the Gaussian to x (N, X) and z (N, Z).
 
-        Directions without variance are dropped, so columns may be linearly dependent.
-
-        Arguments:
-            x: Samples, with shape (N, X).
-            z: The samples drawn with them, with shape (N, Z).
-            held_out: Whether to score other pairs than these. If so, the correlations are
-                corrected for sampling noise (`_without_noise`), and pure noise scores 0.
+        Directions without variance are dropped, so columns may be linearly dependent. To score
+        `held_out` pairs, other than these, the correlations are corrected for sampling noise
+        (`_without_noise`), and pure noise scores 0.
 
         Raises:
             DataError: There are not more pairs than coordinates.
@@ -97,17 +93,12 @@ class GaussianRatio:
         cross = of_x.T @ ((x - x_mean).T @ (z - z_mean) / (count - 1)) @ of_z
         left, correlations, right = torch.linalg.svd(cross, full_matrices=False)
         ranks = of_x.shape[1], of_z.shape[1]
-        squares = correlations.square()
+        squares, largest = correlations.square(), MAX_SQUARE
         if held_out:
             squares = _without_noise(squares, ranks[0] / count, ranks[1] / count)
-        return cls(
-            squares.clamp(max=MAX_SQUARE_HELD_OUT if held_out else MAX_SQUARE).sqrt(),
-            x_mean,
-            z_mean,
-            of_x @ left,
-            of_z @ right.T,
-            ranks,
-        )
+            largest = MAX_SQUARE_HELD_OUT
+        maps = of_x @ left, of_z @ right.T
+        return cls(squares.clamp(max=largest).sqrt(), x_mean, z_mean, *maps, ranks)
 
     @property
     def information(self) -> float:
@@ -137,14 +128,8 @@ def gaussian_interval(x: Tensor, z: Tensor) -> Interval:
     r"""Returns :math:`-\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2)` minus `small_sample_bias`.
 
     The 95 % interval is that of the mean of the fitted log-ratios, the influence function of the
-    estimate. It ignores the error due to pairs that are not Gaussian.
-
-    Arguments:
-        x: Samples, with shape (N, X).
-        z: The samples drawn with them, with shape (N, Z).
-
-    Returns:
-        The estimate in nats.
+    estimate. It ignores the error due to pairs that are not Gaussian. In nats, from x (N, X) and
+    z (N, Z).
 
     Raises:
         DataError: There are not more pairs than coordinates.
@@ -161,15 +146,10 @@ def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:
 
     The log-determinant of a sample covariance of d coordinates has expectation
     :math:`\ln \det \Sigma + \sum_{i=1}^d \psi(\frac{N - i}{2}) + d \ln \frac{2}{N - 1}`
-    (Wishart). For all correlations, the bias is therefore exactly
+    (Wishart). For all correlations, the bias for covariances of ranks X and Z is therefore exactly
 
     .. math:: \frac{1}{2} \Big[ \sum_{i=1}^X + \sum_{i=1}^Z - \sum_{i=1}^{X + Z} \Big]
         \psi\Big(\frac{N - i}{2}\Big) \approx \frac{X Z}{2 N}.
-
-    Arguments:
-        count: The number N of pairs.
-        x_rank: The rank of the covariance of x.
-        z_rank: The rank of the covariance of z.
     """
     orders = torch.arange(1, x_rank + z_rank + 1, dtype=torch.float64)
     digammas = torch.special.digamma((count - orders) / 2)
@@ -177,27 +157,16 @@ def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:
 
 
 def _without_noise(squares: Tensor, x_share: float, z_share: float) -> Tensor:
-    r"""Returns squared canonical correlations without the excess that sampling adds.
+    r"""Returns squared canonical correlations (R,) without the excess that sampling adds.
 
-    For :math:`y_1 = X / N, y_2 = Z / N` fixed as N grows, the sample values of uncorrelated x and
+    For shares :math:`y_1 = X / N, y_2 = Z / N` fixed as N grows, sample values of uncorrelated x and
     z lie below :math:`y_1 + y_2 - 2 y_1 y_2 + 2 \sqrt{y_1 y_2 (1 - y_1)(1 - y_2)}`
     (Wachter, 1980). A true :math:`r = \rho^2` above this noise level has the sample value
 
     .. math:: \hat\rho^2 = (r (1 - y_1) + y_1) (r (1 - y_2) + y_2) / r,
 
-    which is solved for r. Values within the noise become 0.
-
-    References:
-        | Canonical correlation coefficients of high-dimensional Gaussian vectors (Bao, Hu, Pan &
-          Zhou, 2019)
-
-    Arguments:
-        squares: Sample values, with shape (R,).
-        x_share: :math:`y_1`, below 1.
-        z_share: :math:`y_2`, below 1.
-
-    Returns:
-        The corrected values, with shape (R,).
+    which is solved for r. Values within the noise become 0. See Canonical correlation coefficients
+    of high-dimensional Gaussian vectors (Bao, Hu, Pan & Zhou, 2019).
     """
     free = (1 - x_share) * (1 - z_share)
     both = x_share * z_share

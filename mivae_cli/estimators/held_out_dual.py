@@ -66,19 +66,14 @@ def held_out_dual(
     seed: int,
     profile: Profile = "default",
 ) -> CriticEstimate | None:
-    """Trains a critic and returns the dual bound on the test split.
+    """Returns the dual bound on the test split; None if a split has fewer than two sentences.
 
     Arguments:
         train: Training split; every batch draws new z.
         valid: Validation split for early stopping and calibration.
         test: Test split; all pairs of its first 10,000 sentences are scored.
-        seed: Seed of the critic's weights and of all draws; the global random state does not
-            change.
+        seed: Seed of all weights and draws; the global random state does not change.
         profile: Size of the critic and length of its training.
-
-    Returns:
-        The estimate; None if a split has fewer than two sentences, because there are no product
-        pairs.
     """
     if min(len(train), len(valid), len(test)) < 2:
         return None

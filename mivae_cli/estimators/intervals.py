@@ -35,11 +35,7 @@ class Interval(NamedTuple):
 
 
 def mean_interval(terms: Tensor) -> Interval:
-    """Returns the mean of independent terms and its normal 95 % interval.
-
-    Arguments:
-        terms: The terms, with shape (N,); the interval of a single term has width 0.
-    """
+    """Returns the mean of independent terms (N,) and its normal interval, of width 0 if N = 1."""
     from scipy.special import ndtri  # slow to import
 
     value, quantile = float(terms.mean()), float(ndtri(UPPER))
@@ -69,7 +65,7 @@ def jackknife_interval(
 def jackknife(
     value: float, without: Sequence[float], sizes: Sequence[int] | None = None
 ) -> Interval:
-    r"""Returns the jackknife 95 % interval of a value.
+    r"""Returns the jackknife 95 % interval of a value from those without each of the G groups.
 
     For groups of unequal sizes :math:`m_g`, with pseudo-values and :math:`h_g = N / m_g`,
 
@@ -78,12 +74,8 @@ def jackknife(
         \qquad \bar I = \sum_g \tilde I_g / h_g,
 
     which equals the formula above if all sizes are equal. The sizes matter if the value depends
-    on N itself, as near a ceiling of log N.
-
-    Arguments:
-        value: The value on all samples.
-        without: The values without each of the G groups; for G = 1, the interval has width 0.
-        sizes: The number of samples in each group; default: equal sizes.
+    on N itself, as near a ceiling of log N; they are equal by default. For G = 1, the interval has
+    width 0.
     """
     from scipy.special import stdtrit  # slow to import
 

@@ -76,13 +76,10 @@ class ScoreSummary:
 def score_summary(
     critic: ScoreFunction, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None
 ) -> ScoreSummary:
-    """Returns the reduced scores of all pairs of N samples.
+    """Returns the reduced scores of all pairs of N samples x (N, X) and z (S N, Z).
 
-    Arguments:
-        critic: From (M, X) and (B, Z) to scores, with shape (M, B).
-        x: The critic's input for x, with shape (N, X).
-        z: The critic's input for z, with shape (N, Z), or (S N, Z) for S draws per x.
-        clip: The smallest and largest product score; joint scores are not clipped.
+    The critic maps (M, X) and (B, Z) to (M, B). `clip` is the range of product scores; joint scores
+    are not clipped.
     """
     count, draws = len(x), len(z) // len(x)
     number = min(GROUPS, count)

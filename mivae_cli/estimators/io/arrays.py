@@ -47,12 +47,7 @@ def read_npy(path: Path) -> NDArray[Any]:
 
 
 def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Returns two arrays of a `.npz` or `.safetensors` file.
-
-    Arguments:
-        path: The file.
-        x: The name of the first array; default "x".
-        z: The name of the second array; default "z".
+    """Returns two arrays of a `.npz` or `.safetensors` file; their default names are "x" and "z".
 
     Raises:
         ConfigError: The file has no array of that name; the error lists the names.
@@ -65,12 +60,7 @@ def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], ND
 
 
 def matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Returns rows of numbers in double precision, with shape (N, dimensions).
-
-    Arguments:
-        values: Array, tensor, data frame (pandas, polars, Arrow) or nested lists, with shape
-            (N,) or (N, dimensions).
-        name: The name of the values in errors.
+    """Returns `numbers` of shape (N,) or (N, dimensions) with shape (N, dimensions).
 
     Raises:
         DataError: The values are not rows of numbers.
@@ -89,14 +79,10 @@ def matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Returns an array of any shape in double precision.
-
-    Arguments:
-        values: Array, tensor, data frame (pandas, polars, Arrow) or nested lists.
-        name: The name of the values in errors.
+    """Returns an array, tensor, data frame or nested lists as an array in double precision.
 
     Raises:
-        DataError: The values are not real numbers.
+        DataError: The values are not real numbers; the error names them.
     """
     try:
         array = _array(values, name)
@@ -157,16 +143,16 @@ def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], N
         }
 
         def read(name: str) -> NDArray[Any]:
-            if members[name].compress_size > path.stat().st_size:
+            info, title = members[name], f"'{name}' in '{path}'"
+            if info.compress_size > path.stat().st_size:
                 raise zipfile.BadZipFile(
                     f"the header of '{name}' claims more bytes than the file has"
                 )
-            if members[name].compress_type not in COMPRESSIONS:
+            if info.compress_type not in COMPRESSIONS:
                 raise zipfile.BadZipFile(f"'{name}' uses a compression that numpy does not write")
-            size, title = members[name].file_size, f"'{name}' in '{path}'"
-            check_unpacked(title, size, members[name].compress_size)
-            with archive.open(members[name]) as member:
-                return _parse_npy(member, size, title)
+            check_unpacked(title, info.file_size, info.compress_size)
+            with archive.open(info) as member:
+                return _parse_npy(member, info.file_size, title)
 
         first, second = _choose(path, list(members), x, z)
         return read(first), read(second)
@@ -223,9 +209,7 @@ def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple
         raise ConfigError(f"x and z are both '{first}'; choose two arrays with --x and --z")
     missing = [name for name in (first, second) if name not in names]
     if missing:
-        advice = []
-        if first not in names:
-            advice.append("--x NAME")
+        advice = [] if first in names else ["--x NAME"]
         if second not in names:
             advice.append(f"--z {'y' if first in names and 'y' in names else 'NAME'}")
         raise ConfigError(

@@ -31,11 +31,8 @@ def read_table(
 ) -> tuple[Matrix, Matrix]:
     """Returns the columns of x and of z in a `.csv` or `.tsv` file, possibly ending in `.gz`.
 
-    Arguments:
-        path: The UTF-8 file.
-        x_columns: Names, numbers or ranges such as `1-20`, separately or separated by commas.
-            Default: columns called x, or x and a number.
-        z_columns: Columns of z, likewise.
+    Columns are names, numbers or ranges such as `1-20`, separately or separated by commas; by
+    default, those called x, or x and a number, and likewise for z.
 
     Raises:
         ConfigError: A column does not exist, is ambiguous or is chosen twice.
@@ -91,17 +88,13 @@ def read_parquet(
         ) from error
     with damage_named(path), parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
-        sides = _choose(path, names, True, x_columns, z_columns)
-        _check_footer(path, file.metadata, {names[index] for side in sides for index in side})
-        table = file.read(columns=[names[index] for side in sides for index in side])
+        chosen = _choose(path, names, True, x_columns, z_columns)
+        sides = [[names[index] for index in side] for side in chosen]
+        _check_footer(path, file.metadata, {name for side in sides for name in side})
+        table = file.read(columns=[name for side in sides for name in side])
         x, z = (
             np.column_stack(
-                [
-                    _numbers(
-                        pyarrow, table.column(names[index]), f"column '{names[index]}' of '{path}'"
-                    )
-                    for index in side
-                ]
+                [_numbers(pyarrow, table[name], f"column '{name}' of '{path}'") for name in side]
             )
             for side in sides
         )

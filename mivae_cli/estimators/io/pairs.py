@@ -56,8 +56,7 @@ def read_pairs(
             or two `.npy` files.
         x: The name of x in a file of arrays; default "x".
         z: The name of z in a file of arrays; default "z".
-        x_columns: Columns of x in a table: names, numbers from 1, and ranges such as `1-20`,
-            separately or separated by commas. Default: columns called x, or x and a number.
+        x_columns: Columns of x in a table; see `read_table`.
         z_columns: Columns of z, likewise.
 
     Raises:
@@ -99,14 +98,8 @@ def check_pairs(
 ) -> tuple[Pairs, list[str]]:
     """Returns the pairs without constant columns, and warnings about the samples.
 
-    Arguments:
-        x: Array, tensor, data frame or nested lists, with shape (N,) or (N, x_dim).
-        z: Likewise, with shape (N,) or (N, z_dim).
-        names: Names of x and z in messages.
-
-    Returns:
-        The pairs, and at most one warning each for constant columns, tied columns, repeated
-        pairs and too many dimensions.
+    There is at most one warning each for constant columns, tied columns, repeated pairs and too
+    many dimensions. `names` are those of x and z in messages.
 
     Raises:
         DataError: x or z are not rows of finite numbers, their lengths differ, there are fewer

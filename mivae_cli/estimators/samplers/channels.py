@@ -38,9 +38,8 @@ class UniformNoise:
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x and z, each with shape (size, 1)."""
-        x, noise = torch.rand(
-            2, size, 1, dtype=torch.float64, generator=seeded_generator(size, seed)
-        )
+        generator = seeded_generator(size, seed)
+        x, noise = torch.rand(2, size, 1, dtype=torch.float64, generator=generator)
         return x, x + self.half_width * (2 * noise - 1)
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:

@@ -48,9 +48,8 @@ class _Gaussian(ABC):
 
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
-        noise = standard_normal(
-            size, self.x_dim + self.z_dim, generator=seeded_generator(size, seed)
-        )
+        generator = seeded_generator(size, seed)
+        noise = standard_normal(size, self.x_dim + self.z_dim, generator)
         both = noise @ torch.linalg.cholesky(self.covariance).T
         return both[:, : self.x_dim], both[:, self.x_dim :]
 
@@ -156,19 +155,15 @@ class StudentT:
     def draw(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns `size` independent pairs: x (size, X) and z (size, Z)."""
         generator = seeded_generator(size, seed)
-        noise = standard_normal(size, self.x_dim + self.z_dim, generator=generator)
-        chi_square = (
-            standard_normal(size, self.dof, generator=generator).square().sum(1, keepdim=True)
-        )
+        noise = standard_normal(size, self.x_dim + self.z_dim, generator)
+        chi_square = standard_normal(size, self.dof, generator).square().sum(1, keepdim=True)
         both = noise / (chi_square / self.dof).sqrt()
         return both[:, : self.x_dim], both[:, self.x_dim :]
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns log q(x, z) / (q(x) q(z)) of paired rows, with shape (B,)."""
 
-        def log_prob(
-            squares: Tensor, dim: int
-        ) -> Tensor:  # without factors that cancel in the ratio
+        def log_prob(squares: Tensor, dim: int) -> Tensor:  # but for factors that cancel
             half = (self.dof + dim) / 2
             constant = math.lgamma(half) - math.lgamma(self.dof / 2)
             return constant - half * (squares / self.dof).log1p()

@@ -16,9 +16,7 @@ from torch.distributions import MultivariateNormal
 from ...errors import ConfigError
 from .sampler import check_probabilities, seeded_generator, standard_normal
 
-TOLERANCE = (
-    1e-7  # nats; maximum difference of the last two grids; the error of the finer is far smaller
-)
+TOLERANCE = 1e-7  # nats; of the last two grids; the error of the finer one is far smaller
 REACH = 8.0  # standard deviations covered by a grid; the mass outside is 1e-15
 MIN_NODES = 24  # of a grid, per dimension
 MAX_NODES = 2**22  # of a grid, in total
@@ -64,9 +62,7 @@ class GaussianMixture:
         # two coarse grids in a row could miss a much narrower component
         factors = torch.linalg.cholesky(self._tensors()[1])
         steps = torch.linalg.solve_triangular(factors[:, None], factors, upper=False)
-        widest = float(
-            torch.linalg.matrix_norm(steps, ord=2).max()
-        )  # in standard deviations of the others
+        widest = float(torch.linalg.matrix_norm(steps, ord=2).max())  # in deviations of the others
         previous, nodes = math.inf, math.ceil(MIN_NODES * widest)
         while nodes ** (self.x_dim + self.z_dim) <= MAX_NODES:
             value = self._integral(nodes)
@@ -113,9 +109,8 @@ class GaussianMixture:
         grid = torch.cartesian_prod(*[axis] * means.shape[1])  # (nodes^D, D)
         mass = (-0.5 * grid.square().sum(1)).softmax(0)
         total = 0.0
-        for weight, mean, factor in zip(
-            weights, means, torch.linalg.cholesky(covariances), strict=True
-        ):
+        factors = torch.linalg.cholesky(covariances)
+        for weight, mean, factor in zip(weights, means, factors, strict=True):
             for points, shares in zip(grid.split(BLOCK), mass.split(BLOCK), strict=True):
                 both = mean + points @ factor.T
                 terms = self.log_ratio(both[:, : self.x_dim], both[:, self.x_dim :])

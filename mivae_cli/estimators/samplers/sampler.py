@@ -32,11 +32,7 @@ class Sampler(Protocol):
 
 
 def seeded_generator(size: int, seed: int) -> torch.Generator:
-    """Returns a new generator for `size` draws, which do not change the global random state.
-
-    Raises:
-        ConfigError: The size or the seed is out of range.
-    """
+    """Returns a new generator for `size` draws; ConfigError if size or seed is out of range."""
     check_count("the number of pairs", size, 1, MAX_PAIRS)
     return torch.Generator().manual_seed(check_seed(seed))
 
@@ -47,11 +43,7 @@ def standard_normal(rows: int, columns: int, generator: torch.Generator) -> Tens
 
 
 def check_probabilities(values: Tensor, name: str) -> None:
-    """Checks that values are probabilities.
-
-    Raises:
-        ConfigError: A value is negative, or the sum is not 1.
-    """
+    """Raises ConfigError if a value is negative, or the sum is not 1."""
     lowest, total = float(values.min()), float(values.sum())
     if not (lowest >= 0 and math.isclose(total, 1, abs_tol=1e-9)):
         raise ConfigError(
