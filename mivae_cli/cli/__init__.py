@@ -109,7 +109,7 @@ def _run(arguments: list[str]) -> int:
 
 def _message(error: Exception, debug: bool) -> tuple[str, int]:
     """Returns the message and the exit code of an error."""
-    from .support.crashes import report_line
+    from .support.console import report_line
 
     match error:
         case MivaeError():

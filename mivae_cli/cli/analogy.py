@@ -5,7 +5,16 @@ from typing import Annotated
 import typer
 
 from ..limits import MAX_SCALE, MAX_SENTENCES, MAX_TEMPERATURE, MIN_TEMPERATURE
-from .support.options import AsJSON, Beam, Device, NoRepeatNgram, RepetitionPenalty, Run, Seed
+from .support.options import (
+    AsJSON,
+    Beam,
+    Device,
+    NoRepeatNgram,
+    RepetitionPenalty,
+    Run,
+    Seed,
+    greedy_or_drawn,
+)
 
 
 def analogy(
@@ -18,8 +27,7 @@ def analogy(
     ],
     run_option: Run = None,
     scale: Annotated[
-        float,
-        typer.Option(min=-MAX_SCALE, max=MAX_SCALE, help="Factor for the step from A to B."),
+        float, typer.Option(min=-MAX_SCALE, max=MAX_SCALE, help="Factor for the step from A to B.")
     ] = 1.0,
     n: Annotated[
         int,
@@ -47,8 +55,7 @@ def analogy(
     Example: [bold]mivae analogy "a man runs ." "two men run ." "a dog sleeps ."[/]
     """
     from ..errors import ConfigError
-    from .support.console import print_json, print_line
-    from .support.decoding_options import greedy_or_drawn
+    from .support.console import print_row
     from .support.run_lookup import locate_with_texts, note_unknown_words, open_run
 
     found, texts = locate_with_texts(arguments, run_option)
@@ -65,7 +72,4 @@ def analogy(
     latents = model.analogy_latents(a, b, c, scale, n)
     note_unknown_words(model, texts)
     for text in model.iter_decode(latents, decoding=decoding, seed=seed):
-        if as_json:
-            print_json({"text": text})
-        else:
-            print_line(text)
+        print_row({"text": text}, as_json, text)

@@ -14,13 +14,11 @@ def compare(
         typer.Argument(
             metavar="[RUN]...",
             help="Run directories, or folders that contain runs. Default: all runs in runs/.",
-            show_default=False,
         ),
     ] = None,
     no_fold: NoFold = False,
     no_settings: Annotated[
-        bool,
-        typer.Option("--no-settings", help="Omit the columns of settings."),
+        bool, typer.Option("--no-settings", help="Omit the columns of settings.")
     ] = False,
     columns: Annotated[
         str | None,

@@ -41,7 +41,7 @@ def encode(
     """
     from ..errors import ConfigError, DataError
     from ..generation.latent_files import TextRows, check_aligned, check_output_path
-    from .support.console import note
+    from .support.console import counted, note
     from .support.run_lookup import locate_with_file, open_run
     from .support.text_input import named, note_rows, note_truncated, opened_text
 
@@ -59,7 +59,6 @@ def encode(
         raise DataError(f"{named(source, quoted=True)} contains no sentences")
     check_aligned(out, text.counts)
     codes = model.encode([record.text for record in records])
-    note_truncated(source, codes.truncated, model)
+    note_truncated(source, codes.truncated, model.config.data.max_tokens)
     codes.save(out, TextRows.of(records, text.header))
-    rows = "1 row" if len(codes) == 1 else f"{len(codes):,} rows"
-    note(f"wrote {rows} of {model.latent_size} units to {out}")
+    note(f"wrote {counted(len(codes), 'row')} of {model.latent_size} units to {out}")

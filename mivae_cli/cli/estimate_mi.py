@@ -1,6 +1,6 @@
 """The 'estimate-mi' command."""
 
-from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from ..estimators import Report
     from ..estimators.io.pairs import Pairs
 
-PANEL = "Options for paired samples"
+STATUS = "estimating mutual information"  # beside a spinner on a terminal
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
 # Parameters that apply to one kind of input only; all others apply to every input
 RUN_ONLY = {"run_option", "data", "draws", "device", *READING_OPTIONS}
 PAIRS_ONLY = {"estimator", "permutations", "transform", "network", "neighbours", "demo"}
 FILES_ONLY = {"sources", "x", "z", "x_columns", "z_columns"}
 DEMO_ONLY = {"count"}
+pair_option = partial(typer.Option, rich_help_panel="Options for paired samples")
 
 Sources = Annotated[
     list[Path] | None,
@@ -31,19 +32,16 @@ Sources = Annotated[
         metavar="RUN | PAIRS",
         help="Run directory (default: the newest finished run in runs/), or paired samples: one "
         ".npz, .safetensors, .csv, .tsv or .parquet file, or two .npy files, first x, then z.",
-        show_default=False,
     ),
 ]
 Estimators = Annotated[
     list[str] | None,
-    typer.Option(
+    pair_option(
         "--estimator",
         "-e",
         metavar="NAME",
         help=f"Estimator; repeat for several: {', '.join(get_args(EstimatorName))}. Default: "
         "several, with a recommendation.",
-        rich_help_panel=PANEL,
-        show_default=False,
     ),
 ]
 FitProfile = Annotated[
@@ -55,74 +53,39 @@ Draws = Annotated[
         min=1,
         max=MAX_DRAWS,
         help="Samples of z per sentence of a run; default: 32, fewer for 3,125 or more sentences.",
-        show_default=False,
     ),
 ]
 Permutations = Annotated[
     int,
-    typer.Option(
-        min=0,
-        max=MAX_PERMUTATIONS,
-        help="Shuffles for a p-value of independence; 0: none.",
-        rich_help_panel=PANEL,
+    pair_option(
+        min=0, max=MAX_PERMUTATIONS, help="Shuffles for a p-value of independence; 0: none."
     ),
 ]
 ArrayX = Annotated[
-    str | None,
-    typer.Option(
-        "--x", metavar="NAME", help="Array of x in the file; default: x.", rich_help_panel=PANEL
-    ),
+    str | None, pair_option("--x", metavar="NAME", help="Array of x in the file; default: x.")
 ]
 ArrayZ = Annotated[
-    str | None,
-    typer.Option(
-        "--z", metavar="NAME", help="Array of z in the file; default: z.", rich_help_panel=PANEL
-    ),
+    str | None, pair_option("--z", metavar="NAME", help="Array of z in the file; default: z.")
 ]
 ColumnsX = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="COLUMNS", help="Table columns of x, as in a,b or 1-20.", rich_help_panel=PANEL
-    ),
+    list[str] | None, pair_option(metavar="COLUMNS", help="Table columns of x, as in a,b or 1-20.")
 ]
-ColumnsZ = Annotated[
-    list[str] | None,
-    typer.Option(metavar="COLUMNS", help="Table columns of z.", rich_help_panel=PANEL),
-]
+ColumnsZ = Annotated[list[str] | None, pair_option(metavar="COLUMNS", help="Table columns of z.")]
 InputTransform = Annotated[
-    Transform,
-    typer.Option(help="Map of each coordinate of the critics' inputs.", rich_help_panel=PANEL),
+    Transform, pair_option(help="Map of each coordinate of the critics' inputs.")
 ]
-Network = Annotated[
-    PairNetwork, typer.Option("--critic", help="Network of the critics.", rich_help_panel=PANEL)
-]
+Network = Annotated[PairNetwork, pair_option("--critic", help="Network of the critics.")]
 Neighbours = Annotated[
-    int,
-    typer.Option(
-        "--k",
-        min=1,
-        max=MAX_KSG_NEIGHBOURS,
-        help="Number of neighbours of ksg.",
-        rich_help_panel=PANEL,
-    ),
+    int, pair_option("--k", min=1, max=MAX_KSG_NEIGHBOURS, help="Number of neighbours of ksg.")
 ]
 Demo = Annotated[
     str | None,
-    typer.Option(
-        metavar="NAME",
-        help="Draw pairs with known mutual information; 'list' lists the names.",
-        rich_help_panel=PANEL,
+    pair_option(
+        metavar="NAME", help="Draw pairs with known mutual information; 'list' lists the names."
     ),
 ]
 Count = Annotated[
-    int,
-    typer.Option(
-        "--n",
-        min=1,
-        max=MAX_PAIRS,
-        help="Number of pairs that --demo draws.",
-        rich_help_panel=PANEL,
-    ),
+    int, pair_option("--n", min=1, max=MAX_PAIRS, help="Number of pairs that --demo draws.")
 ]
 Plot = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Draw a figure: .png, .svg or .pdf.")
@@ -161,6 +124,8 @@ def estimate_mi(
 
     Example: [bold]mivae estimate-mi runs/mine[/], or [bold]mivae estimate-mi pairs.npz[/].
     """
+    from .support.console import stderr
+
     paths = sources or []
     truth: float | None = None
     if demo == "list":
@@ -173,7 +138,7 @@ def estimate_mi(
 
         found = locate(str(paths[0]) if paths else None, run_option)
         title = f"{found.path}, {data or 'test split'}"
-        with _status():
+        with stderr.status(STATUS):
             store = open_sentences(found, data, reading)
             run = open_run(found, device)
             report = run.estimate_mutual_information(
@@ -191,7 +156,7 @@ def estimate_mi(
         from ..estimators import estimate_mutual_information
 
         title = demo or ", ".join(map(str, paths))
-        with _status():
+        with stderr.status(STATUS):
             report = estimate_mutual_information(
                 pairs.x,
                 pairs.z,
@@ -207,13 +172,7 @@ def estimate_mi(
 
 
 def _reject(context: typer.Context, names: set[str], given: str) -> None:
-    """Raises ConfigError if a parameter is on the command line, whatever its value.
-
-    Arguments:
-        context: The invocation of the command.
-        names: The parameters that do not apply.
-        given: The input to which they do not apply.
-    """
+    """Raises ConfigError if one of the parameters is on the command line, whatever its value."""
     for parameter in context.command.params:
         source = context.get_parameter_source(parameter.name or "")
         if parameter.name in names and source is not None and source.name == "COMMANDLINE":
@@ -221,20 +180,11 @@ def _reject(context: typer.Context, names: set[str], given: str) -> None:
             raise ConfigError(f"{option} cannot be combined with {given}")
 
 
-def _status() -> AbstractContextManager[object]:
-    """Context manager that shows a spinner on a terminal."""
-    from .support.console import stderr
-
-    return stderr.status("estimating mutual information")
-
-
 def _are_pairs(paths: list[Path]) -> bool:
     """Returns whether the first path is a data file, by existence or extension, and not a run."""
-    return (
-        bool(paths)
-        and not paths[0].is_dir()
-        and (paths[0].is_file() or paths[0].suffix.lower() in SUFFIXES)
-    )
+    if not paths or paths[0].is_dir():
+        return False
+    return paths[0].is_file() or paths[0].suffix.lower() in SUFFIXES
 
 
 def _demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":

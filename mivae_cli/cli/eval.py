@@ -32,7 +32,6 @@ def evaluate(
             max=MAX_SENTENCES,
             help="Number of samples for --full; default: as many as training sentences, at most "
             "10,000.",
-            show_default=False,
         ),
     ] = None,
     lm: Annotated[
@@ -45,19 +44,12 @@ def evaluate(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(
-            min=0,
-            max=MAX_SEED,
-            help="Random seed; default: the run's evaluation.seed.",
-            show_default=False,
-        ),
+        typer.Option(min=0, max=MAX_SEED, help="Random seed; default: the run's evaluation.seed."),
     ] = None,
     device: Annotated[
         str | None,
         typer.Option(
-            help="Device: auto, cpu, cuda, cuda:1 or mps; default: the run's device, if it "
-            "exists.",
-            show_default=False,
+            help="Device: auto, cpu, cuda, cuda:1 or mps; default: the run's device, if it exists."
         ),
     ] = None,
     as_json: AsJSON = False,
@@ -73,7 +65,7 @@ def evaluate(
     from ..runs.directory import RunDirectory
     from ..signals import Interruption
     from ..stages import finish
-    from .support.evaluation_output import show_evaluation
+    from .support.evaluation_table import show_evaluation
     from .support.live_progress import LiveProgress
     from .support.run_lookup import locate, open_sentences
 

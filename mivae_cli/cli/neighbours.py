@@ -50,8 +50,10 @@ def neighbours(
 
     Example: [bold]mivae neighbours "a man rides a horse ." --in sentences.txt --n 5[/]
     """
+    from contextlib import nullcontext
+
     from ..errors import ConfigError, DataError
-    from .support.console import note, print_json, print_line
+    from .support.console import note, print_row
     from .support.run_lookup import locate_with_texts, note_unknown_words, open_run
     from .support.text_input import check_reading, named, note_rows, opened_text
 
@@ -63,19 +65,13 @@ def neighbours(
     model = open_run(found, device)
     if among is None:
         check_reading(reading)
+    with nullcontext() if among is None else opened_text(model, among, reading) as text:
         note_unknown_words(model, texts)
         note(f"among the sentences of {where}")
-        nearest = model.neighbours(sentence, n, by=by)
-    else:
-        with opened_text(model, among, reading) as text:
-            note_unknown_words(model, texts)
-            note(f"among the sentences of {where}")
-            nearest = model.neighbours(sentence, n, among=text, by=by)
+        nearest = model.neighbours(sentence, n, among=text, by=by)
+    if among is not None and text is not None:
         note_rows(among, text.counts)
     if not nearest:
         raise DataError(f"{where} contains no other sentence")
     for row in nearest:
-        if as_json:
-            print_json(row._asdict())
-        else:
-            print_line(f"{row.distance:7.3f}  {row.text}")
+        print_row(row._asdict(), as_json, f"{row.distance:7.3f}  {row.text}")

@@ -8,9 +8,7 @@ from .support.options import AsJSON
 
 
 def presets(
-    name: Annotated[
-        str | None, typer.Argument(help="Print the TOML of this preset.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="Print the TOML of this preset.")] = None,
     as_json: AsJSON = False,
 ) -> None:
     """List all presets (methods of papers and recipes for corpora), or print one.

@@ -6,18 +6,7 @@ from typing import Annotated
 import typer
 
 from ..limits import MAX_SENTENCES
-from .support.options import (
-    AsJSON,
-    Beam,
-    Data,
-    Device,
-    NoRepeatNgram,
-    RepetitionPenalty,
-    Run,
-    RunAndTexts,
-    Seed,
-    WordTemperature,
-)
+from .support import options
 from .support.text_options import Reading, reads_text
 
 TEST_SENTENCES = 10  # reconstructed by default
@@ -25,9 +14,9 @@ TEST_SENTENCES = 10  # reconstructed by default
 
 @reads_text
 def reconstruct(
-    arguments: RunAndTexts = None,
-    run_option: Run = None,
-    data: Data = None,
+    arguments: options.RunAndTexts = None,
+    run_option: options.Run = None,
+    data: options.Data = None,
     reading: Reading = {},
     limit: Annotated[
         int | None,
@@ -35,16 +24,15 @@ def reconstruct(
             min=1,
             max=MAX_SENTENCES,
             help="Maximum number of sentences; default: 10 for the test split, else all.",
-            show_default=False,
         ),
     ] = None,
-    beam: Beam = 1,
-    temperature: WordTemperature = None,
-    no_repeat_ngram: NoRepeatNgram = 0,
-    repetition_penalty: RepetitionPenalty = 1.0,
-    seed: Seed = 0,
-    device: Device = "auto",
-    as_json: AsJSON = False,
+    beam: options.Beam = 1,
+    temperature: options.WordTemperature = None,
+    no_repeat_ngram: options.NoRepeatNgram = 0,
+    repetition_penalty: options.RepetitionPenalty = 1.0,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    as_json: options.AsJSON = False,
 ) -> None:
     """Encode sentences and decode their posterior means.
 
@@ -55,13 +43,12 @@ def reconstruct(
     from itertools import islice
 
     from ..errors import ConfigError, DataError
-    from .support.console import print_json, print_line
-    from .support.decoding_options import greedy_or_drawn
+    from .support.console import print_row
     from .support.run_lookup import locate_with_texts, open_run
     from .support.text_input import check_reading, named, note_rows, note_truncated, opened_text
 
     found, texts = locate_with_texts(arguments, run_option)
-    decoding = greedy_or_drawn(temperature, beam, no_repeat_ngram, repetition_penalty)
+    decoding = options.greedy_or_drawn(temperature, beam, no_repeat_ngram, repetition_penalty)
     if texts == ["-"]:
         texts, data = [], data or Path("-")
     if texts and data is not None:
@@ -78,11 +65,8 @@ def reconstruct(
             raise DataError(f"{named(data, quoted=True)} contains no sentences")
     codes = model.encode(texts)
     if data is not None:
-        note_truncated(data, codes.truncated, model)
+        note_truncated(data, codes.truncated, model.config.data.max_tokens)
     decoded = model.iter_decode(codes.mean, decoding=decoding, seed=seed)
     for text, output in zip(texts, decoded, strict=True):
-        if as_json:
-            print_json({"text": text, "reconstruction": output, "exact": text == output})
-        else:
-            print_line(text)
-            print_line(f"  {output}")
+        row = {"text": text, "reconstruction": output, "exact": text == output}
+        print_row(row, as_json, text, f"  {output}")

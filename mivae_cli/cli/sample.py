@@ -4,13 +4,7 @@ from typing import Annotated
 
 import typer
 
-from ..limits import (
-    MAX_BEAM,
-    MAX_SENTENCES,
-    MAX_TEMPERATURE,
-    MAX_VOCABULARY,
-    MIN_TEMPERATURE,
-)
+from ..limits import MAX_BEAM, MAX_SENTENCES, MAX_TEMPERATURE, MAX_VOCABULARY, MIN_TEMPERATURE
 from .support.options import (
     AsJSON,
     Device,
@@ -34,7 +28,6 @@ def sample(
             min=MIN_TEMPERATURE,
             max=MAX_TEMPERATURE,
             help="Temperature at which words are drawn; default: 0.8. Lower values favour likely words.",
-            show_default=False,
         ),
     ] = None,
     top_k: Annotated[
@@ -65,7 +58,7 @@ def sample(
     """
     from ..errors import ConfigError
     from ..generation.decoding import Decoding
-    from .support.console import print_json, print_line
+    from .support.console import print_row
     from .support.run_lookup import locate, open_run
 
     if greedy and beam:
@@ -86,7 +79,4 @@ def sample(
     model = open_run(found, device)
     latents = model.sample_latents(n, seed)
     for text in model.iter_decode(latents, decoding=decoding, seed=seed):
-        if as_json:
-            print_json({"text": text})
-        else:
-            print_line(text)
+        print_row({"text": text}, as_json, text)

@@ -13,10 +13,7 @@ from .support.text_options import Reading, option_of, reads_text
 @reads_text
 def sweep(
     corpus: Annotated[
-        str | None,
-        typer.Argument(
-            help="Text, as for 'mivae train'; prepared once for all runs.", show_default=False
-        ),
+        str | None, typer.Argument(help="Text, as for 'mivae train'; prepared once for all runs.")
     ] = None,
     set_: Annotated[
         list[str],
@@ -99,9 +96,9 @@ def sweep(
     from ..storage.manifest import MANIFEST
     from .support.comparison_output import chosen_format, show_comparison
     from .support.console import note, warn
-    from .support.corpus_notes import note_corpus
     from .support.live_progress import LiveProgress, listening
     from .support.sweep_listing import list_sweep
+    from .support.training_output import note_corpus
 
     if lm is not None and not full:
         raise ConfigError("--lm requires --full")

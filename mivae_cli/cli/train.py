@@ -16,8 +16,7 @@ def train(
         str | None,
         typer.Argument(
             help="Text file (.txt, .jsonl, .json, .csv or .tsv, also with .gz), folder with train, "
-            "valid and test files, or - for standard input.",
-            show_default=False,
+            "valid and test files, or - for standard input."
         ),
     ] = None,
     preset: Annotated[
@@ -72,8 +71,7 @@ def train(
         bool, typer.Option("--dry-run", help="Estimate time, memory and disk space; write no run.")
     ] = False,
     profile: Annotated[
-        bool,
-        typer.Option("--profile", help="Time the parts of a training step; write no run."),
+        bool, typer.Option("--profile", help="Time the parts of a training step; write no run.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the evaluation as JSON.")] = False,
 ) -> None:
@@ -86,13 +84,12 @@ def train(
     from ..config.run import RunConfig
     from ..errors import ConfigError
     from ..experiments.train_run import create_training, prepare, resume_training, unused_path
+    from ..runs.latest import newest_interrupted
     from ..storage.manifest import MANIFEST
     from ..storage.sealed_json import claimed_kind
     from .support.console import warn
-    from .support.corpus_notes import note_corpus
-    from .support.dry_run import show_cost, show_profile
-    from .support.run_lookup import locate_interrupted
-    from .support.training_output import show_training
+    from .support.run_lookup import locate
+    from .support.training_output import note_corpus, show_cost, show_profile, show_training
 
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
         raise ConfigError(
@@ -119,7 +116,7 @@ def train(
     if resume:
         if overwrite or dry_run or profile:
             raise ConfigError("--resume cannot be combined with --overwrite, --dry-run, --profile")
-        training = resume_training(locate_interrupted(out), with_options)
+        training = resume_training(locate(None, out, newest_interrupted), with_options)
         for warning in budget_warnings(training.trainer.config):
             warn(warning)
         return show_training(training, as_json)

@@ -80,8 +80,6 @@ def serve() -> None:
     import torch
 
     # import now what every child would import
-    import mivae_cli.cli.support.corpus_notes
-    import mivae_cli.cli.support.dry_run
     import mivae_cli.cli.support.training_output  # noqa: F401
     from mivae_cli.choices import Profile
     from mivae_cli.estimators.critic_training import PROFILES, FitSettings

@@ -2,7 +2,9 @@
 
 __all__ = ["Format", "chosen_format", "list_columns", "show_comparison"]
 
-from typing import Literal
+from collections.abc import Sequence
+from itertools import compress
+from typing import Literal, get_args
 
 from rich.measure import Measurement
 from rich.table import Table
@@ -13,28 +15,20 @@ from ...experiments.comparison import Comparison
 from ...experiments.export import Sheet, csv_text, markdown_text, records, sheet
 from ...experiments.latex import latex_text
 from .console import note, plain, print_json, print_line, print_text, stdout
-from .tables import comparison_table
+from .tables import new_table
 
-Format = Literal["table", "json", "csv", "markdown", "latex"]
+Format = Literal["json", "csv", "markdown", "latex", "table"]
+MAX_WIDTH = 40  # characters of a column of text
 SHORT = 20  # characters of a row name that is repeated in several tables
 
 
 def chosen_format(as_json: bool, as_csv: bool, as_markdown: bool, as_latex: bool) -> Format:
-    """Returns the output format that the options select.
-
-    Raises:
-        ConfigError: They select more than one.
-    """
-    options: dict[Format, bool] = {
-        "json": as_json,
-        "csv": as_csv,
-        "markdown": as_markdown,
-        "latex": as_latex,
-    }
-    forms: list[Format] = [form for form, wanted in options.items() if wanted]
-    if len(forms) > 1:
-        raise ConfigError(f"--{forms[0]} cannot be used with --{forms[1]}")
-    return forms[0] if forms else "table"
+    """Returns the output format that the options select; more than one is a ConfigError."""
+    forms: tuple[Format, ...] = get_args(Format)
+    chosen = list(compress(forms, (as_json, as_csv, as_markdown, as_latex)))
+    if len(chosen) > 1:
+        raise ConfigError(f"--{chosen[0]} cannot be used with --{chosen[1]}")
+    return chosen[0] if chosen else "table"
 
 
 def list_columns(comparison: Comparison) -> None:
@@ -56,14 +50,11 @@ def show_comparison(comparison: Comparison, form: Format, title: str) -> None:
     match form:
         case "json":
             print_json(records(comparison), indent=2)
-        case "csv":
-            print_text(csv_text(comparison).rstrip("\n"))
-        case "markdown":
-            print_text(markdown_text(comparison).rstrip("\n"))
-        case "latex":
-            print_text(latex_text(comparison).rstrip("\n"))
         case "table":
             _print_tables(sheet(comparison), title)
+        case _:
+            text_of = {"csv": csv_text, "markdown": markdown_text, "latex": latex_text}[form]
+            print_text(text_of(comparison).rstrip("\n"))
 
 
 def _print_tables(made: Sheet, title: str) -> None:
@@ -71,20 +62,36 @@ def _print_tables(made: Sheet, title: str) -> None:
 
     Each table starts with the names of the rows, or with their numbers if names are long.
     """
-    table = comparison_table(made, range(len(made.headings)), title)
+    table = _table(made, range(len(made.headings)), title)
     long = max(len(row[0].text) for row in made.rows) > SHORT
     if long and _width(table) > stdout.width:
         made = made.numbered()
     block = [0]
     for column in range(1, len(made.headings)):
-        wider = comparison_table(made, [*block, column], title)
+        wider = _table(made, [*block, column], title)
         if len(block) > 1 and _width(wider) > stdout.width:
-            stdout.print(comparison_table(made, block, title))
+            stdout.print(_table(made, block, title))
             block, title = [0], ""
         block.append(column)
-    stdout.print(comparison_table(made, block, title))
+    stdout.print(_table(made, block, title))
     for remark in made.notes:
         stdout.print(Text(plain(remark), style="dim"))
+
+
+def _table(made: Sheet, columns: Sequence[int], title: str) -> Table:
+    """Returns a table of some columns of a sheet."""
+    table = new_table(title)
+    table.padding = (0, 1, 0, 0)  # to fit more columns side by side
+    for column in columns:
+        heading = Text(plain(made.headings[column]))
+        if made.numeric[column]:
+            table.add_column(heading, justify="right", no_wrap=True)
+        else:
+            table.add_column(heading, overflow="fold", max_width=MAX_WIDTH)
+    for row in made.rows:
+        cells = (row[column] for column in columns)
+        table.add_row(*(Text(plain(cell.text), "bold" if cell.bold else "") for cell in cells))
+    return table
 
 
 def _width(table: Table) -> int:

@@ -2,11 +2,14 @@
 
 __all__ = [
     "complain",
+    "counted",
     "note",
     "plain",
     "print_json",
     "print_line",
+    "print_row",
     "print_text",
+    "report_line",
     "stderr",
     "stdout",
     "warn",
@@ -17,11 +20,18 @@ import json
 import os
 import re
 import sys
+import tempfile
+import traceback
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from ... import __version__
+
+MAX_MESSAGE = 200  # characters of an unexpected error's own message
 
 
 class _MessageConsole(Console):
@@ -75,16 +85,24 @@ def print_line(text: str) -> None:
     sys.stdout.write(plain(text, kept="\t") + "\n")
 
 
+def print_row(row: Mapping[str, Any], as_json: bool, *lines: str) -> None:
+    """Prints a result as JSON or as lines of text."""
+    if as_json:
+        print_json(row)
+    else:
+        for line in lines:
+            print_line(line)
+
+
 def print_text(text: str) -> None:
     """Prints a text of several lines, without control characters."""
     sys.stdout.write(plain(text) + "\n")
 
 
 def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  # any JSON
-    """Prints a value as JSON.
+    """Prints a value as JSON; NaN and infinity become null.
 
-    NaN and infinity become null. Control characters are escaped, and so are characters that the
-    encoding of stdout lacks.
+    Escapes control characters, and characters that the encoding of stdout lacks.
     """
     from ...storage.sealed_json import json_value  # fails on systems without file locks
 
@@ -97,18 +115,16 @@ def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  
     sys.stdout.write(text + "\n")
 
 
+def counted(number: int, noun: str) -> str:
+    """Returns a number with its noun, such as "1 sentence" or "2,000 sentences"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def plain(text: str, kept: str = "\n\t") -> str:
-    """Replaces characters that a terminal could interpret by U+FFFD.
+    """Replaces characters that a terminal could interpret by U+FFFD, except those in `kept`.
 
     These are the characters that Python calls unprintable, except spaces of any width and the
     joiners that Persian and emoji need.
-
-    Args:
-        text: The text to print.
-        kept: Control characters to keep.
-
-    Returns:
-        A text of the same length.
     """
     if text.isprintable():
         return text
@@ -117,3 +133,18 @@ def plain(text: str, kept: str = "\n\t") -> str:
 
 def _is_plain(char: str) -> bool:
     return char.isprintable() or char in JOINERS or unicodedata.category(char) == "Zs"
+
+
+def report_line(error: BaseException) -> str:
+    """Returns one line that reports an unexpected error, and saves its traceback in a file."""
+    message = " ".join(str(error).split())[:MAX_MESSAGE]
+    name = type(error).__name__ + (f": {message}" if message else "")
+    try:  # a new file that only the user can read
+        descriptor, path = tempfile.mkstemp(prefix="mivae-error-", suffix=".txt")
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(f"mivae {__version__}, Python {sys.version}, {sys.platform}\n")
+            traceback.print_exception(error, file=file)
+        saved = f"Traceback: {path}"
+    except (OSError, MemoryError, RecursionError) as failure:
+        saved = f"The traceback could not be saved ({failure}); run again with 'mivae --debug'."
+    return f"internal error, please report it. {name}. {saved}"

@@ -1,30 +1,50 @@
-"""An evaluation record as a table."""
+"""The evaluation of a run, printed as a table or as JSON."""
 
-__all__ = ["evaluation_table"]
+__all__ = ["evaluation_table", "show_evaluation"]
 
 from rich.console import Group, RenderableType
+from rich.table import Column
 from rich.text import Text
 
 from ...estimators.diagnostics import at_ceiling, missing_pairs
 from ...estimators.held_out_dual import CriticEstimate
 from ...evaluation.evaluate import Evaluation, TextFigures
 from ...evaluation.mutual_information import Figure
+from ...evaluation.records import samples_of
 from ...evaluation.rounding import two_decimals
 from ...evaluation.text_record import Full, Generation, Interpolation, Reconstruction
-from .console import plain
-from .tables import counted, new_table
+from ...experiments.evaluate_run import EvaluatedRun
+from .console import counted, note, plain, print_json, stdout
+from .tables import new_table, right
 
 Row = tuple[str, str, str, str]  # metric, value, half of its interval, note
+
+
+def show_evaluation(evaluated: EvaluatedRun, title: str, as_json: bool) -> None:
+    """Prints a record on stdout, and on stderr what else eval.json holds."""
+    record, stored, table = evaluated.record, evaluated.stored, evaluated.table()
+    for warning in evaluated.checkpoint.warnings:
+        note(f"warning: {warning}")
+    if evaluated.store_error is not None:
+        note(f"warning: eval.json was not written: {evaluated.store_error}")
+    if stored is not None:
+        others = [each for each in stored.records[:-1] if samples_of(each) is not None]
+        if others:
+            names = (f"{samples_of(each)} samples, seed {each.get('seed')}" for each in others)
+            note(f"other records in eval.json: {'; '.join(names)}")
+        if record.full is None and table["full"] is not None:
+            note("eval.json also contains the text evaluation of 'mivae eval --full'")
+    if as_json:
+        print_json(table, indent=2)
+    else:
+        stdout.print(evaluation_table(record, title))
 
 
 def evaluation_table(evaluation: Evaluation, title: str) -> RenderableType:
     """Returns a table that starts with rate, mutual information and active units."""
     size = f"{counted(evaluation.sentences, 'sentence')}, {counted(evaluation.tokens, 'token')}"
-    table = new_table(title, size)
-    table.add_column("metric")
-    table.add_column("value", justify="right")
-    table.add_column("±", justify="right")
-    table.add_column("", style="dim")
+    columns = ("metric", right("value"), right("±"), Column(style="dim"))
+    table = new_table(title, *columns, caption=size)
     full = evaluation.full
     lines = [Text(f"note: {plain(line)}") for line in evaluation.warnings]
     sections = [_rows(evaluation)]
@@ -54,10 +74,10 @@ def _rows(evaluation: Evaluation) -> list[Row]:
     rows = [("KL (rate)", two_decimals(evaluation.rate), "", "nats; an upper bound of the MI")]
     if mi.dual is not None:
         few = missing_pairs(mi.dual.unseen, mi.dual.n)
-        note = "imprecise: too few product pairs" if few else "held-out critic (dual)"
+        remark = "imprecise: too few product pairs" if few else "held-out critic (dual)"
         # shown only where it matters, which is seldom
         ceiling = mi.dual.ceiling if at_ceiling(mi.dual.value, mi.dual.ceiling) else None
-        rows.append(_estimate_row("MI lower bound", mi.dual, ceiling, note))
+        rows.append(_estimate_row("MI lower bound", mi.dual, ceiling, remark))
     if known.n < 2:
         return [*rows, ("MI", "", "", "needs two or more sentences"), *_likelihood(evaluation)]
     rows.append(_estimate_row("MI (known posterior)", known, known.ceiling, f"N = {known.n:,}"))
@@ -103,14 +123,14 @@ def _text_rows(text: TextFigures | None) -> list[Row]:
 
 
 def _estimate_row(
-    name: str, estimate: Figure | CriticEstimate, ceiling: float | None, note: str
+    name: str, estimate: Figure | CriticEstimate, ceiling: float | None, remark: str
 ) -> Row:
     half = (estimate.ci_high - estimate.ci_low) / 2
     if ceiling is not None and at_ceiling(estimate.value, ceiling):
-        note += f"; at its ceiling {ceiling:.2f}: the true value may be higher"
+        remark += f"; at its ceiling {ceiling:.2f}: the true value may be higher"
     elif ceiling is not None:
-        note += f"; ceiling {ceiling:.2f}"
-    return name, two_decimals(estimate.value), two_decimals(half), note
+        remark += f"; ceiling {ceiling:.2f}"
+    return name, two_decimals(estimate.value), two_decimals(half), remark
 
 
 def _reconstruction_rows(found: Reconstruction | None) -> list[Row]:

@@ -19,20 +19,13 @@ from rich.progress import (
 )
 
 from ...errors import MivaeError
-from ...experiments.sweep import (
-    RunComplete,
-    RunFailed,
-    RunStarted,
-    SweepProgress,
-    SweepStopped,
-)
+from ...evaluation.rounding import two_decimals
+from ...experiments.sweep import RunComplete, RunFailed, RunStarted, SweepProgress, SweepStopped
 from ...signals import Interruption
 from ...stages import Stage
 from ...training.collapse import remedies
 from ...training.events import SaveFailed, Skipped, Started, Step, Stopped, Validation
-from .console import complain, note, stderr, warn
-from .crashes import report_line
-from .tables import validation_line
+from .console import complain, note, report_line, stderr, warn
 
 LINES = 5  # line numbers in a warning; metrics.jsonl has all
 
@@ -146,7 +139,7 @@ class LiveProgress:
         epochs, latent_size = config.training.epochs, config.model.latent_size
         if latent_size:
             self._units = f"  {record.active_units} units ({record.effective_units:.1f} effective)"
-        stderr.print(validation_line(record, epochs, latent_size), markup=False, soft_wrap=True)
+        stderr.print(_validation_line(record, epochs, latent_size), markup=False, soft_wrap=True)
         if record.collapsed and not self._warned:
             self._warned = True
             warn(
@@ -199,6 +192,23 @@ def _description(record: Step) -> str:
         f"{record.tokens_per_second:,.0f} tokens/s  D {record.distortion:.1f}  "
         f"KL {record.rate:.2f}{bound}"
     )
+
+
+def _validation_line(record: Validation, epochs: int, latent_units: int) -> str:
+    """Returns the validation after an epoch as one line of fixed columns."""
+    line = (
+        f"epoch {record.epoch:>3}/{epochs}  ELBO {two_decimals(record.elbo):>8}  "
+        f"D {two_decimals(record.distortion):>7}"
+    )
+    if latent_units:
+        line += (
+            f"  KL {two_decimals(record.rate):>7}  MI {two_decimals(record.mi):>5}"
+            f"  units {record.active_units:>3}/{latent_units} active, "
+            f"{record.units_above:>3} > 0.1 nats, {record.effective_units:5.1f} effective"
+        )
+    if record.encoder_steps:
+        line += f"  {record.encoder_steps:.0f} encoder steps per step"
+    return f"{line}  {record.seconds:5.0f} s{'  best' if record.best else ''}"
 
 
 def _batch(skipped: Skipped) -> str:

@@ -19,31 +19,24 @@ __all__ = [
     "Seed",
     "Sets",
     "WordTemperature",
+    "greedy_or_drawn",
 ]
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...limits import (
-    MAX_BEAM,
-    MAX_COUNT,
-    MAX_IW_SAMPLES,
-    MAX_NGRAM,
-    MAX_PENALTY,
-    MAX_SEED,
-    MAX_TEMPERATURE,
-    MIN_PENALTY,
-    MIN_TEMPERATURE,
-)
+from ... import limits
+from ...errors import ConfigError
+
+if TYPE_CHECKING:
+    from ...generation.decoding import Decoding
 
 RunArgument = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN]",
-        help="Run directory; default: the newest finished run in runs/.",
-        show_default=False,
+        metavar="[RUN]", help="Run directory; default: the newest finished run in runs/."
     ),
 ]
 RunAndTexts = Annotated[
@@ -51,7 +44,6 @@ RunAndTexts = Annotated[
     typer.Argument(
         metavar="[RUN] [SENTENCE]...",
         help="Run directory (default: the newest finished run in runs/), then sentences.",
-        show_default=False,
     ),
 ]
 Run = Annotated[
@@ -60,7 +52,6 @@ Run = Annotated[
 Data = Annotated[
     Path | None,
     typer.Option(
-        "--data",
         metavar="FILE",
         help="Sentences to use instead of the run's test split; - for standard input.",
     ),
@@ -70,57 +61,48 @@ AsCSV = Annotated[bool, typer.Option("--csv", help="Print CSV with full precisio
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]
 AsLaTeX = Annotated[bool, typer.Option("--latex", help="Print a LaTeX table (booktabs).")]
 NoFold = Annotated[
-    bool,
-    typer.Option("--no-fold", help="Print one row per run, even if only the seeds differ."),
+    bool, typer.Option("--no-fold", help="Print one row per run, even if only the seeds differ.")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Random seed.")]
+Seed = Annotated[int, typer.Option(min=0, max=limits.MAX_SEED, help="Random seed.")]
 Epochs = Annotated[
-    int | None, typer.Option("--epochs", min=1, max=MAX_COUNT, help="Maximum number of epochs.")
+    int | None, typer.Option(min=1, max=limits.MAX_COUNT, help="Maximum number of epochs.")
 ]
 IWSamples = Annotated[
     int | None,
     typer.Option(
-        "--iw-samples",
         min=1,
-        max=MAX_IW_SAMPLES,
+        max=limits.MAX_IW_SAMPLES,
         help="Samples per sentence for the importance-weighted bound; default: the run's "
         "evaluation.iw_samples.",
-        show_default=False,
     ),
 ]
-Beam = Annotated[int, typer.Option("--beam", min=1, max=MAX_BEAM, help="Beam width; 1 is greedy.")]
+Beam = Annotated[int, typer.Option(min=1, max=limits.MAX_BEAM, help="Beam width; 1 is greedy.")]
 WordTemperature = Annotated[
     float | None,
     typer.Option(
         "--temperature",
-        min=MIN_TEMPERATURE,
-        max=MAX_TEMPERATURE,
+        min=limits.MIN_TEMPERATURE,
+        max=limits.MAX_TEMPERATURE,
         help="Sample words at this temperature instead of decoding the most likely sentence.",
-        show_default=False,
     ),
 ]
 NoRepeatNgram = Annotated[
     int,
     typer.Option(
-        "--no-repeat-ngram",
         min=0,
-        max=MAX_NGRAM,
+        max=limits.MAX_NGRAM,
         help="Do not repeat any sequence of N tokens within a sentence; 0: no limit.",
     ),
 ]
 RepetitionPenalty = Annotated[
     float,
     typer.Option(
-        "--repetition-penalty",
-        min=MIN_PENALTY,
-        max=MAX_PENALTY,
+        min=limits.MIN_PENALTY,
+        max=limits.MAX_PENALTY,
         help="Penalty on tokens already in the sentence; above 1 makes them less likely.",
     ),
 ]
-Device = Annotated[
-    str,
-    typer.Option("--device", help="Device: auto, cpu, cuda, cuda:1 or mps.", show_default=True),
-]
+Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 Sets = Annotated[
     list[str],
     typer.Option(
@@ -129,3 +111,24 @@ Sets = Annotated[
         help="Change any setting, e.g. training.epochs=5; may be repeated.",
     ),
 ]
+
+
+def greedy_or_drawn(
+    temperature: float | None, beam: int, no_repeat_ngram: int, repetition_penalty: float
+) -> "Decoding":
+    """Returns beam search, or drawing at a temperature if one is given.
+
+    Raises:
+        ConfigError: Both a temperature and a beam are given, or a value is out of range.
+    """
+    from ...generation.decoding import Decoding
+
+    if temperature is not None and beam > 1:
+        raise ConfigError("--temperature and --beam exclude each other: remove one of them")
+    temperature, beam = (1.0, beam) if temperature is None else (temperature, 0)
+    return Decoding(
+        temperature,
+        beam=beam,
+        no_repeat_ngram=no_repeat_ngram,
+        repetition_penalty=repetition_penalty,
+    )

@@ -10,7 +10,7 @@ from ...api.run import Run
 from ...data.file_formats import text_file
 from ...data.records import RowCounts, TextRecords
 from ...errors import ConfigError
-from .console import note
+from .console import counted, note
 from .text_options import Reading
 
 
@@ -22,11 +22,7 @@ def check_reading(reading: Reading) -> None:
 
 @contextmanager
 def opened_text(run: Run, source: str | Path, reading: Reading) -> Iterator[TextRecords]:
-    """Opens a text file, or standard input for `-`, to be read as a run reads text.
-
-    Raises:
-        ConfigError: An option does not apply to this file.
-    """
+    """Opens a text file, or standard input for `-`, to be read as a run reads text."""
     settings = run.read_file(source, reading).config  # before standard input is read
     with text_file(source) as path:
         yield TextRecords(path, settings)
@@ -40,23 +36,18 @@ def named(source: str | Path, quoted: bool = False) -> str:
 
 def note_rows(source: str | Path, counts: RowCounts) -> None:
     """Prints the number of rows read and skipped."""
-    name = named(source)
-    remarks = [f"{counts.rows:,} rows" if counts.rows != 1 else "1 row"]
-    if counts.empty:
-        remarks.append(f"{counts.empty:,} skipped because their text is empty")
-    if counts.malformed:
-        remarks.append(f"{counts.malformed:,} skipped because they are malformed or lack a text")
-    if counts.spanning:
-        remarks.append(f"{counts.spanning:,} with a quoted cell of several lines")
-    if counts.quoted:
-        remarks.append(
-            f"{counts.quoted:,} whose text keeps the quotes around it (to remove them, add "
-            "--quoting minimal; if they belong to the text, --quoting none)"
-        )
-    note(f"{name}: {', '.join(remarks)}")
+    kept = "(to remove them, add --quoting minimal; if they belong to the text, --quoting none)"
+    kinds = {
+        "skipped because their text is empty": counts.empty,
+        "skipped because they are malformed or lack a text": counts.malformed,
+        "with a quoted cell of several lines": counts.spanning,
+        f"whose text keeps the quotes around it {kept}": counts.quoted,
+    }
+    remarks = [f"{count:,} {kind}" for kind, count in kinds.items() if count]
+    note(f"{named(source)}: {', '.join([counted(counts.rows, 'row'), *remarks])}")
 
 
-def note_truncated(source: str | Path, count: int, run: Run) -> None:
+def note_truncated(source: str | Path, count: int, longest: int) -> None:
     """Prints the number of sentences of which only the first tokens were read."""
     if count:
-        note(f"{named(source)}: {count:,} cut to {run.config.data.max_tokens} tokens")
+        note(f"{named(source)}: {count:,} cut to {longest} tokens")

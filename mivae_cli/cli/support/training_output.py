@@ -1,18 +1,107 @@
-"""Training of a run, displayed while it runs, and its evaluation."""
+"""Output of train: the corpus, the cost of a run or the time of its steps, and its training."""
 
-__all__ = ["show_training"]
+__all__ = ["note_corpus", "show_cost", "show_profile", "show_training"]
 
 import shlex
+from collections.abc import Callable
+from typing import TypeVar
 
+from rich.table import Column, Table
+
+from ...config.run import RunConfig
+from ...data.corpus import locate_splits
+from ...data.prepared_corpus import Corpus
 from ...errors import MivaeError, is_out_of_memory
-from ...experiments.train_run import RunInTraining, train_run
+from ...experiments.cost import estimate_cost
+from ...experiments.train_run import CorpusPrepared, RunInTraining, train_run
+from ...finite_checks import NonFiniteBatch
 from ...stages import finish
 from ...training.collapse import COLLAPSED
-from .console import note
-from .evaluation_output import show_evaluation
-from .live_progress import LiveProgress, listening
+from ...training.divergence import with_advice
+from ...training.profiler import Timing, profile
+from ...training.trainer import Trainer
+from .console import note, print_json, stdout
+from .evaluation_table import show_evaluation
+from .live_progress import LiveProgress, listening, minutes
+from .tables import cell, new_table, right
+from .text_input import note_rows
 
+NO_FILES = "no files were written"
 SMALLEST_BATCH = 2  # the critic needs a second sentence to compare with
+T = TypeVar("T")
+
+
+def note_corpus(prepared: CorpusPrepared) -> None:
+    """Prints rows read, sentences, tokens and unknown words of each split."""
+    data, corpus = prepared.config.data, prepared.corpus
+    for warning in corpus.warnings:
+        note(f"warning: {warning}")
+    files = {} if data.train == "-" else locate_splits(data)
+    for split, rows in corpus.rows.items():
+        note_rows(files.get(split, "-"), rows)
+    for split, summary in corpus.summaries.items():
+        remarks = [f"{summary.sentences:,} sentences", f"{summary.tokens:,} tokens"]
+        if summary.unknown:
+            remarks.append(f"{summary.unknown_share:.1%} unknown")
+        if summary.truncated:
+            remarks.append(f"{summary.truncated:,} cut to {data.max_tokens} tokens")
+        if summary.skipped:
+            remarks.append(f"{summary.skipped:,} longer than {data.max_tokens} skipped")
+        note(f"{split + ':':<7}{', '.join(remarks)}")
+    for warning in prepared.warnings():
+        note(f"warning: {warning}")
+    kind, size = data.tokenizer.kind, corpus.tokenizer.size
+    note(f"vocabulary: {size:,} ({kind}); prepared in {prepared.seconds:.1f} s")
+
+
+def show_cost(config: RunConfig, corpus: Corpus) -> None:
+    """Prints the size of a run and its use of time, memory and disk."""
+    cost = _measured(Trainer(config, corpus), estimate_cost)
+    training, step = minutes(cost.seconds), f"{cost.seconds_per_step * 1e3:.0f} ms a step"
+    disk = f"about {cost.checkpoint_disk / 2**20:,.0f} MiB for {cost.checkpoints} checkpoints"
+    rows = {
+        "weights": f"{cost.parameters:,}",
+        "device": cost.device,
+        "steps": f"at most {cost.steps:,} ({cost.steps_per_epoch:,} per epoch)",
+        "time": f"about {training} of training, {step}",
+        "memory": f"{cost.memory / 2**20:,.0f} MiB at the peak of the first steps",
+        "disk": f"{disk}, {cost.corpus_disk / 2**20:,.1f} MiB for the corpus",
+    }
+    table = new_table("dry run", Column("quantity", style="dim"), "estimate", caption=NO_FILES)
+    for name, value in rows.items():
+        table.add_row(cell(name), cell(value))
+    stdout.print(table)
+
+
+def show_profile(config: RunConfig, corpus: Corpus, as_json: bool) -> None:
+    """Prints the time that each part of a training step takes."""
+    trainer = Trainer(config, corpus)
+    timing = _measured(trainer, profile)
+    if as_json:
+        print_json({"seconds": timing.seconds, "tokens_per_second": timing.tokens_per_second})
+    else:
+        stdout.print(timing_table(timing, f"a training step on {trainer.device}"))
+
+
+def timing_table(timing: Timing, title: str) -> Table:
+    """Returns the time of each part of a training step."""
+    total = timing.step_seconds
+    columns = (Column("part", style="dim"), right("ms"), right("share"))
+    table = new_table(title, *columns, caption=NO_FILES)
+    for part, seconds in timing.seconds.items():
+        if seconds:
+            table.add_row(cell(part), f"{1e3 * seconds:,.1f}", f"{seconds / total:.0%}")
+    table.add_section()
+    table.add_row("step", f"{1e3 * total:,.1f}", "")
+    table.add_row("tokens/s", f"{timing.tokens_per_second:,.0f}", "")
+    return table
+
+
+def _measured(trainer: Trainer, measure: Callable[[Trainer], T]) -> T:
+    try:
+        return measure(trainer)
+    except NonFiniteBatch as error:
+        raise with_advice(error, trainer.config) from error
 
 
 def show_training(training: RunInTraining, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import RenderableType
 
-from mivae_cli.cli.support import console, tables
+from mivae_cli.cli.support import console, tables, training_output
 from mivae_cli.cli.support.console import note, plain, print_json, print_line, print_text
 from mivae_cli.estimators import Report
 from mivae_cli.estimators.report import Estimate
@@ -96,12 +96,8 @@ def shown(table: RenderableType) -> str:
 @pytest.mark.parametrize("text", HOSTILE + HONEST)
 class TestTables:
     def test_a_title_and_the_parts_of_a_step(self, text: str) -> None:
-        found = shown(tables.timing_table(Timing({text: 1.0}, 1.0), f"runs/{text}"))
+        found = shown(training_output.timing_table(Timing({text: 1.0}, 1.0), f"runs/{text}"))
         assert found.count(plain(text)) == 2
-
-    def test_a_dry_run(self, text: str) -> None:
-        found = shown(tables.dry_run_table([("name", text), (text, "value")], text))
-        assert found.count(plain(text)) == 3
 
     def test_demos(self, text: str) -> None:
         found = shown(tables.demos_table([(text, 1, 1, 0.5)], {text: f"about {text}"}))

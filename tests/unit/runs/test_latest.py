@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mivae_cli.cli.support.sentence_arguments import check_sentences
+from mivae_cli.cli.support.run_lookup import check_sentences
 from mivae_cli.errors import CheckpointError, ConfigError
 from mivae_cli.experiments.status import outcome
 from mivae_cli.experiments.train_run import unused_path
