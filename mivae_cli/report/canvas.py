@@ -1,7 +1,6 @@
-"""Draw figures with matplotlib into a file, which is written completely or not at all.
+"""Draw figures into a file with matplotlib, without a backend or a window.
 
-matplotlib is an optional dependency, imported when drawing. No backend is selected and no window
-opened, so other drawing in the process is not affected.
+matplotlib is an optional dependency, imported when drawing.
 """
 
 __all__ = ["canvas", "check_figure_path"]
@@ -23,10 +22,7 @@ SUFFIXES = (".png", ".svg", ".pdf")
 
 
 def check_figure_path(path: Path) -> None:
-    """Raises ConfigError if a figure cannot be drawn to a path.
-
-    The format is not supported, the path is inside a checkpoint, or matplotlib is not installed.
-    """
+    """Raises ConfigError if a figure cannot be drawn to a path, or matplotlib is missing."""
     if path.suffix.lower() not in SUFFIXES:
         raise ConfigError(f"cannot draw '{path}'; choose a .png, .svg or .pdf file")
     check_output(path)
@@ -40,12 +36,7 @@ def check_figure_path(path: Path) -> None:
 
 @contextmanager
 def canvas(path: Path, width: float, height: float) -> Iterator["Figure"]:
-    """Context manager that yields a figure and then writes it to a file.
-
-    Arguments:
-        path: The file.
-        width: The width in inches.
-        height: The height in inches.
+    """Context manager that yields a figure, in inches, and then writes it to a file.
 
     Raises:
         ConfigError: See `check_figure_path`, or the file cannot be written.

@@ -1,18 +1,19 @@
 """Figures of estimates of mutual information, in nats, with a second axis in bits."""
 
-__all__ = ["EstimateLike", "draw_estimates"]
+__all__ = ["draw_estimates"]
 
 import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 import numpy as np
 
 from ..choices import Direction
 from ..errors import ConfigError
-from .canvas import canvas, check_figure_path
+from ..estimators.report import Estimate
+from .canvas import canvas
 
 if TYPE_CHECKING:  # optional dependency
     from matplotlib.axes import Axes
@@ -30,25 +31,8 @@ NAME, TITLE = 26, 70  # characters per line
 MARGIN = 0.06  # share of the range added on each side
 
 
-class EstimateLike(Protocol):
-    """The fields of `estimators.Estimate` that a figure shows, in nats."""
-
-    @property
-    def estimator(self) -> str: ...  # noqa: D102
-    @property
-    def value(self) -> float: ...  # noqa: D102
-    @property
-    def ci_low(self) -> float | None: ...  # noqa: D102
-    @property
-    def ci_high(self) -> float | None: ...  # noqa: D102
-    @property
-    def direction(self) -> Direction: ...  # noqa: D102
-    @property
-    def ceiling(self) -> float | None: ...  # noqa: D102
-
-
 def draw_estimates(
-    rows: Sequence[EstimateLike],
+    rows: Sequence[Estimate],
     path: Path,
     truth: float | None = None,
     title: str = "",
@@ -61,16 +45,14 @@ def draw_estimates(
 
     Arguments:
         rows: The estimates, from top to bottom.
-        path: The file; its extension, `.png`, `.svg` or `.pdf`, determines the format.
+        path: A .png, .svg or .pdf file.
         truth: The true mutual information in nats, drawn as a vertical line.
         title: The title of the figure.
         recommended: The estimator to highlight.
 
     Raises:
-        ConfigError: There are no estimates, matplotlib is not installed, the format is not
-            supported, or the file cannot be written.
+        ConfigError: There are no estimates, or `canvas` raises it.
     """
-    check_figure_path(path)
     if not rows:
         raise ConfigError(f"cannot draw '{path}': there are no estimates")
     heading = textwrap.wrap(title, TITLE)
@@ -97,11 +79,8 @@ def draw_estimates(
             figure.suptitle("\n".join(heading), fontsize=11)
 
 
-def _limits(rows: Sequence[EstimateLike], truth: float | None) -> tuple[float, float]:
-    """Returns the limits of the axis: 0 and all finite values, with a margin.
-
-    Excludes ceilings above twice all other values, which would compress the estimates.
-    """
+def _limits(rows: Sequence[Estimate], truth: float | None) -> tuple[float, float]:
+    """Returns the limits of the axis: 0 and all values, except infinities and high ceilings."""
     known = [truth, *(end for row in rows for end in (row.value, row.ci_low, row.ci_high))]
     finite = [0.0, *filter(_finite, known)]
     low, high = min(finite), max(finite)
@@ -113,7 +92,7 @@ def _limits(rows: Sequence[EstimateLike], truth: float | None) -> tuple[float, f
     return low - margin, high + margin
 
 
-def _draw_row(axes: "Axes", place: int, row: EstimateLike, emphasised: bool) -> None:
+def _draw_row(axes: "Axes", place: int, row: Estimate, emphasised: bool) -> None:
     """Draws the marker, the interval and the ceiling of one estimate."""
     marker, colour, _ = STYLES[row.direction]
     left, right = axes.get_xlim()
@@ -176,7 +155,7 @@ def _label(axes: "Axes", names: Sequence[str], recommended: str | None) -> None:
 
 
 def _legend(
-    axes: "Axes", rows: Sequence[EstimateLike], truth: float | None, recommended: str | None
+    axes: "Axes", rows: Sequence[Estimate], truth: float | None, recommended: str | None
 ) -> list["Line2D"]:
     """Returns a legend entry for each kind of mark in the figure."""
     from matplotlib.lines import Line2D

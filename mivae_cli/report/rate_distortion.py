@@ -53,17 +53,11 @@ def plane(comparison: Comparison) -> list[Point]:
     return points
 
 
-def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
+def draw_plane(points: Sequence[Point], path: Path) -> None:
     """Draws runs with their names, a line through each series, and lines of constant ELBO.
 
-    Arguments:
-        points: The runs.
-        path: The file; its extension, `.png`, `.svg` or `.pdf`, determines the format.
-        title: The title of the figure.
-
     Raises:
-        ConfigError: There are no points, matplotlib is not installed, the format is not supported,
-            or the file cannot be written.
+        ConfigError: There are no points, or `canvas` raises it.
     """
     if not points:
         raise ConfigError(f"cannot draw '{path}': no run has been evaluated")
@@ -89,12 +83,9 @@ def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
                 )
         names = list(dict.fromkeys(point.series for point in points))
         for number, name in enumerate(names):
-            series = sorted(
-                (point for point in points if point.series == name), key=lambda point: point.rate
-            )
+            series = [(p.rate, p.distortion) for p in points if p.series == name]
             axes.plot(
-                [point.rate for point in series],
-                [point.distortion for point in series],
+                *zip(*sorted(series, key=lambda place: place[0]), strict=True),
                 color=COLOURS[number % len(COLOURS)],
                 marker=MARKERS[number % len(MARKERS)],
                 markersize=5,
@@ -105,8 +96,6 @@ def draw_plane(points: Sequence[Point], path: Path, title: str = "") -> None:
         axes.set_ylabel("distortion D, nats per sentence")
         if len(names) > 1:
             axes.legend(frameon=False, fontsize=8, loc="upper right")
-        if title:
-            axes.set_title(title, fontsize=11)
         _name(points, axes)
 
 
@@ -127,14 +116,11 @@ def _name(points: Sequence[Point], axes: "Axes") -> None:
             )
             box = label.get_window_extent()
             inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
-            if inside and not (
-                box.count_overlaps(taken) or any(box.contains(*place) for place in others)
-            ):
+            covered = box.count_overlaps(taken) or any(box.contains(*place) for place in others)
+            if inside and not covered:
+                taken.append(box)
                 break
             label.remove()
-        else:  # no free place for this name
-            continue
-        taken.append(box)
 
 
 def _limits(values: Iterable[float]) -> tuple[float, float]:
@@ -145,14 +131,8 @@ def _limits(values: Iterable[float]) -> tuple[float, float]:
 
 def _levels(least: float, most: float) -> list[float]:
     """Returns at most about `LEVELS` round numbers between two numbers."""
-    step = next(
-        (
-            size * 10.0**power
-            for power in range(-3, 9)
-            for size in (1, 2, 5)
-            if (most - least) / (size * 10.0**power) <= LEVELS
-        ),
-        most - least,
-    )
+    round_steps = (size * 10.0**power for power in range(-3, 9) for size in (1, 2, 5))
+    fitting = (step for step in round_steps if (most - least) / step <= LEVELS)
+    step = next(fitting, most - least)
     first = int(least // step) + 1
     return [step * number for number in range(first, int(most // step) + 1)]

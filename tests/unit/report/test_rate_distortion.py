@@ -59,7 +59,7 @@ class TestThePicture:
         ],
     )
     def test_it_is_drawn_whatever_the_runs(self, points: list[Point], tmp_path: Path) -> None:
-        draw_plane(points, tmp_path / "plane.png", "title")
+        draw_plane(points, tmp_path / "plane.png")
         assert shape_of(tmp_path / "plane.png") == (1050, 750)
 
     def test_points_are_where_they_belong(self, tmp_path: Path) -> None:
