@@ -64,28 +64,23 @@ def _better(key: str) -> Literal["low", "high"] | None:
 
 
 def best_rows(figures: Mapping[int, Figure], column: Column) -> frozenset[int]:
-    """Returns the rows with the best figure, if the difference is significant.
+    """Returns the rows with the best figure of a column, if the difference is significant.
 
     A figure is the best if its interval overlaps no other interval; equally displayed figures are
     the best together. There is no best row if intervals overlap, if all figures are equal, or if
     no figure has an interval, because a difference between single seeds may be chance.
-
-    Arguments:
-        figures: The figures by row.
-        column: Their column.
     """
     if len(figures) < 2:
         return frozenset()
     # a single run is assumed to vary over seeds as much as the figures with known spread
-    spread = max((figure.sd for figure in figures.values() if figure.sd is not None), default=0.0)
-    widths = {row: _width(figure, spread) for row, figure in figures.items()}
+    spread = max(figure.sd or 0.0 for figure in figures.values())
+    own = {row: f.half_width if f.sd is None else f.sd for row, f in figures.items()}
+    widths = {row: spread if width is None else width for row, width in own.items()}
     if not any(widths.values()):
         return frozenset()
     sign = 1 if column.better == "low" else -1
     first = min(figures, key=lambda row: sign * figures[row].value)
-    texts = {
-        row: shown(figure, column)._replace(uncertainty="") for row, figure in figures.items()
-    }
+    texts = {row: shown(f, column)._replace(uncertainty="") for row, f in figures.items()}
     near = [
         row
         for row, figure in figures.items()
@@ -99,9 +94,3 @@ def best_rows(figures: Mapping[int, Figure], column: Column) -> frozenset[int]:
 def shown(figure: Figure, column: Column) -> Rounded:
     """Returns a figure rounded for its column and its uncertainty."""
     return rounded(figure.value, column.digits, figure.sd, figure.half_width)
-
-
-def _width(figure: Figure, spread: float) -> float:
-    """Returns half the interval of a figure, or the spread if it has no interval."""
-    own = figure.half_width if figure.sd is None else figure.sd
-    return spread if own is None else own

@@ -2,7 +2,7 @@
 
 __all__ = ["comparability_warnings"]
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ..config.epoch_budget import shared_budget_warnings
 from ..errors import listing
@@ -13,14 +13,13 @@ from .summary import Outcome
 def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yields warnings about the figures of some runs."""
     read = [outcome for outcome in outcomes if outcome.measured]
-    if len(tests := _grouped(read, lambda outcome: outcome.tested)) > 1:
+    if found := _differing(read, lambda outcome: outcome.tested, _size):
         yield (
-            f"the runs have different test sets ({_described(tests, _size)}), so their figures are "
-            "not comparable, and none is marked as the best"
+            f"the runs have different test sets ({found}), so their figures are not comparable, "
+            "and none is marked as the best"
         )
     latent = [outcome for outcome in read if outcome.samples is not None]
-    if len(counts := _grouped(latent, lambda outcome: outcome.samples)) > 1:
-        found = _described(counts, lambda outcome: f"{outcome.samples} samples")
+    if found := _differing(latent, lambda each: each.samples, lambda e: f"{e.samples} samples"):
         yield (
             f"IW-PPL is not comparable: the numbers of importance samples differ ({found}), and "
             "more samples give a lower value"
@@ -31,28 +30,24 @@ def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
         if (mi := outcome.figures["mi_known_posterior"]) is not None and mi.value < COLLAPSED
     ]
     if collapsed:
-        yield (f"posterior collapse, I(x; z) below {COLLAPSED:g} nats: {listing(collapsed, 3)}")
+        yield f"posterior collapse, I(x; z) below {COLLAPSED:g} nats: {listing(collapsed, 3)}"
     yield from shared_budget_warnings(
         {outcome.name: outcome.config for outcome in read if outcome.config is not None}
     )
 
 
-def _grouped(
-    outcomes: Sequence[Outcome], key: Callable[[Outcome], object]
-) -> dict[object, list[Outcome]]:
-    """Returns the runs grouped by a key."""
+def _differing(
+    outcomes: Sequence[Outcome], key: Callable[[Outcome], object], label: Callable[[Outcome], str]
+) -> str:
+    """Returns the label and an example of each group of runs by key; empty if there is only one."""
     groups: dict[object, list[Outcome]] = {}
     for outcome in outcomes:
         groups.setdefault(key(outcome), []).append(outcome)
-    return groups
-
-
-def _described(groups: Mapping[object, Sequence[Outcome]], label: Callable[[Outcome], str]) -> str:
-    """Returns the label and an example of each group."""
+    if len(groups) < 2:
+        return ""
     several = [
-        f"{label(members[0])}: {members[0].name}"
-        + (f" and {len(members) - 1} more" if len(members) > 1 else "")
-        for members in groups.values()
+        f"{label(first)}: {first.name}" + (f" and {len(others)} more" if others else "")
+        for first, *others in groups.values()
     ]
     more = f"; and {len(several) - 3} others" if len(several) > 3 else ""
     return "; ".join(several[:3]) + more

@@ -9,7 +9,7 @@ __all__ = ["Comparison", "Row", "compare", "select"]
 
 import statistics
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,9 +48,8 @@ class Comparison:
     settings: Mapping[str, str]  # short names of the differing settings, by key
     columns: tuple[Column, ...]
     warnings: tuple[str, ...] = ()
-    best: Mapping[str, frozenset[int]] = field(
-        default_factory=dict
-    )  # indices of the best rows, by column key
+    # indices of the best rows, by column key
+    best: Mapping[str, frozenset[int]] = field(default_factory=dict)
     selected: bool = False  # whether the user chose the columns
 
     def __repr__(self) -> str:
@@ -58,12 +57,7 @@ class Comparison:
 
 
 def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
-    """Returns the comparison of some runs.
-
-    Arguments:
-        outcomes: The runs.
-        fold: Whether runs that differ only in the seed become one row.
-    """
+    """Returns the comparison of some runs; `fold` joins those that differ only in the seed."""
     outcomes = _with_common_samples(_with_common_paths(outcomes))
     tables = [_settings(outcome.config) for outcome in outcomes]
     read = [table for table in tables if table is not None]
@@ -76,8 +70,7 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         foldable = fold and outcome.standing == "evaluated"
         groups.setdefault(group if foldable else number, []).append((outcome, chosen))
     rows = tuple(row for group in groups.values() for row in _rows(group))
-    known = [*known_keys()]
-    settings = {key: shortened(key, known) for key in varying}
+    settings = {key: shortened(key, known_keys()) for key in varying}
     columns = (*COLUMNS, *further_columns(key for row in rows for key in row.figures))
     comparison = Comparison(
         rows=tuple(
@@ -108,9 +101,8 @@ def _with_common_paths(outcomes: Sequence[Outcome]) -> list[Outcome]:
 def _with_common_samples(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """Returns the runs with records of the same number of importance samples, if possible.
 
-    If all runs share such numbers, the largest is chosen. Otherwise it is chosen among runs that
-    differ only in the seed, so that they still form one row; the remaining runs keep the record
-    of their own protocol.
+    The largest number that all runs share is chosen; or else the largest shared by runs that
+    differ only in the seed, so that they form one row. Other runs keep their own protocol's record.
     """
     latent = [index for index, each in enumerate(outcomes) if each.samples is not None]
     groups: dict[str, list[int]] = {}
@@ -131,8 +123,7 @@ def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
 
     Arguments:
         comparison: The comparison.
-        keys: Keys of figures and of differing settings, in full or shortened; `settings` stands
-            for all differing settings.
+        keys: Figures and differing settings, in full or shortened; `settings` stands for all.
 
     Raises:
         ConfigError: There is no such column.
@@ -160,33 +151,29 @@ def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
 
 
 def _settings(config: RunConfig | None) -> dict[str, Any] | None:
-    """Returns the settings that can distinguish runs, by dotted key.
-
-    Excluded are the seed, which has its own column, and the evaluation, which does not affect
-    training.
-    """
+    """Returns the settings that can distinguish runs: all but the seed and the evaluation."""
     if config is None:
         return None
     plain = {"name": "", "seed": 0, "evaluation": EvaluationConfig()}
     return flattened(config.model_copy(update=plain))
 
 
-def _rows(group: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> Iterator[Row]:
-    """Yields one row for a group of runs, or one per run if two of them have the same seed."""
+def _rows(group: Sequence[tuple[Outcome, Mapping[str, Any]]]) -> list[Row]:
+    """Returns one row for a group of runs, or one per run if two of them have the same seed."""
     members = [outcome for outcome, _ in group]
-    settings = group[0][1]
+    parts = [members]
     if len({outcome.seed for outcome in members}) < len(members):
-        for outcome in members:
-            yield _row([outcome], settings)
-    else:
-        yield _row(members, settings)
+        parts = [[outcome] for outcome in members]
+    return [_row(part, group[0][1]) for part in parts]
 
 
 def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
     first = members[0]
     found = [outcome.figures for outcome in members]
+    presets = {"" if outcome.config is None else outcome.config.name for outcome in members}
+    preset = presets.pop() if len(presets) == 1 else ""
     return Row(
-        name=group_name([outcome.name for outcome in members], _preset(members)),
+        name=group_name([outcome.name for outcome in members], preset),
         paths=tuple(outcome.path for outcome in members),
         standing=first.standing,
         problem=first.problem,
@@ -194,12 +181,6 @@ def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
         settings=settings,
         figures={key: _mean([figures.get(key) for figures in found]) for key in found[0]},
     )
-
-
-def _preset(members: Sequence[Outcome]) -> str:
-    """Returns the configuration name that all runs share, or an empty string."""
-    names = {"" if outcome.config is None else outcome.config.name for outcome in members}
-    return names.pop() if len(names) == 1 else ""
 
 
 def _with_unique_names(rows: Sequence[Row], settings: Mapping[str, str]) -> tuple[Row, ...]:
@@ -232,9 +213,8 @@ def _mean(figures: Sequence[Figure | None]) -> Figure | None:
     if len(found) == 1:
         return found[0]
     values = [figure.value for figure in found]
+    mean, sd = statistics.fmean(values), statistics.stdev(values)
     too_high = any(figure.too_high for figure in found)
-    sd = statistics.stdev(values)
-    mean = statistics.fmean(values)
     return replace(found[0], value=mean, sd=sd, low=None, high=None, too_high=too_high)
 
 

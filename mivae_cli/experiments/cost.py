@@ -45,6 +45,7 @@ def estimate_cost(trainer: Trainer) -> RunCost:
     started = time.monotonic()
     steps = sum(1 for batch in islice(batches, STEPS) if trainer.step(batch))
     seconds = (time.monotonic() - started) / max(1, steps)
+    memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     checkpoints = trainer.config.training.keep + 2  # also the best and the last one
     return RunCost(
         parameters=trainer.parameters,
@@ -52,14 +53,8 @@ def estimate_cost(trainer: Trainer) -> RunCost:
         steps=len(trainer.sampler) * trainer.config.training.epochs,
         steps_per_epoch=len(trainer.sampler),
         seconds_per_step=seconds,
-        memory=_peak_memory(),
+        memory=memory or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10,
         checkpoints=checkpoints,
         checkpoint_disk=checkpoints * trainer.checkpoint_bytes,
         corpus_disk=trainer.corpus.disk_bytes,
     )
-
-
-def _peak_memory() -> int:
-    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10

@@ -73,9 +73,29 @@ def evaluate_run(
         StorageError: There is no room for a reference language model.
         Interrupted: A signal arrived.
     """
-    interruption = interruption or Interruption()
-    work = _evaluated(run, device, sentences, protocol, full, lm)
-    evaluated = yield from interruptible(work, interruption)
+
+    def work() -> Generator[Stage, None, EvaluatedRun]:
+        config, corpus = run.load_config(), run.open_corpus()
+        where = device or default_device(config)
+        loaded = load_checkpoint(run, where)
+        model, checkpoint = loaded.model, loaded.run.find_checkpoint()
+        forward_lm = None
+        if lm is not None:
+            forward_lm = f"the run {lm.path}", load_language_model(lm, run, where).model
+        sizes, tokenizer = protocol or config.evaluation, corpus.tokenizer
+        tested = corpus["test"] if sentences is None else sentences
+        fitting = corpus["train"], corpus["valid"]
+        record = yield from evaluate(
+            model, tested, fitting, sizes.iw_samples, sizes.seed, tokenizer
+        )
+        record = replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
+        if full is not None:
+            longest = config.data.max_tokens
+            text = evaluate_text(model, corpus, tested, longest, sizes.seed, full, forward_lm)
+            record = replace(record, full=(yield from text))
+        return EvaluatedRun(loaded, record)
+
+    evaluated = yield from interruptible(work(), interruption or Interruption())
     if not store or sentences is not None or run.name != "best":
         return evaluated
     record = evaluated.record
@@ -85,32 +105,3 @@ def evaluate_run(
         return replace(evaluated, store_error=error)
     assert record.checkpoint is not None
     return replace(evaluated, stored=records.about(record.checkpoint.name))
-
-
-def _evaluated(
-    run: RunDirectory,
-    device: str | None,
-    sentences: TokenStore | None,
-    protocol: EvaluationConfig | None,
-    full: Plan | None,
-    lm: RunDirectory | None,
-) -> Generator[Stage, None, EvaluatedRun]:
-    config, corpus = run.load_config(), run.open_corpus()
-    device = device or default_device(config)
-    loaded = load_checkpoint(run, device)
-    model, checkpoint = loaded.model, loaded.run.find_checkpoint()
-    forward_lm = None
-    if lm is not None:
-        forward_lm = f"the run {lm.path}", load_language_model(lm, run, device).model
-    protocol = protocol or config.evaluation
-    store = corpus["test"] if sentences is None else sentences
-    fitting = corpus["train"], corpus["valid"]
-    record = yield from evaluate(
-        model, store, fitting, protocol.iw_samples, protocol.seed, corpus.tokenizer
-    )
-    record = replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
-    if full is not None:
-        longest, seed = config.data.max_tokens, protocol.seed
-        text = yield from evaluate_text(model, corpus, store, longest, seed, full, forward_lm)
-        record = replace(record, full=text)
-    return EvaluatedRun(loaded, record)

@@ -1,7 +1,6 @@
-"""Comparisons as JSON, CSV, Markdown and terminal tables; for LaTeX, see `latex`.
+"""Comparisons as JSON and CSV at full precision, and as sheets for Markdown and the terminal.
 
-A sheet is a comparison for readers: rounded, with the best figures in bold and uninformative
-columns left out. JSON and CSV contain all figures at full precision.
+A sheet is for readers: rounded, with the best figures in bold and without uninformative columns.
 """
 
 __all__ = [
@@ -37,9 +36,8 @@ NOTES = {
     TOO_HIGH: "likely too high: too few pairs of sentences for so much information",
 }
 SEEDS = 4  # seeds listed in a cell; more are counted
-FORMULA = tuple(
-    "=+-@\uff1d\uff0b\uff0d\uff20"
-)  # first characters of a formula in a spreadsheet, with full-width forms
+# first characters of a formula in a spreadsheet, with full-width forms
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 MARKDOWN = re.compile(r"([\\`*_\[\]<>|&~])")
 
 
@@ -76,30 +74,26 @@ class Sheet:
 
     def numbered(self) -> "Sheet":
         """Returns the sheet with row numbers as first column."""
-        return Sheet(
-            headings=("#", *self.headings),
-            numeric=(True, *self.numeric),
-            rows=tuple((Cell(str(n)), *row) for n, row in enumerate(self.rows, start=1)),
-            notes=self.notes,
-        )
+        rows = tuple((Cell(str(n)), *row) for n, row in enumerate(self.rows, start=1))
+        return Sheet(("#", *self.headings), (True, *self.numeric), rows, self.notes)
 
 
 def sheet(comparison: Comparison) -> Sheet:
     """Returns the sheet of a comparison."""
     rows = comparison.rows
-    columns: list[tuple[str, bool, list[Cell]]] = [
-        ("run", False, [Cell(row.name) for row in rows])
-    ]
+    columns = [("run", False, [Cell(row.name) for row in rows])]
     if any(row.standing != "evaluated" for row in rows):
-        columns.append(("state", False, [Cell(_standing(row)) for row in rows]))
+        states = [Cell(WORDS.get(row.standing, row.standing)) for row in rows]
+        columns.append(("state", False, states))
     if any(len(row.seeds) > 1 for row in rows):
-        columns.append(("n", True, [_count(len(row.seeds)) for row in rows]))
+        sizes = [len(row.seeds) for row in rows]
+        counts = [Cell(number=Rounded(f"{n}", "")) if n else Cell(MISSING) for n in sizes]
+        columns.append(("n", True, counts))
     elif len({row.seeds for row in rows}) > 1:
         columns.append(("seed", False, [Cell(_seeds(row.seeds)) for row in rows]))
     for key, heading in comparison.settings.items():
-        columns.append(
-            (heading, False, [Cell(setting_text(row.settings.get(key))) for row in rows])
-        )
+        values = [Cell(setting_text(row.settings.get(key))) for row in rows]
+        columns.append((heading, False, values))
     columns += _figure_columns(comparison)
     marks = {cell.mark for _, _, cells in columns for cell in cells}
     notes = [f"{mark} {note}" for mark, note in NOTES.items() if mark in marks]
@@ -108,16 +102,13 @@ def sheet(comparison: Comparison) -> Sheet:
         notes.append("± standard deviation over n seeds")
     if any(cell.bold for _, _, cells in columns for cell in cells) and not spread:
         notes.append("bold: the best of single runs; the spread over seeds is unknown")
-    return Sheet(
-        headings=tuple(heading for heading, _, _ in columns),
-        numeric=tuple(numeric for _, numeric, _ in columns),
-        rows=tuple(zip(*(cells for _, _, cells in columns), strict=True)),
-        notes=tuple(notes),
-    )
+    headings, numeric, cells = zip(*columns, strict=True)
+    return Sheet(headings, numeric, tuple(zip(*cells, strict=True)), tuple(notes))
 
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
     """Returns a comparison in JSON form: one record per row, all with the same keys."""
+    keys = [column.key for column in comparison.columns]
     return [
         {
             "run": row.name,
@@ -126,11 +117,7 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
             "problem": row.problem or None,
             "seeds": list(row.seeds),
             "settings": {key: row.settings.get(key) for key in comparison.settings},
-            "figures": {
-                column.key: None if figure is None else asdict(figure)
-                for column in comparison.columns
-                for figure in [row.figures[column.key]]
-            },
+            "figures": {key: (found := row.figures[key]) and asdict(found) for key in keys},
         }
         for row in comparison.rows
     ]
@@ -197,19 +184,11 @@ def _figure_columns(comparison: Comparison) -> list[tuple[str, bool, list[Cell]]
 
 
 def _is_shown(column: Column, rows: Sequence[Row]) -> bool:
-    """Whether a column is informative enough to be shown by default.
-
-    Figures of a text evaluation are shown if they have a best value, and the number of weights if
-    it differs between rows.
-    """
+    """Whether a column is shown by default: of a text evaluation, only if it has a best value."""
     found = {figure.value for row in rows if (figure := row.figures[column.key]) is not None}
     if column.key == "parameters":
         return len(found) > 1
     return bool(found) and not (column.key.startswith("full.") and column.better is None)
-
-
-def _standing(row: Row) -> str:
-    return WORDS.get(row.standing, row.standing)
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -220,18 +199,11 @@ def _seeds(seeds: Sequence[int]) -> str:
 
 def setting_text(value: object) -> str:
     """Returns the value of a setting as text for a cell."""
-    match value:
-        case None:
-            return MISSING
-        case bool():
-            return str(value).lower()  # as in TOML
-        case float():
-            return f"{value:.12g}"
-    return str(value) or "''"
-
-
-def _count(number: int) -> Cell:
-    return Cell(number=Rounded(str(number), "")) if number else Cell(MISSING)
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    if isinstance(value, bool):
+        return str(value).lower()  # as in TOML
+    return MISSING if value is None else str(value) or "''"
 
 
 def _cell(column: Column, figure: Figure | None, bold: bool) -> Cell:

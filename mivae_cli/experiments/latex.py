@@ -9,7 +9,7 @@ __all__ = ["latex_text"]
 from collections.abc import Sequence
 
 from .comparison import Comparison, select
-from .export import AT_CEILING, MISSING, TOO_HIGH, Cell, Sheet, setting_text, sheet
+from .export import AT_CEILING, MISSING, TOO_HIGH, Cell, setting_text, sheet
 
 PAPER = ("ppl_iw", "rate", "mi_dual", "mi_known_posterior", "active_units", "effective_units")
 MAX_SETTINGS = 3  # columns of settings that are shown by default
@@ -77,6 +77,10 @@ def latex_text(comparison: Comparison) -> str:
                 f"{', '.join(hidden[:LISTED])}{more}"
             )
     made = sheet(comparison)
+    types = [
+        f"  {_number_type(cells) if numeric else 'l'}"
+        for numeric, cells in zip(made.numeric, zip(*made.rows, strict=True), strict=True)
+    ]
     body = [[_escaped(row[0].words), *map(_latex_cell, row[1:])] for row in made.rows]
     heads = [
         f"{{{_escaped(heading)}}}" if numeric else _escaped(heading)
@@ -87,7 +91,7 @@ def latex_text(comparison: Comparison) -> str:
     lines = [
         *remarks,
         "\\begin{tabular}{@{}",
-        *(f"  {kind}" for kind in _column_types(made)),
+        *types,
         "@{}}",
         "\\toprule",
         _row(heads),
@@ -116,15 +120,8 @@ def _for_paper(comparison: Comparison) -> tuple[Comparison, list[str]]:
     return select(comparison, [*settings, *found]), hidden
 
 
-def _column_types(made: Sheet) -> list[str]:
-    """Returns the LaTeX type of each column: words, or numbers as wide as the longest."""
-    return [
-        _number_type(cells) if numeric else "l"
-        for numeric, cells in zip(made.numeric, zip(*made.rows, strict=True), strict=True)
-    ]
-
-
 def _number_type(cells: Sequence[Cell]) -> str:
+    """Returns the LaTeX type of a column of numbers, as wide as the longest."""
     numbers = [cell.number for cell in cells if cell.number and not cell.number.power]
     if not numbers:
         return "r"

@@ -105,22 +105,15 @@ def _runs(place: Path) -> Iterator[Path]:
                 yield folder
                 continue
             with os.scandir(folder) as entries:
-                names = sorted(
-                    (entry.name for entry in entries if entry.is_dir(follow_symlinks=False)),
-                    reverse=True,
-                )
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
         except OSError as error:
             raise CheckpointError(f"cannot read '{folder}': {reason(error)}") from error
         if depth < limits.MAX_FOLDER_DEPTH:
-            left += [(folder / name, depth + 1) for name in names if not draft_target(name)]
+            names = sorted((name for name in names if not draft_target(name)), reverse=True)
+            left += [(folder / name, depth + 1) for name in names]
 
 
 def _outcome(run: RunDirectory, name: str) -> Outcome:
-    """Returns the outcome of an intact run.
-
-    Raises:
-        CheckpointError: It is damaged.
-    """
     config = run.load_config()
     corpus = run.load_corpus_manifest()
     tested = (corpus.files.get(file) for file in ("test.tokens", "test.offsets.npy"))
@@ -162,11 +155,7 @@ def _outcome(run: RunDirectory, name: str) -> Outcome:
 
 
 def _latest(run: RunDirectory) -> tuple[list[Checkpoint], TrainingState | None]:
-    """Returns a run's checkpoints and the training state of the last one.
-
-    Raises:
-        CheckpointError: A checkpoint is damaged.
-    """
+    """Returns a run's checkpoints, and the training state of the last one."""
 
     def read() -> tuple[list[Checkpoint], TrainingState | None]:
         found = run.checkpoints.all()

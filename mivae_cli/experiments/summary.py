@@ -1,7 +1,6 @@
 """Settings and figures of one run, in the form that comparisons use.
 
-Evaluations are the JSON of eval.json. A missing figure is None. Values are in nats per sentence
-unless a heading says otherwise.
+A missing figure is None. Values are in nats per sentence unless a heading says otherwise.
 """
 
 __all__ = ["WORDS", "Figure", "Outcome", "Standing"]
@@ -90,9 +89,7 @@ class Outcome:
         mi = record.get("mi")
         latent = bool(record.get("latent_units"))
         figures: dict[str, Figure | None] = {
-            "ppl_iw": _figure(record.get("ppl_iw")),
-            "nll": _figure(record.get("nll")),
-            "distortion": _figure(record.get("distortion")),
+            **{key: _figure(record.get(key)) for key in ("ppl_iw", "nll", "distortion")},
             "rate": _figure(record.get("rate")) if latent else None,
             "active_units": _count(record.get("active_units"), record.get("latent_units")),
             **_unit_figures(record),
@@ -129,9 +126,8 @@ def _estimate(record: Mapping[str, Any]) -> Figure | None:
     unseen, count = record.get("unseen"), record.get("n")
     if figure is None or not (_is_number(unseen) and _is_number(count)):
         return figure
-    if not (0 <= unseen <= 1 and 1 <= count <= limits.MAX_SUMMARY_PAIRS):
-        return figure
-    return replace(figure, too_high=bool(missing_pairs(unseen, int(count))))
+    valid = 0 <= unseen <= 1 <= count <= limits.MAX_SUMMARY_PAIRS
+    return replace(figure, too_high=valid and bool(missing_pairs(unseen, int(count))))
 
 
 def _count(value: object, of: object) -> Figure | None:
@@ -144,8 +140,7 @@ def _count(value: object, of: object) -> Figure | None:
 def _unit_figures(record: Mapping[str, Any]) -> dict[str, Figure | None]:
     """Returns the counts of units that carry information.
 
-    Records of earlier versions lack the counts. They are computed from the rates of the units,
-    except on the sphere, where there is only one rate.
+    Records of earlier versions have only the rates of the units, or a single rate on the sphere.
     """
     of, rates = record.get("latent_units"), record.get("rates")
     above, effective = record.get("units_above"), record.get("effective_units")

@@ -1,7 +1,6 @@
 """Sweeps: the runs of a grid, trained and evaluated one after another.
 
-The run directories alone record what is done: a sweep can be interrupted at any time, and the
-same call continues it.
+The run directories record what is done, so the same call continues an interrupted sweep.
 """
 
 __all__ = [
@@ -118,11 +117,7 @@ def prepare_corpora(
 
 
 def run_state(plan: PlannedRun, full: bool = False) -> str:
-    """Returns `new`, or the standing of the run that exists at a planned run's path.
-
-    Arguments:
-        plan: The planned run.
-        full: Whether a record without a text evaluation counts as not evaluated.
+    """Returns `new`, or the standing of an existing run; `full` requires a text evaluation.
 
     Raises:
         MivaeError: The existing run has other settings, or is damaged.
@@ -207,20 +202,14 @@ def _completed(
 
 
 def _standing(plan: PlannedRun, found: Outcome, full: bool) -> str:
-    """Returns the standing of an existing run, by the protocol that the sweep asks for.
-
-    Raises:
-        ConfigError: It has other settings than the planned run.
-        CheckpointError: It is damaged.
-    """
+    """Returns the standing of an existing run, by the protocol that the sweep asks for."""
     run = RunDirectory.open(plan.path)
     changed = differences(run.load_config(), with_own_paths(run, plan.config))
-    for key in [key for key in changed if key == "device" or key.startswith("evaluation.")]:
-        del changed[key]  # they do not change what was trained
-    if changed:
-        raise ConfigError(
-            f"'{plan.path}' has other settings ({'; '.join(changed.values())}): {ELSEWHERE}"
-        )
+    # the device and the evaluation do not change what was trained
+    same = [key for key in changed if key == "device" or key.startswith("evaluation.")]
+    others = [text for key, text in changed.items() if key not in same]
+    if others:
+        raise ConfigError(f"'{plan.path}' has other settings ({'; '.join(others)}): {ELSEWHERE}")
     wanted = plan.config.evaluation
     record = found.evaluations.exactly(wanted.iw_samples, wanted.seed)
     complete = record is not None and not (full and record.get("full") is None)

@@ -16,6 +16,7 @@ import re
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ..config.resolve import check_resumable, differences
@@ -108,8 +109,7 @@ def create_training(
     """
     trainer = Trainer(config, corpus)  # first: a device that does not exist leaves no directory
     # before an existing run is deleted; the space that it takes counts as free
-    size, keep = trainer.checkpoint_bytes, config.training.keep
-    check_space(path, size, keep, corpus.disk_bytes)
+    check_space(path, trainer.checkpoint_bytes, config.training.keep, corpus.disk_bytes)
     run = create_run(path, config, corpus, overwrite)
     trainer.read_from(run.open_corpus())  # the copy: deleting the cache does not affect the run
     return RunInTraining(run, trainer)
@@ -187,16 +187,15 @@ def train_run(
     try:
         yield from trainer.fit(run, interruption)
         yield Stage("evaluating the best checkpoint on the test split", 0, 1)
-        return (
-            yield from evaluate_run(
-                run,
-                device=str(trainer.device),
-                full=full,
-                lm=lm,
-                store=True,
-                interruption=interruption,
-            )
+        work = evaluate_run(
+            run,
+            device=str(trainer.device),
+            full=full,
+            lm=lm,
+            store=True,
+            interruption=interruption,
         )
+        return (yield from work)
     except Interrupted:
         yield Stopped(step=trainer.state.step, finished=trainer.finished)
         raise
@@ -205,14 +204,10 @@ def train_run(
 def unused_path(config: RunConfig, form: str = "{corpus}-{name}") -> Path:
     """Returns the first of runs/FORM-1, runs/FORM-2, ... that does not exist.
 
-    Arguments:
-        config: The settings, which name the corpus and the method.
-        form: The folder's name, with the fields `corpus` and `name`.
+    The fields `corpus` and `name` in `form` are those of the settings.
     """
     source = config.data.train.rstrip("/")
     corpus = "stdin" if source == "-" else Path(source).name.partition(".")[0]
     stem = re.sub(r"[^\w.+-]+", "-", form.format(corpus=corpus, name=config.name))
-    number = 1
-    while os.path.lexists(path := RUNS / f"{stem}-{number}"):
-        number += 1
-    return path
+    paths = (RUNS / f"{stem}-{number}" for number in count(1))
+    return next(path for path in paths if not os.path.lexists(path))

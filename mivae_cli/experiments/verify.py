@@ -16,7 +16,7 @@ from ..runs.checkpoints import Checkpoint
 from ..runs.directory import RunDirectory
 from ..runs.training_state import load_training
 from ..storage.lock import lock_holder
-from ..storage.manifest import MANIFEST
+from ..storage.manifest import MANIFEST, Manifest
 from ..storage.metrics_log import check_prefix
 from ..storage.ownership import draft_target
 from ..training.trainer import Trainer
@@ -64,20 +64,20 @@ def verify(run: RunDirectory) -> Verification:
 def _findings(run: RunDirectory) -> Iterator[Finding]:
     manifest = run.manifest
     yield Finding(MANIFEST)
-    for name in manifest.files:
-        yield _checked(name, partial(manifest.checked_path, name))
+    yield from _file_findings(manifest)
     yield _checked("config.json", run.load_config)
     yield from _corpus_findings(run)
     if manifest.body.get("evaluated") or (run.path / "eval.json").exists():
         yield _checked("eval.json", run.load_evaluations)
-    yield from _metrics_findings(run)
+    if found := run.checkpoints.all([]):
+        metrics = partial(check_prefix, run.metrics_path, found[-1].metrics)
+        yield _checked(run.metrics_path.name, metrics)
     trainer = _trainer(run)
     for folder in run.checkpoints.folders():
         yield from _checkpoint_findings(run, folder, trainer)
-    missing = run.checkpoints.missing_best()
-    if missing is not None:
-        place = f"checkpoints/{missing.name}"
-        yield Finding(place, f"the best checkpoint '{missing}' is missing")
+    if (missing := run.checkpoints.missing_best()) is not None:
+        problem = f"the best checkpoint '{missing}' is missing"
+        yield Finding(f"checkpoints/{missing.name}", problem)
     yield from _remarks(run)
 
 
@@ -87,20 +87,9 @@ def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
     except CheckpointError as error:
         yield Finding(f"data/{CORPUS_MANIFEST}", str(error))
         return
-    found = [
-        _checked(f"data/{name}", partial(manifest.checked_path, name)) for name in manifest.files
-    ]
-    yield from found
+    yield from (found := _file_findings(manifest, "data/"))
     if not any(finding.problem for finding in found):  # otherwise reported already
         yield _checked(f"data/{CORPUS_MANIFEST}", run.open_corpus)
-
-
-def _metrics_findings(run: RunDirectory) -> Iterator[Finding]:
-    found = run.checkpoints.all([])
-    if found:
-        yield _checked(
-            run.metrics_path.name, lambda: check_prefix(run.metrics_path, found[-1].metrics)
-        )
 
 
 def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
@@ -130,10 +119,7 @@ def _checkpoint_findings(
         if os.path.lexists(folder):
             yield Finding(f"{place}/{MANIFEST}", str(error))
         return
-    files = checkpoint.manifest
-    found = [
-        _checked(f"{place}/{name}", partial(files.checked_path, name)) for name in files.files
-    ]
+    found = _file_findings(checkpoint.manifest, f"{place}/")
     last = Finding(f"{place}/{MANIFEST}")
     if not any(finding.problem for finding in found) and trainer is not None:
         last = _checked(last.what, lambda: _load(checkpoint, trainer))
@@ -155,6 +141,12 @@ def _remarks(run: RunDirectory) -> Iterator[Finding]:
     inside = (path for place in places for path in place.glob("*"))
     for path in sorted(path for path in inside if draft_target(path.name)):
         yield Finding(str(path.relative_to(run.path)), remark="left by an interrupted save")
+
+
+def _file_findings(manifest: Manifest, place: str = "") -> list[Finding]:
+    """Returns the result for each file of a manifest."""
+    names = manifest.files
+    return [_checked(f"{place}{name}", partial(manifest.checked_path, name)) for name in names]
 
 
 def _checked(what: str, attempt: Callable[[], object]) -> Finding:
