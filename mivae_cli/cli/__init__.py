@@ -9,6 +9,7 @@ __all__ = ["app", "main"]
 import contextlib
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -32,25 +33,17 @@ from .sweep import sweep
 from .train import train
 from .verify import verify
 
-TRAINING = "Train and evaluate"
-MODEL = "Use a trained model"
-FILES = "Runs and settings"
-
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Train and evaluate": (train, sweep, evaluate, compare, estimate_mi),
+    "Use a trained model": (sample, reconstruct, interpolate, analogy, neighbours, encode),
+    "Runs and settings": (presets, verify),
+}
 app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")
-app.command(rich_help_panel=TRAINING)(train)
-app.command(rich_help_panel=TRAINING)(sweep)
-app.command(name="eval", rich_help_panel=TRAINING)(evaluate)
-app.command(rich_help_panel=TRAINING)(compare)
-app.command(name="estimate-mi", rich_help_panel=TRAINING)(estimate_mi)
-app.command(rich_help_panel=MODEL)(sample)
-app.command(rich_help_panel=MODEL)(reconstruct)
-app.command(rich_help_panel=MODEL)(interpolate)
-app.command(rich_help_panel=MODEL)(analogy)
-app.command(rich_help_panel=MODEL)(neighbours)
-app.command(rich_help_panel=MODEL)(encode)
-app.command(rich_help_panel=FILES)(presets)
-app.add_typer(config, name="config", rich_help_panel=FILES)
-app.command(rich_help_panel=FILES)(verify)
+for panel, commands in PANELS.items():
+    for command in commands:
+        name = "eval" if command is evaluate else command.__name__.replace("_", "-")
+        app.command(name, rich_help_panel=panel)(command)
+app.add_typer(config, name="config", rich_help_panel="Runs and settings")
 
 
 @app.callback()

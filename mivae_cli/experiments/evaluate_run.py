@@ -56,13 +56,10 @@ def evaluate_run(
         device: Where to compute; by default where the run was trained, if this machine has it.
         sentences: The held-out sentences; by default the run's test split.
         protocol: Number of importance samples, and seed; by default the run's settings.
-        full: Sizes of a text evaluation (reconstruction, samples, interpolation); by default
-            there is none.
-        lm: The run of a language model that scores samples in the text evaluation; by default
-            one is trained.
-        store: Whether to add the record to eval.json. Records of other sentences, or of another
-            checkpoint than `best`, are never stored. A failure to store is returned, not raised,
-            so that the record is not lost.
+        full: Sizes of a text evaluation; by default there is none.
+        lm: The language model that scores samples in the text evaluation; by default a new one.
+        store: Whether to add a record of `best` on the test split to eval.json. A failure is
+            returned, not raised, so that the record is not lost.
         interruption: Signals that stop the evaluation at once.
 
     Raises:

@@ -4,7 +4,6 @@ The run directories record what is done, so the same call continues an interrupt
 """
 
 __all__ = [
-    "ELSEWHERE",
     "PlannedRun",
     "RunComplete",
     "RunFailed",

@@ -9,14 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from rich.progress import (
-    BarColumn,
-    Progress,
-    ProgressColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich import progress
 
 from ...errors import MivaeError
 from ...evaluation.rounding import two_decimals
@@ -36,10 +29,12 @@ class LiveProgress:
     def __init__(self, command: str | None = None) -> None:
         """Takes the command that continues after an interruption; by default that of the run."""
         self._command = command
-        description = TextColumn("{task.description}", markup=False)
+        description = progress.TextColumn("{task.description}", markup=False)
         self._training = _bar(description)
-        self._stages = _bar(description, TaskProgressColumn(), TimeRemainingColumn())
-        self._shown: Progress | None = None
+        self._stages = _bar(
+            description, progress.TaskProgressColumn(), progress.TimeRemainingColumn()
+        )
+        self._shown: progress.Progress | None = None
         self._stage = ""
         self._run: Started | None = None
         self._units = ""
@@ -86,7 +81,7 @@ class LiveProgress:
             case SweepStopped():
                 note(f"stopped before {record.name}; continue with: {self._command}")
 
-    def _show(self, bar: Progress | None) -> None:
+    def _show(self, bar: progress.Progress | None) -> None:
         """Starts a bar and stops the other one."""
         if bar is self._shown:
             return
@@ -175,11 +170,11 @@ def minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _bar(*columns: ProgressColumn) -> Progress:
+def _bar(*columns: progress.ProgressColumn) -> progress.Progress:
     # on a pipe or in a log file, a bar that redraws itself is noise
     hidden = not sys.stderr.isatty()
-    bar = Progress(
-        BarColumn(bar_width=10), *columns, console=stderr, disable=hidden, transient=True
+    bar = progress.Progress(
+        progress.BarColumn(bar_width=10), *columns, console=stderr, disable=hidden, transient=True
     )
     bar.add_task("", visible=False)
     return bar

@@ -1,27 +1,5 @@
 """Arguments and options that several commands share."""
 
-__all__ = [
-    "AsCSV",
-    "AsJSON",
-    "AsLaTeX",
-    "AsMarkdown",
-    "Beam",
-    "Data",
-    "Device",
-    "Epochs",
-    "IWSamples",
-    "NoFold",
-    "NoRepeatNgram",
-    "RepetitionPenalty",
-    "Run",
-    "RunAndTexts",
-    "RunArgument",
-    "Seed",
-    "Sets",
-    "WordTemperature",
-    "greedy_or_drawn",
-]
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 

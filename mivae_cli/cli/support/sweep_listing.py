@@ -22,16 +22,10 @@ def list_sweep(
     lm: Path | None,
     as_json: bool,
 ) -> None:
-    """Prints a shell script of the sweep; the commands of complete runs are comments.
+    """Prints a shell script of the sweep, or a JSON record per run.
 
-    Arguments:
-        planned: The runs.
-        members: Their presets and overrides.
-        corpus: The CORPUS argument, if given.
-        given: Options that all runs share; None stands for one that was not given.
-        full: Whether the runs are evaluated with --full.
-        lm: The --lm option.
-        as_json: Whether to print one record per run instead.
+    `given` has the options that all runs share; None stands for one that was not given. Commands
+    of complete runs are comments.
     """
     shared: list[object] = []
     for name, value in given.items():
