@@ -42,7 +42,7 @@ Reasons, places and advice that complete other messages, and labels of tables.
 """
 WARNING_MODULES = {
     "config/epoch_budget",
-    "estimators/diagnostics",
+    "estimators/report",
     "evaluation/consistency",
     "experiments/comparability",
 }

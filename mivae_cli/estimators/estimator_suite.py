@@ -33,12 +33,11 @@ from .critic_training import (
 )
 from .critics import CoordinateTransform, PairCritic
 from .densities import MixtureDensity, doe_terms, fit_density
-from .diagnostics import missing_pairs
 from .gaussian_estimators import closed_form
 from .gaussian_ratio import GaussianRatio
 from .intervals import Interval, jackknife, jackknife_interval, mean_interval
 from .nearest_neighbours import ksg_estimate
-from .report import Estimate, stopwatch
+from .report import Estimate, missing_pairs, stopwatch
 from .score_matrix import Bound, ScoreSummary, score_summary
 from .upper_bounds import club_terms, leave_one_out_terms
 

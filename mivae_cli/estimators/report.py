@@ -1,16 +1,21 @@
-r"""Estimates of mutual information and reports of several, in nats.
+"""Estimates of mutual information in nats, reports of several, and warnings about them.
 
-The fields of `Report`, `Recommendation` and `Estimate` are the keys of the JSON form.
+The fields of `Report`, `Recommendation` and `Estimate` are the keys of the JSON form. Does not
+import torch.
 """
 
-__all__ = ["Estimate", "Recommendation", "Report", "stopwatch"]
+__all__ = ["Estimate", "Recommendation", "Report", "at_ceiling", "missing_pairs", "stopwatch"]
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ..choices import Direction
+
+CEILING_MARGIN = 0.1  # nats
+MIN_EXCESS = 0.1  # nats; smaller errors due to missing product pairs cause no warning
 
 
 @dataclass(frozen=True)
@@ -110,3 +115,22 @@ def stopwatch() -> Iterator[Callable[[], float]]:
     end: list[float] = []
     yield lambda: (end[0] if end else time.perf_counter()) - start
     end.append(time.perf_counter())
+
+
+def at_ceiling(value: float, ceiling: float | None) -> bool:
+    """Returns whether an estimate is so close to its ceiling that the true value may be higher."""
+    return ceiling is not None and ceiling - value < CEILING_MARGIN
+
+
+def missing_pairs(unseen: float, count: int) -> list[str]:
+    """Returns a warning if an estimate from N pairs is too high for lack of product pairs.
+
+    `unseen` is the share of joint pairs that score above every product pair (`ScoreSummary`).
+    """
+    excess = -math.log1p(-min(unseen, 1 - 0.5 / count, math.nextafter(1, 0)))
+    if excess <= MIN_EXCESS:
+        return []
+    # if all joint pairs score above all product pairs, the size of the error is unknown
+    error = f"about {excess:.1f} nats too high" if unseen < 1 else "only a rough guess"
+    scores = f"{unseen:.0%} of joint pairs score above all {count * (count - 1):,} product pairs"
+    return [f"{scores}: these are too few, and the estimate is probably {error}"]

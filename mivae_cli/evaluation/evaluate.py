@@ -19,9 +19,15 @@ from ..limits import MAX_IW_SAMPLES, check_count, check_seed
 from ..models.vae import VAE
 from ..stages import Stage
 from .consistency import contradictions
-from .effective_units import effective_units, units_above
 from .encode import encode_split
-from .metrics import active_units, bits_per_character, importance_weighted_bound, perplexity
+from .metrics import (
+    active_units,
+    bits_per_character,
+    effective_units,
+    importance_weighted_bound,
+    perplexity,
+    units_above,
+)
 from .mutual_information import MutualInformation, measure_information
 from .text_record import Full
 
@@ -118,8 +124,8 @@ def evaluate(
         bounds = yield from importance_weighted(model, store, iw_samples, seed)
         iw_nll = -float(bounds.mean())
         yield Stage("measuring mutual information", 0, 1)
-        found = measure_information(model, store, encoded, fitting, seed)
-        mi, kl_aggregated_prior = found.mi, found.kl_aggregated_prior
+        mi = measure_information(model, store, encoded, fitting, seed)
+        kl_aggregated_prior = rate - mi.known_posterior.value
     ppl_elbo, ppl_iw = (perplexity(value, sentences, tokens) for value in (nll, iw_nll))
     if mi is not None:
         warnings = contradictions(mi, rate, active, (ppl_elbo, ppl_iw), iw_samples)

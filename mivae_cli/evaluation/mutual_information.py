@@ -19,11 +19,10 @@ import torch
 from ..choices import Direction, Profile
 from ..data.prepared_corpus import TokenStore
 from ..estimators import Estimate, Recommendation, Report
-from ..estimators.diagnostics import at_ceiling, missing_pairs
 from ..estimators.held_out_dual import CriticEstimate, SampledPosteriors, held_out_dual
 from ..estimators.intervals import mean_interval
 from ..estimators.known_posterior import aggregated_posterior, batched_empirical
-from ..estimators.report import stopwatch
+from ..estimators.report import at_ceiling, missing_pairs, stopwatch
 from ..limits import MAX_DRAWS, check_count
 from ..models.vae import VAE
 from .encode import Encoded, encode_split, posteriors
@@ -67,15 +66,6 @@ class MutualInformation:
     dual: CriticEstimate | None  # held-out lower bound of a critic; null without data to fit it
 
 
-@dataclass(frozen=True)
-class Information:
-    """Estimates of I(x; z), and the decomposition of the rate."""
-
-    mi: MutualInformation
-    kl_aggregated_prior: float  # KL(q(z) || p(z))
-    rate: float  # in closed form: the known posterior's MI plus kl_aggregated_prior
-
-
 def measure_information(
     model: VAE,
     store: TokenStore,
@@ -83,7 +73,7 @@ def measure_information(
     fitting: tuple[TokenStore, TokenStore] | None,
     seed: int,
     draws: int | None = None,
-) -> Information:
+) -> MutualInformation:
     """Returns the estimates of I(x; z) on the sentences of a store.
 
     Arguments:
@@ -100,20 +90,19 @@ def measure_information(
     count, size = len(store), min(BATCH, len(store))
     draws = default_draws(count) if draws is None else draws
     draws = check_count("the number of draws", draws, 1, MAX_DRAWS)
-    posterior, rate = encoded.posterior.double(), float(encoded.rate.mean())
+    posterior = encoded.posterior.double()
     z = posterior.rsample(torch.Generator().manual_seed(seed), count=draws)
     densities = aggregated_posterior(posterior, z)
     by_length = torch.from_numpy(store.lengths.copy()).argsort(stable=True)
     alike = posterior[by_length]
     batched = torch.stack([batched_empirical(alike, drawn[by_length], size) for drawn in z])
     known, leave_one_out = densities.empirical(True), densities.leave_one_out(True)
-    mi = MutualInformation(
+    return MutualInformation(
         known_posterior=Figure(*known, count, math.log(count)),
         leave_one_out=None if leave_one_out is None else Figure(*leave_one_out, count, None),
         batch32=Figure(*mean_interval(batched.mean(dim=0)), size, math.log(size)),
         dual=None if fitting is None else _dual(model, encoded, fitting, seed),
     )
-    return Information(mi, kl_aggregated_prior=rate - known.value, rate=rate)
 
 
 def default_draws(sentences: int) -> int:
@@ -146,7 +135,7 @@ def report(
         found = measure_information(model, store, encoded, None, seed, draws)
     with stopwatch() as fitting_seconds:
         dual = _dual(model, encoded, fitting, seed, profile)
-    known, upper, batched = found.mi.known_posterior, found.mi.leave_one_out, found.mi.batch32
+    known, upper, batched = found.known_posterior, found.leave_one_out, found.batch32
     seconds = encoding_seconds()
     few = [] if dual is None or dual.ci_low <= known.value else [TOO_FEW]
     best = _row("known-posterior", known, "lower", seconds, few)
@@ -159,7 +148,8 @@ def report(
         spent = fitting_seconds()
         rows.append(Estimate("dual", *interval, "lower", dual.ceiling, True, spent, doubts))
     rows.append(_row(f"batch{batched.n}", batched, "lower", seconds))
-    split = "decomposition", found.rate - found.kl_aggregated_prior
+    rate = float(encoded.rate.mean())
+    split = "decomposition", rate - (rate - known.value)  # R - KL(q(z) || p(z))
     rows.append(Estimate(*split, None, None, "lower", known.ceiling, True, seconds))
     reason = "exact except for the sampling of z; nothing is trained"
     if best.warnings:

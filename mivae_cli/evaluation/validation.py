@@ -11,9 +11,8 @@ from ..estimators.known_posterior import aggregated_posterior
 from ..mi_terms.mmd import maximum_mean_discrepancy
 from ..models.vae import VAE
 from ..objectives.objective import Objective, Terms
-from .effective_units import effective_units, units_above
 from .encode import Encoded
-from .metrics import active_units
+from .metrics import active_units, effective_units, units_above
 
 SENTENCES = 4096  # maximum for estimates of quadratic cost
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeGuard
 
 from .. import limits
 from ..config.run import RunConfig
-from ..estimators.diagnostics import at_ceiling, missing_pairs
-from ..evaluation.effective_units import effective_units, units_above
+from ..estimators.report import at_ceiling, missing_pairs
+from ..evaluation.metrics import effective_units, units_above
 from ..evaluation.records import EvaluationRecords, samples_of
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]

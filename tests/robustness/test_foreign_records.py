@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from mivae_cli.config.run import RunConfig
 from mivae_cli.errors import CheckpointError
-from mivae_cli.estimators.diagnostics import missing_pairs
-from mivae_cli.evaluation.effective_units import effective_units
+from mivae_cli.estimators.report import missing_pairs
+from mivae_cli.evaluation.metrics import effective_units
 from mivae_cli.evaluation.records import EvaluationRecords
 from mivae_cli.experiments.comparison import compare
 from mivae_cli.experiments.export import csv_text, markdown_text, records, sheet

@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Column
 from rich.text import Text
 
-from ...estimators.diagnostics import at_ceiling, missing_pairs
 from ...estimators.held_out_dual import CriticEstimate
+from ...estimators.report import at_ceiling, missing_pairs
 from ...evaluation.evaluate import Evaluation, TextFigures
 from ...evaluation.mutual_information import Figure
 from ...evaluation.records import samples_of

@@ -18,11 +18,10 @@ from mivae_cli.estimators import critic_training as fitting
 from mivae_cli.estimators import nearest_neighbours
 from mivae_cli.estimators.bounds import donsker_varadhan, dual
 from mivae_cli.estimators.critic_training import FitSettings
-from mivae_cli.estimators.diagnostics import missing_pairs
 from mivae_cli.estimators.estimate import estimate_mutual_information
 from mivae_cli.estimators.gaussian_ratio import GaussianRatio
 from mivae_cli.estimators.intervals import jackknife_interval
-from mivae_cli.estimators.report import Estimate, Report
+from mivae_cli.estimators.report import Estimate, Report, missing_pairs
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian, Independent
 from mivae_cli.estimators.score_matrix import score_summary
 from support.gaussian import assert_near

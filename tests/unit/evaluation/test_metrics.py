@@ -7,11 +7,12 @@ import torch
 from torch.distributions import Normal
 
 from mivae_cli.estimators.intervals import mean_interval
-from mivae_cli.evaluation.effective_units import effective_units, units_above
 from mivae_cli.evaluation.metrics import (
     active_units,
+    effective_units,
     importance_weighted_bound,
     perplexity,
+    units_above,
 )
 
 

@@ -9,8 +9,12 @@ from torch.nn.functional import normalize
 
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.known_posterior import aggregated_posterior
-from mivae_cli.evaluation.effective_units import effective_units, units_above
-from mivae_cli.evaluation.metrics import active_units, importance_weighted_bound
+from mivae_cli.evaluation.metrics import (
+    active_units,
+    effective_units,
+    importance_weighted_bound,
+    units_above,
+)
 from mivae_cli.generation.generate import interpolation
 from mivae_cli.generation.neighbours import distances
 from mivae_cli.models.von_mises_fisher import (
