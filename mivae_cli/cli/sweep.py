@@ -125,8 +125,7 @@ def sweep(
         PlannedRun(member.name, settings, place / member.name)
         for member, settings in zip(members, configs, strict=True)
     ]
-    for warning in shared_budget_warnings({plan.name: plan.config for plan in planned}):
-        warn(warning)
+    warn(*shared_budget_warnings({plan.name: plan.config for plan in planned}))
     if dry_run:
         given = {
             "--config": config,

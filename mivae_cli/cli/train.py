@@ -117,16 +117,14 @@ def train(
         if overwrite or dry_run or profile:
             raise ConfigError("--resume cannot be combined with --overwrite, --dry-run, --profile")
         training = resume_training(locate(None, out, newest_interrupted), with_options)
-        for warning in budget_warnings(training.trainer.config):
-            warn(warning)
+        warn(*budget_warnings(training.trainer.config))
         return show_training(training, as_json)
     settings = with_options(None)
     if not settings.data.train:
         raise ConfigError("no corpus given. Usage: mivae train corpus.txt")
     prepared = prepare(settings)
     note_corpus(prepared)
-    for warning in budget_warnings(settings):
-        warn(warning)
+    warn(*budget_warnings(settings))
     if dry_run:
         return show_cost(settings, prepared.corpus)
     if profile:

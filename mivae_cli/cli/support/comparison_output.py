@@ -14,7 +14,7 @@ from ...errors import ConfigError
 from ...experiments.comparison import Comparison
 from ...experiments.export import Sheet, csv_text, markdown_text, records, sheet
 from ...experiments.latex import latex_text
-from .console import note, plain, print_json, print_line, print_text, stdout
+from .console import note, plain, print_json, print_line, print_text, stdout, warn
 from .tables import new_table
 
 Format = Literal["json", "csv", "markdown", "latex", "table"]
@@ -42,11 +42,8 @@ def list_columns(comparison: Comparison) -> None:
 
 def show_comparison(comparison: Comparison, form: Format, title: str) -> None:
     """Prints a comparison to stdout, and problems of its runs to stderr."""
-    for row in comparison.rows:
-        if row.problem:
-            note(f"{row.name}: {row.standing}: {row.problem}")
-    for warning in comparison.warnings:
-        note(f"warning: {warning}")
+    note(*(f"{row.name}: {row.standing}: {row.problem}" for row in comparison.rows if row.problem))
+    warn(*comparison.warnings, style="dim")
     match form:
         case "json":
             print_json(records(comparison), indent=2)

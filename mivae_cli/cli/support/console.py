@@ -65,14 +65,16 @@ JOINERS = "\u00ad\u200c\u200d\u200e\u200f"  # soft hyphen, joiners, direction ma
 CONTROL = re.compile("[\x7f-\x9f\u061c\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def note(message: str) -> None:
-    """Prints a message on stderr; brackets are text, not markup."""
-    stderr.print(plain(message), style="dim", markup=False, soft_wrap=True)
+def note(*messages: str) -> None:
+    """Prints messages on stderr; brackets are text, not markup."""
+    for message in messages:
+        stderr.print(plain(message), style="dim", markup=False, soft_wrap=True)
 
 
-def warn(message: str) -> None:
-    """Prints a warning on stderr."""
-    stderr.print(f"warning: {plain(message)}", style="yellow", markup=False, soft_wrap=True)
+def warn(*messages: str, style: str = "yellow") -> None:
+    """Prints warnings on stderr."""
+    for message in messages:
+        stderr.print(f"warning: {plain(message)}", style=style, markup=False, soft_wrap=True)
 
 
 def complain(message: str) -> None:

@@ -14,7 +14,7 @@ from ...evaluation.records import samples_of
 from ...evaluation.rounding import two_decimals
 from ...evaluation.text_record import Full, Generation, Interpolation, Reconstruction
 from ...experiments.evaluate_run import EvaluatedRun
-from .console import counted, note, plain, print_json, stdout
+from .console import counted, note, plain, print_json, stdout, warn
 from .tables import new_table, right
 
 Row = tuple[str, str, str, str]  # metric, value, half of its interval, note
@@ -23,10 +23,9 @@ Row = tuple[str, str, str, str]  # metric, value, half of its interval, note
 def show_evaluation(evaluated: EvaluatedRun, title: str, as_json: bool) -> None:
     """Prints a record on stdout, and on stderr what else eval.json holds."""
     record, stored, table = evaluated.record, evaluated.stored, evaluated.table()
-    for warning in evaluated.checkpoint.warnings:
-        note(f"warning: {warning}")
+    warn(*evaluated.checkpoint.warnings, style="dim")
     if evaluated.store_error is not None:
-        note(f"warning: eval.json was not written: {evaluated.store_error}")
+        warn(f"eval.json was not written: {evaluated.store_error}", style="dim")
     if stored is not None:
         others = [each for each in stored.records[:-1] if samples_of(each) is not None]
         if others:

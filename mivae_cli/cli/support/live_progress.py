@@ -59,7 +59,7 @@ class LiveProgress:
                 self._on_validation(record)
             case Skipped():
                 self._advance(record.step)
-                note(f"warning: step {record.step}: {record.reason}; skipped {_batch(record)}")
+                warn(f"step {record.step}: {record.reason}; skipped {_batch(record)}", style="dim")
             case SaveFailed():
                 self._advance(record.step)
                 warn(
@@ -103,8 +103,7 @@ class LiveProgress:
 
     def _on_start(self, run: Started) -> None:
         self._run, self._stage, self._units, self._warned = run, "", "", False
-        for warning in run.warnings:
-            note(f"warning: {warning}")
+        warn(*run.warnings, style="dim")
         if run.changes:
             note(f"changed: {'; '.join(run.changes)}")
         if run.resumed:

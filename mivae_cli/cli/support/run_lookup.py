@@ -29,7 +29,7 @@ from ...runs.directory import RunDirectory
 from ...runs.find import nearest_run
 from ...runs.latest import NewestRun, newest_usable
 from ...storage.manifest import MANIFEST
-from .console import note
+from .console import note, warn
 from .text_input import check_reading, named, note_rows, note_truncated
 from .text_options import Reading
 
@@ -79,8 +79,7 @@ def locate_with_file(
 def open_run(found: RunDirectory, device: str) -> Run:
     """Loads a run; notes on stderr name damaged checkpoints that were skipped."""
     run = Run(found, device)
-    for warning in run.warnings:
-        note(f"warning: {warning}")
+    warn(*run.warnings, style="dim")
     return run
 
 
@@ -105,7 +104,7 @@ def open_sentences(run: RunDirectory, data: Path | None, reading: Reading) -> To
 def note_unknown_words(run: Run, texts: Sequence[str]) -> None:
     """Prints a warning that lists the words of sentences that the vocabulary lacks."""
     if unknown := run.unknown_words(texts):
-        note(f"warning: not in the run's vocabulary: {listing(unknown)}")
+        warn(f"not in the run's vocabulary: {listing(unknown)}", style="dim")
 
 
 def _is_run(path: Path) -> bool:

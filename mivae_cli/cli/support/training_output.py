@@ -20,7 +20,7 @@ from ...training.collapse import COLLAPSED
 from ...training.divergence import with_advice
 from ...training.profiler import Timing, profile
 from ...training.trainer import Trainer
-from .console import note, print_json, stdout
+from .console import note, print_json, stdout, warn
 from .evaluation_table import show_evaluation
 from .live_progress import LiveProgress, listening, minutes
 from .tables import cell, new_table, right
@@ -34,8 +34,7 @@ T = TypeVar("T")
 def note_corpus(prepared: CorpusPrepared) -> None:
     """Prints rows read, sentences, tokens and unknown words of each split."""
     data, corpus = prepared.config.data, prepared.corpus
-    for warning in corpus.warnings:
-        note(f"warning: {warning}")
+    warn(*corpus.warnings, style="dim")
     files = {} if data.train == "-" else locate_splits(data)
     for split, rows in corpus.rows.items():
         note_rows(files.get(split, "-"), rows)
@@ -48,8 +47,7 @@ def note_corpus(prepared: CorpusPrepared) -> None:
         if summary.skipped:
             remarks.append(f"{summary.skipped:,} longer than {data.max_tokens} skipped")
         note(f"{split + ':':<7}{', '.join(remarks)}")
-    for warning in prepared.warnings():
-        note(f"warning: {warning}")
+    warn(*prepared.warnings(), style="dim")
     kind, size = data.tokenizer.kind, corpus.tokenizer.size
     note(f"vocabulary: {size:,} ({kind}); prepared in {prepared.seconds:.1f} s")
 
@@ -124,7 +122,6 @@ def show_training(training: RunInTraining, as_json: bool) -> None:
         return
     mi = evaluated.record.mi
     if mi is not None and (known := mi.known_posterior.value) < COLLAPSED:
-        note(
-            f"warning: the posterior has collapsed: I(x; z) is {known:.2f} nats on the test split"
-        )
+        value = f"I(x; z) is {known:.2f} nats on the test split"
+        warn(f"the posterior has collapsed: {value}", style="dim")
     note("next: mivae sample, mivae interpolate, mivae estimate-mi")
