@@ -97,8 +97,8 @@ def token_store(
         DataError: There are no sentences, or over half of the words are unknown.
     """
     if isinstance(sentences, TextRecords):
-        numbered = ((record.line, record.text) for record in sentences)
-        return encode_sentences(numbered, f"'{sentences.path}'", tokenizer, config, summary)
+        name = f"'{sentences.path}'"
+        return encode_sentences(sentences.numbered(), name, tokenizer, config, summary)
     texts = ((row, text) for row, text in enumerate(strings(sentences), start=1) if text.strip())
     return encode_sentences(texts, "the input", tokenizer, config, summary)
 

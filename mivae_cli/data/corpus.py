@@ -1,20 +1,9 @@
-"""Read the sentences of text files, and assign files and sentences to splits.
+"""Assign files and sentences to splits."""
 
-A sentence is a line of a text file, a JSON value or a field of one, or a cell of a table; `.gz`
-files are unpacked. Blank sentences are skipped and counted. The number of a sentence is its line
-in the file, counted from 1, or the last line of its table row.
-"""
-
-__all__ = [
-    "hash_shares",
-    "locate_splits",
-    "numbered_sentences",
-    "read_sentences",
-    "split_of",
-]
+__all__ = ["hash_shares", "locate_splits"]
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -24,8 +13,6 @@ from numpy.typing import NDArray
 from ..config.data import DataConfig
 from ..errors import DataError, listing
 from .file_formats import EXTENSIONS, UNREADABLE, check_file, check_settings, format_of
-from .lines import Digest
-from .records import RowCounts, TextRecords
 
 Split = Literal["train", "valid", "test"]
 SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
@@ -34,40 +21,6 @@ SPLIT_NAMES: dict[Split, tuple[str, ...]] = {
     "test": ("test",),
 }
 DEFAULTS = DataConfig()
-
-
-def read_sentences(
-    path: Path, config: DataConfig, counts: RowCounts | None = None
-) -> Iterator[str]:
-    """Yields the sentences of a file without leading and trailing white space.
-
-    Arguments:
-        path: The file.
-        config: Settings for reading it.
-        counts: Updated with the numbers of rows read and skipped, if given.
-
-    Raises:
-        DataError: The file is missing, is not UTF-8 text, lacks the column, or has a malformed
-            row; the message names the line.
-    """
-    return (record.text for record in TextRecords(path, config, counts))
-
-
-def numbered_sentences(
-    path: Path,
-    config: DataConfig,
-    counts: RowCounts | None = None,
-    digest: Digest | None = None,
-) -> Iterator[tuple[int, str]]:
-    """Yields pairs of number and sentence; otherwise like `read_sentences`.
-
-    Arguments:
-        path: The file.
-        config: Settings for reading it.
-        counts: Updated with the numbers of rows read and skipped, if given.
-        digest: Updated with the bytes of the file; see `lines.opened`.
-    """
-    return ((record.line, record.text) for record in TextRecords(path, config, counts, digest))
 
 
 def locate_splits(config: DataConfig) -> dict[Split, Path]:
@@ -79,6 +32,8 @@ def locate_splits(config: DataConfig) -> dict[Split, Path]:
     """
     try:
         files = _located(config)
+        for path in files.values():
+            check_file(path)
         given = [key for key, value in config if value != getattr(DEFAULTS, key)]
         forms = {format_of(path, config.format) for path in files.values()}
         check_settings(given, forms, str(files["train"]))
@@ -87,19 +42,12 @@ def locate_splits(config: DataConfig) -> dict[Split, Path]:
         raise DataError(f"cannot read '{error.filename}': {error.strerror}") from error
 
 
-def split_of(sentence: str, valid_share: float, test_share: float) -> Split:
-    """Returns the split of a sentence, which depends only on its hash.
-
-    Duplicates are therefore in the same split, and the test set of a growing corpus stays held out.
-    """
-    [share] = hash_shares([sentence])
-    if share < test_share:
-        return "test"
-    return "valid" if share < test_share + valid_share else "train"
-
-
 def hash_shares(sentences: Sequence[str]) -> NDArray[np.float64]:
-    """Returns the hash of each sentence as a number in [0, 1), with shape (N,)."""
+    """Returns the hash of each sentence as a number in [0, 1), with shape (N,).
+
+    The split of a sentence depends only on this number. Duplicates are therefore in the same
+    split, and the test set of a growing corpus stays held out.
+    """
     blake2b = hashlib.blake2b  # a local name is faster: this runs for every sentence
     digests = [blake2b(sentence.encode(), digest_size=8).digest() for sentence in sentences]
     return np.frombuffer(b"".join(digests), ">u8") / 2.0**64
@@ -107,24 +55,19 @@ def hash_shares(sentences: Sequence[str]) -> NDArray[np.float64]:
 
 def _located(config: DataConfig) -> dict[Split, Path]:
     source = Path(config.train)
-    files: dict[Split, Path] = {}
-    if source.is_dir():
-        named = {"valid": config.valid, "test": config.test}
-        for split, names in SPLIT_NAMES.items():
-            if not named.get(split) and (found := _find(source, split, names)):
-                files[split] = found
-        if "train" not in files:
-            wanted = ", ".join(f"train{extension}" for extension in EXTENSIONS)
-            raise DataError(f"no training text in folder '{source}'; expected {wanted}")
-    else:
-        files["train"] = source
-    if config.valid:
-        files["valid"] = Path(config.valid)
-    if config.test:
-        files["test"] = Path(config.test)
-    for path in files.values():
-        check_file(path)
-    return files
+    given: dict[Split, str] = {"valid": config.valid, "test": config.test}
+    named = {split: Path(path) for split, path in given.items() if path}
+    if not source.is_dir():
+        return {"train": source, **named}
+    found = {
+        split: path
+        for split, names in SPLIT_NAMES.items()
+        if split not in named and (path := _find(source, split, names))
+    }
+    if "train" not in found:
+        wanted = ", ".join(f"train{extension}" for extension in EXTENSIONS)
+        raise DataError(f"no training text in folder '{source}'; expected {wanted}")
+    return found | named
 
 
 def _find(folder: Path, split: Split, names: tuple[str, ...]) -> Path | None:

@@ -6,7 +6,6 @@ __all__ = [
     "check_file",
     "check_settings",
     "format_of",
-    "spooled_stdin",
     "text_file",
 ]
 
@@ -14,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from ..choices import TextFormat
@@ -113,25 +113,14 @@ def check_file(path: Path) -> None:
 def text_file(name: str | Path) -> Iterator[Path]:
     """Context manager that returns the path of a file; `-` is a temporary copy of standard input.
 
+    A DataError about this copy is raised again with the name "standard input" for the file.
+
     Raises:
-        DataError: Standard input cannot be read.
+        DataError: Standard input is closed or cannot be read.
     """
-    if str(name) == "-":
-        with spooled_stdin() as path:
-            yield path
-    else:
+    if str(name) != "-":
         yield Path(name)
-
-
-@contextmanager
-def spooled_stdin() -> Iterator[Path]:
-    """Context manager that copies standard input to a temporary file, which can be read twice.
-
-    A DataError raised inside is raised again with the name "standard input" for the file.
-
-    Raises:
-        DataError: Standard input is closed.
-    """
+        return
     if sys.stdin is None:
         raise DataError("cannot read standard input: it is closed")
     with tempfile.TemporaryDirectory(prefix="mivae-") as folder:
@@ -146,11 +135,7 @@ def spooled_stdin() -> Iterator[Path]:
 
 
 def _stdin_blocks() -> Iterator[bytes]:
-    while True:
-        try:
-            block = sys.stdin.buffer.read(STDIN_BLOCK)
-        except OSError as error:
-            raise DataError(f"cannot read standard input: {error.strerror or error}") from error
-        if not block:
-            return
-        yield block
+    try:
+        yield from iter(partial(sys.stdin.buffer.read, STDIN_BLOCK), b"")
+    except OSError as error:
+        raise DataError(f"cannot read standard input: {error.strerror or error}") from error

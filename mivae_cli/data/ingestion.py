@@ -33,10 +33,10 @@ from .. import limits
 from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_not_sparse
-from .corpus import Split, hash_shares, numbered_sentences
+from .corpus import Split, hash_shares
 from .lines import Digest
 from .npy import map_npy
-from .records import RowCounts
+from .records import RowCounts, TextRecords
 from .tokenizer import UNKNOWN
 
 CHUNK = 500_000  # characters per chunk
@@ -126,7 +126,7 @@ def split_chunks(
         if name not in files:
             continue  # split off from the training file
         digest, counted = hashlib.blake2b(), (counts or {}).get(name)
-        for chunk in chunks(numbered_sentences(files[name], config, counted, digest)):
+        for chunk in chunks(TextRecords(files[name], config, counted, digest).numbered()):
             if name != "train":
                 yield name, chunk
                 continue

@@ -17,9 +17,9 @@ from ..errors import DataError
 from ..storage.files import sync_file
 from ..storage.manifest import entry_of, write_manifest
 from .cache import CORPUS_FILE, MANIFEST
-from .corpus import Split, read_sentences
+from .corpus import Split
 from .ingestion import WIDTHS, SplitSummary, apply_max_tokens, split_chunks, split_writer
-from .records import RowCounts
+from .records import RowCounts, TextRecords
 from .tokenizer import train_tokenizer
 
 FORMAT = 2  # format of prepared corpora; part of the cache key
@@ -100,8 +100,8 @@ def _shortage(path: Path, config: DataConfig) -> str:
     """Returns why a file cannot be split: it is too short, or has too many duplicates."""
     counts = RowCounts()
     distinct: set[str] = set()
-    for sentence in read_sentences(path, config, counts):
-        distinct.add(sentence)
+    for record in TextRecords(path, config, counts):
+        distinct.add(record.text)
         if len(distinct) > MAX_DISTINCT:
             return "is too short"
     if len(distinct) == counts.sentences:

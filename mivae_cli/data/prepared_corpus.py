@@ -18,7 +18,6 @@ __all__ = [
     "Corpus",
     "SplitSummary",
     "TokenStore",
-    "encode_file",
     "encode_sentences",
     "open_corpus",
     "prepare_corpus",
@@ -34,8 +33,8 @@ from ..errors import CheckpointError, ConfigError, DataError, reason
 from ..storage.files import copy_durably, sync_folder
 from ..storage.manifest import Manifest
 from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
-from .corpus import Split, locate_splits, numbered_sentences
-from .file_formats import spooled_stdin
+from .corpus import Split, locate_splits
+from .file_formats import text_file
 from .ingestion import (
     SourceChanged,
     SplitSummary,
@@ -99,7 +98,7 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
         DataError: A text cannot be read, or a split is empty.
     """
     if config.train == "-":
-        with spooled_stdin() as path:
+        with text_file(config.train) as path:
             return prepare_corpus(config.model_copy(update={"train": str(path)}), cache)
     files, cache = locate_splits(config), cache or _default_cache()
     try:
@@ -216,29 +215,6 @@ def _mapped(manifest: Manifest, split: Split, vocab_size: int) -> TokenStore:
     )
     path = manifest.folder / f"{split}.tokens"
     return TokenStore(tokens, offsets, lines, path, vocab_size, longest_sentence(offsets))
-
-
-def encode_file(
-    path: Path,
-    tokenizer: Tokenizer,
-    config: DataConfig,
-    rows: RowCounts | None = None,
-    summary: SplitSummary | None = None,
-) -> TokenStore:
-    """Returns the sentences of a file, tokenised in memory.
-
-    Arguments:
-        path: The file.
-        tokenizer: The tokenizer.
-        config: Settings for reading the file.
-        rows: Updated with the row counts of the file, if given.
-        summary: Updated with the counts of sentences and tokens, if given.
-
-    Raises:
-        DataError: The file contains no sentences, or most words are not in the vocabulary.
-    """
-    sentences = numbered_sentences(path, config, rows)
-    return encode_sentences(sentences, f"'{path}'", tokenizer, config, summary)
 
 
 def encode_sentences(

@@ -1,4 +1,4 @@
-"""The records of a text file: lines, JSON values or table rows.
+"""The records of a text file: lines, JSON values or table rows; `.gz` files are unpacked.
 
 All rows are counted: *rows = sentences + empty rows + malformed rows*. A malformed row (a table row
 with the wrong number of cells, or a JSON value without text) causes an error that names the file
@@ -98,6 +98,10 @@ class TextRecords:
                 yield Record(row, line, stripped, source)
             else:
                 counts.empty += 1
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Yields pairs of line number and sentence."""
+        return ((record.line, record.text) for record in self)
 
     def _rows(self) -> Iterator[Row]:
         form = format_of(self.path, self.config.format)

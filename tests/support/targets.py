@@ -29,7 +29,7 @@ from mivae_cli.config.data import DataConfig
 from mivae_cli.config.resolve import read_config, template
 from mivae_cli.config.run import RunConfig
 from mivae_cli.data.batches import ordered_batches
-from mivae_cli.data.corpus import Split, read_sentences
+from mivae_cli.data.corpus import Split
 from mivae_cli.data.file_formats import format_of
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.data.records import TextRecords
@@ -63,6 +63,7 @@ from support.hostile import (
     toml_bytes,
 )
 from support.mutations import STRINGS, VALUES, Choices, mutated_bytes, mutated_json, mutated_text
+from support.texts import read_sentences
 
 T = TypeVar("T")
 

@@ -19,10 +19,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from ...api.run import Run
-from ...api.texts import file_settings
+from ...api.texts import file_settings, token_store
 from ...data.file_formats import text_file
-from ...data.prepared_corpus import SplitSummary, TokenStore, encode_file
-from ...data.records import RowCounts
+from ...data.prepared_corpus import SplitSummary, TokenStore
+from ...data.records import RowCounts, TextRecords
 from ...errors import ConfigError, listing
 from ...runs.checkpoints import CHECKPOINTS
 from ...runs.directory import RunDirectory
@@ -91,7 +91,8 @@ def open_sentences(run: RunDirectory, data: Path | None, reading: Reading) -> To
     settings = file_settings(run.load_config(), reading, data)
     rows, summary = RowCounts(), SplitSummary()
     with text_file(data) as path:
-        store = encode_file(path, run.load_tokenizer(), settings, rows, summary)
+        records = TextRecords(path, settings, rows)
+        store = token_store(records, run.load_tokenizer(), settings, summary)
     note_rows(data, rows)
     note_truncated(data, summary.truncated, settings.max_tokens)
     if summary.skipped:

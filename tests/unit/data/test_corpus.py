@@ -21,13 +21,12 @@ from mivae_cli.config.data import DataConfig
 from mivae_cli.data.corpus import (
     hash_shares,
     locate_splits,
-    numbered_sentences,
-    read_sentences,
-    split_of,
 )
-from mivae_cli.data.file_formats import spooled_stdin
+from mivae_cli.data.file_formats import text_file
 from mivae_cli.data.ingestion import content_hash
+from mivae_cli.data.records import TextRecords
 from mivae_cli.errors import DataError
+from support.texts import read_sentences, split_of
 
 CONFIG = DataConfig()
 SENTENCES = ["The cat sat.", "Ünïcode, too: 猫!", 'She said "no".']
@@ -103,7 +102,7 @@ def test_blank_lines_are_passed_over(tmp_path: Path) -> None:
 class TestNumbers:
     def numbered(self, path: Path, content: str) -> list[tuple[int, str]]:
         path.write_text(content, encoding="utf-8", newline="")
-        return list(numbered_sentences(path, CONFIG))
+        return list(TextRecords(path, CONFIG).numbered())
 
     @given(st.lists(st.sampled_from(["", " ", "one", " two ", "a\u2028b", "c\u000bd"])))
     def test_a_sentence_has_the_number_of_its_line(self, folder: Path, chosen: list[str]) -> None:
@@ -365,8 +364,8 @@ class TestSplitOf:
     @pytest.mark.parametrize("hash_seed", ["1", "2"])
     def test_every_process_splits_alike(self, hash_seed: str) -> None:
         code = (
-            "from mivae_cli.data.corpus import split_of\n"
-            "print(*(split_of(f'sentence {number}', 0.3, 0.3) for number in range(200)))"
+            "from mivae_cli.data.corpus import hash_shares\n"
+            "print(*hash_shares([f'sentence {number}' for number in range(200)]).tolist())"
         )
         found = subprocess.run(
             [sys.executable, "-c", code],
@@ -375,8 +374,7 @@ class TestSplitOf:
             check=True,
             text=True,
         ).stdout.split()
-        assert found == [split_of(sentence, 0.3, 0.3) for sentence in self.sentences[:200]]
-        assert set(found) == {"train", "valid", "test"}
+        assert list(map(float, found)) == hash_shares(self.sentences[:200]).tolist()
 
     @pytest.mark.parametrize(("valid", "test"), [(0.05, 0.05), (0.3, 0.01), (0.0, 0.2)])
     def test_shares_are_close_to_the_settings(self, valid: float, test: float) -> None:
@@ -434,7 +432,7 @@ def test_standard_input_is_kept_byte_for_byte_and_then_removed(
 ) -> None:
     content = b"one\r\n\xff\0two"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
-    with spooled_stdin() as path:
+    with text_file("-") as path:
         assert path.read_bytes() == content
     assert not path.exists()
 
@@ -445,7 +443,7 @@ def test_an_error_names_standard_input_and_no_temporary_file(
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\ntw\xff\n")))
     with (
         pytest.raises(DataError, match=r"standard input.*line 2") as caught,
-        spooled_stdin() as path,
+        text_file("-") as path,
     ):
         list(read_sentences(path, CONFIG))
     assert str(path) not in str(caught.value)
@@ -453,5 +451,5 @@ def test_an_error_names_standard_input_and_no_temporary_file(
 
 def test_standard_input_that_is_closed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
-    with pytest.raises(DataError, match="closed"), spooled_stdin():
+    with pytest.raises(DataError, match="closed"), text_file("-"):
         pass

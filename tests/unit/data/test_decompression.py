@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from mivae_cli.config.data import DataConfig
-from mivae_cli.data.corpus import read_sentences
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.io.pairs import read_pairs
 from support.program import Mivae
+from support.texts import read_sentences
 
 FREE = 2**20  # bytes; small, so that tests write little
 ROWS = 400_000  # rows of 8 bytes: three times FREE

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data import ingestion
-from mivae_cli.data.corpus import Split, split_of
+from mivae_cli.data.corpus import Split
 from mivae_cli.data.ingestion import (
     SplitSummary,
     apply_max_tokens,
@@ -22,6 +22,7 @@ from mivae_cli.data.ingestion import (
 )
 from mivae_cli.data.tokenizer import UNKNOWN
 from mivae_cli.errors import DataError
+from support.texts import split_of
 
 sentences_of_ids = st.lists(st.lists(st.integers(1, 9), max_size=8), max_size=20)
 

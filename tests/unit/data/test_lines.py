@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from mivae_cli.config.data import DataConfig
 from mivae_cli.data import lines
-from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.lines import PICKLES, read_lines, read_rows
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.io.number_tables import read_table
 from mivae_cli.limits import MAX_LINE
+from support.texts import read_sentences
 
 BOUND = 1000
 

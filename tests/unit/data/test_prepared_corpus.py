@@ -12,12 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mivae_cli.config.data import BPETokenizerConfig, DataConfig, WordTokenizerConfig
-from mivae_cli.data.corpus import Split, split_of
+from mivae_cli.data.corpus import Split
 from mivae_cli.data.prepared_corpus import (
     SPLITS,
     Corpus,
     TokenStore,
-    encode_file,
     open_corpus,
     prepare_corpus,
 )
@@ -25,6 +24,7 @@ from mivae_cli.data.tokenizer import UNKNOWN
 from mivae_cli.errors import CheckpointError, ConfigError, DataError
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
+from support.texts import encode_file, split_of
 
 BPE = BPETokenizerConfig(vocab_size=300)
 WORDS = WordTokenizerConfig(min_count=1)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from mivae_cli.choices import Distance
 from mivae_cli.config.data import DataConfig
-from mivae_cli.data.corpus import read_sentences
 from mivae_cli.data.prepared_corpus import TokenStore
 from mivae_cli.generation import neighbours as module
 from mivae_cli.generation.generate import encode_texts
@@ -28,6 +27,7 @@ from mivae_cli.generation.neighbours import (
 from mivae_cli.models.latent import DiagonalGaussian
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
+from support.texts import read_sentences
 from support.tiny_models import tiny_model, word_tokenizer
 
 DISTANCES: tuple[Distance, ...] = ("mean", "cosine", "bhattacharyya")
