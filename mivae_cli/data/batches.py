@@ -133,16 +133,9 @@ class _Remaining:
         return np.concatenate([self.listed[start:end], permuted])
 
     def after(self, size: int, number: int, left: Sequence[NDArray[np.int64]]) -> "_Remaining":
-        """Returns the remaining sentences in the middle of a window.
-
-        Arguments:
-            size: Sentences per batch.
-            number: The current window.
-            left: The remaining batches of that window.
-        """
-        end = min(len(self), (number + 1) * WINDOW * size)
-        if number >= self.windows(size) - 1:
-            end = len(self)
+        """Returns the remaining sentences in a window with the remaining batches `left`."""
+        last = number >= self.windows(size) - 1
+        end = len(self) if last else (number + 1) * WINDOW * size
         listed = np.concatenate([*left, self.listed[end:]])
         return _Remaining(self.permutation, listed, self.start + max(0, end - len(self.listed)))
 
@@ -207,35 +200,23 @@ class BatchSampler:
             if count > rest.batches(size):
                 raise ValueError(f"the epoch has fewer than {count} batches of {size} sentences")
             number, done = divmod(count, WINDOW)
-            left = []
-            if number < rest.windows(size):
-                left = self._window(rest, size, epoch, number, turn)[done:]
+            more = number < rest.windows(size)
+            left = self._window(rest, size, epoch, number, turn)[done:] if more else []
             rest = rest.after(size, number, left)
         return rest
 
     def _window(
         self, rest: _Remaining, size: int, epoch: int, number: int, turn: int
     ) -> list[NDArray[np.int64]]:
-        """Returns the batches of a window, in random order.
-
-        Arguments:
-            rest: The sentences to cut into windows.
-            size: Sentences per batch.
-            epoch: The epoch.
-            number: The number of the window.
-            turn: The number of earlier batch sizes in this epoch.
-        """
-        batches = self._sorted_batches(rest.window(size, number), size)
-        place = (epoch, number, turn) if turn else (epoch, number)
-        order = np.random.default_rng(self._seed(*place)).permutation(len(batches))
-        return [batches[chosen] for chosen in order]
-
-    def _sorted_batches(self, window: NDArray[np.int64], size: int) -> list[NDArray[np.int64]]:
-        """Returns the batches of a window, shortest sentences first."""
+        """Returns the batches of a window, in random order; `turn` counts earlier batch sizes."""
+        window = rest.window(size, number)
         lengths = self.store.offsets[window + 1] - self.store.offsets[window]
         window = window[np.argsort(lengths, kind="stable")]
         # never cut before the last sentence, so that it is not alone
-        return np.split(window, list(range(size, len(window) - 1, size)))
+        batches = np.split(window, list(range(size, len(window) - 1, size)))
+        place = (epoch, number, turn) if turn else (epoch, number)
+        order = np.random.default_rng(self._seed(*place)).permutation(len(batches))
+        return [batches[chosen] for chosen in order]
 
     def _seed(self, *place: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=place)

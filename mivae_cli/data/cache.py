@@ -92,7 +92,7 @@ def remove_abandoned(cache: Path) -> None:
     """Removes the drafts of dead processes."""
     with suppress(OSError):
         for path in sorted(cache.iterdir()):
-            if DRAFT_NAME.fullmatch(path.name):
+            if DRAFT_NAME.fullmatch(path.name) and not path.is_symlink():
                 with suppress(OSError, CheckpointError):
                     _remove_abandoned(path)
 
@@ -143,8 +143,6 @@ def _mark(folder: Path) -> int:
 
 
 def _remove_abandoned(draft: Path) -> None:
-    if draft.is_symlink():
-        return
     marker = draft / MARKER
     descriptor = open_own(marker, create=False)
     try:

@@ -22,12 +22,7 @@ BUFFER = 2**17  # bytes
 
 
 def check_unpacked(name: str, unpacked: int, packed: int) -> None:
-    """Checks the size of data before it is unpacked.
-
-    Arguments:
-        name: The file, or an array in it, for the message.
-        unpacked: Its size in memory in bytes.
-        packed: Its size in the file in bytes.
+    """Checks the sizes of data in bytes, before and after it is unpacked.
 
     Raises:
         DataError: The compression ratio exceeds the limit, or the machine has less memory.
@@ -37,7 +32,8 @@ def check_unpacked(name: str, unpacked: int, packed: int) -> None:
             f"{name} would unpack from {_size(packed)} to {_size(unpacked)}, more than the limit of "
             f"{limits.MAX_UNPACKED_RATIO} times; if you trust the file, save it uncompressed"
         )
-    if unpacked > (memory := _memory()):
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if unpacked > memory:
         raise DataError(
             f"{name} needs {_size(unpacked)}, but this machine has {_size(memory)} of memory; use "
             "a part of it"
@@ -80,10 +76,6 @@ class _Unpacked(io.RawIOBase):
 
 def _is_bomb(unpacked: int, packed: int) -> bool:
     return unpacked > max(limits.SMALL_UNPACKED_BYTES, limits.MAX_UNPACKED_RATIO * packed)
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _size(count: int) -> str:

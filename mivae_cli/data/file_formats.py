@@ -71,13 +71,7 @@ def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
 
 
 def check_settings(given: Collection[str], forms: Collection[TextFormat], name: str) -> None:
-    """Raises ConfigError if a data setting does not apply to any of the files.
-
-    Arguments:
-        given: The data settings that differ from their defaults.
-        forms: The formats of the files.
-        name: One of the files, for the message.
-    """
+    """Raises ConfigError if a given data setting applies to no file of these formats."""
     for keys, needed, kind in (
         (("column", "delimiter", "quoting", "header"), {"csv", "tsv"}, "tables"),
         (("field",), {"json"}, "JSON"),

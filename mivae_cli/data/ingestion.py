@@ -34,12 +34,12 @@ from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_not_sparse
 from .corpus import Split, hash_shares
-from .lines import Digest
 from .npy import map_npy
 from .records import RowCounts, TextRecords
 from .tokenizer import UNKNOWN
 
 CHUNK = 500_000  # characters per chunk
+HASH_DIGITS = 32
 WIDTHS = ("<u2", "<u4")  # NumPy types of token ids
 Ids = NDArray[np.integer[Any]]
 Lines = NDArray[np.uint32]
@@ -92,7 +92,7 @@ def content_hash(path: Path) -> str:
     try:
         with path.open("rb") as file:
             check_not_sparse(file, path)
-            return _short(hashlib.file_digest(file, "blake2b"))
+            return hashlib.file_digest(file, "blake2b").hexdigest()[:HASH_DIGITS]
     except CheckpointError as error:
         raise DataError(str(error)) from error
     except OSError as error:
@@ -117,8 +117,7 @@ def split_chunks(
 
     Raises:
         DataError: A file cannot be read.
-        SourceChanged: A file does not match its hash. This is only known at the end of the file;
-            discard all chunks.
+        SourceChanged: A file does not match its hash, as is known at its end: discard all chunks.
     """
     valid_share = 0.0 if "valid" in files else config.valid_share
     test_share = 0.0 if "test" in files else config.test_share
@@ -135,7 +134,7 @@ def split_chunks(
             yield "test", chunk.select(in_test)
             yield "valid", chunk.select(held_out & ~in_test)
             yield "train", chunk.select(~held_out)
-        if _short(digest) != hashes[name]:
+        if digest.hexdigest()[:HASH_DIGITS] != hashes[name]:
             raise SourceChanged(files[name])
 
 
@@ -217,13 +216,8 @@ def map_split(
 ) -> tuple[Ids, NDArray[np.int64], Lines]:
     """Returns the memory-mapped ids, N + 1 offsets and N line numbers of a split.
 
-    NumPy and the operating system may raise further exceptions.
-
-    Arguments:
-        place: Returns the path of a file, given its name.
-        split: The split.
-        width: The type of an id, one of `WIDTHS`.
-        vocab_size: The exclusive upper bound of ids.
+    NumPy and the operating system may raise further exceptions. `place` returns the path of a file
+    by its name, and `width` is the type of an id.
 
     Raises:
         ValueError: The sizes or values of the arrays do not match.
@@ -243,10 +237,6 @@ def map_split(
     if ids.max(initial=0) >= vocab_size:
         raise ValueError(f"'{path.name}' contains ids outside the vocabulary")
     return ids, offsets, lines
-
-
-def _short(digest: Digest) -> str:
-    return digest.hexdigest()[:32]
 
 
 def _chunk(sentences: list[str], numbers: list[int]) -> Chunk:

@@ -4,7 +4,7 @@ __all__ = ["json_rows", "looks_like_json"]
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,10 +20,7 @@ KINDS = {bool: "true or false", int: "a number", float: "a number", list: "an ar
 def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[Row]:
     """Yields the line, text, problem (if any) and value of each JSON value in a file.
 
-    Arguments:
-        path: The file.
-        field: The field with the text, if a value is an object; see `_text_in`.
-        digest: Updated with the bytes of the file; see `lines.opened`.
+    The text of an object is in the given field. The digest is updated as by `lines.opened`.
 
     Raises:
         DataError: The file cannot be read, is not text, or is an invalid JSON array.
@@ -42,10 +39,7 @@ def json_rows(path: Path, field: str, digest: Digest | None = None) -> Iterator[
                 )
             try:
                 value = json.loads(line)
-            except (
-                ValueError,
-                RecursionError,
-            ) as error:  # ValueError: a number with too many digits
+            except (ValueError, RecursionError) as error:  # ValueError: also too many digits
                 yield number, "", f"is not JSON: {reason(error)}", line
                 continue
             yield (number, *_text_in(value, field), value)
@@ -79,10 +73,8 @@ def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
         return line
 
     place = _after(text, text.index("[") + 1)
-    if text[place : place + 1] == "]":
-        _check_end(text, place, path, line_at)
-        return
-    while True:
+    closed = text.startswith("]", place)
+    while not closed:
         number = line_at(place)
         try:
             value, end = DECODER.raw_decode(text, place)
@@ -93,18 +85,14 @@ def _array_rows(file: BinaryIO, path: Path, field: str) -> Iterator[Row]:
             raise DataError(f"'{path}', line {number}, is not JSON: {why}") from error
         yield (number, *_text_in(value, field), value)
         place = _after(text, end)
-        if text[place : place + 1] == "]":
-            _check_end(text, place, path, line_at)
-            return
-        if text[place : place + 1] != ",":
+        closed = text.startswith("]", place)
+        if not (closed or text.startswith(",", place)):
             raise DataError(
                 f"'{path}', line {line_at(place)}, is not JSON: expected a comma or the end of the "
                 "array"
             )
-        place = _after(text, place + 1)
-
-
-def _check_end(text: str, place: int, path: Path, line_at: Callable[[int], int]) -> None:
+        if not closed:
+            place = _after(text, place + 1)
     place = _after(text, place + 1)
     if place < len(text):
         raise DataError(
@@ -140,10 +128,8 @@ def _text_in(value: Any, field: str) -> tuple[str, str]:  # noqa: ANN401  # any 
     if value is None:
         return "", f"has no text: {where} is null"
     if isinstance(value, dict):
-        return (
-            "",
-            f"has no text: {where} is an object ({_fields(value)}); choose one of its fields with --field",
-        )
+        advice = "choose one of its fields with --field"
+        return "", f"has no text: {where} is an object ({_fields(value)}); {advice}"
     return "", f"has no text: {where} is {KINDS[type(value)]}"
 
 

@@ -17,21 +17,22 @@ __all__ = [
 ]
 
 import csv
+import hashlib
 import io
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 from .. import limits
 from ..errors import DataError, reason
-from .decompression import unpacked_file
+from .decompression import BUFFER, unpacked_file
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-BUFFER = 2**17  # bytes
+Digest = hashlib.blake2b
 BLOCK = 2**16  # bytes read at a time
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # first bytes of protocols 2 to 5
@@ -45,16 +46,6 @@ BINARY = {  # first bytes of other formats
     b"%PDF-": "a PDF: save its text as .txt first",
     b"PAR1": "a Parquet file: save it as .csv or .jsonl first",
 }
-
-
-class Digest(Protocol):
-    """A hash object, such as those of `hashlib`."""
-
-    def update(self, data: bytes | memoryview, /) -> None:
-        """Updates the hash with bytes."""
-
-    def hexdigest(self) -> str:
-        """Returns the hash as hexadecimal digits."""
 
 
 class _HashedFile(io.FileIO):
@@ -74,9 +65,7 @@ class _HashedFile(io.FileIO):
 def opened(path: Path, digest: Digest | None = None) -> Iterator[BinaryIO]:
     """Context manager that opens a text file for reading bytes; `.gz` files are unpacked.
 
-    Arguments:
-        path: The file.
-        digest: Updated with the bytes of the file as they are read, before unpacking.
+    The digest is updated with the bytes of the file as they are read, before unpacking.
 
     Raises:
         DataError: The file cannot be read, here or inside the context, or is a pickle.
@@ -99,10 +88,6 @@ def opened(path: Path, digest: Digest | None = None) -> Iterator[BinaryIO]:
 
 def read_lines(path: Path, digest: Digest | None = None) -> Iterator[str]:
     """Yields the lines of a UTF-8 file; `.gz` files are unpacked.
-
-    Arguments:
-        path: The file.
-        digest: See `opened`.
 
     Raises:
         DataError: The file cannot be read, is a pickle or an archive, is not UTF-8, or has a line
@@ -131,8 +116,7 @@ def whole_text(file: BinaryIO, path: Path) -> str:
     """Returns the rest of an open file that contains one JSON array.
 
     Raises:
-        DataError: It exceeds the size limit, is not text, or is not UTF-8; the message names the
-            line.
+        DataError: It exceeds the size limit, is not text, or is not UTF-8.
     """
     content = file.read(limits.MAX_JSON_ARRAY_BYTES + 1)
     if len(content) > limits.MAX_JSON_ARRAY_BYTES:
@@ -142,10 +126,8 @@ def whole_text(file: BinaryIO, path: Path) -> str:
         )
     content = _checked_start(path, content)
     if b"\0" not in content:
-        try:
+        with suppress(UnicodeDecodeError):
             return content.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
     lines = content.splitlines(keepends=True)
     return "".join(_decoded(path, line, number) for number, line in enumerate(lines, start=1))
 
@@ -167,7 +149,7 @@ def read_rows(
         digest: See `opened`.
 
     Raises:
-        DataError: See `read_lines`; or the file is not a table. The message names the line.
+        DataError: See `read_lines`; or the file is not a table.
     """
     length = start = 0
 
@@ -190,9 +172,8 @@ def read_rows(
         quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE,
         strict=True,
     )
-    csv.field_size_limit(
-        limits.MAX_LINE
-    )  # all readers share it; its default is less than a long page
+    # all readers share this limit; its default is less than a long page
+    csv.field_size_limit(limits.MAX_LINE)
     try:
         for row in rows:
             length = 0

@@ -44,12 +44,7 @@ def write_corpus(
 ) -> None:
     """Writes the files of a prepared corpus into an empty folder, its manifest last.
 
-    Arguments:
-        folder: The folder.
-        key: The `corpus_key`, stored in the manifest.
-        files: The training file, and the files of splits that are not split off from it.
-        hashes: The `content_hash` of each file.
-        config: Settings for reading and tokenising them.
+    Files and hashes are as in `split_chunks`; the manifest stores the `corpus_key`.
 
     Raises:
         DataError: A text cannot be read, or a split is empty.
@@ -103,8 +98,8 @@ def _shortage(path: Path, config: DataConfig) -> str:
     for record in TextRecords(path, config, counts):
         distinct.add(record.text)
         if len(distinct) > MAX_DISTINCT:
-            return "is too short"
-    if len(distinct) == counts.sentences:
+            break
+    if len(distinct) in (counts.sentences, MAX_DISTINCT + 1):
         return "is too short"
     return (
         f"has {counts.sentences:,} sentences, but only {len(distinct):,} distinct ones (duplicates "

@@ -143,13 +143,9 @@ def _prepared(config: DataConfig, files: dict[Split, Path], cache: Path) -> Corp
 def _found(
     entries: list[Path], key: str, hashes: dict[Split, str], warnings: list[str]
 ) -> Corpus | None:
-    """Returns the first usable entry, if any; removes damaged entries.
+    """Returns the first entry with this key and these hashes, if any; removes damaged entries.
 
-    Arguments:
-        entries: The possible folders of the entry.
-        key: The required `corpus_key`.
-        hashes: The required hashes of the texts.
-        warnings: Receives warnings about folders that cannot be removed.
+    `warnings` receives warnings about folders that cannot be removed.
     """
     for entry in entries:
         if not os.path.lexists(entry):
@@ -171,11 +167,7 @@ def _found(
 
 
 def open_corpus(folder: Path, manifest: Manifest | None = None) -> Corpus:
-    """Opens a prepared corpus.
-
-    Arguments:
-        folder: The folder of the corpus.
-        manifest: Its manifest, if it has been read already.
+    """Opens a prepared corpus, whose manifest may have been read already.
 
     Raises:
         CheckpointError: A file is missing or damaged.
@@ -231,7 +223,7 @@ def encode_sentences(
         name: The source of the sentences in error messages.
         tokenizer: The vocabulary.
         config: The maximum length, and what happens to longer sentences.
-        summary: Counts sentences that are truncated or skipped, if given.
+        summary: Updated with the counts, if given.
 
     Raises:
         DataError: There are no sentences, or over half of the words are unknown.

@@ -1,9 +1,8 @@
 """The records of a text file: lines, JSON values or table rows; `.gz` files are unpacked.
 
 All rows are counted: *rows = sentences + empty rows + malformed rows*. A malformed row (a table row
-with the wrong number of cells, or a JSON value without text) causes an error that names the file
-and line, or is skipped if `data.bad_rows` is `skip`. Blank lines in JSON files and tables are not
-rows.
+with the wrong number of cells, or a JSON value without text) is an error, or is skipped if
+`data.bad_rows` is `skip`. Blank lines in JSON files and tables are not rows.
 """
 
 __all__ = ["Record", "RowCounts", "TextRecords"]

@@ -15,7 +15,6 @@ __all__ = ["BOUNDARY", "UNKNOWN", "Tokenizer", "train_tokenizer", "training_samp
 import json
 import random
 import re
-import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
@@ -30,6 +29,7 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from .. import limits
 from ..config.data import BPETokenizerConfig, WordTokenizerConfig
 from ..errors import CheckpointError, DataError, reason
+from ..storage.files import read_plain
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]
@@ -265,13 +265,6 @@ def _rebuilt(model: Any) -> tokenizers.Tokenizer:  # noqa: ANN401  # untrusted J
 
 def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
     """Returns the JSON in a file of limited size; rejects duplicate keys, NaN and infinity."""
-    status = path.lstat()
-    if not stat.S_ISREG(status.st_mode):
-        raise ValueError("not a regular file")
-    if status.st_size > limits.MAX_TOKENIZER_BYTES:
-        raise ValueError(
-            f"{status.st_size:,} bytes are more than the limit of {limits.MAX_TOKENIZER_BYTES:,}"
-        )
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -282,5 +275,5 @@ def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
     def refused(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
-    content = path.read_text(encoding="utf-8")
-    return json.loads(content, object_pairs_hook=unique, parse_constant=refused)
+    content = read_plain(path, limits.MAX_TOKENIZER_BYTES)
+    return json.loads(content.decode("utf-8"), object_pairs_hook=unique, parse_constant=refused)
