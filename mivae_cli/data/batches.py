@@ -3,11 +3,13 @@
 Shapes: B sentences in a batch, T tokens in its longest sentence, V vocabulary, N corpus.
 """
 
-__all__ = ["Batch", "BatchSampler", "EpochPart", "collate", "ordered_batches"]
+__all__ = ["Batch", "BatchSampler", "EpochPart", "collate", "ordered_batches", "prefetch"]
 
 import math
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +22,7 @@ from .tokenizer import BOUNDARY
 
 WINDOW = 64  # batches per window; the sentences of a window are sorted by length
 
+Item = TypeVar("Item")
 Earlier = Sequence[tuple[int, int]]  # previous batch sizes of an epoch, and batches of each
 
 
@@ -220,3 +223,19 @@ class BatchSampler:
 
     def _seed(self, *place: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=place)
+
+
+def prefetch(items: Iterator[Item], count: int = 2) -> Iterator[Item]:
+    """Yields the items of an iterator; its next `count` items are computed ahead by a thread.
+
+    Only the thread may use the iterator from now on. An error of it is raised in the order of the
+    items.
+    """
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="mivae-prefetch") as worker:
+        pending: list[Future[Item | object]] = [
+            worker.submit(next, items, end) for _ in range(count)
+        ]
+        while (item := pending.pop(0).result()) is not end:
+            pending.append(worker.submit(next, items, end))
+            yield item  # type: ignore[misc]  # not the end marker

@@ -118,8 +118,9 @@ class Tokenizer:
         Raises:
             CheckpointError: The file is missing or damaged, or was not written by mivae.
         """
+        content = read_plain(path, limits.MAX_TOKENIZER_BYTES)
         try:
-            record = _strict_json(path)
+            record = _strict_json(content)
             backend = _rebuilt(record["model"])
             same = record == json.loads(backend.to_str())
         except (KeyboardInterrupt, SystemExit):
@@ -263,8 +264,8 @@ def _rebuilt(model: Any) -> tokenizers.Tokenizer:  # noqa: ANN401  # untrusted J
     return backend
 
 
-def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
-    """Returns the JSON in a file of limited size; rejects duplicate keys, NaN and infinity."""
+def _strict_json(content: bytes) -> Any:  # noqa: ANN401  # any JSON
+    """Returns the value of a JSON text; rejects duplicate keys, NaN and infinity."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         table = dict(pairs)
@@ -275,5 +276,4 @@ def _strict_json(path: Path) -> Any:  # noqa: ANN401  # any JSON
     def refused(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
-    content = read_plain(path, limits.MAX_TOKENIZER_BYTES)
     return json.loads(content.decode("utf-8"), object_pairs_hook=unique, parse_constant=refused)

@@ -21,8 +21,8 @@ from torch.nn.functional import linear
 from ..config.model import RecurrentDecoderConfig
 from ..data.batches import Batch
 from .dropout import Dropout, WordDropout
-from .matmul import product
-from .output_layer import OutputLayer
+from .encoders import Recurrent
+from .output_layer import OutputLayer, product
 
 Layer = tuple[Tensor, ...]
 
@@ -56,15 +56,7 @@ class Decoder(nn.Module, ABC):
     output: OutputLayer
 
     def forward(self, batch: Batch, z: Tensor) -> Tensor:
-        r"""Returns :math:`\log p(x \mid z)` in nats.
-
-        Arguments:
-            batch: The sentences x.
-            z: One latent per sentence with shape (B, Z), or K with shape (K, B, Z).
-
-        Returns:
-            The log-likelihoods, with shape (B,) or (K, B).
-        """
+        r"""Returns :math:`\log p(x \mid z)` in nats, (B,) for z (B, Z), (K, B) for z (K, B, Z)."""
         if z.dim() == 3 and not (self.training or torch.is_grad_enabled()):
             return self._log_prob_of_samples(batch, z)
         flat = z.flatten(end_dim=-2)  # (M, Z)
@@ -86,12 +78,7 @@ class Decoder(nn.Module, ABC):
 
     @abstractmethod
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the logits of the next word (M, V), and the new state.
-
-        Arguments:
-            previous: The ids of the previous words, with shape (M,).
-            state: The state before the previous words.
-        """
+        """Returns the logits of the next word (M, V), and the state after the previous words (M,)."""
 
     @abstractmethod
     def _states(self, words: Tensor, z: Tensor) -> Tensor:
@@ -105,7 +92,7 @@ class Decoder(nn.Module, ABC):
         """
 
 
-class RecurrentDecoder(Decoder):
+class RecurrentDecoder(Recurrent, Decoder):
     r"""An LSTM or a GRU with one or more layers, whose input is :math:`[x_{t-1}; z]`.
 
     The initial state of each layer is :math:`c_0 = W z, h_0 = \tanh c_0`, with one W per layer; a
@@ -114,28 +101,14 @@ class RecurrentDecoder(Decoder):
 
     def __init__(self, config: RecurrentDecoderConfig, vocab_size: int, latent_size: int) -> None:
         super().__init__()
-        self.kind, layers = config.kind, config.layers
         self.word_dropout = WordDropout(config.word_dropout)
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
         self.dropout = Dropout(config.dropout)
-        self.initial = nn.Linear(latent_size, layers * config.hidden_size) if latent_size else None
-        network = (nn.LSTM if self.kind == "lstm" else nn.GRU)(
-            config.embedding_size + latent_size,
-            config.hidden_size,
-            layers,
-            batch_first=True,
-            dropout=config.dropout if layers > 1 else 0.0,  # applies between layers
-        )
-        self.add_module(self.kind, network)
+        cells = config.layers * config.hidden_size
+        self.initial = nn.Linear(latent_size, cells) if latent_size else None
+        self._add_network(config, config.embedding_size + latent_size)
         tied = self.embedding.weight if config.tie_weights else None
         self.output = OutputLayer(config.hidden_size, vocab_size, tied)
-
-    @property
-    def network(self) -> nn.LSTM | nn.GRU:
-        """The LSTM or the GRU."""
-        network = getattr(self, self.kind)
-        assert isinstance(network, nn.LSTM | nn.GRU)
-        return network
 
     def start(self, z: Tensor) -> State:
         """Returns the state before the first word, for z with shape (M, Z)."""
@@ -146,12 +119,7 @@ class RecurrentDecoder(Decoder):
         return State(self._initial_layers(z), linear(z, latent_weight, total_bias))
 
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the logits of the next word (M, V), and the new state.
-
-        Arguments:
-            previous: The ids of the previous words, with shape (M,).
-            state: The state before the previous words.
-        """
+        """Returns the logits of the next word (M, V), and the new state."""
         state = self._advance(previous, state)
         return self.output(state.layers[-1][0]), state
 
@@ -185,10 +153,9 @@ class RecurrentDecoder(Decoder):
         return State(tuple(layers), state.latent_input)
 
     def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Returns the log-likelihoods (K, B) for z with shape (K, B, Z), without gradients.
+        """Drops finished sentences from the computation.
 
-        The K samples share the contribution of the words to the gates, and all words share that of
-        z. Finished sentences are dropped from the computation.
+        The K samples share the contribution of the words to the gates, and all words that of z.
         """
         lengths, order = batch.lengths.sort(descending=True)
         samples, longest_first = len(z), lengths.tolist()

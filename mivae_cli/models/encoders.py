@@ -3,7 +3,7 @@
 Shapes: B sentences, T tokens, E embedding, H hidden units, F features.
 """
 
-__all__ = ["RecurrentEncoder", "pool"]
+__all__ = ["Recurrent", "RecurrentEncoder", "pool"]
 
 import math
 from typing import assert_never
@@ -13,12 +13,42 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from ..choices import Pooling
-from ..config.model import RecurrentEncoderConfig
+from ..config.model import RecurrentDecoderConfig, RecurrentEncoderConfig
 from ..data.batches import Batch
 from .dropout import Dropout
 
 
-class RecurrentEncoder(nn.Module):
+class Recurrent(nn.Module):
+    """A module with an LSTM or a GRU, which is an attribute of that name."""
+
+    kind: str
+
+    def _add_network(
+        self,
+        config: RecurrentEncoderConfig | RecurrentDecoderConfig,
+        input_size: int,
+        bidirectional: bool = False,
+    ) -> None:
+        self.kind = config.kind
+        network = (nn.LSTM if config.kind == "lstm" else nn.GRU)(
+            input_size,
+            config.hidden_size,
+            config.layers,
+            batch_first=True,
+            dropout=config.dropout if config.layers > 1 else 0.0,  # applies between layers
+            bidirectional=bidirectional,
+        )
+        self.add_module(config.kind, network)
+
+    @property
+    def network(self) -> nn.LSTM | nn.GRU:
+        """The LSTM or the GRU."""
+        network = getattr(self, self.kind)
+        assert isinstance(network, nn.LSTM | nn.GRU)
+        return network
+
+
+class RecurrentEncoder(Recurrent):
     """An LSTM or a GRU; the features are the pooled states of its top layer.
 
     Pooling affects posterior collapse: at initialisation, the maximum or mean over all states
@@ -32,23 +62,7 @@ class RecurrentEncoder(nn.Module):
         self.features = config.hidden_size * (2 if config.bidirectional else 1)
         self.embedding = nn.Embedding(vocab_size, config.embedding_size)
         self.dropout = Dropout(config.dropout)
-        network = (nn.LSTM if config.kind == "lstm" else nn.GRU)(
-            config.embedding_size,
-            config.hidden_size,
-            config.layers,
-            batch_first=True,
-            dropout=config.dropout if config.layers > 1 else 0.0,  # applies between layers
-            bidirectional=config.bidirectional,
-        )
-        self.add_module(config.kind, network)
-        self.kind = config.kind
-
-    @property
-    def network(self) -> nn.LSTM | nn.GRU:
-        """The LSTM or the GRU."""
-        network = getattr(self, self.kind)
-        assert isinstance(network, nn.LSTM | nn.GRU)
-        return network
+        self._add_network(config, config.embedding_size, config.bidirectional)
 
     def forward(self, batch: Batch) -> Tensor:
         """Returns the features of a batch, with shape (B, F)."""

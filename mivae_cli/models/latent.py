@@ -6,15 +6,16 @@ r"""Interfaces of posteriors and priors, and the Gaussian pair.
 `von_mises_fisher` has the spherical pair; `posterior_heads` predicts posteriors from features.
 
 Shapes: B sentences, Z latent units, G groups of units with separate rates (G = Z for a Gaussian,
-1 on the sphere), S samples per sentence, K components of the pair vectors, P parameters.
+1 on the sphere), N samples, K components of the pair vectors, P parameters.
 """
 
 __all__ = ["LOG_2_PI", "DiagonalGaussian", "Posterior", "Prior", "StandardNormal"]
 
 import math
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -22,11 +23,19 @@ from torch import Tensor
 LOG_2_PI = math.log(2 * math.pi)
 
 
-class Prior(Protocol):
+@dataclass(frozen=True)
+class Prior(ABC):
     """The prior p(z)."""
 
+    size: int  # Z
+
+    @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(z)` in nats, from (..., Z) to (...)."""
+
+    @abstractmethod
+    def projected(self, z: Tensor) -> Tensor:
+        """Returns the nearest points in the support of the prior, from (..., Z) to (..., Z)."""
 
     def sample(
         self,
@@ -35,34 +44,37 @@ class Prior(Protocol):
         device: torch.device | None = None,
     ) -> Tensor:
         """Returns samples of z, with shape (count, Z)."""
-
-    def projected(self, z: Tensor) -> Tensor:
-        """Returns the nearest points in the support of the prior, from (..., Z) to (..., Z)."""
+        return self.projected(torch.randn(count, self.size, generator=generator, device=device))
 
 
-class Posterior(Protocol):
+@dataclass(frozen=True)
+class Posterior(ABC):
     """A batch of B posteriors q(z|x): the output of the encoder."""
 
-    @property
-    def mean(self) -> Tensor:
-        """The mean, or mean direction, of each posterior, with shape (B, Z)."""
+    mean: Tensor  # (B, Z), the mean, or mean direction, of each posterior
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        return self.mapped(lambda parameters: parameters[index])
 
     @property
+    @abstractmethod
     def prior(self) -> Prior:
         """The prior to which the rates refer."""
 
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: Tensor | slice) -> Self: ...
-
+    @abstractmethod
     def rsample(
         self, generator: torch.Generator | None = None, count: int | None = None
     ) -> Tensor:
         """Returns reparameterised samples of z: (B, Z), or (count, B, Z) if count is given."""
 
+    @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z \mid x)` in nats, for z of shape (..., B, Z): (..., B)."""
 
+    @abstractmethod
     def rates(self) -> Tensor:
         r"""Returns the terms of :math:`\mathrm{KL}(q(z \mid x) \,\|\, p(z))` in nats, (B, G)."""
 
@@ -70,12 +82,15 @@ class Posterior(Protocol):
         """Returns the means, scaled so that their variances are comparable, (B, Z).
 
         A latent unit is active if this variance over sentences exceeds a threshold
-        (`metrics.active_units`).
+        (`metrics.active_units`). A prior of variance 1 in every unit needs no scaling.
         """
+        return self.mean
 
     def unit_rates(self) -> Tensor:
         """Returns the mean rate of each latent unit over the B sentences, in nats, (Z,)."""
+        return self.rates().mean(dim=0)
 
+    @abstractmethod
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
 
@@ -86,44 +101,42 @@ class Posterior(Protocol):
             The vectors of x, with shape (B, K), and of z, with shape (N, K).
         """
 
+    @abstractmethod
     def parameters(self) -> Tensor:
         """Returns the parameters that depend on x, with shape (B, P)."""
 
+    @abstractmethod
     def with_parameters(self, parameters: Tensor) -> Self:
         """Returns the same kind of posteriors with other parameters, of shape (B, P)."""
 
+    @abstractmethod
     def arrays(self) -> dict[str, Tensor]:
         """Returns the parameters by name, for export."""
 
+    @abstractmethod
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """Returns posteriors with a function applied to the tensors that depend on x."""
+
     def double(self) -> Self:
         """Returns the same posteriors in double precision."""
+        return self.mapped(Tensor.double)
 
     def cpu(self) -> Self:
         """Returns the same posteriors on the CPU."""
+        return self.mapped(Tensor.cpu)
 
     @classmethod
+    @abstractmethod
     def cat(cls, parts: Sequence[Self]) -> Self:
         """Concatenates batches."""
 
 
-@dataclass(frozen=True)
-class StandardNormal:
+class StandardNormal(Prior):
     r""":math:`\mathcal{N}(0, I)`."""
-
-    size: int  # Z
 
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log p(z)` in nats, from (..., Z) to (...)."""
         return -0.5 * (z.square() + LOG_2_PI).sum(dim=-1)
-
-    def sample(
-        self,
-        count: int,
-        generator: torch.Generator | None = None,
-        device: torch.device | None = None,
-    ) -> Tensor:
-        """Returns samples of z, with shape (count, Z)."""
-        return torch.randn(count, self.size, generator=generator, device=device)
 
     def projected(self, z: Tensor) -> Tensor:
         """Returns z unchanged: the support is the whole space."""
@@ -131,17 +144,10 @@ class StandardNormal:
 
 
 @dataclass(frozen=True)
-class DiagonalGaussian:
+class DiagonalGaussian(Posterior):
     """A batch of B Gaussians with diagonal covariance."""
 
-    mean: Tensor  # (B, Z)
     log_scale: Tensor  # (B, Z), the logarithm of the standard deviation
-
-    def __len__(self) -> int:
-        return len(self.mean)
-
-    def __getitem__(self, index: Tensor | slice) -> "DiagonalGaussian":
-        return DiagonalGaussian(self.mean[index], self.log_scale[index])
 
     @property
     def prior(self) -> StandardNormal:
@@ -156,11 +162,7 @@ class DiagonalGaussian:
     def rsample(
         self, generator: torch.Generator | None = None, count: int | None = None
     ) -> Tensor:
-        r"""Returns samples :math:`z = \mu + \sigma \odot \varepsilon`, differentiable in both.
-
-        Returns:
-            One sample per sentence with shape (B, Z), or (count, B, Z) if count is given.
-        """
+        r"""Returns samples :math:`z = \mu + \sigma \odot \varepsilon`, differentiable in both."""
         shape = self.mean.shape if count is None else (count, *self.mean.shape)
         noise = torch.randn(
             shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
@@ -179,25 +181,14 @@ class DiagonalGaussian:
         """
         return 0.5 * (self.mean.square() + self.scale.square() - 1) - self.log_scale
 
-    def scaled_means(self) -> Tensor:
-        """Returns the means (B, Z) unchanged: the prior has variance 1 in every unit."""
-        return self.mean
-
-    def unit_rates(self) -> Tensor:
-        """Returns the mean rate of each latent unit over the B sentences, in nats, (Z,)."""
-        return self.rates().mean(dim=0)
-
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""Returns vectors whose inner products are :math:`\ell = \log q(z_j \mid x_i)`.
 
         .. math:: -2 \ell = z^2 \cdot \sigma^{-2} - 2 z \cdot \mu \sigma^{-2}
             + 1 \cdot (\mu^2 \sigma^{-2} + 2 \log \sigma + \log 2 \pi)
 
-        summed over latent units. The squares nearly cancel, so use double precision; centring the
-        means reduces the cancellation.
-
-        Returns:
-            The vectors of x, with shape (B, 2 Z + 1), and of z, with shape (S B, 2 Z + 1).
+        summed over latent units, with K = 2 Z + 1 components. The squares nearly cancel, so use
+        double precision; centring the means reduces the cancellation.
         """
         centre = self.mean.mean(dim=0)
         mean, z = self.mean - centre, (z - centre).flatten(0, -2)
@@ -219,13 +210,9 @@ class DiagonalGaussian:
         """Returns means and standard deviations by name, with shape (B, Z) each."""
         return {"mean": self.mean, "scale": self.scale}
 
-    def double(self) -> "DiagonalGaussian":
-        """Returns the same Gaussians in double precision."""
-        return DiagonalGaussian(self.mean.double(), self.log_scale.double())
-
-    def cpu(self) -> "DiagonalGaussian":
-        """Returns the same Gaussians on the CPU."""
-        return DiagonalGaussian(self.mean.cpu(), self.log_scale.cpu())
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> "DiagonalGaussian":
+        """Returns Gaussians with a function applied to means and log scales."""
+        return DiagonalGaussian(function(self.mean), function(self.log_scale))
 
     @classmethod
     def cat(cls, parts: Sequence["DiagonalGaussian"]) -> "DiagonalGaussian":

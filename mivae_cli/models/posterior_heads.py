@@ -91,9 +91,8 @@ class BatchNormHead(nn.Module):
         mean, variance = self.running_mean, self.running_variance
         if self.training and len(output) > 1:
             mean, variance = output.mean(dim=0), output.var(dim=0, correction=0)
-            self._update_averages(
-                mean.detach(), variance.detach() * len(output) / (len(output) - 1)
-            )
+            unbiased = variance.detach() * len(output) / (len(output) - 1)
+            self._update_averages(mean.detach(), unbiased)
         normal = (output - mean) / (variance + VARIANCE_EPSILON).sqrt()
         return DiagonalGaussian(self.scale * normal + self.shift, log_scale)
 
@@ -157,9 +156,6 @@ def committed_log_scales(rate: float) -> tuple[float, float]:
     r"""Returns the two roots l of :math:`\frac{1}{2} (e^{2 l} - 1) - l = \delta`.
 
     The left side is convex, so Newton's method converges monotonically from outside the roots.
-
-    Arguments:
-        rate: The rate :math:`\delta > 0`.
     """
     lowest, highest = -rate - 0.5, math.sqrt(rate)  # outside the roots
     for _ in range(50):  # far from a root, steps are 1/2; near it, convergence is quadratic

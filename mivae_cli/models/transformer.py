@@ -94,17 +94,10 @@ class TransformerDecoder(Decoder):
         return State(past, self.added(z))
 
     def step(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Returns the logits of the next word (M, V), and the new state.
-
-        Arguments:
-            previous: The ids of the previous words, with shape (M,).
-            state: The state before the previous words.
-        """
+        """Returns the logits of the next word (M, V), and the new state."""
         place = state.layers[0][0].shape[2] - bool(self.latent_size)
-        words = (
-            _with_positions(self.embedding(previous)[:, None], place) + state.latent_input[:, None]
-        )
-        states, layers = self.transformer(words, past=state.layers)
+        words = _with_positions(self.embedding(previous)[:, None], place)
+        states, layers = self.transformer(words + state.latent_input[:, None], past=state.layers)
         return self.output(states[:, 0]), State(layers, state.latent_input)
 
     def _states(self, words: Tensor, z: Tensor) -> Tensor:
@@ -117,10 +110,7 @@ class TransformerDecoder(Decoder):
         return found
 
     def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Returns the log-likelihoods (K, B) for z with shape (K, B, Z), without gradients.
-
-        They are computed in pieces of at most `TOKENS` tokens, or of one sequence.
-        """
+        """Computes them in pieces of at most `TOKENS` tokens, or of one sequence."""
         samples, device = len(z), z.device
         ordered = sorted((length, row) for row, length in enumerate(batch.lengths.tolist()))
         pairs = [(length, row, k) for length, row in ordered for k in range(samples)]

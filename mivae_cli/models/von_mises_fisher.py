@@ -14,7 +14,7 @@ of the prior divided by the usual normaliser :math:`C_Z(\kappa)`,
 The rate, :math:`\kappa A(\kappa) - \log M(\kappa)` with the mean resultant length
 :math:`A = I_{v+1}(\kappa) / I_v(\kappa)`, is the same for every sentence, so it cannot collapse.
 
-Shapes: B sentences, Z latent units, S samples per sentence.
+Shapes: B sentences, Z latent units, K components of the pair vectors.
 
 References:
     | Simulation of the von Mises Fisher Distribution (Wood, 1994)
@@ -25,13 +25,15 @@ References:
 __all__ = ["UniformSphere", "VonMisesFisher", "log_mean_exp_cosine", "resultant_length"]
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
+
+from .latent import Posterior, Prior
 
 ROUNDING = 1e-14  # variances below this are rounding errors, for kappa up to 100,000
 
@@ -55,26 +57,13 @@ def resultant_length(concentration: float, size: int) -> float:
     return concentration / size * math.exp(wider - log_mean_exp_cosine(concentration, size))
 
 
-@dataclass(frozen=True)
-class UniformSphere:
+class UniformSphere(Prior):
     """The uniform distribution on the unit sphere."""
-
-    size: int  # Z
 
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`-\log |S^{Z-1}|` in nats, for z of shape (..., Z) on the sphere: (...)."""
         half = self.size / 2
         return z.new_full(z.shape[:-1], math.lgamma(half) - math.log(2) - half * math.log(math.pi))
-
-    def sample(
-        self,
-        count: int,
-        generator: torch.Generator | None = None,
-        device: torch.device | None = None,
-    ) -> Tensor:
-        """Returns samples of z, with shape (count, Z)."""
-        gaussian = torch.randn(count, self.size, generator=generator, device=device)
-        return self.projected(gaussian)
 
     def projected(self, z: Tensor) -> Tensor:
         """Returns z scaled to length 1, from (..., Z) to (..., Z)."""
@@ -82,17 +71,10 @@ class UniformSphere:
 
 
 @dataclass(frozen=True)
-class VonMisesFisher:
+class VonMisesFisher(Posterior):
     """A batch of B von Mises-Fisher distributions with the same concentration."""
 
-    mean: Tensor  # (B, Z), the mean directions: unit vectors
     concentration: float  # kappa > 0
-
-    def __len__(self) -> int:
-        return len(self.mean)
-
-    def __getitem__(self, index: Tensor | slice) -> "VonMisesFisher":
-        return VonMisesFisher(self.mean[index], self.concentration)
 
     @property
     def size(self) -> int:
@@ -111,9 +93,6 @@ class VonMisesFisher:
 
         The noise has the first axis as its mean direction; a reflection maps that axis to
         :math:`\mu`.
-
-        Returns:
-            One sample per sentence with shape (B, Z), or (count, B, Z) if count is given.
         """
         shape = self.mean.shape if count is None else (count, *self.mean.shape)
         noise = self._noise(math.prod(shape[:-1]), generator).view(shape)
@@ -200,11 +179,7 @@ class VonMisesFisher:
         return between, within.clamp_min(ROUNDING)
 
     def pair_vectors(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`.
-
-        Returns:
-            The vectors of x, with shape (B, Z + 1), and of z, with shape (S B, Z + 1).
-        """
+        r"""Returns vectors whose inner products are :math:`\log q(z_j \mid x_i)`; K = Z + 1."""
         constant = self.prior.log_prob(self.mean)[:, None] - self._log_mean
         of_x = torch.cat([self.concentration * self.mean, constant], dim=-1)
         z = z.flatten(0, -2)
@@ -224,11 +199,11 @@ class VonMisesFisher:
 
     def double(self) -> "VonMisesFisher":
         """Returns the same distributions in double precision, with renormalised directions."""
-        return VonMisesFisher(normalize(self.mean.double(), dim=-1), self.concentration)
+        return self.mapped(lambda mean: normalize(mean.double(), dim=-1))
 
-    def cpu(self) -> "VonMisesFisher":
-        """Returns the same distributions on the CPU."""
-        return VonMisesFisher(self.mean.cpu(), self.concentration)
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> "VonMisesFisher":
+        """Returns distributions with a function applied to the mean directions."""
+        return self.with_parameters(function(self.mean))
 
     @classmethod
     def cat(cls, parts: Sequence["VonMisesFisher"]) -> "VonMisesFisher":

@@ -14,18 +14,7 @@ from pydantic import Field
 from ..schema import Duration, Epochs, Factor, Frozen
 
 
-class Constant(Frozen):
-    r"""Constant: :math:`s(t) = c`."""
-
-    kind: Literal["constant"] = "constant"
-    value: Factor = 1.0
-    """The factor."""
-
-    @property
-    def settled(self) -> float:
-        """The epoch from which the factor no longer changes."""
-        return 0.0
-
+class _Schedule(Frozen):
     @property
     def last_rise(self) -> float:
         """The epoch from which the factor no longer increases."""
@@ -36,12 +25,25 @@ class Constant(Frozen):
         """The epoch from which the factor no longer decreases."""
         return 0.0
 
+    @property
+    def settled(self) -> float:
+        """The epoch from which the factor no longer changes."""
+        return max(self.last_rise, self.last_fall)
+
+
+class Constant(_Schedule):
+    r"""Constant: :math:`s(t) = c`."""
+
+    kind: Literal["constant"] = "constant"
+    value: Factor = 1.0
+    """The factor."""
+
     def __call__(self, epoch: float) -> float:
         """Returns the factor after a number of epochs."""
         return self.value
 
 
-class Linear(Frozen):
+class Linear(_Schedule):
     r"""Linear ramp: :math:`s(t) = a + (b - a) \min(1, \max(0, (t - t_0) / T))`.
 
     References:
@@ -59,19 +61,14 @@ class Linear(Frozen):
     """Duration of the ramp in epochs."""
 
     @property
-    def settled(self) -> float:
-        """The epoch from which the factor no longer changes."""
-        return 0.0 if self.start == self.end else self.delay + self.over
-
-    @property
     def last_rise(self) -> float:
-        """The epoch from which the factor no longer increases."""
-        return self.settled if self.end > self.start else 0.0
+        """The end of an increasing ramp."""
+        return self.delay + self.over if self.end > self.start else 0.0
 
     @property
     def last_fall(self) -> float:
-        """The epoch from which the factor no longer decreases."""
-        return self.settled if self.end < self.start else 0.0
+        """The end of a decreasing ramp."""
+        return self.delay + self.over if self.end < self.start else 0.0
 
     def __call__(self, epoch: float) -> float:
         """Returns the factor after a number of epochs."""
@@ -79,7 +76,7 @@ class Linear(Frozen):
         return self.start + (self.end - self.start) * fraction
 
 
-class Cyclical(Frozen):
+class Cyclical(_Schedule):
     r"""Repeated ramps from 0 to 1, each followed by a plateau at 1; constant at 1 after the last.
 
     References:
@@ -95,18 +92,13 @@ class Cyclical(Frozen):
     """Fraction of a period taken by the ramp."""
 
     @property
-    def settled(self) -> float:
-        """The epoch from which the factor no longer changes."""
+    def last_rise(self) -> float:
+        """The end of the last ramp."""
         return (self.cycles - 1 + self.rise) * self.period
 
     @property
-    def last_rise(self) -> float:
-        """The epoch from which the factor no longer increases."""
-        return self.settled
-
-    @property
     def last_fall(self) -> float:
-        """The epoch from which the factor no longer decreases."""
+        """The start of the last ramp."""
         return (self.cycles - 1) * self.period
 
     def __call__(self, epoch: float) -> float:

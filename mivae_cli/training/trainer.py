@@ -10,8 +10,7 @@ import torch
 
 from ..choices import TrainedPart
 from ..config.run import RunConfig
-from ..data.batches import Batch, BatchSampler
-from ..data.prefetch import prefetch
+from ..data.batches import Batch, BatchSampler, prefetch
 from ..data.prepared_corpus import Corpus
 from ..devices import check_memory, release_memory, resolve_device
 from ..errors import DivergedError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from mivae_cli.data.prefetch import prefetch
+from mivae_cli.data.batches import prefetch
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 5])

@@ -407,7 +407,7 @@ class TestUntrustedFiles:
         (tmp_path / "folder").mkdir()
         os.mkfifo(tmp_path / "pipe")  # opening it would block forever
         for name in ("link", "folder", "pipe"):
-            with pytest.raises(CheckpointError, match="not a regular file"):
+            with pytest.raises(CheckpointError, match=r"is a link|not a regular file"):
                 Tokenizer.load(tmp_path / name)
 
     def test_a_file_that_is_too_large_is_neither_read_nor_written(

@@ -21,8 +21,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mivae_cli.config.run import RunConfig
-from mivae_cli.data.batches import Batch
-from mivae_cli.data.prefetch import prefetch
+from mivae_cli.data.batches import Batch, prefetch
 from mivae_cli.data.prepared_corpus import Corpus, prepare_corpus
 from mivae_cli.errors import DivergedError
 from mivae_cli.evaluation.validation import HeldOut

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mivae_cli.models import matmul as products
-from mivae_cli.models.matmul import product
+from mivae_cli.models import output_layer as products
+from mivae_cli.models.output_layer import product
 
 
 @pytest.mark.parametrize("onednn", [True, False])
