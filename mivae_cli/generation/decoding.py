@@ -89,15 +89,9 @@ class Decoding:
 def decode(
     model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator | None = None
 ) -> list[list[int]]:
-    """Returns the token ids of one sentence per latent, without boundaries.
+    """Returns the token ids of one sentence per latent (N, Z), without boundaries.
 
     Sentences are never empty. They have unknown words only if `decoding.unknown` is set.
-
-    Arguments:
-        model: The model.
-        z: The latents, with shape (N, Z).
-        decoding: How words are chosen.
-        generator: Source of randomness if words are drawn.
     """
     model.eval()
     sentences: list[list[int]] = []
@@ -105,16 +99,14 @@ def decode(
         return sentences
     at_once = min(AT_ONCE, max(1, MAX_AT_ONCE // max(1, decoding.beam)))
     for part in z.to(model.device).split(at_once):
-        if decoding.beam:
-            tokens = _beam(model, part, decoding)
-        else:
-            tokens = _draw(model, part, decoding, generator)
+        beam = decoding.beam
+        tokens = _beam(model, part, decoding) if beam else _draw(model, part, decoding, generator)
         sentences += [_until_boundary(row) for row in tokens.tolist()]
     return sentences
 
 
 def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator | None) -> Tensor:
-    """Returns sentences drawn word by word, with shape (N, T); finished ones leave the batch."""
+    """Returns sentences drawn word by word, (N, T); finished ones leave the batch."""
     tokens = torch.full((len(z), decoding.length), BOUNDARY, device=z.device)
     going = torch.arange(len(z), device=z.device)
     state = model.decoder.start(z)
@@ -122,7 +114,8 @@ def _draw(model: VAE, z: Tensor, decoding: Decoding, generator: torch.Generator 
     for place in range(decoding.length):
         logits, state = model.decoder.step(previous, state)
         written = tokens[going, :place]
-        logits = _allowed(_penalized(logits, written, decoding), written, decoding)
+        logits = penalize_written(logits, written, decoding.repetition_penalty)
+        logits = _allowed(logits, written, decoding)
         previous = _drawn(logits, decoding, generator)
         tokens[going, place] = previous
         rows = (previous != BOUNDARY).nonzero()[:, 0]
@@ -150,8 +143,8 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
     for length in range(1, decoding.length + 1):
         logits, state = model.decoder.step(words[..., -1].flatten(), state)
         written = words[..., 1:].flatten(0, 1)
-        log_probs = _penalized(logits, written, decoding).log_softmax(dim=-1)
-        log_probs = _allowed(log_probs, written, decoding)
+        logits = penalize_written(logits, written, decoding.repetition_penalty)
+        log_probs = _allowed(logits.log_softmax(dim=-1), written, decoding)
         best, said = log_probs.topk(min(width, log_probs.shape[1]), dim=1)
         best, said = (each.view(len(going), width, -1) for each in (best, said))
         # a finished hypothesis continues with boundaries, with probability 1
@@ -171,12 +164,6 @@ def _beam(model: VAE, z: Tensor, decoding: Decoding) -> Tensor:
         if not len(going):
             break
     return tokens
-
-
-def _penalized(logits: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
-    if decoding.repetition_penalty == 1:
-        return logits
-    return penalize_written(logits, written, decoding.repetition_penalty)
 
 
 def _allowed(scores: Tensor, written: Tensor, decoding: Decoding) -> Tensor:
@@ -221,11 +208,9 @@ def _found(cumulated: Tensor, point: Tensor) -> Tensor:
 
 
 def _shaped(logits: Tensor, decoding: Decoding) -> tuple[Tensor, Tensor | None]:
-    """Applies temperature, top-k and top-p.
+    """Returns the weights (N, k) of the words left by temperature, top-k and top-p, and their ids.
 
-    Returns:
-        Weights proportional to the probabilities of the remaining words, with shape (N, k), and
-        their ids; None if all words remain, in order.
+    Weights are proportional to probabilities; the ids are None if all words remain, in order.
     """
     if decoding.temperature != 1:
         # shift the maximum to 0, so that dividing by a small temperature does not overflow

@@ -34,7 +34,7 @@ from torch import Tensor
 from ..config.run import RunConfig
 from ..data.prepared_corpus import Corpus, TokenStore
 from ..data.tokenizer import Tokenizer
-from ..evaluation.encode import posteriors
+from ..evaluation.encode import encode_split, posteriors
 from ..evaluation.metrics import perplexity
 from ..evaluation.text_record import (
     Diversity,
@@ -49,7 +49,8 @@ from ..models.vae import VAE
 from ..stages import Stage
 from .decoding import AT_ONCE, Decoding, decode
 from .generate import interpolation, prior_samples
-from .reference_lm import FIXED_LM, described, likelihoods, trained_lm
+from .neighbours import stored_texts
+from .reference_lm import FIXED_LM, described, trained_lm
 from .text_metrics import (
     bleu,
     copied,
@@ -63,7 +64,6 @@ from .text_metrics import (
 )
 
 MAX_SAMPLES = 10_000
-Ids = list[list[int]]
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def evaluate_text(
         corpus: The model's corpus and vocabulary, on which the language models are trained.
         store: The held-out sentences.
         max_tokens: Maximum length of decoded sentences.
-        seed: Seed of all random draws and of the language models.
+        seed: Seeds all random draws and the language models.
         plan: The sizes.
         lm: The name and the model of a trained language model with the same vocabulary, used as
             the forward language model; by default the reference model is trained.
@@ -189,17 +189,15 @@ def _diversity(
     sentences: TokenStore, others: TokenStore, corpus: Corpus, seed: int, plan: Plan
 ) -> Diversity:
     """Returns the diversity of sentences, and the share of others that copy the training split."""
-    words = _words(sentences, corpus.tokenizer)
     # sampled, because the first sentences of a file may be alike
-    subset = _words(sentences.sample(plan.self_bleu, seed), corpus.tokenizer)
+    sampled = sentences.sample(plan.self_bleu, seed)
+    words, subset = (
+        [text.split() for text in stored_texts(store, corpus.tokenizer)]
+        for store in (sentences, sampled)
+    )
     return Diversity(
-        distinct_1=distinct(words, 1),
-        distinct_2=distinct(words, 2),
-        distinct_3=distinct(words, 3),
-        distinct_4=distinct(words, 4),
-        self_bleu_2=self_bleu(subset, 2),
-        self_bleu_3=self_bleu(subset, 3),
-        self_bleu_4=self_bleu(subset, 4),
+        **{f"distinct_{order}": distinct(words, order) for order in range(1, 5)},
+        **{f"self_bleu_{order}": self_bleu(subset, order) for order in range(2, 5)},
         mean_length=mean_length(words),
         copies=copied(_rows(others), _rows(corpus["train"])),
     )
@@ -235,15 +233,12 @@ def _perplexity(lm: VAE, store: TokenStore) -> float:
 
 def _nll_per_token(lm: VAE, store: TokenStore) -> float:
     """Returns the mean negative log-likelihood per token, end-of-sentence tokens included."""
-    return float(likelihoods(lm, store).double().sum()) / (len(store.tokens) + len(store))
+    losses = encode_split(lm, store, seed=0).distortion  # no latent, so nothing is random
+    return float(losses.double().sum()) / (len(store.tokens) + len(store))
 
 
 def _greedy(max_tokens: int) -> Decoding:
     return Decoding(beam=1, max_tokens=max_tokens, unknown=True)
-
-
-def _words(store: TokenStore, tokenizer: Tokenizer) -> list[list[str]]:
-    return [tokenizer.decode(ids).split() for ids in _rows(store)]
 
 
 def _rows(store: TokenStore) -> Iterator[list[int]]:

@@ -45,15 +45,7 @@ PathName = Literal["slerp", "linear"]
 def generated(
     model: VAE, tokenizer: Tokenizer, z: Tensor, decoding: Decoding, seed: int = 0
 ) -> Iterator[str]:
-    """Yields one decoded sentence per latent.
-
-    Arguments:
-        model: The model.
-        tokenizer: Its vocabulary.
-        z: The latents, with shape (N, Z).
-        decoding: How words are chosen.
-        seed: Seeds words that are drawn.
-    """
+    """Yields one decoded sentence per latent (N, Z); the seed is for words that are drawn."""
     # another seed than that of `prior_samples`, so that words are independent of latents
     generator = torch.Generator().manual_seed(check_seed(seed) + 1)
     for part in z.split(AT_ONCE):
@@ -84,23 +76,14 @@ def prior_samples(count: int, prior: Prior, seed: int) -> Tensor:
 
 
 def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Tensor:
-    r"""Returns latents on a path from start to end, both included.
+    r"""Returns latents (steps, Z) on a path from start to end, both included.
 
     Linear: :math:`(1 - t) a + t b`. Spherical (slerp), with :math:`\omega` the angle between
     a and b: :math:`[\sin((1 - t) \omega) \, a + \sin(t \omega) \, b] / \sin \omega`, which
     stays near the shell where a high-dimensional Gaussian has its mass.
 
-    Arguments:
-        start: The first latent, with shape (Z,).
-        end: The last latent, with shape (Z,).
-        steps: The number of latents, from 2 to 100,000.
-        path: The kind of path.
-
-    Returns:
-        The latents, with shape (steps, Z).
-
     Raises:
-        ConfigError: The number of latents is out of range.
+        ConfigError: The number of steps is below 2 or above 100,000.
     """
     check_choice("path", path, PathName)
     steps = check_count("the number of steps", steps, 2, MAX_INTERPOLATION_STEPS)
@@ -115,19 +98,10 @@ def interpolation(start: Tensor, end: Tensor, steps: int, path: PathName) -> Ten
 
 
 def analogous(a: Tensor, b: Tensor, c: Tensor, scale: float = 1.0) -> Tensor:
-    r"""Returns the latent that is to c as b is to a: :math:`c + t \, (b - a)`.
+    r"""Returns the latent that is to c as b is to a: :math:`c + t \, (b - a)`, with scale t.
 
     References:
         | Linguistic Regularities in Continuous Space Word Representations (Mikolov et al., 2013)
-
-    Arguments:
-        a: The start of the step, with shape (Z,).
-        b: The end of the step, with shape (Z,).
-        c: The latent that the step is added to, with shape (Z,).
-        scale: The factor t of the step; negative values reverse it.
-
-    Returns:
-        The latent, with shape (Z,).
 
     Raises:
         ConfigError: The scale is below -1000 or above 1000.

@@ -52,12 +52,7 @@ class TextRows(NamedTuple):
 
 
 def check_output_path(path: Path, sources: Sequence[Path] = ()) -> None:
-    """Raises ConfigError if vectors cannot be written to a file.
-
-    Arguments:
-        path: The file.
-        sources: Input files, which must not be replaced.
-    """
+    """Raises ConfigError if vectors cannot be written to a file, or it is one of the sources."""
     if path.suffix not in VECTOR_FORMATS:
         raise ConfigError(
             f"cannot write '{path}': the extension must be {', '.join(VECTOR_FORMATS)}"
@@ -79,10 +74,7 @@ def check_aligned(path: Path, counts: RowCounts) -> None:
 def write_vectors(path: Path, posterior: Posterior, rows: TextRows | None = None) -> None:
     """Writes posteriors: means, and scales or concentrations (`.npy`: means only).
 
-    Arguments:
-        path: The file, with one of the extensions `VECTOR_FORMATS`.
-        posterior: The posteriors, with shape (N, Z).
-        rows: The positions of the sentences in their file; None writes no row numbers.
+    Without positions of the sentences in their file, it has no row numbers.
 
     Raises:
         ConfigError: The file cannot be written.
@@ -117,14 +109,11 @@ def _table(
 ) -> dict[str, Column]:
     """Returns the columns of a table; a number is added to names that are already in use."""
     vectors: dict[str, Column] = {}
-    count = len(arrays["mean"])
     for name, array in arrays.items():
         if array.ndim == 2:
-            vectors |= {
-                f"{name}_{unit}": array[:, unit - 1] for unit in range(1, array.shape[1] + 1)
-            }
+            vectors |= {f"{name}_{unit}": column for unit, column in enumerate(array.T, start=1)}
         else:  # one number, or one per sentence
-            vectors[name] = np.broadcast_to(array, (count,))
+            vectors[name] = np.broadcast_to(array, len(arrays["mean"]))
     table: dict[str, Column] = dict(numbers)
     taken = {*numbers, *vectors}
     for name, values in carried.items():
@@ -209,11 +198,7 @@ def _float(value: Any) -> float | None:  # noqa: ANN401  # a number or None
 
 
 def _pyarrow(path: Path) -> tuple[Any, Any]:
-    """Returns pyarrow and its module for Parquet files.
-
-    Raises:
-        ConfigError: pyarrow is not installed.
-    """
+    """Returns pyarrow and its module for Parquet files; raises ConfigError if they are missing."""
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:

@@ -49,7 +49,7 @@ def nearest(
 
     Arguments:
         query: One posterior, with shape (1, Z).
-        blocks: Batches of B texts and their posteriors, with shape (B, Z).
+        blocks: Batches of B texts and their posteriors.
         by: The distance.
         count: Maximum number of sentences.
         skipped: Texts to leave out, such as the query.
@@ -72,7 +72,7 @@ def nearest(
 
 
 def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
-    r"""Returns the distances of B posteriors to a query.
+    r"""Returns the distances of B posteriors to a query, in double precision, on the CPU.
 
     | mean           :math:`\lVert \mu - \mu' \rVert`
     | cosine         :math:`1 - \mu \cdot \mu' / (\lVert \mu \rVert \lVert \mu' \rVert)`, or 1
@@ -87,14 +87,6 @@ def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
     sentences of `examples/scenes.py`, the nearest of 7,204 others shared 4.39, 4.38 and 4.40 of the
     six factors, and a random sentence 1.03. The default is the simplest; it needs only the mean.
 
-    Arguments:
-        query: One posterior, with shape (1, Z).
-        others: The posteriors to compare, with shape (B, Z).
-        by: The distance.
-
-    Returns:
-        The distances, with shape (B,), in double precision, on the CPU.
-
     Raises:
         ConfigError: `bhattacharyya` with posteriors that are not Gaussian.
     """
@@ -106,9 +98,8 @@ def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
             return (1 - cosines).clamp(min=0)
         case "bhattacharyya":
             if not (isinstance(query, DiagonalGaussian) and isinstance(others, DiagonalGaussian)):
-                raise ConfigError(
-                    "bhattacharyya needs Gaussian posteriors; use cosine for this run"
-                )
+                problem = "bhattacharyya needs Gaussian posteriors; use cosine for this run"
+                raise ConfigError(problem)
             return _bhattacharyya(query, others)
         case _:
             assert_never(by)

@@ -3,18 +3,15 @@ r"""The reference language model, which scores the samples of all runs on a corp
 Two sets of sentences are compared by the perplexity of one under a language model trained on the
 other: an LSTM with fixed sizes and training settings, in the vocabulary of the run. Results of
 different settings are not comparable.
-
-Shapes: N sentences. All in nats.
 """
 
-__all__ = ["FIXED_LM", "described", "likelihoods", "trained_lm"]
+__all__ = ["FIXED_LM", "described", "trained_lm"]
 
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from ..config.model import ModelConfig, RecurrentDecoderConfig
 from ..config.run import RunConfig
@@ -22,7 +19,6 @@ from ..config.training import AdamConfig, TrainingConfig
 from ..data.prepared_corpus import Corpus, TokenStore
 from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError, DivergedError, StorageError
-from ..evaluation.encode import encode_split
 from ..models.vae import VAE
 from ..objectives.objective import Objective
 from ..objectives.schedules import Constant
@@ -116,11 +112,6 @@ def trained_lm(
                 f"cannot train the reference language model in '{place}': {error}. Use another "
                 "temporary directory: set the environment variable TMPDIR"
             ) from error
-
-
-def likelihoods(lm: VAE, store: TokenStore) -> Tensor:
-    """Returns the negative log-likelihood of each sentence including its end, shape (N,)."""
-    return encode_split(lm, store, seed=0).distortion  # no latent, so nothing is random
 
 
 def _stages(name: str, trainer: Trainer, run: RunDirectory) -> Iterator[Stage]:

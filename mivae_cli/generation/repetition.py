@@ -25,11 +25,10 @@ def penalize_written(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
         | CTRL: A Conditional Transformer Language Model for Controllable Generation (Keskar et al.,
           2019), section 4.1, which assumes that all scores are positive
 
-    Arguments:
-        scores: The logits, with shape (N, V).
-        written: The ids of the tokens so far, with shape (N, T).
-        penalty: A number above 0; 1 has no effect.
+    Scores have shape (N, V), written tokens (N, T).
     """
+    if penalty == 1:
+        return scores
     found = scores.gather(1, written)
     found = torch.where(found > 0, found / penalty, found * penalty)
     return scores.scatter(1, written, found)
@@ -38,17 +37,13 @@ def penalize_written(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
 def ban_repeated_ngrams(scores: Tensor, written: Tensor, size: int) -> Tensor:
     """Returns scores in which tokens that would complete an n-gram a second time are -inf.
 
-    Arguments:
-        scores: The scores, with shape (N, V).
-        written: The ids of the tokens so far, with shape (N, T).
-        size: Tokens per n-gram, at least 1; with 1, no token occurs twice.
+    Scores have shape (N, V), written tokens (N, T); the size is n. With 1, no token occurs twice.
     """
     if written.shape[1] < size:
         return scores
     ngrams = written.unfold(1, size, 1)  # (N, T - size + 1, size)
-    latest = written[
-        :, written.shape[1] - size + 1 :
-    ]  # (N, size - 1), which the next token completes
+    # the next token completes the last size - 1 tokens
+    latest = written[:, written.shape[1] - size + 1 :]  # (N, size - 1)
     repeated = (ngrams[..., :-1] == latest[:, None]).all(dim=-1)
     # several n-grams may ban the same token
     counts = torch.zeros_like(scores).scatter_add(1, ngrams[..., -1], repeated.to(scores.dtype))
