@@ -1,8 +1,8 @@
 """Sentences that users pass to the API: strings, or the records of a text file."""
 
-__all__ = ["HeldOut", "Sentences", "file_settings", "strings", "token_store", "unknown_words"]
+__all__ = ["HeldOut", "Sentences", "file_settings", "strings", "token_store"]
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..config.data import DataConfig
@@ -11,9 +11,8 @@ from ..config.run import RunConfig
 from ..data.file_formats import check_settings, format_of
 from ..data.prepared_corpus import SplitSummary, TokenStore, encode_sentences
 from ..data.records import TextRecords
-from ..data.tokenizer import UNKNOWN, Tokenizer
+from ..data.tokenizer import Tokenizer
 from ..errors import ConfigError, DataError
-from ..generation.generate import token_ids
 
 Sentences = Iterable[str] | TextRecords
 """Strings, one sentence each, or the records of a file (`Run.read_file`)."""
@@ -61,10 +60,7 @@ def file_settings(
 ) -> DataConfig:
     """Returns the data settings for reading a file: those of the run, with changes.
 
-    Arguments:
-        config: The configuration of the run.
-        settings: Values by key, such as `data.column`; None keeps the value of the run.
-        path: The file.
+    Settings are by key, such as `data.column`; None keeps the value of the run.
 
     Raises:
         ConfigError: A key or value does not exist, or does not apply to this kind of file.
@@ -85,13 +81,7 @@ def token_store(
     config: DataConfig,
     summary: SplitSummary | None = None,
 ) -> TokenStore:
-    """Returns sentences as token ids.
-
-    Arguments:
-        sentences: Strings, or the records of a file, which also give line numbers.
-        tokenizer: The vocabulary of the run.
-        config: The maximum length, and what happens to longer sentences.
-        summary: Counts sentences that are truncated or skipped, if given.
+    """Returns sentences as token ids, as `encode_sentences` does; records also give line numbers.
 
     Raises:
         DataError: There are no sentences, or over half of the words are unknown.
@@ -101,13 +91,3 @@ def token_store(
         return encode_sentences(sentences.numbered(), name, tokenizer, config, summary)
     texts = ((row, text) for row, text in enumerate(strings(sentences), start=1) if text.strip())
     return encode_sentences(texts, "the input", tokenizer, config, summary)
-
-
-def unknown_words(tokenizer: Tokenizer, texts: Sequence[str]) -> list[str]:
-    """Returns the words that a vocabulary lacks, once each, in order of appearance."""
-    if not tokenizer.by_word:
-        return []
-    words = [word for text in texts for word in text.split()]
-    ids = [index for row in token_ids(tokenizer, texts) for index in row]
-    pairs = zip(words, ids, strict=True)
-    return list(dict.fromkeys(word for word, index in pairs if index == UNKNOWN))

@@ -7,13 +7,14 @@ __all__ = ["TrainedModel"]
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from ..data.records import TextRecords
-from ..data.tokenizer import Tokenizer
+from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..errors import CheckpointError, ConfigError, DataError, cut
 from ..estimators.io.arrays import numbers
 from ..generation.decoding import Decoding
@@ -30,7 +31,7 @@ from ..generation.latent_files import TextRows
 from ..limits import MAX_SENTENCES, check_count, check_seed
 from ..models.vae import VAE
 from .codes import Codes
-from .texts import Sentences, strings, unknown_words
+from .texts import Sentences, strings
 
 Array = NDArray[np.float32]
 GREEDY = Decoding(beam=1)
@@ -234,7 +235,13 @@ class TrainedModel:
         >>> run.unknown_words(["one xylophone"])
         ['xylophone']
         """
-        return unknown_words(self._tokenizer, list(strings(sentences)))
+        texts = list(strings(sentences))
+        if not self._tokenizer.by_word:
+            return []
+        words = [word for text in texts for word in text.split()]
+        ids = chain.from_iterable(token_ids(self._tokenizer, texts))
+        unknown = (word for word, index in zip(words, ids, strict=True) if index == UNKNOWN)
+        return list(dict.fromkeys(unknown))
 
     def _require_latents(self) -> None:
         if not self.latent_size:

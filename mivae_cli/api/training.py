@@ -71,19 +71,15 @@ def train(
     options = {**checked_settings(settings), "seed": seed}
     resolved = read_config(presets, None if config is None else Path(config), options)
     if isinstance(corpus, str | Path):
-        data = resolved.data.model_copy(update={"train": str(corpus)})
-        if not data.train:
+        if not str(corpus):
             raise ConfigError("the corpus is an empty path")
-        resolved = resolved.model_copy(update={"data": data})
-        training = _created(resolved, resolved, out, overwrite)
+        stored = _with_data(resolved, train=str(corpus))
+        training = _created(stored, stored, out, overwrite)
     else:
         with _written(corpus) as path:
-            data = resolved.data.model_copy(update={"train": str(path), "format": "text"})
-            read = resolved.model_copy(update={"data": data})
+            read = _with_data(resolved, train=str(path), format="text")
             # a list cannot be read again, which is what "-" says in a stored configuration
-            data = data.model_copy(update={"train": "-"})
-            resolved = resolved.model_copy(update={"data": data})
-            training = _created(read, resolved, out, overwrite)
+            training = _created(read, _with_data(read, train="-"), out, overwrite)
     return _trained(training, evaluate, show)
 
 
@@ -117,6 +113,10 @@ def resume(
     show = callback(progress)
     training = resume_training(RunDirectory.open(Path(path)), changed)
     return _trained(training, evaluate, show)
+
+
+def _with_data(config: RunConfig, **changes: str) -> RunConfig:
+    return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 
 def _created(

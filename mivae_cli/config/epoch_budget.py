@@ -15,13 +15,9 @@ from .run import RunConfig
 
 
 def budget_warnings(config: RunConfig) -> list[str]:
-    """Returns a warning for each schedule that is not complete before the last epoch starts.
-
-    A warning names the epoch at which the schedule completes and the settings to change. A
-    language model has no schedules.
-    """
+    """Returns a warning for each schedule that is not complete before the last epoch starts."""
     training, objective = config.training, config.objective
-    if not config.model.latent_size:
+    if not config.model.latent_size:  # a language model has no schedules
         return []
     if training.autoencoder_epochs >= training.epochs:
         rest = math.ceil(objective.settled) + max(1, training.cooldown_epochs)
@@ -47,7 +43,6 @@ def shared_budget_warnings(configs: Mapping[str, RunConfig]) -> list[str]:
 
 
 def _cooldown_warnings(config: RunConfig) -> Iterator[str]:
-    """Yields warnings about the cooldown of the learning rate."""
     training = config.training
     if training.cooldown_epochs >= training.epochs:
         yield (
@@ -66,7 +61,6 @@ def _cooldown_warnings(config: RunConfig) -> Iterator[str]:
 def _schedule_warnings(
     name: str, schedule: Schedule, weight: float, config: RunConfig
 ) -> Iterator[str]:
-    """Yields warnings about the schedule of one weight."""
     training, key = config.training, f"objective.{name}_schedule"
     before, epochs = training.autoencoder_epochs, training.epochs
     if not schedule.settled:
@@ -84,9 +78,8 @@ def _schedule_warnings(
             place = f"with {symbol} at {now:.2g} instead of {final:.2g}"
         problem = f"{status}, but training ends after epoch {epochs}, {place}"
     elif complete > epochs - 1:
-        problem = (
-            f"{status}, so only {epochs - complete:g} of the {epochs} epochs use its final value"
-        )
+        rest = f"{epochs - complete:g} of the {epochs} epochs"
+        problem = f"{status}, so only {rest} use its final value"
     elif complete > epochs - cooldown:
         problem = f"{status}, but the learning rate decays from epoch {epochs - cooldown}"
     else:

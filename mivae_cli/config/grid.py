@@ -75,9 +75,9 @@ def expand(
         setting = dict(zip(factors, values, strict=True))
         parts += [f"{labels[key]}={setting[key]}" for key in varying]
         name = ",".join(map(_safe, parts)) or _safe("+".join(combined) or "default")
-        members.append(
-            Member(_cut(name), combined, tuple(f"{key}={value}" for key, value in setting.items()))
-        )
+        if len(name) > MAX_NAME:
+            name = f"{name[:MAX_NAME]}-{_digest(name)}"
+        members.append(Member(name, combined, tuple(map("=".join, setting.items()))))
     return members
 
 
@@ -90,9 +90,8 @@ def alternatives(text: str) -> list[str]:
     Raises:
         ConfigError: A quote or bracket is not closed.
     """
-    parts, start = [], 0
+    parts, start, quote = [], 0, ""
     closing: list[str] = []  # the brackets that are still expected
-    quote = ""
     fresh = True  # only spaces since the last comma
     characters = iter(enumerate(text))
     for place, char in characters:
@@ -121,10 +120,7 @@ def configurations(
 ) -> list[RunConfig]:
     """Returns the configuration of each member.
 
-    Arguments:
-        members: The grid.
-        file: A TOML file of settings for all members.
-        options: Settings of all members by dotted key; None stands for an option not given.
+    File and options are those of `read_config` for all members.
 
     Raises:
         ConfigError: Some are invalid, or two are equal. The message lists all mistakes.
@@ -185,10 +181,6 @@ def _safe(part: str) -> str:
     """Returns a part of a folder's name without unsafe characters; a digest keeps it unique."""
     safe = UNSAFE.sub("-", part.replace(",", " ")).lstrip(".-=+,")
     return safe if safe == part else f"{safe or 'x'}-{_digest(part)}"
-
-
-def _cut(name: str) -> str:
-    return name if len(name) <= MAX_NAME else f"{name[:MAX_NAME]}-{_digest(name)}"
 
 
 def _digest(text: str) -> str:

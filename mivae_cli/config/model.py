@@ -28,27 +28,7 @@ Width = Annotated[int, Field(ge=1, le=MAX_WIDTH)]
 Layers = Annotated[int, Field(ge=1, le=MAX_LAYERS)]
 
 
-class RecurrentEncoderConfig(Frozen):
-    """LSTM or GRU encoder; its pooled states are the features of the sentence."""
-
-    kind: Literal["lstm", "gru"] = "lstm"
-    embedding_size: Width = 256
-    """Size of the token embeddings."""
-    hidden_size: Width = 256
-    """Size of the hidden states, per direction."""
-    layers: Layers = 1
-    """Number of layers."""
-    bidirectional: bool = False
-    """Whether each layer also reads the sentence backwards."""
-    pooling: Pooling = "max"
-    """Pooling of the states over the sentence: last, mean or max."""
-    dropout: Probability = 0.0
-    """Dropout on the embeddings and between layers."""
-
-
-class RecurrentDecoderConfig(Frozen):
-    """LSTM or GRU decoder; z sets its initial state and is an input at every step."""
-
+class _RecurrentConfig(Frozen):
     kind: Literal["lstm", "gru"] = "lstm"
     embedding_size: Width = 256
     """Size of the token embeddings."""
@@ -56,6 +36,22 @@ class RecurrentDecoderConfig(Frozen):
     """Size of the hidden states."""
     layers: Layers = 1
     """Number of layers."""
+
+
+class RecurrentEncoderConfig(_RecurrentConfig):
+    """LSTM or GRU encoder; its pooled states are the features of the sentence."""
+
+    bidirectional: bool = False
+    """Whether each layer also reads the sentence backwards, with other hidden states."""
+    pooling: Pooling = "max"
+    """Pooling of the states over the sentence: last, mean or max."""
+    dropout: Probability = 0.0
+    """Dropout on the embeddings and between layers."""
+
+
+class RecurrentDecoderConfig(_RecurrentConfig):
+    """LSTM or GRU decoder; z sets its initial state and is an input at every step."""
+
     dropout: Probability = 0.5
     """Dropout on the embeddings, between layers, and before the output layer."""
     word_dropout: Probability = 0.0
@@ -110,8 +106,6 @@ Posterior = Annotated[
 
 
 class _TransformerConfig(Frozen):
-    """Settings shared by the Transformer encoder and decoder."""
-
     kind: Literal["transformer"] = "transformer"
     width: Width = 256
     """Size of the embeddings and hidden states."""

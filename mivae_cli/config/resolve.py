@@ -18,7 +18,7 @@ __all__ = [
 ]
 
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -74,8 +74,7 @@ def read_config(
         file: A TOML file; relative paths in it are relative to its folder.
         options: Values by dotted key; None stands for an option not given.
         overrides: Texts of the form `section.key=value`, the value as in TOML.
-        base: The configuration to change; by default the defaults or, if a preset is a method,
-            the plain VAE.
+        base: By default the defaults or, if a preset is a method, the plain VAE.
 
     Raises:
         ConfigError: A preset or key does not exist, or a value is invalid.
@@ -83,9 +82,9 @@ def read_config(
     presets = [presets] if isinstance(presets, str) else list(presets)
     table: Table = (base or RunConfig()).model_dump(mode="json")
     if base is None and any(preset_kind(name) == "method" for name in presets):
-        table = _merged(table, _preset(BASELINE))
+        table = _merged(table, _settings(tomllib.loads(preset_text(BASELINE))))
     for name in presets:
-        table = _merged(table, _preset(name))
+        table = _merged(table, _settings(tomllib.loads(preset_text(name))))
     if presets:
         table["name"] = "+".join(presets)
     if file is not None:
@@ -149,7 +148,7 @@ def differences(before: RunConfig, after: RunConfig) -> dict[str, str]:
 
 def flattened(config: RunConfig) -> Table:
     """Returns the values of a configuration by dotted key."""
-    return _flattened(config.model_dump())
+    return dict(_leaves(config.model_dump(), ""))
 
 
 def check_resumable(before: RunConfig, after: RunConfig) -> None:
@@ -197,14 +196,10 @@ def _write_table(model: BaseModel, prefix: str, lines: list[str]) -> None:
         if isinstance(value, BaseModel):
             tables.append((name, value, field.description))
             continue
-        if field.description:
-            lines.append(f"# {field.description}")
+        lines += [f"# {field.description}"] if field.description else []
         lines.append(f"{name} = {toml_text(NONE if value is None else value)}")
     for name, value, description in tables:
-        lines.append("")
-        if description:
-            lines.append(f"# {description}")
-        lines.append(f"[{prefix}{name}]")
+        lines += ["", *([f"# {description}"] if description else []), f"[{prefix}{name}]"]
         _write_table(value, f"{prefix}{name}.", lines)
 
 
@@ -229,14 +224,12 @@ def _kept(below: Table, kind: object) -> Table:
     return {key: below[key] for key in SHARED_KEYS if key in below}
 
 
-def _flattened(table: Table, prefix: str = "") -> Table:
-    flat: Table = {}
+def _leaves(table: Table, prefix: str) -> Iterator[tuple[str, object]]:
     for key, value in table.items():
         if isinstance(value, dict):
-            flat |= _flattened(value, f"{prefix}{key}.")
+            yield from _leaves(value, f"{prefix}{key}.")
         else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+            yield f"{prefix}{key}", value
 
 
 def _nested(key: str, value: object) -> Table:
@@ -247,11 +240,6 @@ def _nested(key: str, value: object) -> Table:
         value = {part: value}
     assert isinstance(value, dict)
     return value
-
-
-def _preset(name: str) -> Table:
-    """Returns the settings of a preset."""
-    return _settings(tomllib.loads(preset_text(name)))
 
 
 def _located(table: Table, folder: Path) -> Table:

@@ -71,12 +71,9 @@ def _located(config: DataConfig) -> dict[Split, Path]:
 
 
 def _find(folder: Path, split: Split, names: tuple[str, ...]) -> Path | None:
-    """Returns the file of a split in a folder, or None.
+    """Returns the file of a split in a folder, or None; raises DataError if there are several.
 
     A file in an unsupported format is returned too, so that it causes an error later.
-
-    Raises:
-        DataError: The folder has several files for the split.
     """
     found, unreadable = [], []
     for path in sorted(folder.iterdir()):

@@ -104,13 +104,9 @@ class TextRecords:
 
     def _rows(self) -> Iterator[Row]:
         form = format_of(self.path, self.config.format)
-        match form:
-            case "json":
-                return json_rows(self.path, self.config.field, self._digest)
-            case "csv" | "tsv":
-                return self._table_rows(by_tabs=form == "tsv")
-            case _:
-                return self._lines()
+        if form == "json":
+            return json_rows(self.path, self.config.field, self._digest)
+        return self._lines() if form == "text" else self._table_rows(by_tabs=form == "tsv")
 
     def _lines(self) -> Iterator[Row]:
         sniffing = self.config.format == "auto"

@@ -33,9 +33,8 @@ class Table:
         self, path: Path, config: DataConfig, by_tabs: bool, digest: Digest | None = None
     ) -> None:
         self.path = path
-        self.delimiter = {"auto": "\t" if by_tabs else ",", "tab": "\t"}.get(
-            config.delimiter, config.delimiter
-        )
+        named = {"auto": "\t" if by_tabs else ",", "tab": "\t"}
+        self.delimiter = named.get(config.delimiter, config.delimiter)
         self.quoted = config.quoting == "minimal" or (config.quoting == "auto" and not by_tabs)
         self._assumed = config.delimiter == "auto", config.quoting == "auto"
         self._quotes_kept = not self.quoted and self._assumed[1]
@@ -131,10 +130,10 @@ class Table:
         for delimiter in "\t;|":
             counts = {row[0].count(delimiter) for row in rows}
             if len(counts) == 1 and counts != {0}:
+                found, used = DELIMITERS[delimiter], DELIMITERS.get(self.delimiter, self.delimiter)
                 raise DataError(
-                    f"'{self.path}' seems to be separated by {DELIMITERS[delimiter]}; add --delimiter "
-                    f"{DELIMITERS[delimiter]}, or --delimiter "
-                    f"{DELIMITERS.get(self.delimiter, self.delimiter)} if it is not"
+                    f"'{self.path}' seems to be separated by {found}; add --delimiter {found}, or "
+                    f"--delimiter {used} if it is not"
                 )
 
     def check_quotes_closed(self, line: int, cells: list[str]) -> None:

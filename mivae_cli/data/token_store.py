@@ -43,11 +43,7 @@ class TokenStore:
         return np.diff(self.offsets)
 
     def sentence(self, index: int) -> list[int]:
-        """Returns the ids of one sentence.
-
-        Raises:
-            CheckpointError: A mapped file has been damaged since it was opened.
-        """
+        """Returns the ids of one sentence; raises CheckpointError like `spans` and `checked`."""
         start, end = int(self.offsets[index]), int(self.offsets[index + 1])
         if self.path is not None and not 0 <= start < end <= len(self.tokens):
             raise self._damaged(self.path.with_suffix(".offsets.npy"))
@@ -94,9 +90,7 @@ class TokenStore:
         if len(self) <= count:
             return self
         drawn = Permutation(len(self), np.random.SeedSequence(seed))(np.arange(count))
-        drawn = np.sort(drawn)
-        store = TokenStore.from_ids(self.sentence(int(index)) for index in drawn)
-        return store if self.lines is None else replace(store, lines=self.lines[drawn])
+        return self._selected(np.sort(drawn).tolist())
 
     def canonical(self) -> "TokenStore":
         """Returns the sentences in an order that does not depend on the order of the file.
@@ -112,7 +106,9 @@ class TokenStore:
             copy = seen[ids].to_bytes(8, "little")
             seen[ids] += 1
             keys.append(hashlib.blake2b(ids, digest_size=16, key=copy).digest())
-        order = sorted(range(len(self)), key=keys.__getitem__)
+        return self._selected(sorted(range(len(self)), key=keys.__getitem__))
+
+    def _selected(self, order: list[int]) -> "TokenStore":
         store = TokenStore.from_ids(self.sentence(index) for index in order)
         return store if self.lines is None else replace(store, lines=self.lines[order])
 
@@ -125,15 +121,9 @@ class TokenStore:
     @classmethod
     def from_parts(cls, parts: Iterable[tuple[Ids, NDArray[np.int64], Lines]]) -> "TokenStore":
         """Returns a store in memory from chunks of concatenated ids, lengths and line numbers."""
-        tokens: list[Ids] = [np.zeros(0, np.uint32)]
-        lengths = [np.zeros(1, np.int64)]
-        lines = [np.zeros(0, np.uint32)]
-        for ids, counts, numbers in parts:
-            tokens.append(ids)
-            lengths.append(counts)
-            lines.append(numbers)
-        offsets = np.cumsum(np.concatenate(lengths))
-        return cls(np.concatenate(tokens), offsets, np.concatenate(lines))
+        empty = np.zeros(0, np.uint32), np.zeros(1, np.int64), np.zeros(0, np.uint32)
+        tokens, lengths, lines = map(np.concatenate, zip(empty, *parts, strict=True))
+        return cls(tokens, np.cumsum(lengths), lines)
 
 
 def longest_sentence(offsets: NDArray[np.int64]) -> int:
