@@ -122,12 +122,7 @@ class Run(TrainedModel):
         return TextRecords(Path(path), file_settings(self.config, settings, path))
 
     def neighbours(
-        self,
-        sentence: str,
-        k: int = 10,
-        *,
-        among: Sentences | None = None,
-        by: Distance = "mean",
+        self, sentence: str, k: int = 10, *, among: Sentences | None = None, by: Distance = "mean"
     ) -> list[Neighbour]:
         """Returns the k sentences nearest to one in latent space, nearest first.
 

@@ -182,7 +182,7 @@ class BatchSampler:
         Arguments:
             epoch: The epoch.
             position: The number of batches that are done.
-            earlier: Previous batch sizes in this epoch and the number of batches of each, in order.
+            earlier: See `Earlier`.
         """
         rest = self._remaining(epoch, earlier)
         first, done = divmod(position - sum(count for _, count in earlier), WINDOW)

@@ -1,13 +1,6 @@
 """Detect the format of a text file by its name; spool standard input to a file."""
 
-__all__ = [
-    "EXTENSIONS",
-    "UNREADABLE",
-    "check_file",
-    "check_settings",
-    "format_of",
-    "text_file",
-]
+__all__ = ["EXTENSIONS", "UNREADABLE", "check_file", "check_settings", "format_of", "text_file"]
 
 import sys
 import tempfile

@@ -159,11 +159,7 @@ def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
 
 
 def apply_max_tokens(
-    ids: Ids,
-    lengths: NDArray[np.int64],
-    lines: Lines,
-    config: DataConfig,
-    summary: SplitSummary,
+    ids: Ids, lengths: NDArray[np.int64], lines: Lines, config: DataConfig, summary: SplitSummary
 ) -> tuple[Ids, NDArray[np.int64], Lines]:
     """Truncates or skips sentences longer than `max_tokens`, and updates the summary."""
     limit = config.max_tokens

@@ -133,11 +133,7 @@ def whole_text(file: BinaryIO, path: Path) -> str:
 
 
 def read_rows(
-    path: Path,
-    delimiter: str,
-    quoted: bool = True,
-    advice: str = "",
-    digest: Digest | None = None,
+    path: Path, delimiter: str, quoted: bool = True, advice: str = "", digest: Digest | None = None
 ) -> Iterator[tuple[int, list[str]]]:
     """Yields pairs of last line number and cells for the rows of a table; skips blank rows.
 

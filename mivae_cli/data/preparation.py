@@ -36,11 +36,7 @@ def corpus_key(hashes: dict[Split, str], files: dict[Split, Path], config: DataC
 
 
 def write_corpus(
-    folder: Path,
-    key: str,
-    files: dict[Split, Path],
-    hashes: dict[Split, str],
-    config: DataConfig,
+    folder: Path, key: str, files: dict[Split, Path], hashes: dict[Split, str], config: DataConfig
 ) -> None:
     """Writes the files of a prepared corpus into an empty folder, its manifest last.
 

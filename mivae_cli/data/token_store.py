@@ -58,9 +58,7 @@ class TokenStore:
         """
         starts = self.offsets[indices]
         lengths = self.offsets[indices + 1] - starts
-        if self.path is None or not len(indices):
-            return starts, lengths
-        if (
+        if (self.path is not None and len(indices)) and (
             starts.min() < 0
             or (starts + lengths).max() > len(self.tokens)
             or not 0 < lengths.min() <= lengths.max() <= self.longest

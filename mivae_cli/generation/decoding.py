@@ -1,12 +1,14 @@
 """Decoding of latents to sentences, word by word.
 
-Shapes: N sentences, M = N times beam width, T tokens, V vocabulary, Z latent units.
+Shapes: N sentences, M = N times beam width, T tokens (written so far, without the boundary), V
+vocabulary, Z latent units. Scores are logits or log-probabilities of the next token.
 """
 
-__all__ = ["AT_ONCE", "Decoding", "decode"]
+__all__ = ["AT_ONCE", "Decoding", "ban_repeated_ngrams", "decode", "penalize_written"]
 
 import math
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -25,7 +27,6 @@ from ..limits import (
     check_range,
 )
 from ..models.vae import VAE
-from .repetition import ban_repeated_ngrams, penalize_written
 
 AT_ONCE = 256  # sentences per batch
 MAX_AT_ONCE = 4096  # hypotheses per batch, to limit the memory of a wide beam
@@ -101,7 +102,7 @@ def decode(
     for part in z.to(model.device).split(at_once):
         beam = decoding.beam
         tokens = _beam(model, part, decoding) if beam else _draw(model, part, decoding, generator)
-        sentences += [_until_boundary(row) for row in tokens.tolist()]
+        sentences += [list(takewhile(BOUNDARY.__ne__, row)) for row in tokens.tolist()]
     return sentences
 
 
@@ -241,5 +242,37 @@ def _likeliest(weights: Tensor, share: float) -> tuple[Tensor, Tensor]:
     return weights.sort(dim=-1, descending=True)
 
 
-def _until_boundary(ids: list[int]) -> list[int]:
-    return ids[: ids.index(BOUNDARY)] if BOUNDARY in ids else ids
+def penalize_written(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
+    r"""Returns scores in which written tokens are less likely.
+
+    With :math:`\theta` the penalty, a written token's score becomes :math:`x / \theta` if it is
+    positive and :math:`x \, \theta` if it is negative. A penalty above 1 makes it less likely, and
+    below 1 more likely. The number of occurrences and their positions have no effect.
+
+    References:
+        | CTRL: A Conditional Transformer Language Model for Controllable Generation (Keskar et al.,
+          2019), section 4.1, which assumes that all scores are positive
+
+    Scores have shape (N, V), written tokens (N, T).
+    """
+    if penalty == 1:
+        return scores
+    found = scores.gather(1, written)
+    found = torch.where(found > 0, found / penalty, found * penalty)
+    return scores.scatter(1, written, found)
+
+
+def ban_repeated_ngrams(scores: Tensor, written: Tensor, size: int) -> Tensor:
+    """Returns scores in which tokens that would complete an n-gram a second time are -inf.
+
+    Scores have shape (N, V), written tokens (N, T); the size is n. With 1, no token occurs twice.
+    """
+    if written.shape[1] < size:
+        return scores
+    ngrams = written.unfold(1, size, 1)  # (N, T - size + 1, size)
+    # the next token completes the last size - 1 tokens
+    latest = written[:, written.shape[1] - size + 1 :]  # (N, size - 1)
+    repeated = (ngrams[..., :-1] == latest[:, None]).all(dim=-1)
+    # several n-grams may ban the same token
+    counts = torch.zeros_like(scores).scatter_add(1, ngrams[..., -1], repeated.to(scores.dtype))
+    return scores.masked_fill(counts > 0, -math.inf)

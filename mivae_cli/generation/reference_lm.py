@@ -8,7 +8,7 @@ different settings are not comparable.
 __all__ = ["FIXED_LM", "described", "trained_lm"]
 
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -23,7 +23,6 @@ from ..models.vae import VAE
 from ..objectives.objective import Objective
 from ..objectives.schedules import Constant
 from ..runs.create import create_run
-from ..runs.directory import RunDirectory
 from ..stages import Stage
 from ..training.events import Step, Validation
 from ..training.trainer import Trainer
@@ -82,7 +81,7 @@ def trained_lm(
         tokenizer: The vocabulary of both.
         config: The settings, except seed and device.
         device: Device of training and of the returned model.
-        seed: Seed of initial weights, batch order and dropout.
+        seed: Seeds weights, batch order and dropout.
 
     Raises:
         DivergedError: Training diverged.
@@ -101,7 +100,11 @@ def trained_lm(
         try:
             trainer = Trainer(config, corpus)
             run = create_run(Path(place) / "run", config, corpus)
-            yield from _stages(name, trainer, run)
+            steps = len(trainer.sampler) * config.training.epochs
+            yield Stage(name, 0, steps)
+            for record in trainer.fit(run):
+                if isinstance(record, Step | Validation):
+                    yield Stage(name, record.step, steps)
             return run.load_model(device)
         except DivergedError as error:  # its advice refers to the temporary run
             raise DivergedError(
@@ -112,11 +115,3 @@ def trained_lm(
                 f"cannot train the reference language model in '{place}': {error}. Use another "
                 "temporary directory: set the environment variable TMPDIR"
             ) from error
-
-
-def _stages(name: str, trainer: Trainer, run: RunDirectory) -> Iterator[Stage]:
-    steps = len(trainer.sampler) * trainer.config.training.epochs
-    yield Stage(name, 0, steps)
-    for record in trainer.fit(run):
-        if isinstance(record, Step | Validation):
-            yield Stage(name, record.step, steps)

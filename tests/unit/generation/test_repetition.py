@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mivae_cli.generation.repetition import ban_repeated_ngrams, penalize_written
+from mivae_cli.generation.decoding import ban_repeated_ngrams, penalize_written
 
 WORDS = 4
 sentences = st.integers(0, 12).flatmap(
