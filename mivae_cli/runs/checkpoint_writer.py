@@ -37,11 +37,7 @@ class CheckpointWriter:
         return time.monotonic() - self._saved > period
 
     def save(self, snapshot: Snapshot) -> bool:
-        """Tries to write a checkpoint, after the best one if its save has failed so far.
-
-        Returns:
-            Whether everything is on disk.
-        """
+        """Tries to write a checkpoint, and a best one that failed; returns whether all succeeded."""
         wanted = {snapshot.best} - {snapshot.name}  # a newer snapshot of the same name replaces it
         best = [waiting for waiting in self._waiting if waiting.name in wanted]
         self._waiting = [*best, snapshot]
@@ -57,12 +53,7 @@ class CheckpointWriter:
 
 
 def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
-    """Writes a checkpoint and removes old ones.
-
-    Arguments:
-        run: The run.
-        snapshot: The checkpoint to write.
-        keep: Number of checkpoints to keep besides the best and this one.
+    """Writes a checkpoint, and removes others except the best and the `keep` newest earlier ones.
 
     Raises:
         OSError: The checkpoint could not be written; earlier ones are unchanged.
@@ -86,13 +77,8 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
             sync_file(run.metrics_path)
         for name, data in snapshot.files.items():
             write_synced(draft / name, data)
-        body = {
-            "run": run.id,
-            "step": snapshot.step,
-            "epoch": snapshot.epoch,
-            "best": snapshot.best,
-            "journal": snapshot.metrics.model_dump(),
-        }
+        place_in_run = {"step": snapshot.step, "epoch": snapshot.epoch, "best": snapshot.best}
+        body = {"run": run.id, **place_in_run, "journal": snapshot.metrics.model_dump()}
         files = {name: entry_of(data) for name, data in snapshot.files.items()}
         write_manifest(draft, "checkpoint", files, body)
         if os.path.lexists(place):  # damaged, or of the same state
@@ -109,31 +95,23 @@ def write_checkpoint(run: RunDirectory, snapshot: Snapshot, keep: int) -> None:
 def tidy(run: RunDirectory, latest: Checkpoint, keep: int) -> None:
     """Removes what an interrupted save has left behind.
 
-    Arguments:
-        run: The run; its lock is held, and no checkpoint is known to be damaged.
-        latest: The newest checkpoint.
-        keep: Number of checkpoints to keep besides the best and the newest.
+    The run's lock is held, `latest` is its newest checkpoint, and none is known to be damaged.
     """
     _remove_drafts(run.path / CHECKPOINTS)
     _rotate(run, latest, keep)
 
 
 def check_space(path: Path, snapshot: int, keep: int, corpus: int = 0) -> None:
-    """Checks that the files of a run will fit on its disk; those of an existing run will be replaced.
+    """Raises ConfigError if the files of a run will not fit on its disk, replacing existing ones.
 
     Arguments:
         path: The directory of the run, which need not exist.
         snapshot: The size of a checkpoint in bytes.
-        keep: Number of checkpoints to keep besides the best and the last; one more is being
-            written.
+        keep: Number of checkpoints to keep besides the best, the last and the one being written.
         corpus: The size of the prepared corpus in bytes, if it is still to be copied.
-
-    Raises:
-        ConfigError: There is not enough free space.
     """
-    patterns = (f"{CHECKPOINTS}/*/*", "data/*") if corpus else (f"{CHECKPOINTS}/*/*",)
-    folders = [path] if os.path.isdir(path) else []
-    found = [file for folder in folders for each in patterns for file in folder.glob(each)]
+    patterns = [f"{CHECKPOINTS}/*/*", *(["data/*"] if corpus else [])]
+    found = [file for each in patterns if os.path.isdir(path) for file in path.glob(each)]
     statuses = [file.stat() for file in found if file.is_file()]
     # removing a hard link frees no space; runs of older versions link to the cache
     existing = sum(status.st_size for status in statuses if status.st_nlink == 1)
@@ -165,19 +143,14 @@ def _rotate(run: RunDirectory, latest: Snapshot | Checkpoint, keep: int) -> None
     their steps: they are removed, because their best checkpoint and metrics are outdated.
     """
     now = (latest.step, latest.epoch)
-    try:
+    with suppress(CheckpointError):  # the folder cannot be read now
         complete = run.checkpoints.all([])
-    except CheckpointError:  # the folder cannot be read now
-        return
-    earlier = [found.name for found in complete if (found.step, found.epoch) < now]
-    others = [name for name in earlier if name != latest.best]
-    kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
-    with suppress(CheckpointError):
+        earlier = [found.name for found in complete if (found.step, found.epoch) < now]
+        others = [name for name in earlier if name != latest.best]
+        kept = {latest.name, latest.best, *(others[-keep:] if keep else [])}
         for folder in run.checkpoints.folders():
             if folder.name not in kept:
-                with suppress(
-                    OSError
-                ):  # not needed for the new checkpoint; retried at the next save
+                with suppress(OSError):  # retried at the next save
                     remove_tree(folder, CHECKPOINT_FILE)
 
 

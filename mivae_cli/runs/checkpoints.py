@@ -3,8 +3,8 @@
     checkpoints/epoch-0003/     saved after an epoch
     checkpoints/step-00000040/  saved within an epoch
 
-A checkpoint is complete or absent (for its files see `runs.training_state`). `best` and `last`
-are not stored: they are found from the manifests, so no pointer can be lost.
+A checkpoint is complete or absent. `best` and `last` are found from the manifests, so no pointer
+can be lost. For the files see `runs.training_state`.
 """
 
 __all__ = ["CHECKPOINTS", "CHECKPOINT_FILE", "NAME", "Checkpoint", "Checkpoints"]
@@ -46,11 +46,7 @@ class Checkpoint:
         return self.manifest.folder.name
 
     def check(self) -> None:
-        """Verifies all files.
-
-        Raises:
-            CheckpointError: A file is missing or damaged.
-        """
+        """Raises CheckpointError if a file is missing or damaged."""
         for file in self.manifest.files:
             self.manifest.checked_path(file)
 
@@ -59,8 +55,7 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints folder of a run.
 
-    Manifests are read on every call, because training adds and removes checkpoints. An
-    unchanged file is not verified twice.
+    Manifests are read on every call, because training adds and removes checkpoints.
     """
 
     run: Path
@@ -115,19 +110,15 @@ class Checkpoints:
         except ValidationError as error:
             raise CheckpointError(f"'{path}' is damaged: 'journal' is missing") from error
         found = Checkpoint(manifest, step, epoch, best, metrics)
-        if self._known.get(folder) != found:
+        if self._known.get(folder) != found:  # else kept: its verified files are not read again
             self._known[folder] = found
         return self._known[folder]
 
     def all(self, problems: list[str] | None = None) -> list[Checkpoint]:
         """Returns the run's checkpoints, oldest first.
 
-        Arguments:
-            problems: Receives a message for each damaged checkpoint, which is then skipped. By
-                default a damaged checkpoint is an error.
-
-        Raises:
-            CheckpointError: A manifest is damaged and `problems` is None.
+        A damaged one raises CheckpointError; if `problems` is given, it is skipped, and its message
+        appended there.
         """
         found = []
         for folder in self.folders():
@@ -142,10 +133,7 @@ class Checkpoints:
         return sorted(found, key=lambda checkpoint: (checkpoint.step, checkpoint.epoch))
 
     def steady(self, read: Callable[[], T]) -> T:
-        """Returns `read()`, and retries if training replaces checkpoints meanwhile.
-
-        At most five attempts: another one follows if the call fails and the list of checkpoints
-        has changed.
+        """Returns `read()`, with up to five attempts while training replaces checkpoints.
 
         Raises:
             CheckpointError: The call failed although the list did not change, or five times.
@@ -215,11 +203,7 @@ class Checkpoints:
         return best
 
     def check_best(self, latest: Checkpoint) -> None:
-        """Verifies the checkpoint that the latest one records as the best.
-
-        Raises:
-            CheckpointError: It is missing or damaged.
-        """
+        """Raises CheckpointError if the best checkpoint, named by the latest one, is not intact."""
         if latest.best is not None:
             self.load(self.folder / latest.best).check()
 

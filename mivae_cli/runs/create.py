@@ -44,13 +44,7 @@ MARKERS = {  # documents found only in runs, and their kinds
 def create_run(
     path: Path, config: RunConfig, corpus: Corpus, overwrite: bool = False
 ) -> RunDirectory:
-    """Creates the directory of a new run.
-
-    Arguments:
-        path: The directory.
-        config: The configuration to store.
-        corpus: The prepared corpus, which is copied.
-        overwrite: Whether to replace an existing run.
+    """Creates the directory of a new run, with a copy of its prepared corpus.
 
     Raises:
         ConfigError: The directory contains other files or a run, is not writable, or is being
@@ -81,12 +75,9 @@ def create_run(
                     _clear(path)
                 raise
     except OSError as error:
-        occupied = os.path.lexists(path) and not path.is_dir()
-        why = (
-            "it is not a folder; choose another directory with --out"
-            if occupied
-            else reason(error)
-        )
+        why = reason(error)
+        if os.path.lexists(path) and not path.is_dir():
+            why = "it is not a folder; choose another directory with --out"
         raise ConfigError(f"cannot write the run to '{path}': {why}") from error
     return run
 
@@ -147,10 +138,7 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
 
 
 def _is_marked(path: Path) -> bool:
-    """Whether a file in a folder was certainly written by mivae for a run.
-
-    Names prove nothing: other programs also write `config.json` and `tokenizer.json`.
-    """
+    """Whether mivae wrote a file in a folder; other programs also write a `config.json`."""
     if any(claimed_kind(path / name) == kind for name, kind in MARKERS.items()):
         return True
     manifests = (path / CHECKPOINTS).glob(f"*/{MANIFEST}")

@@ -92,29 +92,17 @@ class RunDirectory:
         return self.path / "metrics.jsonl"
 
     def load_config(self) -> RunConfig:
-        """Returns the run's configuration.
-
-        Raises:
-            CheckpointError: `config.json` is damaged or belongs to another run.
-        """
+        """Returns the run's configuration; raises CheckpointError if its file is damaged."""
         return self._once("config", self._read_config)
 
     def load_tokenizer(self) -> Tokenizer:
-        """Returns the run's vocabulary.
-
-        Raises:
-            CheckpointError: `tokenizer.json` is damaged.
-        """
+        """Returns the run's vocabulary; raises CheckpointError if its file is damaged."""
         return self._once(
             "tokenizer", lambda: Tokenizer.load(self.manifest.checked_path("tokenizer.json"))
         )
 
     def load_corpus_manifest(self) -> Manifest:
-        """Returns the manifest of the run's prepared corpus.
-
-        Raises:
-            CheckpointError: It is damaged.
-        """
+        """Returns the manifest of the prepared corpus; raises CheckpointError if it is damaged."""
         return self._once(
             "corpus manifest",
             lambda: Manifest.read(self.path / "data", "corpus", CORPUS_MANIFEST),
@@ -139,8 +127,7 @@ class RunDirectory:
     def check_weights(self, config: RunConfig) -> None:
         """Checks that the weights of the newest intact checkpoint fit a configuration.
 
-        Reads only the headers of the weight files, and allocates no memory for the model: the
-        configuration may be damaged and describe a far larger model.
+        The configuration may be damaged and describe a far larger model: this allocates nothing.
 
         Raises:
             CheckpointError: They belong to another model, or no checkpoint is intact.
@@ -168,11 +155,7 @@ class RunDirectory:
         return model.to(device).eval()
 
     def load_evaluations(self) -> EvaluationRecords:
-        """Returns the evaluation records in `eval.json`.
-
-        Raises:
-            CheckpointError: The file is missing or damaged.
-        """
+        """Returns the records in `eval.json`; raises CheckpointError if it is missing or damaged."""
         path = self.path / "eval.json"
         body = read_sealed(path, "evaluation")
         self._check_id(path, body)
@@ -184,8 +167,8 @@ class RunDirectory:
     def load_evaluation(self) -> dict[str, Any]:
         """Returns the evaluation record that represents the run.
 
-        This is a record of the checkpoint evaluated last: the one with the run's own protocol, or
-        else the one with the most importance samples.
+        Of the checkpoint evaluated last, this is the record with the run's own protocol, or else
+        with the most importance samples.
 
         Raises:
             CheckpointError: There is no record, or a file is damaged.
@@ -220,11 +203,7 @@ class RunDirectory:
         return False
 
     def set_metrics_aside(self) -> None:
-        """Renames a damaged `metrics.jsonl`.
-
-        Raises:
-            ConfigError: The directory is not writable.
-        """
+        """Renames a damaged `metrics.jsonl`; raises ConfigError if that fails."""
         with writable(self.metrics_path):
             set_aside(self.metrics_path)
 
@@ -241,13 +220,10 @@ class RunDirectory:
         self._loaded["config"] = config
 
     def write_evaluation(self, record: dict[str, Any]) -> EvaluationRecords:
-        """Adds a record to `eval.json`; NaN and infinite numbers become null.
+        """Adds a record to `eval.json`, without NaN and infinity; returns all records in the file.
 
         The record replaces one of the same checkpoint and protocol. An unreadable `eval.json` is
         kept as `eval.damaged.json`.
-
-        Returns:
-            All records in the file.
 
         Raises:
             ConfigError: The file is not writable, or another process is writing the run.

@@ -64,10 +64,7 @@ def newest_usable(folder: Path = Path("runs")) -> NewestRun:
 
 
 def newest_interrupted(folder: Path = Path("runs")) -> NewestRun:
-    """Returns the newest interrupted run in a folder.
-
-    If no run was interrupted, returns the newest finished run, which can be trained for more
-    epochs.
+    """Returns the newest interrupted run in a folder, or else the newest finished one.
 
     Raises:
         CheckpointError: There is no interrupted or finished run.
@@ -87,11 +84,7 @@ def newest_interrupted(folder: Path = Path("runs")) -> NewestRun:
 
 
 def _candidates(folder: Path) -> Iterator[_Candidate]:
-    """Yields the runs in a folder, the last modified first.
-
-    Raises:
-        CheckpointError: There is no run.
-    """
+    """Yields the runs in a folder, the last modified first; raises CheckpointError without any."""
     runs = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
     if not runs:
         raise CheckpointError(
@@ -117,9 +110,8 @@ def _candidate(path: Path) -> _Candidate:
         finished, has_best = run.checkpoints.steady(read)
     except CheckpointError:
         return _Candidate(path, "damaged")
-    if training:
-        return _Candidate(path, "training", run, has_best)
-    return _Candidate(path, "finished" if finished else "interrupted", run, has_best)
+    progress: Progress = "training" if training else "finished" if finished else "interrupted"
+    return _Candidate(path, progress, run, has_best)
 
 
 def _skipped(newer: list[_Candidate]) -> str:

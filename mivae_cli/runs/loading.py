@@ -8,7 +8,6 @@ from ..config.run import RunConfig
 from ..devices import resolve_device, tune_cpu
 from ..errors import CheckpointError, ConfigError
 from ..models.vae import VAE
-from .checkpoints import Checkpoint
 from .directory import RunDirectory
 
 VOCABULARY = "tokenizer.json"
@@ -35,8 +34,7 @@ def default_device(config: RunConfig) -> str:
 def load_checkpoint(run: RunDirectory, device: str) -> LoadedCheckpoint:
     """Loads the model of the checkpoint that a run directory is opened at.
 
-    `best` and `last` are resolved to a checkpoint now. If a training process removes that one
-    before it is read, they are resolved again.
+    `best` and `last` are resolved now, and again if training removes that checkpoint meanwhile.
 
     Raises:
         CheckpointError: There is no such checkpoint, or it is damaged.
@@ -46,9 +44,10 @@ def load_checkpoint(run: RunDirectory, device: str) -> LoadedCheckpoint:
     where = resolve_device(device)
 
     def load() -> LoadedCheckpoint:
-        checkpoint, warnings = _resolved(run)
-        pinned = run.at(checkpoint)
-        return LoadedCheckpoint(pinned, pinned.load_model(where), warnings)
+        last = run.name == "last"
+        found, problems = run.checkpoints.newest() if last else (run.find_checkpoint(), [])
+        warnings = tuple(f"{problem}; using {found.name} instead" for problem in problems)
+        return LoadedCheckpoint(run.at(found), run.at(found).load_model(where), warnings)
 
     return run.checkpoints.steady(load) if run.name in ("best", "last") else load()
 
@@ -70,10 +69,3 @@ def load_language_model(lm: RunDirectory, run: RunDirectory, device: str) -> Loa
             "on the same corpus with the same data settings and --preset lm"
         )
     return load_checkpoint(lm, device)
-
-
-def _resolved(run: RunDirectory) -> tuple[Checkpoint, tuple[str, ...]]:
-    if run.name != "last":
-        return run.find_checkpoint(), ()
-    checkpoint, trouble = run.checkpoints.newest()
-    return checkpoint, tuple(f"{problem}; using {checkpoint.name} instead" for problem in trouble)

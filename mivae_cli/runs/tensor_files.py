@@ -1,7 +1,6 @@
 """Tensors by name as safetensors files, which contain no code.
 
-Files are untrusted. Names, shapes and types are compared with the module before any tensor is
-loaded. Weights, written or read, must be finite.
+Files are untrusted: names, shapes and types are compared before any tensor is loaded.
 """
 
 __all__ = [
@@ -31,11 +30,7 @@ DTYPES = {"F32": torch.float32, "F64": torch.float64, "I64": torch.int64, "U8": 
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
-    """Loads a file of weights into a module.
-
-    Raises:
-        CheckpointError: The file is damaged, or its weights belong to another model.
-    """
+    """Loads a file of weights into a module; raises CheckpointError as `read_weights`."""
     # not strict: a tied weight is stored once
     module.load_state_dict(read_weights(path, module), strict=False)
 
@@ -60,15 +55,7 @@ def read_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
 
 
 def check_weights(path: Path, module: nn.Module) -> None:
-    """Checks that the header of a file of weights fits a module.
-
-    Arguments:
-        path: The file.
-        module: The names, shapes and types to expect; it may be on torch's `meta` device.
-
-    Raises:
-        CheckpointError: The file is damaged, or its weights belong to another model.
-    """
+    """Checks the header of a file of weights; arguments and errors as of `read_weights`."""
     with _opened(path) as file:
         _check_header(file, path, _unique(module))
 
@@ -98,12 +85,8 @@ def tensor_bytes(tensors: Mapping[str, Tensor]) -> bytes:
 def read_tensors(path: Path, expected: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """Returns the tensors in a file by name.
 
-    Arguments:
-        path: The file.
-        expected: Tensors with the names, shapes and types to expect.
-
     Raises:
-        CheckpointError: The file is damaged, or does not contain what is expected.
+        CheckpointError: The file is damaged, or has other names, shapes or types than expected.
     """
     with _opened(path) as file:
         _check_header(file, path, expected)

@@ -13,6 +13,7 @@ __all__ = ["Snapshot", "TrainingState", "Window", "load_state", "load_training",
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Annotated
 
 import torch
@@ -100,8 +101,7 @@ class TrainingState(BaseModel):
             if len(self.earlier) == limits.MAX_BATCH_SIZE_CHANGES:
                 raise ConfigError(
                     f"'training.batch_size' has changed {limits.MAX_BATCH_SIZE_CHANGES:,} times "
-                    "within this epoch: "
-                    "resume without --batch-size"
+                    "within this epoch: resume without --batch-size"
                 )
             self.earlier = (*self.earlier, (self.batch_size, done))
         self.batch_size = size
@@ -134,20 +134,9 @@ class Snapshot:
 
 
 def snapshot(
-    state: TrainingState,
-    model: VAE,
-    term: Term | None,
-    optimizers: Optimizers,
-    metrics: Entry,
+    state: TrainingState, model: VAE, term: Term | None, optimizers: Optimizers, metrics: Entry
 ) -> Snapshot:
-    """Returns a checkpoint in memory.
-
-    Arguments:
-        state: The state of training.
-        model: The model.
-        term: The mutual-information term, if there is one.
-        optimizers: The optimizers by name.
-        metrics: The size and checksum of `metrics.jsonl` now.
+    """Returns a checkpoint in memory, with an entry for the `metrics` log as it is now.
 
     Raises:
         DivergedError: A weight or a moment is not finite, so the checkpoint would be useless.
@@ -158,24 +147,20 @@ def snapshot(
     tensors = {"random.cpu": torch.get_rng_state()}
     if model.device.type == "cuda":
         tensors["random.cuda"] = torch.cuda.get_rng_state(model.device)
-    for name, optimizer in optimizers.items():
-        for index, values in optimizer.state_dict()["state"].items():
-            tensors |= {
-                f"{name}.{index}.{what}": value
-                for what, value in values.items()
-                if isinstance(value, Tensor)
-            }
+    tensors |= {
+        f"{name}.{index}.{what}": value
+        for name, optimizer in optimizers.items()
+        for index, values in optimizer.state_dict()["state"].items()
+        for what, value in values.items()
+        if isinstance(value, Tensor)
+    }
     files["training.safetensors"] = tensor_bytes(tensors)
     files["state.json"] = sealed("state", {"state": state.model_dump(by_alias=True)})
     return Snapshot(state.name, state.step, state.epoch, state.best_name, metrics, files)
 
 
 def load_state(manifest: Manifest) -> TrainingState:
-    """Returns the training state of a checkpoint.
-
-    Raises:
-        CheckpointError: `state.json` is missing or damaged.
-    """
+    """Returns the training state of a checkpoint; raises CheckpointError if it is damaged."""
     path = manifest.checked_path("state.json")
     try:
         state = TrainingState.model_validate(read_sealed(path, "state")["state"])
@@ -191,15 +176,9 @@ def load_state(manifest: Manifest) -> TrainingState:
 
 
 def load_training(
-    manifest: Manifest,
-    model: VAE,
-    term: Term | None,
-    optimizers: Optimizers,
+    manifest: Manifest, model: VAE, term: Term | None, optimizers: Optimizers
 ) -> TrainingState:
-    """Restores model, term, optimizers and random state from a checkpoint.
-
-    Returns:
-        The training state.
+    """Restores model, term, optimizers and random state; returns the training state.
 
     Raises:
         CheckpointError: A file is missing, damaged, or belongs to another model.
@@ -226,14 +205,8 @@ def load_training(
 
 def _check_room(state: TrainingState, manifest: Manifest) -> None:
     """Raises CheckpointError if a count leaves no room for further steps."""
-    counts = {
-        "step": state.step,
-        "position": state.position,
-        "encoder_steps": state.encoder_steps,
-        "window.steps": state.window.steps,
-        "window.tokens": state.window.tokens,
-    }
-    for name, count in counts.items():
+    keys = ("step", "position", "encoder_steps", "window.steps", "window.tokens")
+    for name, count in zip(keys, attrgetter(*keys)(state), strict=True):
         if count > limits.MAX_RESUMED_STEPS:
             path = manifest.folder / "state.json"
             raise CheckpointError(
@@ -244,9 +217,7 @@ def _check_room(state: TrainingState, manifest: Manifest) -> None:
 def _restore(optimizer: torch.optim.Optimizer, name: str, tensors: dict[str, Tensor]) -> None:
     """Restores the moments of an optimizer; its learning rate comes from the configuration.
 
-    Raises:
-        ValueError: The moments do not fit the parameters. torch would accept them, and write out
-            of bounds at the next step.
+    Raises ValueError if they do not fit the parameters: torch would write out of bounds later.
     """
     moments = MOMENTS if isinstance(optimizer, torch.optim.Adam) else set()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -1,8 +1,7 @@
-"""Detection of posterior collapse, and remedies.
+"""Detection of posterior collapse (the latent code carries almost no information), and remedies.
 
-A posterior has collapsed if the latent code carries almost no information about the sentence. Early
-in training, little information is not yet a collapse: a decoder first learns word frequencies, and
-uses z only after some hundred steps. Information that is lost while beta rises does not return.
+Early in training, little information is not yet a collapse: a decoder first learns word frequencies,
+and uses z only after some hundred steps. Information lost while beta rises does not return.
 """
 
 __all__ = ["COLLAPSED", "has_collapsed", "remedies"]

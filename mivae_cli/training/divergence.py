@@ -20,13 +20,7 @@ FAR = 10.0  # a setting above this multiple of its default is advised to return 
 
 
 def batch_divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -> DivergedError:
-    """Returns the error for too many skipped batches in a row.
-
-    Arguments:
-        skipped: The record of the last skipped batch.
-        bad: The failed check of that batch.
-        config: The run's settings, from which the advice starts.
-    """
+    """Returns the error for too many skipped batches in a row, with the failed check of the last."""
     if skipped.lines is None:
         where = f"sentences {_listed(skipped.sentences)} of the training split, counted from 0"
     else:
@@ -39,13 +33,7 @@ def batch_divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -
 
 
 def validation_divergence(epoch: int, found: HeldOut, config: RunConfig) -> DivergedError:
-    """Returns the error for validation figures that are not finite.
-
-    Arguments:
-        epoch: The epoch just finished, counted from 1.
-        found: The validation figures.
-        config: The run's settings, from which the advice starts.
-    """
+    """Returns the error for non-finite validation figures after an epoch, counted from 1."""
     figures = {"the ELBO": found.elbo, "the objective": found.loss}
     bad = [f"{name} is {value}" for name, value in figures.items() if not math.isfinite(value)]
     return DivergedError(
@@ -57,10 +45,9 @@ def validation_divergence(epoch: int, found: HeldOut, config: RunConfig) -> Dive
 def with_advice(error: DivergedError, config: RunConfig) -> DivergedError:
     """Returns an error of one batch, or of non-finite weights, with advice on settings."""
     if isinstance(error, NonFiniteBatch):
-        message, quantity = f"training diverged: {error.reason}", error.quantity
-    else:
-        message, quantity = str(error), Quantity.LOSS
-    return DivergedError(f"{message}. {_advice(quantity, config)}")
+        advice = _advice(error.quantity, config)
+        return DivergedError(f"training diverged: {error.reason}. {advice}")
+    return DivergedError(f"{error}. {_advice(Quantity.LOSS, config)}")
 
 
 def with_resume_command(error: DivergedError, run: RunDirectory) -> DivergedError:
@@ -108,12 +95,9 @@ def _advice(quantity: Quantity, config: RunConfig) -> str:
 
 
 def _lower(key: str, given: Frozen, default: Frozen) -> tuple[bool, str]:
-    """Returns whether a setting is far above its default, and an option that lowers it.
+    """Returns whether a setting, given as its dotted key and section, is far above its default.
 
-    Arguments:
-        key: The dotted key of the setting.
-        given: The configuration section that contains it.
-        default: The same section with default values.
+    Also returns an option that lowers it.
     """
     name = key.rpartition(".")[2]
     value, usual = getattr(given, name), getattr(default, name)

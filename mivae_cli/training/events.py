@@ -102,39 +102,26 @@ TrainingRecord = Step | Validation | SaveFailed | Skipped  # as written to metri
 
 
 class Meter:
-    """Sums over steps, read from the device only when needed."""
+    """Sums over steps since those in a checkpoint, read from the device only when needed."""
 
     def __init__(self, before: Window | None = None) -> None:
-        """Starts from zero, or from the sums in a checkpoint."""
         before = before or Window()
         self.started = time.monotonic() - before.seconds
         self.sums: Tensor = torch.tensor(before.sums)
-        self.loss = before.loss
-        self.steps, self.tokens = before.steps, before.tokens
+        self.loss, self.steps, self.tokens = before.loss, before.steps, before.tokens
 
     def add(self, terms: Terms, loss: float, batch: Batch) -> None:
         """Adds the terms and the loss of a step."""
-        values = torch.stack(
-            [
-                terms.distortion.mean(),
-                terms.rates.sum(dim=-1).mean(),
-                torch.as_tensor(terms.mutual_information).to(terms.rates.device),
-            ]
-        )
+        bound = torch.as_tensor(terms.mutual_information).to(terms.rates.device)
+        rate = terms.rates.sum(dim=-1).mean()
+        values = torch.stack([terms.distortion.mean(), rate, bound])
         self.sums = self.sums.to(values.device) + values
         self.loss += loss
         self.steps += 1
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
     def means(self, step: int, epoch: float, steps_left: int, has_bound: bool = True) -> Step:
-        """Returns the means over the steps as a record.
-
-        Arguments:
-            step: The number of the last step.
-            epoch: Finished epochs, including the fraction of the current one.
-            steps_left: The number of steps that remain.
-            has_bound: Whether the loss has a mutual-information term.
-        """
+        """Returns the means over the steps as a record, with a bound if the loss has an MI term."""
         distortion, rate, bound = (self.sums / self.steps).tolist()
         seconds = self.seconds
         return Step(

@@ -1,7 +1,6 @@
-"""Optimizers for sparse gradients of embeddings.
+"""Optimizers for sparse gradients of embeddings, of whose rows a batch touches a few hundred.
 
-The gradient of an embedding has one row per word of the vocabulary, of which a batch touches a few
-hundred. The others need not be cleared, measured or clipped, nor, in plain SGD, updated.
+The others need not be cleared, measured or clipped, nor, in plain SGD, updated.
 """
 
 __all__ = ["Adam", "build_optimizers", "clip_gradients", "set_rates", "sparsify_embeddings"]
@@ -53,15 +52,10 @@ def build_optimizers(
     parameters: Iterable[nn.Parameter],
     words: Iterable[nn.Parameter],
 ) -> dict[str, torch.optim.Optimizer]:
-    """Builds the configured optimizers, by name.
+    """Builds the configured optimizers, by name; `words` are the parameters with a row per word.
 
     Each parameter group also stores its initial learning rate, as torch's schedulers do. On a CUDA
     device the current rate is a tensor, which recorded steps read.
-
-    Arguments:
-        settings: The configuration.
-        parameters: All trained parameters.
-        words: Those with one row per word.
     """
     optimizers: dict[str, torch.optim.Optimizer]
     match settings:
@@ -107,12 +101,7 @@ def _sgd(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.opti
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tensor:
     """Clips gradients to a maximum Euclidean norm like torch, and keeps sparse ones sparse.
 
-    Arguments:
-        parameters: Parameters, at least one with a gradient.
-        max_norm: The maximum norm.
-
-    Returns:
-        The norm before clipping, with shape ().
+    Returns the norm before clipping, with shape (). At least one parameter needs a gradient.
     """
     values = []
     for parameter in parameters:
@@ -130,10 +119,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
 
 
 def sparsify_embeddings(model: nn.Module) -> None:
-    """Makes the gradients of embeddings sparse, except for weights tied to the output layer.
-
-    The output layer has a gradient in every row.
-    """
+    """Makes the gradients of embeddings sparse, unless tied to the output layer, which uses all."""
     owners: Counter[Tensor] = Counter(
         parameter for module in model.modules() for parameter in module.parameters(recurse=False)
     )

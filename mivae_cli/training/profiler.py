@@ -7,14 +7,13 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import chain, count, islice
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-from ..data.batches import Batch, BatchSampler
 from ..mi_terms.dual import MutualInformationTerm
 from .trainer import Trainer
 
@@ -35,17 +34,12 @@ class Timing:
 
 
 def profile(trainer: Trainer, steps: int = 30, warm_up: int = 3) -> Timing:
-    """Makes some training steps, and returns the time of their parts.
+    """Makes `warm_up` steps and then `steps` timed ones; returns the time of their parts.
 
     Temporary hooks on modules and optimizers mark where parts start. They synchronise a CUDA
-    device, so steps are slower there than in training.
-
-    Arguments:
-        trainer: The trainer, whose model is trained for these steps.
-        steps: The number of timed steps.
-        warm_up: The number of steps before them.
+    device, so steps are slower there than in training. The trainer's model is trained.
     """
-    batches = _batches(trainer.sampler)
+    batches = chain.from_iterable(map(trainer.sampler.batches, count()))
     for batch in islice(batches, warm_up):
         trainer.step(batch)
     clock = _Clock(trainer.device)
@@ -93,15 +87,11 @@ def _hooked(trainer: Trainer, clock: _Clock) -> Iterator[None]:
     if model.latent_size:
         modules += [(model.encoder, "encoder"), (model.head, "encoder")]
         words = model.encoder.embedding
-    recorder, trainer.learner.recorder = (
-        trainer.learner.recorder,
-        None,
-    )  # graphs would not call hooks
     with ExitStack() as stack:
-        stack.callback(setattr, trainer.learner, "recorder", recorder)
-        stack.enter_context(
-            warnings.catch_warnings()
-        )  # about modules whose inputs need no gradient
+        stack.callback(setattr, trainer.learner, "recorder", trainer.learner.recorder)
+        trainer.learner.recorder = None  # graphs would not call hooks
+        stack.enter_context(warnings.catch_warnings())
+        # about modules whose inputs need no gradient
         warnings.filterwarnings("ignore", message="Full backward hook is firing")
         handles: list[RemovableHandle] = [
             # the backward pass of the output layer ends when its input has a gradient
@@ -145,8 +135,3 @@ def _timed_method(
 
     setattr(owner, method, timed)
     stack.callback(delattr, owner, method)
-
-
-def _batches(sampler: BatchSampler) -> Iterator[Batch]:
-    for epoch in count():
-        yield from sampler.batches(epoch)
