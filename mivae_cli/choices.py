@@ -1,4 +1,4 @@
-"""The valid names of settings and options, as literals; help pages import no more than this."""
+"""The valid names of settings and options, as literals; without torch, so that help is fast."""
 
 from typing import Literal, get_args
 

@@ -72,7 +72,7 @@ class StorageError(MivaeError):
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Returns whether memory ran out; torch raises a RuntimeError whose text depends on the device."""
+    """Returns whether memory ran out; the text of torch's RuntimeError varies by device."""
     torch_error = isinstance(error, RuntimeError) and "memory" in str(error).split("\n")[0]
     return torch_error or isinstance(error, MemoryError)
 

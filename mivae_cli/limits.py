@@ -82,7 +82,7 @@ def check_range(name: str, value: float, low: float, high: float) -> None:
 
 
 def check_count(name: str, value: SupportsIndex, low: int, high: int) -> int:
-    """Returns an integer, such as one of NumPy, as an `int`; raises ConfigError outside a range."""
+    """Returns an integer (also of NumPy) as an `int`; raises ConfigError outside low to high."""
     try:
         if isinstance(value, bool):
             raise TypeError

@@ -1,4 +1,4 @@
-"""Signals that stop the program: the first at the next `check` or in `breakable`, the second at once."""
+"""Signals that stop the program: a first at `check` or inside `breakable`, a second at once."""
 
 __all__ = ["CtrlC", "Interrupted", "Interruption"]
 
@@ -91,9 +91,9 @@ class Interruption:
 
 
 class CtrlC(Interruption):
-    """The same for a library: SIGINT only, unless the user installed a handler of his own.
+    """The same for a library: only SIGINT, and a second one raises KeyboardInterrupt.
 
-    A second signal raises KeyboardInterrupt.
+    A handler that the user installed is kept.
     """
 
     signals = (signal.SIGINT,)

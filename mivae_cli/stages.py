@@ -30,7 +30,7 @@ class Stage:
 
 
 def finish(work: Generator[R, None, T], progress: Callable[[R], object] | None = None) -> T:
-    """Runs a computation to its end and returns its result; it is closed if the callback raises."""
+    """Runs a computation to its end and returns its result; closes it if the callback raises."""
     with closing(work):
         while True:
             try:

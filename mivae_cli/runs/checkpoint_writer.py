@@ -37,7 +37,7 @@ class CheckpointWriter:
         return time.monotonic() - self._saved > period
 
     def save(self, snapshot: Snapshot) -> bool:
-        """Tries to write a checkpoint, and a best one that failed; returns whether all succeeded."""
+        """Tries to write a checkpoint, and a best one that failed; returns whether all is saved."""
         wanted = {snapshot.best} - {snapshot.name}  # a newer snapshot of the same name replaces it
         best = [waiting for waiting in self._waiting if waiting.name in wanted]
         self._waiting = [*best, snapshot]
@@ -123,9 +123,9 @@ def check_space(path: Path, snapshot: int, keep: int, corpus: int = 0) -> None:
     if needed > free:
         what = "the prepared corpus and the checkpoints" if corpus else "the checkpoints"
         raise ConfigError(
-            f"not enough space for '{path}': {what} need {_mebibytes(needed)}, and "
-            f"{_mebibytes(free)} are free. Free some space, choose another directory with --out, "
-            "or keep fewer checkpoints with --set training.keep=0"
+            f"not enough space for '{path}': {what} need {needed / 2**20:,.1f} MiB, and "
+            f"{free / 2**20:,.1f} MiB are free. Free some space, choose another directory with "
+            "--out, or keep fewer checkpoints with --set training.keep=0"
         )
 
 
@@ -152,7 +152,3 @@ def _rotate(run: RunDirectory, latest: Snapshot | Checkpoint, keep: int) -> None
             if folder.name not in kept:
                 with suppress(OSError):  # retried at the next save
                     remove_tree(folder, CHECKPOINT_FILE)
-
-
-def _mebibytes(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"

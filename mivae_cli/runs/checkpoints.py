@@ -117,8 +117,8 @@ class Checkpoints:
     def all(self, problems: list[str] | None = None) -> list[Checkpoint]:
         """Returns the run's checkpoints, oldest first.
 
-        A damaged one raises CheckpointError; if `problems` is given, it is skipped, and its message
-        appended there.
+        A damaged one raises CheckpointError; if `problems` is given, it is skipped, and its
+        message appended there.
         """
         found = []
         for folder in self.folders():
@@ -203,7 +203,7 @@ class Checkpoints:
         return best
 
     def check_best(self, latest: Checkpoint) -> None:
-        """Raises CheckpointError if the best checkpoint, named by the latest one, is not intact."""
+        """Raises CheckpointError if the best checkpoint, as the latest names it, is not intact."""
         if latest.best is not None:
             self.load(self.folder / latest.best).check()
 

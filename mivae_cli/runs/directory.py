@@ -155,7 +155,7 @@ class RunDirectory:
         return model.to(device).eval()
 
     def load_evaluations(self) -> EvaluationRecords:
-        """Returns the records in `eval.json`; raises CheckpointError if it is missing or damaged."""
+        """Returns the records in `eval.json`; raises CheckpointError if missing or damaged."""
         path = self.path / "eval.json"
         body = read_sealed(path, "evaluation")
         self._check_id(path, body)

@@ -16,9 +16,8 @@ from .checkpoints import CHECKPOINTS, NAME
 def split_checkpoint(path: Path) -> tuple[Path, str]:
     """Returns the path of a run and the name of its checkpoint: `best` unless `path` names one."""
     absolute = path.absolute()
-    if absolute.parent.name != CHECKPOINTS:
-        return path, "best"
-    if absolute.name not in ("best", "last") and not NAME.fullmatch(absolute.name):
+    is_name = absolute.name in ("best", "last") or NAME.fullmatch(absolute.name)
+    if absolute.parent.name != CHECKPOINTS or not is_name:
         return path, "best"
     named = path if path.parent.name == CHECKPOINTS else absolute
     return named.parent.parent, absolute.name

@@ -84,7 +84,7 @@ def newest_interrupted(folder: Path = Path("runs")) -> NewestRun:
 
 
 def _candidates(folder: Path) -> Iterator[_Candidate]:
-    """Yields the runs in a folder, the last modified first; raises CheckpointError without any."""
+    """Yields the runs in a folder, the last modified first; raises CheckpointError if none."""
     runs = [path.parent for path in folder.glob(f"*/{MANIFEST}")]
     if not runs:
         raise CheckpointError(

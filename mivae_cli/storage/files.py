@@ -190,7 +190,7 @@ def read_plain(path: Path, limit: int) -> bytes:
 
 @contextmanager
 def open_checked(path: Path, limit: int | None = None) -> Iterator[BufferedReader]:
-    """Context manager that opens a regular file; it and its body turn errors into CheckpointErrors.
+    """Context manager that opens a regular file; turns an OSError into a CheckpointError.
 
     Raises:
         CheckpointError: The file cannot be read, or has more than `limit` bytes.

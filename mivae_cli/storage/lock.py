@@ -1,9 +1,9 @@
 """The lock of a run: only one process at a time may write it.
 
 The lock is a file that names its holder, who also locks it with `flock`; the kernel releases that
-when the process ends, so a stale lock file is recognised. On network file systems `flock` may fail,
-or not work between machines. A holder on another machine, or without `flock`, therefore counts as
-alive until nothing in the folder has been modified for `STALE_SECONDS`.
+when the process ends, so a stale lock file is recognised. On network file systems `flock` may
+fail, or not work between machines. A holder on another machine, or without `flock`, therefore
+counts as alive until nothing in the folder has been modified for `STALE_SECONDS`.
 """
 
 __all__ = ["LOCK", "is_lock", "lock_holder", "locked"]

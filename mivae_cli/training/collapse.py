@@ -1,7 +1,7 @@
 """Detection of posterior collapse (the latent code carries almost no information), and remedies.
 
-Early in training, little information is not yet a collapse: a decoder first learns word frequencies,
-and uses z only after some hundred steps. Information lost while beta rises does not return.
+Early in training, little information is not yet a collapse: a decoder first learns word
+frequencies, and uses z after some hundred steps. Information lost while beta rises is gone.
 """
 
 __all__ = ["COLLAPSED", "has_collapsed", "remedies"]

@@ -3,8 +3,8 @@ r"""Training steps as CUDA graphs: one launch per step instead of hundreds.
 A step of a small model consists of hundreds of short kernels, whose launch takes ten times as long
 as their work. A step is therefore recorded once per batch shape, and then replayed. Its finite
 checks are verified together after each replay; if one fails, all tensors that the step changed are
-restored from copies. All inputs that change between steps are tensors on the device: the batch, the
-weights of the objective, the learning rates, the end of the queue, and the random state.
+restored from copies. All inputs that change between steps are tensors on the device: the batch,
+the weights of the objective, the learning rates, the end of the queue, and the random state.
 
 Shapes: B sentences, T tokens.
 """

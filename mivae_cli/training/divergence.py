@@ -20,7 +20,7 @@ FAR = 10.0  # a setting above this multiple of its default is advised to return 
 
 
 def batch_divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -> DivergedError:
-    """Returns the error for too many skipped batches in a row, with the failed check of the last."""
+    """Returns the error for too many skipped batches in a row; `bad` is the last one's check."""
     if skipped.lines is None:
         where = f"sentences {_listed(skipped.sentences)} of the training split, counted from 0"
     else:

@@ -121,7 +121,7 @@ class Meter:
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
     def means(self, step: int, epoch: float, steps_left: int, has_bound: bool = True) -> Step:
-        """Returns the means over the steps as a record, with a bound if the loss has an MI term."""
+        """Returns the means over the steps as a record, with a bound if there is an MI term."""
         distortion, rate, bound = (self.sums / self.steps).tolist()
         seconds = self.seconds
         return Step(

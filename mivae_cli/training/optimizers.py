@@ -119,7 +119,7 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> Tenso
 
 
 def sparsify_embeddings(model: nn.Module) -> None:
-    """Makes the gradients of embeddings sparse, unless tied to the output layer, which uses all."""
+    """Makes the gradients of embeddings sparse, unless tied to the output layer."""
     owners: Counter[Tensor] = Counter(
         parameter for module in model.modules() for parameter in module.parameters(recurse=False)
     )

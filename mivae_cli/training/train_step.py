@@ -192,7 +192,11 @@ class Learner:
         with self.precision:
             likelihood = self.model.log_likelihood(batch, z)
         rates = encoding.posterior.rates()
-        return Terms(-likelihood, rates, bound, self._discrepancy(z)), encoding
+        discrepancy: Tensor | float = 0.0
+        if self.config.objective.mmd_weight:
+            prior = self.model.prior.sample(len(z), device=z.device)
+            discrepancy = maximum_mean_discrepancy(z, prior)
+        return Terms(-likelihood, rates, bound, discrepancy), encoding
 
     def _bound(self, encoding: Encoding, z: Tensor, check: Checker) -> Tensor | float:
         """Returns the bound on I(x; z) of a batch, after training the critic on it."""
@@ -204,12 +208,6 @@ class Learner:
         features, max_norm = encoding.features.detach(), self.config.training.max_norm
         self.term.update_critic(features, z.detach(), self.optimizers["critic"], max_norm, check)
         return self.term.lower_bound(features, z, check)
-
-    def _discrepancy(self, z: Tensor) -> Tensor | float:
-        """Returns the discrepancy between the batch's z and as many samples of the prior."""
-        if not self.config.objective.mmd_weight:
-            return 0.0
-        return maximum_mean_discrepancy(z, self.model.prior.sample(len(z), device=z.device))
 
 
 def train_encoder(
@@ -240,7 +238,7 @@ def train_encoder(
 
 
 def _recordable(config: ModelConfig) -> bool:
-    """Returns whether steps never wait, as in rejection sampling or packing of sentences."""
+    """Returns whether steps never wait for the device: rejection sampling and packing do."""
     encoder = config.encoder
     bidirectional = isinstance(encoder, RecurrentEncoderConfig) and encoder.bidirectional
     return not (bidirectional or isinstance(config.posterior, VonMisesFisherPosteriorConfig))

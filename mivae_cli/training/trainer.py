@@ -92,7 +92,7 @@ class Trainer:
         return self.done - self.config.training.autoencoder_epochs
 
     def resume(self, run: RunDirectory) -> list[str]:
-        """Restores the run's newest intact checkpoint, if any; returns warnings about damaged files.
+        """Restores the newest intact checkpoint, if any; returns warnings about damaged files.
 
         Raises:
             CheckpointError: No checkpoint is intact.
@@ -148,9 +148,9 @@ class Trainer:
         """Makes one step of the critic and of the model; returns the terms and the loss in nats.
 
         A batch that fails a check is skipped: position and random state advance, but the model's
-        weights, running averages and moments, and the queue, do not change. The critic, its moments
-        and xi keep steps that passed their own checks; a replayed step (`cuda_graphs`) restores
-        these as well.
+        weights, running averages and moments, and the queue, do not change. The critic, its
+        moments and xi keep steps that passed their own checks; a replayed step (`cuda_graphs`)
+        restores these as well.
 
         Raises:
             NonFiniteBatch: The batch was skipped.
