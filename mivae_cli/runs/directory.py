@@ -37,7 +37,7 @@ from ..storage.files import writable
 from ..storage.lock import LOCK, locked
 from ..storage.manifest import MANIFEST, Manifest, write_manifest
 from ..storage.ownership import check_no_links, set_aside
-from ..storage.sealed_json import json_value, read_sealed, write_sealed
+from ..storage.sealed_json import Kind, json_value, read_sealed, write_sealed
 from .checkpoints import Checkpoint, Checkpoints
 from .find import check_is_run, split_checkpoint
 from .tensor_files import check_weights, read_weights
@@ -157,10 +157,8 @@ class RunDirectory:
     def load_evaluations(self) -> EvaluationRecords:
         """Returns the records in `eval.json`; raises CheckpointError if missing or damaged."""
         path = self.path / "eval.json"
-        body = read_sealed(path, "evaluation")
-        self._check_id(path, body)
         try:
-            return EvaluationRecords.of(body)
+            return EvaluationRecords.of(self._document(path, "evaluation"))
         except ValueError as error:
             raise CheckpointError(f"'{path}' is damaged: {error}") from error
 
@@ -250,8 +248,7 @@ class RunDirectory:
 
     def _read_config(self) -> RunConfig:
         path = self.path / "config.json"
-        body = read_sealed(path, "config")
-        self._check_id(path, body)
+        body = self._document(path, "config")
         try:
             return RunConfig.model_validate(body.get("config"))
         except ValidationError as error:
@@ -269,6 +266,8 @@ class RunDirectory:
             raise CheckpointError(f"the corpus '{manifest.folder}' has another vocabulary")
         return open_corpus(manifest.folder, manifest)
 
-    def _check_id(self, path: Path, body: dict[str, Any]) -> None:
+    def _document(self, path: Path, kind: Kind) -> dict[str, Any]:
+        body = read_sealed(path, kind)
         if body.get("run") != self.id:
             raise CheckpointError(f"'{path}' belongs to another run")
+        return body
