@@ -45,8 +45,9 @@ class Variable:
             raise ValueError(f"continuous columns {shapes[0]} and codes {shapes[1]} do not fit")
         if self.continuous.dtype != torch.float64 or self.codes.dtype != torch.int64:
             raise ValueError("continuous columns must be float64, and codes int64")
-        if not 0 < shapes[0][1] + shapes[1][1] == len(self.columns):
-            raise ValueError(f"{len(self.columns)} names for {shapes[0][1] + shapes[1][1]} columns")
+        columns = shapes[0][1] + shapes[1][1]
+        if not columns or columns != len(self.columns):
+            raise ValueError(f"{len(self.columns)} names for {columns} columns")
         if self.codes.numel() and int(self.codes.min()) < 0:
             raise ValueError("codes of discrete columns must be at least 0")
 
