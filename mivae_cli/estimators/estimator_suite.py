@@ -38,6 +38,7 @@ from .gaussian_ratio import GaussianRatio
 from .intervals import Interval, jackknife, jackknife_interval, mean_interval
 from .nearest_neighbours import ksg_estimate
 from .report import Estimate, missing_pairs, stopwatch
+from .rows import Rows
 from .score_matrix import Bound, ScoreSummary, score_summary
 from .upper_bounds import club_terms, leave_one_out_terms
 
@@ -76,11 +77,14 @@ class EstimatorSuite:
         network: PairNetwork,
         neighbours: int,
         seed: int,
+        rows: Rows | None = None,
     ) -> None:
         self.x, self.z = x, z
+        self.rows = Rows.independent(len(x)) if rows is None else rows
         self.settings, self.network, self.neighbours = PROFILES[profile], network, neighbours
         self.seed, self.transform = seed, transform
-        train, valid, test = _split(len(x), seed)
+        train, valid, test = _split(self.rows, seed)
+        self.valid_rows, self.test_rows = self.rows.take(valid), self.rows.take(test)
         mapped = CoordinateTransform.fit(x[train], z[train], transform)
         self.train = mapped(x[train], z[train])
         self.valid = mapped(x[valid], z[valid])
@@ -95,9 +99,9 @@ class EstimatorSuite:
         """Returns the estimate of one estimator."""
         match name:
             case "gaussian" | "copula":
-                return closed_form(name, self.x, self.z)
+                return closed_form(name, self.x, self.z, rows=self.rows)
             case "ksg":
-                return ksg_estimate(self.x, self.z, self.neighbours, self.seed)
+                return ksg_estimate(self.x, self.z, self.neighbours, self.seed, rows=self.rows)
             case "leave-one-out" | "club" | "doe":
                 return self._density_estimate(name)
             case _:
@@ -123,8 +127,9 @@ class EstimatorSuite:
         """Returns a critic's scores of all pairs of the validation or the test split."""
         if (objective, split) not in self._summaries:
             pairs = self.test if split == "test" else self.valid
+            rows = self.test_rows if split == "test" else self.valid_rows
             critic = self.critic(objective)
-            self._summaries[objective, split] = score_summary(critic.scores, *pairs)
+            self._summaries[objective, split] = score_summary(critic.scores, *pairs, rows=rows)
         return self._summaries[objective, split]
 
     def critic_estimate(self, name: EstimatorName, objective: CriticObjective) -> Estimate:
@@ -136,7 +141,7 @@ class EstimatorSuite:
             if clip is None:
                 summary = self.summary(objective, "test")
             else:
-                summary = score_summary(critic.scores, *self.test, clip=clip)
+                summary = score_summary(critic.scores, *self.test, clip, self.test_rows)
             interval = jackknife_interval(summary, bound)
         direction: Direction = "neither" if name == "smile" else "lower"
         warnings = _warnings(name, summary, interval.value, ceiling)
@@ -152,7 +157,10 @@ class EstimatorSuite:
             return Interval(math.inf, math.inf, math.inf)
         after = [self.summary("dual", "valid"), self._transposed(self.critic("dual").scores)]
         start = self.start.scores
-        before = [score_summary(start, *self.valid), self._transposed(start)]
+        before = [
+            score_summary(start, *self.valid, rows=self.valid_rows),
+            self._transposed(start),
+        ]
 
         def difference(pick: Callable[[ScoreSummary], Scores]) -> float:
             found = zip(map(pick, after), map(pick, before), strict=True)
@@ -176,18 +184,18 @@ class EstimatorSuite:
             if self.start is not None:
                 uncorrected = GaussianRatio.fit(*self.train)
                 scores = scores - self.start.scores(x, z) + uncorrected.scores(x, z)
-        rows = torch.arange(len(x))
+        numbers, rows = torch.arange(len(x)), self.test_rows.take(torch.arange(len(x)))
         generator = torch.Generator().manual_seed(self.seed)
         joint, above = float(scores.diagonal().mean()), 0
         for _ in range(permutations):
-            shuffled = torch.randperm(len(x), generator=generator)
-            above += float(scores[rows, shuffled].mean()) >= joint
+            shuffled = rows.permutation(generator)
+            above += float(scores[numbers, shuffled].mean()) >= joint
         return (1 + above) / (1 + permutations)
 
     def _transposed(self, critic: Callable[[Tensor, Tensor], Tensor]) -> ScoreSummary:
         """Returns the validation scores with x and z exchanged."""
         x, z = self.valid
-        return score_summary(lambda z, x: critic(x, z).T, z, x)
+        return score_summary(lambda z, x: critic(x, z).T, z, x, rows=self.valid_rows)
 
     def _bound(
         self, name: EstimatorName, objective: CriticObjective
@@ -225,7 +233,8 @@ class EstimatorSuite:
             else:
                 of_matrix = leave_one_out_terms if name == "leave-one-out" else club_terms
                 terms = of_matrix(conditional.log_prob_matrix(x, z))
-            interval = mean_interval(terms)
+            rows = self.test_rows.take(torch.arange(len(x)))
+            interval = mean_interval(terms, rows)
         return Estimate(name, *interval, direction, None, True, spent + seconds(), warnings)
 
     @cached_property
@@ -254,10 +263,10 @@ def _warnings(
     return warnings + missing_pairs(summary.unseen, len(summary))
 
 
-def _split(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+def _split(rows: Rows, seed: int) -> tuple[Tensor, Tensor, Tensor]:
     """Returns random row numbers of the training, validation and test splits."""
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    count = len(rows)
     test = min(MAX_TEST, round(TEST_SHARE * count))
     # small sets need relatively more validation pairs
     valid = min(MAX_VALID, round(max(VALID_SHARE * count, min(100.0, TEST_SHARE * count))))
-    return order[test + valid :], order[test : test + valid], order[:test]
+    return rows.split(seed, test, valid)

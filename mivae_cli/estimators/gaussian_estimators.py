@@ -14,6 +14,7 @@ from torch import Tensor
 from .gaussian_ratio import GaussianRatio, NormalScores, gaussian_interval
 from .io.pairs import checked_tensors
 from .report import Estimate, stopwatch
+from .rows import Rows
 
 DETERMINISTIC = 1 - 1e-9  # squared correlation above which z is treated as a function of x
 
@@ -76,9 +77,15 @@ def gaussian_copula(x: ArrayLike, z: ArrayLike) -> Estimate:
 
 
 def closed_form(
-    name: Literal["gaussian", "copula"], x: Tensor, z: Tensor, warnings: Sequence[str] = ()
+    name: Literal["gaussian", "copula"],
+    x: Tensor,
+    z: Tensor,
+    warnings: Sequence[str] = (),
+    rows: Rows | None = None,
 ) -> Estimate:
     """Returns the estimate of `gaussian` or `gaussian_copula`, with the warnings of the samples.
+
+    If `rows` are dependent, the bias and the interval come from the jackknife over units.
 
     Raises:
         DataError: There are not more pairs than coordinates.
@@ -86,7 +93,7 @@ def closed_form(
     with stopwatch() as seconds:
         if name == "copula":
             x, z = NormalScores.of(x)(x), NormalScores.of(z)(z)
-        interval = gaussian_interval(x, z)
+        interval = gaussian_interval(x, z, rows)
     warnings = list(warnings)
     if float(GaussianRatio.fit(x, z).correlations.max()) ** 2 > DETERMINISTIC:
         warnings.append(

@@ -26,8 +26,10 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .intervals import Interval, mean_interval
+from .intervals import Interval, mean_interval, unbiased_jackknife
+from .rows import Rows
 
+UNIT_GROUPS = 20  # of the jackknife over units; each fits all correlations again
 MAX_SQUARE = 1 - 1e-12  # of a correlation; keeps the information of x = z finite
 MAX_SQUARE_HELD_OUT = 1 - 1e-6  # the same if other pairs are scored: 6.9 nats, no overflow
 NEGLIGIBLE = 1e-10  # relative variance below which a direction is dropped
@@ -124,17 +126,23 @@ class GaussianRatio:
         return (x - self.x_mean) @ self.of_x, (z - self.z_mean) @ self.of_z, weights, pull
 
 
-def gaussian_interval(x: Tensor, z: Tensor) -> Interval:
-    r"""Returns :math:`-\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2)` minus `small_sample_bias`.
+def gaussian_interval(x: Tensor, z: Tensor, rows: Rows | None = None) -> Interval:
+    r"""Returns :math:`-\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2)` minus its small-sample bias.
 
-    The 95 % interval is that of the mean of the fitted log-ratios, the influence function of the
-    estimate. It ignores the error due to pairs that are not Gaussian. In nats, from x (N, X) and
-    z (N, Z).
+    The bias is `small_sample_bias`, and the 95 % interval is that of the mean of the fitted
+    log-ratios, the influence function of the estimate. If `rows` are dependent, both come from the
+    jackknife over units. The interval ignores the error due to pairs that are not Gaussian. In
+    nats, from x (N, X) and z (N, Z).
 
     Raises:
         DataError: There are not more pairs than coordinates.
     """
     ratio = GaussianRatio.fit(x, z)
+    if rows is not None and rows.dependent:
+        groups = rows.jackknife_groups(UNIT_GROUPS)
+        kept = [groups != group for group in range(int(groups.max()) + 1)]
+        without = [GaussianRatio.fit(x[others], z[others]).information for others in kept]
+        return unbiased_jackknife(ratio.information, without, groups.bincount().tolist())
     value = ratio.information - small_sample_bias(len(x), *ratio.ranks)
     around = mean_interval(ratio.terms(x, z))
     margin = (around.high - around.low) / 2

@@ -12,7 +12,13 @@ References:
     | Delete-m Jackknife for Unequal m (Busing, Meijer & van der Leeden, 1999)
 """
 
-__all__ = ["Interval", "jackknife", "jackknife_interval", "mean_interval"]
+__all__ = [
+    "Interval",
+    "jackknife",
+    "jackknife_interval",
+    "mean_interval",
+    "unbiased_jackknife",
+]
 
 import math
 from collections.abc import Sequence
@@ -21,6 +27,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .rows import Rows
 from .score_matrix import Bound, ScoreSummary
 
 UPPER = 0.975  # probability of the upper end of a 95 % interval
@@ -34,11 +41,27 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(terms: Tensor) -> Interval:
-    """Returns the mean of independent terms (N,) and its normal interval, of width 0 if N = 1."""
-    from scipy.special import ndtri  # slow to import
+def mean_interval(terms: Tensor, rows: Rows | None = None) -> Interval:
+    r"""Returns the mean of terms (N,) and its 95 % interval, of width 0 if N = 1.
 
-    value, quantile = float(terms.mean()), float(ndtri(UPPER))
+    The interval of independent terms is normal. That of `rows` in units u = 1..U allows any
+    dependence inside a unit, with Student's t of U - 1 degrees of freedom:
+
+    .. math:: \mathrm{SE}^2 = \frac{U}{U - 1} \frac{1}{N^2} \sum_u \Big[\sum_{i \in u}
+        (t_i - \bar t)\Big]^2
+    """
+    from scipy.special import ndtri, stdtrit  # slow to import
+
+    value = float(terms.mean())
+    if rows is not None and rows.dependent:
+        of_unit = rows.unit.unique(return_inverse=True)[1]
+        sums = (terms.double() - value).new_zeros(int(of_unit.max()) + 1, dtype=torch.float64)
+        sums.index_add_(0, of_unit, terms.double() - value)
+        units = len(sums)
+        error = float(sums.square().sum().sqrt()) / len(terms)
+        margin = float(stdtrit(units - 1, UPPER)) * error * math.sqrt(units / (units - 1))
+        return Interval(value, value - margin, value + margin)
+    quantile = float(ndtri(UPPER))
     error = float(terms.std()) / math.sqrt(len(terms)) if len(terms) > 1 else 0.0
     return Interval(value, value - quantile * error, value + quantile * error)
 
@@ -77,6 +100,18 @@ def jackknife(
     on N itself, as near a ceiling of log N; they are equal by default. For G = 1, the interval has
     width 0.
     """
+    interval = unbiased_jackknife(value, without, sizes)
+    margin = interval.high - interval.value
+    return Interval(value, value - margin, value + margin)
+
+
+def unbiased_jackknife(
+    value: float, without: Sequence[float], sizes: Sequence[int] | None = None
+) -> Interval:
+    r"""Returns :math:`\bar I`, the value without its bias of order 1 / N, and its interval.
+
+    The arguments and symbols are those of `jackknife`.
+    """
     from scipy.special import stdtrit  # slow to import
 
     if len(without) < 2:
@@ -85,7 +120,8 @@ def jackknife(
     shares = torch.tensor(sizes or [1] * len(without), dtype=torch.float64)
     shares /= shares.sum()  # 1 / h
     pseudo = (value - (1 - shares) * values) / shares
-    deviations = pseudo - (shares * pseudo).sum()
+    mean = float((shares * pseudo).sum())
+    deviations = pseudo - mean
     error = math.sqrt(float((deviations.square() * shares / (1 - shares)).mean()))
     margin = float(stdtrit(len(without) - 1, UPPER)) * error
-    return Interval(value, value - margin, value + margin)
+    return Interval(mean, mean - margin, mean + margin)

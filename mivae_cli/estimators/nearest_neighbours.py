@@ -37,6 +37,8 @@ from ..limits import MAX_KSG_NEIGHBOURS, check_count, check_seed
 from .intervals import Interval, mean_interval
 from .io.pairs import checked_tensors
 from .report import Estimate, stopwatch
+from .rows import Rows
+from .unit_neighbours import ksg_terms_across_units
 
 BLOCK = 2**18  # distances in memory at a time, to fit into the cache
 JITTER = 1e-10
@@ -91,12 +93,27 @@ def check_neighbours(neighbours: int, count: int = MAX_PAIRS) -> int:
 
 
 def ksg_estimate(
-    x: Tensor, z: Tensor, neighbours: int, seed: int, warnings: Sequence[str] = ()
+    x: Tensor,
+    z: Tensor,
+    neighbours: int,
+    seed: int,
+    warnings: Sequence[str] = (),
+    rows: Rows | None = None,
 ) -> Estimate:
-    """Returns the estimate of `ksg` from tensors, with the warnings of the samples."""
+    """Returns the estimate of `ksg` from tensors, with the warnings of the samples.
+
+    If `rows` are dependent, neighbours come from other units.
+    """
     chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:MAX_PAIRS]
     with stopwatch() as seconds:
-        interval = ksg_interval(x[chosen], z[chosen], neighbours)
+        if rows is not None and rows.dependent:
+            pairs = _untied(_standardised(torch.cat([x, z], dim=1)[chosen]))
+            left, right = pairs.split([x.shape[1], z.shape[1]], dim=1)
+            units = rows.take(chosen)
+            terms = ksg_terms_across_units(left, right, neighbours, units, chosen)
+            interval = mean_interval(terms, units)
+        else:
+            interval = ksg_interval(x[chosen], z[chosen], neighbours)
     count, dimensions = len(chosen), x.shape[1] + z.shape[1]
     ceiling = float(torch.digamma(torch.tensor([count, neighbours])).diff().neg())
     warnings = list(warnings)

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .bounds import Scores
+from .rows import Rows
 
 GROUPS = 50
 BLOCK = 2**20  # scores in memory at a time, to fit into the cache
@@ -36,6 +37,7 @@ class ScoreSummary:
     max_product: float  # largest product score
     max_clipped: float  # largest product score after clipping
     draws: int = 1  # S
+    same: Tensor | None = None  # number of rows in the unit of each x, (S N,); None: 1
 
     def __len__(self) -> int:
         return len(self.joint) // self.draws
@@ -68,38 +70,49 @@ class ScoreSummary:
         return math.exp(self.max_clipped - float(self.partial.logsumexp(dim=(0, 1))))
 
     def _reduced(self, partial: Tensor, kept: Tensor | slice, rows: int) -> Scores:
-        product = partial.logsumexp(dim=0) - math.log(rows - 1)
-        return Scores(self.joint[kept], product, rows)
+        total = partial.logsumexp(dim=0)
+        if self.same is None:
+            return Scores(self.joint[kept], total - math.log(rows - 1), rows)
+        return Scores(self.joint[kept], total - (rows - self.same[kept]).log(), rows)
 
 
 @torch.inference_mode()
 def score_summary(
-    critic: ScoreFunction, x: Tensor, z: Tensor, clip: tuple[float, float] | None = None
+    critic: ScoreFunction,
+    x: Tensor,
+    z: Tensor,
+    clip: tuple[float, float] | None = None,
+    rows: Rows | None = None,
 ) -> ScoreSummary:
     """Returns the reduced scores of all pairs of N samples x (N, X) and z (S N, Z).
 
     The critic maps (M, X) and (B, Z) to (M, B). `clip` is the range of product scores; joint scores
-    are not clipped.
+    are not clipped. If `rows` are dependent, x and z of the same unit are no product pair, and a
+    unit lies in one group.
     """
     count, draws = len(x), len(z) // len(x)
-    number = min(GROUPS, count)
-    groups = torch.arange(count) % number
+    rows_of = Rows.independent(count) if rows is None else rows
+    groups = rows_of.jackknife_groups(GROUPS)
+    number = int(groups.max()) + 1
+    unit = rows_of.unit if rows_of.dependent else None
     joint = torch.empty(draws, count, dtype=torch.float64)
     partial = torch.full((number, len(z)), -math.inf, dtype=torch.float64)
     max_product = -math.inf
     for group in range(number):
         members = (groups == group).nonzero()[:, 0]
-        for rows in members.split(max(1, BLOCK // len(z))):
-            block = critic(x[rows], z).double()  # (rows, S N)
-            own = torch.arange(len(rows))[:, None], rows[:, None] + count * torch.arange(draws)
-            joint[:, rows] = block[own].T
-            block[own] = -math.inf
+        for chosen in members.split(max(1, BLOCK // len(z))):
+            block = critic(x[chosen], z).double()  # (chosen, S N)
+            own = torch.arange(len(chosen))[:, None], chosen[:, None] + count * torch.arange(draws)
+            joint[:, chosen] = block[own].T
+            excluded = own if unit is None else unit[chosen, None] == unit.repeat(draws)
+            block[excluded] = -math.inf
             max_product = max(max_product, float(block.max()))
             if clip is not None:
                 block = block.clamp(*clip)
-                block[own] = -math.inf
+                block[excluded] = -math.inf
             partial[group] = torch.logaddexp(partial[group], block.logsumexp(dim=0))
     low, high = clip or (-math.inf, math.inf)
     max_clipped = min(max(max_product, low), high)
+    same = None if unit is None else rows_of.same().repeat(draws).double()
     groups = groups.repeat(draws)
-    return ScoreSummary(joint.flatten(), partial, groups, max_product, max_clipped, draws)
+    return ScoreSummary(joint.flatten(), partial, groups, max_product, max_clipped, draws, same)
