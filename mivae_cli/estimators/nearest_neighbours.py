@@ -24,10 +24,20 @@ values in single precision.
 Shapes: N pairs, X and Z coordinates.
 """
 
-__all__ = ["KSG_DIMENSIONS", "check_neighbours", "ksg", "ksg_estimate", "ksg_interval"]
+__all__ = [
+    "KSG_DIMENSIONS",
+    "check_neighbours",
+    "ksg",
+    "ksg_estimate",
+    "ksg_interval",
+    "ksg_terms",
+    "standardised",
+    "untied",
+]
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -43,7 +53,9 @@ from .unit_neighbours import ksg_terms_across_units
 BLOCK = 2**18  # distances in memory at a time, to fit into the cache
 JITTER = 1e-10
 INFLATION = 1.4  # of the standard error, because the terms are dependent; measured
-MAX_PAIRS = 20_000  # the time is quadratic in the number of pairs
+TREE_DIMENSIONS = 6  # of x and z together; above this, k-d trees are slower than all distances
+MAX_PAIRS = 100_000
+MAX_DISTANCE_PAIRS = 20_000  # in more dimensions: the time is quadratic in the number of pairs
 KSG_DIMENSIONS = 10  # of x and z together; above this, estimates are far too low
 
 
@@ -54,7 +66,7 @@ def ksg(x: ArrayLike, z: ArrayLike, neighbours: int = 3, *, seed: int = 0) -> Es
 
     in nats, with the symbols of the module. Neither an upper nor a lower bound; far too low in
     more than about ten dimensions. The 95 % interval covers the sampling error only. Of more than
-    20,000 pairs, a random subset of 20,000 is used.
+    100,000 pairs, or 20,000 in more than 6 dimensions, a random subset of this size is used.
 
     Arguments:
         x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X), N >= 50.
@@ -104,21 +116,25 @@ def ksg_estimate(
 
     If `rows` are dependent, neighbours come from other units.
     """
-    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:MAX_PAIRS]
+    dimensions = x.shape[1] + z.shape[1]
+    dependent = rows is not None and rows.dependent
+    by_trees = dimensions <= TREE_DIMENSIONS and not dependent
+    limit = MAX_PAIRS if by_trees else min(MAX_PAIRS, MAX_DISTANCE_PAIRS)
+    chosen = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:limit]
     with stopwatch() as seconds:
         if rows is not None and rows.dependent:
-            pairs = _untied(_standardised(torch.cat([x, z], dim=1)[chosen]))
+            pairs = untied(standardised(torch.cat([x, z], dim=1)[chosen]))
             left, right = pairs.split([x.shape[1], z.shape[1]], dim=1)
             units = rows.take(chosen)
             terms = ksg_terms_across_units(left, right, neighbours, units, chosen)
             interval = mean_interval(terms, units)
         else:
             interval = ksg_interval(x[chosen], z[chosen], neighbours)
-    count, dimensions = len(chosen), x.shape[1] + z.shape[1]
+    count = len(chosen)
     ceiling = float(torch.digamma(torch.tensor([count, neighbours])).diff().neg())
     warnings = list(warnings)
     if count < len(x):
-        warnings.append(f"uses {count:,} of {len(x):,} pairs, because its time is quadratic")
+        warnings.append(f"uses {count:,} of {len(x):,} pairs, to limit its time")
     if dimensions > KSG_DIMENSIONS:
         warnings.append(f"nearest-neighbour estimates are far too low in {dimensions} dimensions")
     return Estimate("ksg", *interval, "neither", ceiling, False, seconds(), warnings)
@@ -142,23 +158,16 @@ def ksg_terms(x: Tensor, z: Tensor, neighbours: int = 3) -> Tensor:
 
     .. math:: \psi(k) + \psi(N) - \psi(n_x(i) + 1) - \psi(n_z(i) + 1)
 
-    Takes :math:`O(N^2 (X + Z))` time and O(N (X + Z)) memory.
+    Up to 6 dimensions, k-d trees find the neighbours; above, or on a GPU, all distances are
+    computed, which takes :math:`O(N^2 (X + Z))` time. Both take O(N (X + Z)) memory.
     """
-    count = len(x)
-    samples = _untied(_standardised(torch.cat([x.double(), z.double()], dim=1)))
-    left, right = samples.split([x.shape[1], z.shape[1]], dim=1)
-
-    radius, counts = samples.new_empty(count), samples.new_empty(2, count)
-    for rows in torch.arange(count, device=samples.device).split(max(1, BLOCK // count)):
-        apart = _distances(left, rows), _distances(right, rows)  # each (rows, N)
-        joint = torch.maximum(*apart)
-        # the nearest is the pair itself, at distance 0
-        nearest = joint.topk(neighbours + 1, dim=1, largest=False).values
-        radius[rows] = nearest[:, neighbours]
-        for number, (side, distances) in enumerate(zip((left, right), apart, strict=True)):
-            if side.shape[1] != 1:
-                counts[number, rows] = _count(distances, radius[rows])
-    for number, side in enumerate((left, right)):
+    count, dimensions = len(x), x.shape[1] + z.shape[1]
+    samples = untied(standardised(torch.cat([x.double(), z.double()], dim=1)))
+    sides = samples.split([x.shape[1], z.shape[1]], dim=1)
+    on_tree = dimensions <= TREE_DIMENSIONS and samples.device.type == "cpu"
+    find = _neighbours_by_trees if on_tree else _neighbours_by_distances
+    radius, counts = find(sides, neighbours)
+    for number, side in enumerate(sides):
         if side.shape[1] == 1:
             counts[number] = _count_on_line(side[:, 0], radius)
     constants = torch.tensor([neighbours, count], dtype=samples.dtype).digamma()
@@ -166,7 +175,41 @@ def ksg_terms(x: Tensor, z: Tensor, neighbours: int = 3) -> Tensor:
     return float(constants.sum()) - counts.digamma().sum(dim=0)
 
 
-def _standardised(samples: Tensor) -> Tensor:
+def _neighbours_by_trees(sides: Sequence[Tensor], neighbours: int) -> tuple[Tensor, Tensor]:
+    """Returns the radii (N,), and the counts (2, N) of sides with several coordinates."""
+    from scipy.spatial import cKDTree  # slow to import
+
+    samples = torch.cat(list(sides), dim=1).numpy()
+    nearest = cKDTree(samples).query(samples, neighbours + 1, p=np.inf)[0][:, neighbours]
+    counts = np.ones((2, len(samples)))
+    inside = np.nextafter(nearest, 0)  # trees count distances up to the radius, not below it
+    for number, side in enumerate(sides):
+        if side.shape[1] > 1:
+            points = side.numpy()
+            counts[number] = cKDTree(points).query_ball_point(
+                points, inside, p=np.inf, return_length=True
+            )
+    counts[:, nearest == 0] = 1  # the pair itself, as in `_count`
+    return torch.from_numpy(nearest), torch.from_numpy(counts)
+
+
+def _neighbours_by_distances(sides: Sequence[Tensor], neighbours: int) -> tuple[Tensor, Tensor]:
+    """Returns the radii (N,), and the counts (2, N) of sides with several coordinates."""
+    count = len(sides[0])
+    radius, counts = sides[0].new_empty(count), sides[0].new_ones(2, count)
+    for rows in torch.arange(count, device=radius.device).split(max(1, BLOCK // count)):
+        apart = [_distances(side, rows) for side in sides]  # each (rows, N)
+        joint = torch.maximum(*apart)
+        # the nearest is the pair itself, at distance 0
+        nearest = joint.topk(neighbours + 1, dim=1, largest=False).values
+        radius[rows] = nearest[:, neighbours]
+        for number, (side, distances) in enumerate(zip(sides, apart, strict=True)):
+            if side.shape[1] != 1:
+                counts[number, rows] = _count(distances, radius[rows])
+    return radius, counts
+
+
+def standardised(samples: Tensor) -> Tensor:
     """Returns coordinates with mean 0 and variance 1; constant coordinates become 0."""
     centred = samples - samples.mean(dim=0)
     scale = centred.square().mean(dim=0).sqrt()
@@ -174,7 +217,7 @@ def _standardised(samples: Tensor) -> Tensor:
     return torch.where(varies, centred / scale, 0.0)
 
 
-def _untied(samples: Tensor) -> Tensor:
+def untied(samples: Tensor) -> Tensor:
     """Adds tiny noise to the coordinates with repeated values, to break ties."""
     repeats = (samples.sort(dim=0).values.diff(dim=0) == 0).any(dim=0)
     generator = torch.Generator().manual_seed(0)

@@ -84,11 +84,26 @@ def test_x_and_z_may_change_places(sizes: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("dim", [1, 3])
 def test_blocks_of_any_size_give_the_same(dim: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "TREE_DIMENSIONS", 0)
     x, z = correlated(130, 0.7, dim)
     whole = ksg_terms(x, z)
     for block in (1, 1000):  # 1 row, 7 rows at a time
         monkeypatch.setattr(neighbours, "BLOCK", block)
         assert ksg_terms(x, z).equal(whole)
+
+
+@pytest.mark.parametrize(("x_size", "z_size"), [(1, 1), (2, 1), (3, 3)])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_trees_give_the_same_as_all_distances(
+    x_size: int, z_size: int, rounded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(400, x_size, dtype=torch.float64)
+    z = torch.randn(400, z_size, dtype=torch.float64) + x[:, :1]
+    if rounded:
+        x, z = x.round(decimals=1), z.round()
+    by_trees = ksg_terms(x, z)
+    monkeypatch.setattr(neighbours, "TREE_DIMENSIONS", 0)
+    torch.testing.assert_close(by_trees, ksg_terms(x, z), rtol=0, atol=1e-12)
 
 
 def test_what_is_the_same_reads_as_the_ceiling() -> None:
