@@ -11,7 +11,7 @@ from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.estimators.estimator_suite import EstimatorSuite
 from mivae_cli.estimators.gaussian_ratio import gaussian_interval
 from mivae_cli.estimators.intervals import mean_interval
-from mivae_cli.estimators.nearest_neighbours import _standardised, ksg_terms
+from mivae_cli.estimators.nearest_neighbours import ksg_terms, standardised
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.score_matrix import score_summary
 from mivae_cli.estimators.unit_neighbours import ksg_terms_across_units
@@ -166,7 +166,7 @@ def test_neighbours_across_units_equal_a_search_over_all_pairs() -> None:
         found = ksg_terms_across_units(x, z, 3, rows, place)
         assert torch.allclose(found, expected)
     plain = ksg_terms(x, z, 3)  # standardises first
-    both = _standardised(torch.cat([x, z], dim=1))
+    both = standardised(torch.cat([x, z], dim=1))
     found = ksg_terms_across_units(both[:, :1], both[:, 1:], 3, KINDS["independent"], place)
     assert torch.allclose(found, plain)
 
