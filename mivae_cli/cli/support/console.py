@@ -108,7 +108,8 @@ def print_json(value: Any, indent: int | None = None) -> None:  # noqa: ANN401  
     """
     from ...storage.sealed_json import json_value  # fails on systems without file locks
 
-    text = json.dumps(json_value(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    value = json_value(value)
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False)
     text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")

@@ -3,7 +3,10 @@
 import errno
 import io
 import json
+import math
 import sys
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,8 +15,10 @@ from rich.console import RenderableType
 
 from mivae_cli.cli.support import console, tables, training_output
 from mivae_cli.cli.support.console import note, plain, print_json, print_line, print_text
+from mivae_cli.cli.support.training_output import show_cost
 from mivae_cli.estimators import Report
 from mivae_cli.estimators.report import Estimate
+from mivae_cli.experiments.cost import RunCost
 from mivae_cli.training.profiler import Timing
 
 STEERS = [*map(chr, range(32)), *map(chr, range(127, 160)), "\u2028", "\u2029", "\ud800", "\udfff",
@@ -75,6 +80,16 @@ def test_json_keeps_letters(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == '{"text": "猫 👩‍👧 \\u009b\\u202e\\u007f\\n"}\n'
 
 
+def test_json_has_no_nan_if_the_encoding_lacks_a_character(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    buffer = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+    print_json({"run": "é", "v": math.nan})
+    sys.stdout.flush()
+    assert json.loads(buffer.getvalue()) == {"run": "é", "v": None}
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_lines_and_notes_keep_brackets(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     for show in (print_line, print_text, note):
@@ -98,6 +113,15 @@ class TestTables:
     def test_a_title_and_the_parts_of_a_step(self, text: str) -> None:
         found = shown(training_output.timing_table(Timing({text: 1.0}, 1.0), f"runs/{text}"))
         assert found.count(plain(text)) == 2
+
+    def test_a_dry_run(self, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        cost = RunCost(1, text, 1, 1, 1.0, 1, 1, 1, 1)
+        printed: list[Any] = []
+        monkeypatch.setattr(training_output, "Trainer", lambda *_: None)
+        monkeypatch.setattr(training_output, "estimate_cost", lambda _: cost)
+        monkeypatch.setattr(training_output, "stdout", SimpleNamespace(print=printed.append))
+        show_cost(None, None)  # type: ignore[arg-type]
+        assert shown(*printed).count(plain(text)) == 1
 
     def test_demos(self, text: str) -> None:
         found = shown(tables.demos_table([(text, 1, 1, 0.5)], {text: f"about {text}"}))
