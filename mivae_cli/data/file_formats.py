@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from ..choices import TextFormat
@@ -123,6 +122,7 @@ def text_file(name: str | Path) -> Iterator[Path]:
 
 def _stdin_blocks() -> Iterator[bytes]:
     try:
-        yield from iter(partial(sys.stdin.buffer.read, STDIN_BLOCK), b"")
+        while block := sys.stdin.buffer.read(STDIN_BLOCK):
+            yield block
     except OSError as error:
         raise DataError(f"cannot read standard input: {error.strerror or error}") from error

@@ -10,7 +10,6 @@ import os
 import re
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,10 +22,10 @@ from mivae_cli.data.corpus import (
     locate_splits,
 )
 from mivae_cli.data.file_formats import text_file
-from mivae_cli.data.ingestion import content_hash
+from mivae_cli.data.ingestion import content_hash, split_chunks
 from mivae_cli.data.records import TextRecords
 from mivae_cli.errors import DataError
-from support.texts import read_sentences, split_of
+from support.texts import read_sentences
 
 CONFIG = DataConfig()
 SENTENCES = ["The cat sat.", "Ünïcode, too: 猫!", 'She said "no".']
@@ -361,6 +360,15 @@ class TestFolders:
 class TestSplitOf:
     sentences = tuple(f"sentence {number}" for number in range(20_000))
 
+    def splits(self, path: Path, valid: float, test: float) -> dict[str, set[str]]:
+        """Writes the sentences to a file, and returns those of each split."""
+        path.write_text("\n".join(self.sentences), encoding="utf-8")
+        config, digest = DataConfig(valid_share=valid, test_share=test), content_hash(path)
+        found: dict[str, set[str]] = {"train": set(), "valid": set(), "test": set()}
+        for split, chunk in split_chunks({"train": path}, config, ["train"], {"train": digest}):
+            found[split].update(chunk.sentences)
+        return found
+
     @pytest.mark.parametrize("hash_seed", ["1", "2"])
     def test_every_process_splits_alike(self, hash_seed: str) -> None:
         code = (
@@ -376,14 +384,18 @@ class TestSplitOf:
         ).stdout.split()
         assert list(map(float, found)) == hash_shares(self.sentences[:200]).tolist()
 
-    @pytest.mark.parametrize(("valid", "test"), [(0.05, 0.05), (0.3, 0.01), (0.0, 0.2)])
-    def test_shares_are_close_to_the_settings(self, valid: float, test: float) -> None:
-        counts = Counter(split_of(sentence, valid, test) for sentence in self.sentences)
+    @pytest.mark.parametrize(
+        ("valid", "test"), [(0.05, 0.05), (0.3, 0.01), (0.0, 0.2), (0.2, 0.0), (0.0, 0.0)]
+    )
+    def test_shares_are_close_to_the_settings(
+        self, valid: float, test: float, tmp_path: Path
+    ) -> None:
+        found = self.splits(tmp_path / "a.txt", valid, test)
         total = len(self.sentences)
         wanted: dict[str, float] = {"valid": valid, "test": test, "train": 1 - valid - test}
         for split, share in wanted.items():
             spread = math.sqrt(share * (1 - share) / total)  # standard error of a binomial share
-            assert abs(counts[split] / total - share) <= 4 * spread, split  # type: ignore[index]
+            assert abs(len(found[split]) / total - share) <= 4 * spread, split
 
     def test_a_share_is_the_hash_as_a_fraction(self) -> None:
         expected = [
@@ -393,19 +405,11 @@ class TestSplitOf:
         assert hash_shares(self.sentences[:500]).tolist() == expected
         assert hash_shares([]).tolist() == []
 
-    @given(st.text(), st.floats(0, 0.4), st.floats(0, 0.4))
-    def test_no_share_no_sentence(self, sentence: str, valid: float, test: float) -> None:
-        assert split_of(sentence, 0.0, 0.0) == "train"
-        assert split_of(sentence, valid, 0.0) != "test"
-        assert split_of(sentence, 0.0, test) != "valid"
-
-    @given(st.text(), st.floats(0, 0.4), st.floats(0, 0.4), st.floats(0, 0.2))
-    def test_a_larger_test_share_takes_nothing_out_of_the_test(
-        self, sentence: str, valid: float, test: float, more: float
-    ) -> None:
-        if split_of(sentence, valid, test) == "test":
-            assert split_of(sentence, valid, test + more) == "test"
-            assert split_of(sentence, 0.0, test) == "test"
+    def test_a_larger_test_share_takes_nothing_out_of_the_test(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.txt"
+        small, large = (self.splits(path, 0.3, test)["test"] for test in (0.1, 0.25))
+        assert small < large
+        assert self.splits(path, 0.0, 0.1)["test"] == small
 
 
 @pytest.mark.parametrize(("name", "word"), [("-", "standard input"), ("folder", "folder"),
@@ -453,3 +457,13 @@ def test_standard_input_that_is_closed_is_an_error(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(DataError, match="closed"), text_file("-"):
         pass
+
+
+def test_standard_input_that_would_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.write(writer, b"one\n")
+    with open(reader, "rb") as stdin, open(writer, "wb"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stdin))
+        with text_file("-") as path:
+            assert path.read_bytes() == b"one\n"
