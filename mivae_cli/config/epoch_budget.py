@@ -78,8 +78,9 @@ def _schedule_warnings(
             place = f"with {symbol} at {now:.2g} instead of {final:.2g}"
         problem = f"{status}, but training ends after epoch {epochs}, {place}"
     elif complete > epochs - 1:
-        rest = f"{epochs - complete:g} of the {epochs} epochs"
-        problem = f"{status}, so only {rest} use its final value"
+        problem = (
+            f"{status}, so only {epochs - complete:g} of the {epochs} epochs use its final value"
+        )
     elif complete > epochs - cooldown:
         problem = f"{status}, but the learning rate decays from epoch {epochs - cooldown}"
     else:

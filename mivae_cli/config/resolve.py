@@ -170,17 +170,17 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
     old, new = before.objective, after.objective
     weighted = old.mi_weight > 0
     if weighted != (new.mi_weight > 0):
-        change = f"'objective.mi_weight' changed from {old.mi_weight:g} to {new.mi_weight:g}"
-        why = "only a positive weight has a critic"
-    elif weighted and old.mi_bound != new.mi_bound:
-        change = f"'objective.mi_bound' changed from {old.mi_bound!r} to {new.mi_bound!r}"
-        why = "the checkpoint has the state of the old bound only"
-    else:
-        return
-    raise ConfigError(
-        f"cannot resume with {change}: {why}. Resume without it, or start a new run without "
-        "--resume."
-    )
+        raise ConfigError(
+            f"cannot resume with 'objective.mi_weight' changed from {old.mi_weight:g} to "
+            f"{new.mi_weight:g}: only a positive weight has a critic. Resume without it, or start "
+            "a new run without --resume."
+        )
+    if weighted and old.mi_bound != new.mi_bound:
+        raise ConfigError(
+            f"cannot resume with 'objective.mi_bound' changed from {old.mi_bound!r} to "
+            f"{new.mi_bound!r}: the checkpoint has the state of the old bound only. Resume without "
+            "it, or start a new run without --resume."
+        )
 
 
 def template(config: RunConfig) -> str:

@@ -128,8 +128,10 @@ def _text_in(value: Any, field: str) -> tuple[str, str]:  # noqa: ANN401  # any 
     if value is None:
         return "", f"has no text: {where} is null"
     if isinstance(value, dict):
-        advice = "choose one of its fields with --field"
-        return "", f"has no text: {where} is an object ({_fields(value)}); {advice}"
+        return "", (
+            f"has no text: {where} is an object ({_fields(value)}); choose one of its fields with "
+            "--field"
+        )
     return "", f"has no text: {where} is {KINDS[type(value)]}"
 
 

@@ -125,8 +125,9 @@ class Tokenizer:
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # a Rust panic is not an Exception
-            problem = f"cannot read the tokenizer '{path}': {reason(error)}"
-            raise CheckpointError(problem) from error
+            raise CheckpointError(
+                f"cannot read the tokenizer '{path}': {reason(error)}"
+            ) from error
         if not same:
             raise CheckpointError(f"'{path}' is not a tokenizer that mivae wrote")
         return cls(backend)

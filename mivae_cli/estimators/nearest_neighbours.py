@@ -99,7 +99,8 @@ def check_neighbours(neighbours: int, count: int = MAX_PAIRS) -> int:
     neighbours = check_count(name, neighbours, 1, MAX_KSG_NEIGHBOURS)
     if neighbours >= count:
         raise ConfigError(
-            f"{name} is {neighbours:,}, but must be below the number of pairs, {count:,}"
+            f"the number of neighbours (k of ksg) is {neighbours:,}, but must be below the number "
+            f"of pairs, {count:,}"
         )
     return neighbours
 

@@ -132,5 +132,8 @@ def missing_pairs(unseen: float, count: int) -> list[str]:
         return []
     # if all joint pairs score above all product pairs, the size of the error is unknown
     error = f"about {excess:.1f} nats too high" if unseen < 1 else "only a rough guess"
-    scores = f"{unseen:.0%} of joint pairs score above all {count * (count - 1):,} product pairs"
-    return [f"{scores}: these are too few, and the estimate is probably {error}"]
+    warning = (
+        f"{unseen:.0%} of joint pairs score above all {count * (count - 1):,} product pairs: these "
+        f"are too few, and the estimate is probably {error}"
+    )
+    return [warning]

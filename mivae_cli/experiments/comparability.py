@@ -13,9 +13,9 @@ from .summary import Outcome
 def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yields warnings about the figures of some runs."""
     read = [outcome for outcome in outcomes if outcome.measured]
-    if found := _differing(read, lambda outcome: outcome.tested, _size):
+    if tests := _differing(read, lambda outcome: outcome.tested, _size):
         yield (
-            f"the runs have different test sets ({found}), so their figures are not comparable, "
+            f"the runs have different test sets ({tests}), so their figures are not comparable, "
             "and none is marked as the best"
         )
     latent = [outcome for outcome in read if outcome.samples is not None]

@@ -97,8 +97,9 @@ def distances(query: Posterior, others: Posterior, by: Distance) -> Tensor:
             return (1 - cosines).clamp(min=0)
         case "bhattacharyya":
             if not (isinstance(query, DiagonalGaussian) and isinstance(others, DiagonalGaussian)):
-                problem = "bhattacharyya needs Gaussian posteriors; use cosine for this run"
-                raise ConfigError(problem)
+                raise ConfigError(
+                    "bhattacharyya needs Gaussian posteriors; use cosine for this run"
+                )
             return _bhattacharyya(query, others)
         case _:
             assert_never(by)

@@ -36,15 +36,19 @@ def named(source: str | Path, quoted: bool = False) -> str:
 
 def note_rows(source: str | Path, counts: RowCounts) -> None:
     """Prints the number of rows read and skipped."""
-    kept = "(to remove them, add --quoting minimal; if they belong to the text, --quoting none)"
-    kinds = {
-        "skipped because their text is empty": counts.empty,
-        "skipped because they are malformed or lack a text": counts.malformed,
-        "with a quoted cell of several lines": counts.spanning,
-        f"whose text keeps the quotes around it {kept}": counts.quoted,
-    }
-    remarks = [f"{count:,} {kind}" for kind, count in kinds.items() if count]
-    note(f"{named(source)}: {', '.join([counted(counts.rows, 'row'), *remarks])}")
+    remarks = [counted(counts.rows, "row")]
+    if counts.empty:
+        remarks.append(f"{counts.empty:,} skipped because their text is empty")
+    if counts.malformed:
+        remarks.append(f"{counts.malformed:,} skipped because they are malformed or lack a text")
+    if counts.spanning:
+        remarks.append(f"{counts.spanning:,} with a quoted cell of several lines")
+    if counts.quoted:
+        remarks.append(
+            f"{counts.quoted:,} whose text keeps the quotes around it (to remove them, add "
+            "--quoting minimal; if they belong to the text, --quoting none)"
+        )
+    note(f"{named(source)}: {', '.join(remarks)}")
 
 
 def note_truncated(source: str | Path, count: int, longest: int) -> None:

@@ -55,13 +55,13 @@ def note_corpus(prepared: CorpusPrepared) -> None:
 def show_cost(config: RunConfig, corpus: Corpus) -> None:
     """Prints the size of a run and its use of time, memory and disk."""
     cost = _measured(Trainer(config, corpus), estimate_cost)
-    training, step = minutes(cost.seconds), f"{cost.seconds_per_step * 1e3:.0f} ms a step"
+    training, milliseconds = minutes(cost.seconds), 1e3 * cost.seconds_per_step
     disk = f"about {cost.checkpoint_disk / 2**20:,.0f} MiB for {cost.checkpoints} checkpoints"
     rows = {
         "weights": f"{cost.parameters:,}",
         "device": cost.device,
         "steps": f"at most {cost.steps:,} ({cost.steps_per_epoch:,} per epoch)",
-        "time": f"about {training} of training, {step}",
+        "time": f"about {training} of training, {milliseconds:.0f} ms a step",
         "memory": f"{cost.memory / 2**20:,.0f} MiB at the peak of the first steps",
         "disk": f"{disk}, {cost.corpus_disk / 2**20:,.1f} MiB for the corpus",
     }
@@ -122,6 +122,8 @@ def show_training(training: RunInTraining, as_json: bool) -> None:
         return
     mi = evaluated.record.mi
     if mi is not None and (known := mi.known_posterior.value) < COLLAPSED:
-        value = f"I(x; z) is {known:.2f} nats on the test split"
-        warn(f"the posterior has collapsed: {value}", style="dim")
+        warn(
+            f"the posterior has collapsed: I(x; z) is {known:.2f} nats on the test split",
+            style="dim",
+        )
     note("next: mivae sample, mivae interpolate, mivae estimate-mi")
