@@ -41,8 +41,10 @@ class _RecurrentConfig(Frozen):
 class RecurrentEncoderConfig(_RecurrentConfig):
     """LSTM or GRU encoder; its pooled states are the features of the sentence."""
 
+    hidden_size: Width = 256
+    """Size of the hidden states, per direction."""
     bidirectional: bool = False
-    """Whether each layer also reads the sentence backwards, with other hidden states."""
+    """Whether each layer also reads the sentence backwards, which doubles the features."""
     pooling: Pooling = "max"
     """Pooling of the states over the sentence: last, mean or max."""
     dropout: Probability = 0.0
