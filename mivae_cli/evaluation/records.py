@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import limits
-from ..limits import MAX_RECORD_COUNT, MAX_RECORD_DEPTH, MAX_RECORD_VALUE
 
 Record = Mapping[str, Any]
 
@@ -165,7 +164,9 @@ def _check_record(record: Record) -> None:
     """
     for key in COUNTS:
         value = record.get(key)
-        if value is not None and (type(value) is not int or not 0 <= value <= MAX_RECORD_COUNT):
+        if value is not None and (
+            type(value) is not int or not 0 <= value <= limits.MAX_RECORD_COUNT
+        ):
             raise ValueError(f"'{key}' is not a count (a whole number, 0 or more)")
     for key in FIGURES:
         if not _is_figure(record.get(key)):
@@ -179,7 +180,7 @@ def _check_record(record: Record) -> None:
     name = (record.get("checkpoint") or {}).get("name")
     if not isinstance(name, str | None):
         raise ValueError("'checkpoint.name' is not a string")  # noqa: TRY004
-    _check_sizes(record, "", MAX_RECORD_DEPTH)
+    _check_sizes(record, "", limits.MAX_RECORD_DEPTH)
 
 
 def _check_sizes(value: object, path: str, depth: int) -> None:
@@ -200,4 +201,5 @@ def _is_figure(value: object) -> bool:
     """Returns whether a value is null or a number in range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return value is None
-    return abs(value) <= (MAX_RECORD_COUNT if isinstance(value, int) else MAX_RECORD_VALUE)
+    whole = isinstance(value, int)
+    return abs(value) <= (limits.MAX_RECORD_COUNT if whole else limits.MAX_RECORD_VALUE)
