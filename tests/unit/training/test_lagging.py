@@ -3,7 +3,11 @@
 import pytest
 import torch
 
+from mivae_cli.config.resolve import read_config
 from mivae_cli.data.batches import Batch
+from mivae_cli.evaluation.validation import HeldOut
+from mivae_cli.runs.training_state import TrainingState
+from mivae_cli.training.epoch_end import finish_epoch
 from mivae_cli.training.train_step import train_encoder
 
 SHORT = Batch(torch.zeros(2, 4, dtype=torch.long), torch.tensor([4, 4]))  # 10 tokens with ends
@@ -42,3 +46,11 @@ def test_windows_weigh_batches_by_their_tokens() -> None:
 
     train_encoder(step, SHORT, lambda: LONG, max_steps=5, check_every=2)
     assert len(made) == 4
+
+
+@pytest.mark.parametrize(("mi", "lagging"), [(1.5, True), (1.0, True), (0.9, False)])
+def test_the_encoder_lags_until_its_information_decreases(mi: float, lagging: bool) -> None:
+    state = TrainingState(epoch=1, lagging_mi=1.0)
+    found = HeldOut(1.0, -1.0, 1.0, 1.0, mi, 5.0, 1, 1, 1.0)
+    finish_epoch(state, found, read_config("lagging"), learning_rate=1e-3, steps=1)
+    assert (state.lagging, state.lagging_mi) == (lagging, mi)
