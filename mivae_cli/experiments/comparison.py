@@ -70,7 +70,8 @@ def compare(outcomes: Sequence[Outcome], fold: bool = True) -> Comparison:
         foldable = fold and outcome.standing == "evaluated"
         groups.setdefault(group if foldable else number, []).append((outcome, chosen))
     rows = tuple(row for group in groups.values() for row in _rows(group))
-    settings = {key: shortened(key, known_keys()) for key in varying}
+    known = known_keys()
+    settings = {key: shortened(key, known) for key in varying}
     columns = (*COLUMNS, *further_columns(key for row in rows for key in row.figures))
     comparison = Comparison(
         rows=tuple(
