@@ -38,11 +38,11 @@ def contradictions(
             f"The MI lower bound ({dual.value:.2f}) is above the MI upper bound ({upper.value:.2f}): "
             "the critic had too few training pairs. Report the MI of the known posterior."
         )
-    for name, low in (("MI (known posterior)", known), ("MI lower bound", dual)):
-        if low is not None and low.ci_low > rate + 1e-6 * (1 + abs(rate)):  # rounding
+    for name, estimate in (("MI (known posterior)", known), ("MI lower bound", dual)):
+        if estimate is not None and estimate.ci_low > rate + 1e-6 * (1 + abs(rate)):  # rounding
             found.append(
-                f"{name} ({low.value:.2f}) is above the KL (rate) ({rate:.2f}), an upper bound of "
-                "the MI. Evaluate on more sentences."
+                f"{name} ({estimate.value:.2f}) is above the KL (rate) ({rate:.2f}), an upper bound "
+                "of the MI. Evaluate on more sentences."
             )
     if upper is not None and (upper.ci_low > rate or upper.value > rate + INFORMATIVE):
         found.append(
