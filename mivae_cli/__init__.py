@@ -75,7 +75,7 @@ def __getattr__(name: str) -> object:
         return import_module(".estimators", __name__)
     for module, names in _MODULES.items():
         if name in names:
-            check_platform()
+            _check_platform()
             found: object = getattr(import_module(f".{module}", __name__), name)
             globals()[name] = found
             return found
@@ -87,7 +87,7 @@ def __dir__() -> list[str]:
     return __all__
 
 
-def check_platform() -> None:
+def _check_platform() -> None:
     """Raises ConfigError on a system without POSIX file locks, such as Windows.
 
     Crash-safe files also need directory syncing, hard links and `O_NOFOLLOW`, which the systems

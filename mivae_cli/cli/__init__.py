@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__, check_platform
+from .. import __version__, _check_platform
 from ..errors import INTERNAL_ERROR, OUT_OF_MEMORY, MivaeError, StorageError, is_out_of_memory
 from ..signals import Interrupted
 from .analogy import analogy
@@ -89,7 +89,7 @@ def _run(arguments: list[str]) -> int:
     if arguments[:1] == ["--version"]:
         print(f"mivae {__version__}")
         return 0
-    check_platform()
+    _check_platform()
     try:
         code = app(arguments, standalone_mode=False)
     except SystemExit as stop:
