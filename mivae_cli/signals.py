@@ -91,7 +91,7 @@ class Interruption:
 
 
 class CtrlC(Interruption):
-    """The same for a library: only SIGINT, and a second one raises KeyboardInterrupt.
+    """Context manager that handles SIGINT for a library: a second one raises KeyboardInterrupt.
 
     A handler that the user installed is kept.
     """

@@ -22,7 +22,7 @@ BUFFER = 2**17  # bytes
 
 
 def check_unpacked(name: str, unpacked: int, packed: int) -> None:
-    """Checks the sizes of data in bytes, before and after it is unpacked.
+    """Checks the size of data before unpacking, from its sizes packed and unpacked, in bytes.
 
     Raises:
         DataError: The compression ratio exceeds the limit, or the machine has less memory.

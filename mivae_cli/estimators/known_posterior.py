@@ -127,7 +127,7 @@ def aggregated_posterior(posterior: Posterior, z: Tensor) -> AggregatedPosterior
 
 
 def batched_empirical(posterior: Posterior, z: Tensor, size: int = 32) -> Tensor:
-    """Returns the empirical value of each batch of consecutive sentences, with shape (N // size,).
+    """Returns the empirical value in nats of each batch of consecutive sentences, (N // size,).
 
     For comparison with published values computed per batch (He et al., 2019, with 32 sentences of
     similar length). Its ceiling is the log of the batch size.

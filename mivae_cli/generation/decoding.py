@@ -246,14 +246,13 @@ def penalize_written(scores: Tensor, written: Tensor, penalty: float) -> Tensor:
     r"""Returns scores in which written tokens are less likely.
 
     With :math:`\theta` the penalty, a written token's score becomes :math:`x / \theta` if it is
-    positive and :math:`x \, \theta` if it is negative. A penalty above 1 makes it less likely, and
-    below 1 more likely. The number of occurrences and their positions have no effect.
+    positive and :math:`x \, \theta` if it is negative. A penalty above 1 makes it less likely,
+    below 1 more likely, and 1 has no effect. The number of occurrences and their positions do not
+    matter. Scores have shape (N, V), written tokens (N, T).
 
     References:
         | CTRL: A Conditional Transformer Language Model for Controllable Generation (Keskar et al.,
           2019), section 4.1, which assumes that all scores are positive
-
-    Scores have shape (N, V), written tokens (N, T).
     """
     if penalty == 1:
         return scores

@@ -153,9 +153,10 @@ class RecurrentDecoder(Recurrent, Decoder):
         return State(tuple(layers), state.latent_input)
 
     def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Drops finished sentences from the computation.
+        """Returns the log-likelihoods (K, B) for z with shape (K, B, Z), without gradients.
 
         The K samples share the contribution of the words to the gates, and all words that of z.
+        Finished sentences are dropped from the computation.
         """
         lengths, order = batch.lengths.sort(descending=True)
         samples, longest_first = len(z), lengths.tolist()

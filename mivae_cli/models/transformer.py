@@ -110,7 +110,10 @@ class TransformerDecoder(Decoder):
         return found
 
     def _log_prob_of_samples(self, batch: Batch, z: Tensor) -> Tensor:
-        """Computes them in pieces of at most `TOKENS` tokens, or of one sequence."""
+        """Returns the log-likelihoods (K, B), without gradients.
+
+        They are computed in pieces of at most `TOKENS` tokens, or of one sequence.
+        """
         samples, device = len(z), z.device
         ordered = sorted((length, row) for row, length in enumerate(batch.lengths.tolist()))
         pairs = [(length, row, k) for length, row in ordered for k in range(samples)]

@@ -36,7 +36,7 @@ def check_figure_path(path: Path) -> None:
 
 @contextmanager
 def canvas(path: Path, width: float, height: float) -> Iterator["Figure"]:
-    """Context manager that yields a figure, in inches, and then writes it to a file.
+    """Context manager that yields a figure, its size in inches, and then writes it to a file.
 
     Raises:
         ConfigError: See `check_figure_path`, or the file cannot be written.

@@ -55,7 +55,11 @@ def read_weights(path: Path, module: nn.Module) -> dict[str, Tensor]:
 
 
 def check_weights(path: Path, module: nn.Module) -> None:
-    """Checks the header of a file of weights; arguments and errors as of `read_weights`."""
+    """Checks that names, shapes and types in the header of a file of weights fit a module.
+
+    Raises:
+        CheckpointError: The header is damaged, or the weights belong to another model.
+    """
     with _opened(path) as file:
         _check_header(file, path, _unique(module))
 

@@ -104,7 +104,9 @@ def set_aside(path: Path) -> None:
 
 
 def open_own(path: Path, create: bool = True) -> int:
-    """Returns a descriptor of a file, open for reading and writing, and created if missing.
+    """Returns a descriptor of a file, open for reading and writing.
+
+    With `create`, a missing file is created.
 
     Raises:
         CheckpointError: The file is a symbolic link, has another hard link, or is not a regular

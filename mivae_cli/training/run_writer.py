@@ -14,7 +14,10 @@ from .events import TrainingRecord
 
 
 class RunWriter(CheckpointWriter):
-    """Also writes the metrics log; raises StorageError if another run has replaced this one."""
+    """Writes the metrics log and the checkpoints of a run.
+
+    Writing to the log raises StorageError if another run has replaced this one.
+    """
 
     def __init__(self, run: RunDirectory, journal: MetricsLog, training: TrainingConfig) -> None:
         super().__init__(run, training.keep, training.save_minutes)
