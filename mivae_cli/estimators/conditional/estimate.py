@@ -1,0 +1,164 @@
+r"""Estimate I(x; z | w) of any three variables with several estimators, and recommend one.
+
+Continuous columns of x and z are first reduced to what w does not predict (module `residuals`),
+which does not change I(x; z | w). Every column is then replaced by its normal scores.
+
+| `plug-in`        counts of levels, if all columns are discrete
+| `corrected-knn`  a mixture model, corrected by nearest neighbours, if any column is continuous
+| `knn`            nearest neighbours alone
+| `copula`         partial canonical correlations, if x and z have no discrete columns
+
+The first that applies is recommended.
+"""
+
+__all__ = ["conditional_report", "independence_of"]
+
+from ...errors import DataError
+from ...limits import MAX_PERMUTATIONS, check_count, check_seed
+from ..intervals import Interval, mean_interval
+from ..nearest_neighbours import INFLATION, KSG_DIMENSIONS, check_neighbours
+from ..report import Estimate, Recommendation, Report, stopwatch
+from ..variables import Variable
+from .corrected import CorrectedNeighbours, few_rows
+from .neighbours import neighbour_terms
+from .partial_copula import partial_interval
+from .plug_in import plug_in_interval, remaining_entropy
+from .preparation import PreparedSamples, check_rows
+from .samples import Samples
+
+REASONS = {
+    "plug-in": "all columns are discrete, so their counts are used, adjusted for chance",
+    "corrected-knn": "a density model chosen on held-out rows, corrected by nearest neighbours",
+}
+
+
+def conditional_report(
+    x: Variable,
+    z: Variable,
+    given: Variable,
+    *,
+    neighbours: int = 3,
+    permutations: int = 0,
+    seed: int = 0,
+) -> Report:
+    r"""Estimates the conditional mutual information of x and z given w, in nats.
+
+    .. math:: I(x; z \mid w) = \mathbb{E}\Big[\log \frac{q(x, z \mid w)}{q(x \mid w) \, q(z \mid w)}
+        \Big]
+
+    It is 0 if and only if x and z are independent given w. The notes compare it with I(x; z).
+
+    Arguments:
+        x: N >= 50 samples.
+        z: The samples drawn with them.
+        given: The variable w on which both are conditioned.
+        neighbours: The number k of neighbours of the row "knn".
+        permutations: Number of permutations of x among rows with similar w, for a p-value of
+            independence given w; 0 for none.
+        seed: Seed of folds, models and permutations; the global random state does not change.
+
+    Raises:
+        DataError: The numbers of rows differ or are below 50, or x or z is constant.
+        ConfigError: A number is out of range.
+
+    References:
+        | Partial mutual information for coupling analysis of multivariate time series (Frenzel &
+          Pompe, 2007)
+        | Conditional mutual information estimation for mixed, discrete and continuous data (Mesner
+          & Shalizi, 2020)
+    """
+    permutations = check_count("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
+    seed = check_seed(seed)
+    neighbours = check_neighbours(neighbours, check_rows(x, z, given))
+    shape = len(x), len(x.columns), len(z.columns)
+    ready = PreparedSamples.of(x, z, given, seed)
+    p_value = ready.p_value(permutations, seed) if permutations else None
+    empty = next(
+        (v.name for v, part in ((x, ready.samples.x), (z, ready.samples.z)) if part.empty),
+        None,
+    )
+    if empty is not None:
+        nothing = Estimate("exact", 0.0, 0.0, 0.0, "neither", None, False)
+        best = Recommendation.of(nothing, f"'{given.name}' determines '{empty}'")
+        return Report(best, [nothing], *shape, p_value, ready.warnings)
+    estimates = _estimates(ready.samples, neighbours, seed)
+    first = estimates[0].estimator
+    best = Recommendation.of(_at_least_zero(estimates[0]), REASONS[first])
+    without = _unconditional(ready.raw, seed)
+    notes = [_comparison(best, without, x.name, z.name, given.name)]
+    return Report(best, estimates, *shape, p_value, ready.warnings, notes)
+
+
+def independence_of(
+    x: Variable, z: Variable, given: Variable, permutations: int, seed: int
+) -> float:
+    """Returns the p-value of `conditional_report` alone."""
+    check_rows(x, z, given)
+    return PreparedSamples.of(x, z, given, seed).p_value(permutations, seed)
+
+
+def _estimates(samples: Samples, neighbours: int, seed: int) -> list[Estimate]:
+    """Returns the estimates, the recommended one first."""
+    rows = []
+    if not samples.dimensions:
+        with stopwatch() as seconds:
+            interval = plug_in_interval(samples, seed)
+            x, z, w = samples.x.code, samples.z.code, samples.w.code
+            ceiling = min(remaining_entropy(x, w), remaining_entropy(z, w))
+        rows.append(Estimate("plug-in", *interval, "neither", ceiling, False, seconds(), []))
+    else:
+        with stopwatch() as seconds:
+            corrected = CorrectedNeighbours.estimate(samples, seed)
+        rows.append(_row("corrected-knn", corrected.interval, seconds(), []))
+    with stopwatch() as seconds:
+        used = few_rows(samples, seed)
+        value, low, high = mean_interval(neighbour_terms(used, neighbours))
+    margin = INFLATION * (high - low) / 2
+    warnings = []
+    if len(used) < len(samples):
+        warnings.append(f"uses {len(used):,} of {len(samples):,} rows")
+    if samples.dimensions > KSG_DIMENSIONS:
+        warnings.append(
+            f"nearest-neighbour estimates are far too low in {samples.dimensions} dimensions"
+        )
+    rows.append(_row("knn", Interval(value, value - margin, value + margin), seconds(), warnings))
+    if not samples.x.code.any() and not samples.z.code.any():
+        with stopwatch() as seconds:
+            try:
+                interval = partial_interval(samples)
+            except DataError:  # too few rows for a covariance
+                return rows
+        rows.append(_row("copula", interval, seconds(), []))
+    return rows
+
+
+def _row(name: str, interval: Interval, seconds: float, warnings: list[str]) -> Estimate:
+    return Estimate(name, *interval, "neither", None, False, seconds, warnings)
+
+
+def _at_least_zero(estimate: Estimate) -> Estimate:
+    """Returns the estimate with a negative value moved to 0, and its interval cut off there."""
+    low, high = estimate.ci_low or 0.0, estimate.ci_high or 0.0
+    value = max(estimate.value, 0.0)
+    ends = value, max(low, 0.0), high + value - estimate.value
+    return Estimate(estimate.estimator, *ends, "neither", estimate.ceiling, False)
+
+
+def _unconditional(raw: Samples, seed: int) -> Interval:
+    """Returns I(x; z), by the method of the recommended row."""
+    samples = raw.without_given()
+    if not samples.dimensions:
+        return plug_in_interval(samples, seed)
+    return CorrectedNeighbours.estimate(samples, seed).interval
+
+
+def _comparison(best: Recommendation, without: Interval, x: str, z: str, given: str) -> str:
+    """Returns a sentence that compares I(x; z | w) with I(x; z)."""
+    value, before = best.value, max(without.value, 0.0)
+    low, high = best.ci_low or 0.0, best.ci_high or 0.0
+    figures = f"I({x}; {z}) without {given} is {before:.3f} nats, with it {value:.3f}"
+    if value > before and low > without.high:
+        return f"{figures}: {given} reveals dependence that the pairs alone do not show"
+    if high < without.low and before > 0:
+        return f"{figures}: {given} accounts for {1 - value / before:.0%} of the dependence"
+    return f"{figures}: the difference is within the sampling error"
