@@ -48,7 +48,7 @@ from .intervals import Interval, mean_interval
 from .io.pairs import checked_tensors
 from .report import Estimate, stopwatch
 from .rows import Rows
-from .unit_neighbours import ksg_terms_across_units
+from .unit_neighbours import ksg_interval_across_units
 
 BLOCK = 2**18  # distances in memory at a time, to fit into the cache
 JITTER = 1e-10
@@ -126,9 +126,9 @@ def ksg_estimate(
         if rows is not None and rows.dependent:
             pairs = untied(standardised(torch.cat([x, z], dim=1)[chosen]))
             left, right = pairs.split([x.shape[1], z.shape[1]], dim=1)
-            units = rows.take(chosen)
-            terms = ksg_terms_across_units(left, right, neighbours, units, chosen)
-            interval = mean_interval(terms, units)
+            interval = ksg_interval_across_units(
+                left, right, neighbours, rows.take(chosen), chosen, seed
+            )
         else:
             interval = ksg_interval(x[chosen], z[chosen], neighbours)
     count = len(chosen)

@@ -3,12 +3,14 @@ r"""Nearest neighbours from other units only, for rows that depend on each other
 Rows of one unit (`Rows`) lie close to each other in x and in z even if x and z are independent:
 successive values of a time series, or several measurements of one person. The estimate of Kraskov,
 Stögbauer & Grassberger takes this for mutual information. Here the neighbours of row i, in both
-spaces, come from its :math:`m_i` admissible rows: those of other groups, or those at least L rows
-away in a series in blocks of L rows (Theiler's window).
+spaces, come from its :math:`m_i` admissible rows: those of other groups, or those more than L / 10
+rows away in a series in blocks of L rows (Theiler's window; a wider one leaves too few).
 
 .. math:: \psi(k) + \psi(m_i + 1) - \psi(n_x(i) + 1) - \psi(n_z(i) + 1)
 
-with the symbols of `nearest_neighbours`; counts are of admissible rows.
+with the symbols of `nearest_neighbours`; counts are of admissible rows. Rows of *other* units are
+close to each other, too, which the formula does not know. What it gives for permuted z, with the
+dependence inside x and inside z kept (`Rows.permutation`), is therefore subtracted.
 
 References:
     | Spurious dimension from correlation algorithms applied to limited time-series data
@@ -16,13 +18,16 @@ References:
     | Estimating mutual information (Kraskov, Stögbauer & Grassberger, 2004)
 """
 
-__all__ = ["ksg_terms_across_units"]
+__all__ = ["ksg_interval_across_units", "ksg_terms_across_units"]
+
+import math
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .intervals import Interval, mean_interval
 from .rows import Rows
 
 Array = NDArray[np.float64]
@@ -30,6 +35,37 @@ Integers = NDArray[np.int64]
 
 BATCH = 2**22  # candidate neighbours in memory at a time
 SPARE = 8  # neighbours asked for beyond k, at first
+PERMUTATIONS = 4
+WINDOW = 10  # part of a block whose rows are too close in time to be neighbours
+INFLATION = 1.4  # of the standard error over rows, because the terms are dependent
+
+
+def ksg_interval_across_units(
+    x: Tensor, z: Tensor, neighbours: int, rows: Rows, position: Tensor, seed: int
+) -> Interval:
+    """Returns the estimate of the module in nats, with the 95 % interval of its sampling error.
+
+    The arguments are those of `ksg_terms_across_units`, with a seed of the permutations.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    order = position.argsort(stable=True) if rows.kind == "blocks" else torch.arange(len(x))
+    x, z, rows, position = x[order], z[order], rows.take(order), position[order]
+    terms = ksg_terms_across_units(x, z, neighbours, rows, position)
+    chance = torch.stack(
+        [
+            ksg_terms_across_units(
+                x, z[rows.permutation(generator)], neighbours, rows, position
+            ).mean()
+            for _ in range(PERMUTATIONS)
+        ]
+    )
+    by_row, by_unit = mean_interval(terms), mean_interval(terms, rows)
+    value = by_row.value - float(chance.mean())
+    margin = math.hypot(
+        max(INFLATION * (by_row.high - by_row.value), by_unit.high - by_unit.value),
+        2 * float(chance.std()) / math.sqrt(PERMUTATIONS),
+    )
+    return Interval(value, value - margin, value + margin)
 
 
 def ksg_terms_across_units(
@@ -48,7 +84,7 @@ def ksg_terms_across_units(
 
     order = (position if rows.kind == "blocks" else rows.unit).argsort(stable=True)
     place = (position if rows.kind == "blocks" else rows.unit)[order].numpy()
-    reach = rows.length - 1 if rows.kind == "blocks" else 0
+    reach = rows.length // WINDOW if rows.kind == "blocks" else 0
     first = np.searchsorted(place, place - reach)
     last = np.searchsorted(place, place + reach, side="right")
     left, right = x[order].double().numpy(), z[order].double().numpy()
