@@ -1,0 +1,142 @@
+"""Warnings about autocorrelated and nearly repeated rows."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mivae_cli.estimators.row_checks import near_copies, row_warnings, serial_dependence
+from mivae_cli.estimators.rows import Rows
+
+Array = NDArray[np.float64]
+
+
+def tensors(*arrays: Array) -> tuple[Tensor, Tensor]:
+    x, z = (torch.from_numpy(np.ascontiguousarray(a.reshape(len(a), -1))).double() for a in arrays)
+    return x, z
+
+
+def series(share: float, random: np.random.Generator, count: int = 2000) -> Array:
+    values = random.standard_normal(count)
+    for step in range(1, count):
+        values[step] += share * values[step - 1]
+    return values
+
+
+def copies(
+    times: int, noise: tuple[float, float], random: np.random.Generator, count: int = 1000
+) -> tuple[Array, Array]:
+    x, z = np.repeat(random.standard_normal((2, count)), times, axis=1)
+    errors = random.standard_normal((2, times * count))
+    return x + noise[0] * errors[0], z + noise[1] * errors[1]
+
+
+@pytest.mark.parametrize(
+    ("share", "least", "most"), [(0.5, 3, 10), (0.9, 15, 60), (0.99, 80, 200)]
+)
+def test_autocorrelation_of_both_is_found_with_a_length_of_blocks(
+    share: float, least: int, most: int
+) -> None:
+    for seed in range(3):
+        random = np.random.default_rng(seed)
+        x, z = series(share, random), series(share, random)
+        found = serial_dependence(*tensors(x, z))
+        assert found is not None
+        assert found.x == pytest.approx(share, abs=0.1)
+        assert found.z == pytest.approx(share, abs=0.1)
+        assert least <= found.blocks <= most
+        (warning,) = row_warnings(*tensors(x, z))
+        assert f"--blocks {found.blocks} " in warning
+        assert row_warnings(*tensors(x, z), Rows.by_blocks(2000, found.blocks)) == []
+        shuffled = random.permutation(2000)
+        assert row_warnings(*tensors(x[shuffled], z[shuffled])) == []
+        assert row_warnings(*tensors(x, random.standard_normal(2000))) == []
+
+
+def test_the_inflation_is_that_of_the_mean_of_products() -> None:
+    random = np.random.default_rng(0)
+    x, z = series(0.8, random, 50_000), series(0.8, random, 50_000)
+    found = serial_dependence(*tensors(x, z))
+    assert found is not None
+    assert found.inflation == pytest.approx((1 + 0.64) / (1 - 0.64), rel=0.15)
+
+
+def test_rows_sorted_by_a_label_are_not_autocorrelated() -> None:
+    random = np.random.default_rng(1)
+    label = np.sort(random.integers(5, size=2000))
+    assert row_warnings(*tensors(label + random.standard_normal(2000), label.astype(float))) == []
+    within = series(0.9, random)
+    assert serial_dependence(*tensors(within, label.astype(float))) is None
+    both = np.column_stack([label, series(0.9, random)])
+    assert serial_dependence(*tensors(within, both)) is not None
+
+
+@pytest.mark.parametrize("times", [2, 3, 10, 20])
+@pytest.mark.parametrize("noise", [(1e-2, 1e-2), (1e-4, 1e-4), (1e-6, 1e-6), (0, 1e-3), (1e-3, 0)])
+def test_near_copies_are_found(times: int, noise: tuple[float, float]) -> None:
+    found = near_copies(*tensors(*copies(times, noise, np.random.default_rng(times))))
+    assert found is not None
+
+
+def test_the_number_of_copies_is_told_and_their_order_does_not_matter() -> None:
+    random = np.random.default_rng(2)
+    x, z = copies(5, (1e-4, 1e-4), random)
+    shuffled = random.permutation(len(x))
+    found = near_copies(*tensors(x[shuffled], z[shuffled]))
+    assert found is not None
+    assert found.copies == 5
+    assert found.share > 0.9
+    (warning,) = row_warnings(*tensors(x[shuffled], z[shuffled]))
+    assert "--groups" in warning
+    unit = np.repeat(np.arange(1000), 5)[shuffled]
+    assert row_warnings(*tensors(x[shuffled], z[shuffled]), Rows.by_group(unit)) == []
+
+
+def test_a_part_of_the_rows_may_have_copies_and_in_many_dimensions() -> None:
+    random = np.random.default_rng(3)
+    y = random.standard_normal((2000, 20))
+    some = random.choice(2000, 400, replace=False)
+    more = np.concatenate([y, y[some] + 1e-3 * random.standard_normal((400, 20))])
+    assert near_copies(*tensors(more[:, :10], more[:, 10:])) is not None
+    wide = np.repeat(random.standard_normal((200, 100)), 3, axis=0)
+    wide += 1e-2 * random.standard_normal(wide.shape)
+    assert near_copies(*tensors(wide[:, :50], wide[:, 50:])) is not None
+
+
+def strong(random: np.random.Generator) -> tuple[Array, Array]:
+    x = random.standard_normal(3000)
+    return x, x + 0.01 * random.standard_normal(3000)
+
+
+def function(random: np.random.Generator) -> tuple[Array, Array]:
+    x = random.standard_normal(3000)
+    return x, x * x
+
+
+ORDINARY: dict[str, Callable[[np.random.Generator], Sequence[Array] | Array]] = {
+    "normal": lambda r: r.standard_normal((2, 3000)),
+    "strong": strong,
+    "function": function,
+    "cauchy": lambda r: r.standard_cauchy((2, 3000)),
+    "lognormal": lambda r: np.exp(5 * r.standard_normal((2, 3000))),
+    "clusters": lambda r: (
+        r.standard_normal((2, 10))[:, r.integers(10, size=3000)]
+        + 0.01 * r.standard_normal((2, 3000))
+    ),
+    "integers": lambda r: r.integers(10, size=(2, 3000)).astype(float),
+    "rounded": lambda r: r.standard_normal((2, 3000)).round(2),
+    "binary": lambda r: (r.integers(2, size=3000).astype(float), r.standard_normal(3000)),
+    "zero-inflated": lambda r: (r.random((2, 3000)) < 0.5) * r.standard_normal((2, 3000)),
+    "ten dimensions": lambda r: r.standard_normal((2, 1000, 10)),
+    "few": lambda r: r.standard_normal((2, 60)),
+}
+
+
+@pytest.mark.parametrize("kind", ORDINARY)
+def test_ordinary_samples_cause_no_warning(kind: str) -> None:
+    for seed in range(3):
+        x, z = ORDINARY[kind](np.random.default_rng(seed))
+        assert row_warnings(*tensors(x, z)) == []
