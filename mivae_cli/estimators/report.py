@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..choices import Direction
+from .report_views import report_frame, report_html
 
 CEILING_MARGIN = 0.1  # nats
 MIN_EXCESS = 0.1  # nats; smaller errors due to missing product pairs cause no warning
@@ -106,6 +108,18 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unit: str = "nats"
+
+    def to_frame(self) -> Any:  # noqa: ANN401  # pandas is not a dependency
+        """Returns the estimates as a `pandas.DataFrame`, one row for each estimator.
+
+        Raises:
+            ConfigError: pandas is not installed.
+        """
+        return report_frame(self)
+
+    def _repr_html_(self) -> str:
+        """Returns the table that a notebook shows."""
+        return report_html(self)
 
 
 @contextmanager
