@@ -31,6 +31,7 @@ Direction = Literal["lower", "upper", "neither"]
 Profile = Literal["quick", "default", "thorough"]
 Transform = Literal["rank", "standard", "asinh"]
 Precision = Literal["auto", "float32", "bfloat16"]
+Discrete = Literal["auto", "x", "z", "both", "none"]  # the variables whose columns are levels
 PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
 # Distances of `neighbours` between posteriors

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from ..choices import EstimatorName, PairNetwork, Profile, Transform
+from ..choices import Discrete, EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
 from ..limits import MAX_DRAWS, MAX_KSG_NEIGHBOURS, MAX_PAIRS, MAX_PERMUTATIONS
 from .support.options import AsJSON, Data, Device, Run, Seed
@@ -20,9 +20,17 @@ if TYPE_CHECKING:
 STATUS = "estimating mutual information"  # beside a spinner on a terminal
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
 # Parameters that apply to one kind of input only; all others apply to every input
-RUN_ONLY = {"run_option", "data", "draws", "device", *READING_OPTIONS}
+RUN_ONLY = {"run_option", "data", "draws", "device", *READING_OPTIONS} - {"header"}
 PAIRS_ONLY = {"estimator", "permutations", "transform", "network", "neighbours", "demo"}
-FILES_ONLY = {"sources", "x", "z", "x_columns", "z_columns"}
+FILES_ONLY = {
+    "sources",
+    "x",
+    "z",
+    "x_columns",
+    "z_columns",
+    "drop_missing",
+    "discrete",
+}
 DEMO_ONLY = {"count"}
 pair_option = partial(typer.Option, rich_help_panel="Options for paired samples")
 
@@ -71,6 +79,17 @@ ColumnsX = Annotated[
     list[str] | None, pair_option(metavar="COLUMNS", help="Table columns of x, as in a,b or 1-20.")
 ]
 ColumnsZ = Annotated[list[str] | None, pair_option(metavar="COLUMNS", help="Table columns of z.")]
+DropMissing = Annotated[
+    bool, pair_option("--drop-missing", help="Drop rows with missing values, such as NaN or NA.")
+]
+DiscreteSides = Annotated[
+    Discrete,
+    pair_option(
+        "--discrete",
+        help="Which of x and z contain labels; auto: strings, booleans, and integers with few "
+        "levels.",
+    ),
+]
 InputTransform = Annotated[
     Transform, pair_option(help="Map of each coordinate of the critics' inputs.")
 ]
@@ -107,6 +126,8 @@ def estimate_mi(
     z: ArrayZ = None,
     x_columns: ColumnsX = None,
     z_columns: ColumnsZ = None,
+    discrete: DiscreteSides = "auto",
+    drop_missing: DropMissing = False,
     transform: InputTransform = "rank",
     network: Network = "separable",
     neighbours: Neighbours = 3,
@@ -146,13 +167,21 @@ def estimate_mi(
             )
     else:
         if demo is not None:
-            _reject(context, RUN_ONLY | FILES_ONLY, "--demo")
+            _reject(context, RUN_ONLY | FILES_ONLY | {"header"}, "--demo")
             pairs, truth = _demo_pairs(demo, count, seed)
         else:
             from ..estimators.io.pairs import read_pairs
 
             _reject(context, RUN_ONLY | DEMO_ONLY, "paired samples from files")
-            pairs = read_pairs(paths, x, z, x_columns or (), z_columns or ())
+            pairs = read_pairs(
+                paths,
+                x,
+                z,
+                x_columns or (),
+                z_columns or (),
+                header=cast(bool | None, reading.get("data.header")),
+                discrete=discrete,
+            )
         from ..estimators import estimate_mutual_information
 
         title = demo or ", ".join(map(str, paths))
@@ -166,6 +195,8 @@ def estimate_mi(
                 network=network,
                 neighbours=neighbours,
                 permutations=permutations,
+                discrete=discrete,
+                drop_missing=drop_missing,
                 seed=seed,
             )
     return _show(report, title, truth, plot, as_json)
@@ -188,6 +219,7 @@ def _are_pairs(paths: list[Path]) -> bool:
 
 
 def _demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
+    from ..estimators.io.data_frames import frame_of
     from ..estimators.io.pairs import Pairs
     from ..estimators.samplers import SAMPLERS
 
@@ -195,7 +227,7 @@ def _demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
         raise ConfigError(f"unknown demo '{demo}'; choose {', '.join(SAMPLERS)}")
     sampler = SAMPLERS[demo]
     x, z = sampler.draw(count, seed)
-    return Pairs(x.numpy(), z.numpy()), sampler.mutual_information
+    return Pairs(frame_of(x, "x"), frame_of(z, "z")), sampler.mutual_information
 
 
 def _list_demos() -> None:

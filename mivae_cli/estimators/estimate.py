@@ -27,11 +27,12 @@ from dataclasses import replace
 import torch
 from numpy.typing import ArrayLike
 
-from ..choices import EstimatorName, PairNetwork, Profile, Transform, check_choice
+from ..choices import Discrete, EstimatorName, PairNetwork, Profile, Transform, check_choice
 from ..errors import ConfigError, DataError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .estimator_suite import EstimatorSuite
-from .io.pairs import checked_tensors
+from .io.checks import check_variables
+from .io.frames import Frame
 from .nearest_neighbours import KSG_DIMENSIONS, check_neighbours
 from .report import Estimate, Recommendation, Report
 
@@ -58,8 +59,8 @@ PRECEDENCE: tuple[EstimatorName, ...] = (
 
 
 def estimate_mutual_information(
-    x: ArrayLike,
-    z: ArrayLike,
+    x: ArrayLike | Frame,
+    z: ArrayLike | Frame,
     estimators: EstimatorName | Iterable[EstimatorName] = (),
     *,
     profile: Profile = "default",
@@ -67,6 +68,8 @@ def estimate_mutual_information(
     network: PairNetwork = "separable",
     neighbours: int = 3,
     permutations: int = 0,
+    discrete: Discrete = "auto",
+    drop_missing: bool = False,
     seed: int = 0,
     names: tuple[str, str] = ("x", "z"),
 ) -> Report:
@@ -88,6 +91,10 @@ def estimate_mutual_information(
         neighbours: The number k of neighbours of "ksg".
         permutations: Number of shuffles of the test pairs for a p-value of independence, exact for
             any distribution; 0 for none. The statistic is the mean score of a frozen critic.
+        discrete: The samples whose columns are all labels. "none": all columns are numbers.
+            "auto": strings, categories and booleans are labels, and so are integers with few
+            levels.
+        drop_missing: Whether to drop pairs with missing values; otherwise they are errors.
         seed: Seed of the split, the weights and all draws; the global random state does not change.
         names: Names of x and z in messages.
 
@@ -109,8 +116,9 @@ def estimate_mutual_information(
     permutations = check_count("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
     neighbours = check_neighbours(neighbours)
     seed = check_seed(seed)
-    (x, z), warnings = checked_tensors(x, z, names)
-    check_neighbours(neighbours, len(x))
+    sample = check_variables(x, z, discrete=discrete, drop_missing=drop_missing, names=names)
+    check_neighbours(neighbours, len(sample))
+    x, z = sample.tensors()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed)
@@ -121,7 +129,9 @@ def estimate_mutual_information(
             estimates, recommended = _default_estimates(suite)
         p_value = suite.p_value(permutations) if permutations else None
     dimensions = x.shape[1], z.shape[1]
-    return Report(recommended, estimates, len(x), *dimensions, p_value, warnings)
+    return Report(
+        recommended, estimates, len(x), *dimensions, p_value, sample.warnings, sample.notes
+    )
 
 
 def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommendation]:

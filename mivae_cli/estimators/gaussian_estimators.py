@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from .gaussian_ratio import GaussianRatio, NormalScores, gaussian_interval
-from .io.pairs import checked_tensors
+from .io.checks import checked_tensors
 from .report import Estimate, stopwatch
 from .rows import Rows
 

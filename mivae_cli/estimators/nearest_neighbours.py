@@ -45,7 +45,7 @@ from torch import Tensor
 from ..errors import ConfigError
 from ..limits import MAX_KSG_NEIGHBOURS, check_count, check_seed
 from .intervals import Interval, mean_interval
-from .io.pairs import checked_tensors
+from .io.checks import checked_tensors
 from .report import Estimate, stopwatch
 from .rows import Rows
 from .unit_neighbours import ksg_interval_across_units

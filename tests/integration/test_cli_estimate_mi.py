@@ -125,6 +125,22 @@ def test_a_picture_is_drawn(mivae: Mivae, inside: Path) -> None:
     assert (ran.code, ran.out) == (2, "")
 
 
+def test_tables_have_labels_gaps_and_counted_names(mivae: Mivae, inside: Path) -> None:
+    rows = np.loadtxt("pairs.csv", delimiter=",", skiprows=1)
+    lines = [f"{x},{z},{'high' if x > 0 else 'low'},{'' if i < 9 else 1 + i % 3}"
+             for i, (x, _, z, _) in enumerate(rows)]  # fmt: skip
+    Path("labels.csv").write_text("\n".join(["0,1,2,3", *lines]), encoding="utf-8")
+    columns = ("labels.csv", "--x-columns", "0,2", "--z-columns", "1,3", *FAST)
+    report = _report(mivae, *columns, "--drop-missing")
+    assert (report["n"], report["x_dim"], report["z_dim"]) == (591, 2, 2)
+    assert "--no-header" in report["warnings"][0]
+    assert "9 of 600 rows" in report["warnings"][1]
+    assert "'2' (2 levels)" in report["notes"][0]
+    assert "'3' (3 levels)" in report["notes"][0]
+    quiet = _report(mivae, *columns, "--drop-missing", "--header", "--discrete", "both")
+    assert quiet["warnings"] == report["warnings"][1:]
+
+
 class _Trap:
     """An object whose unpickling would be seen."""
 
@@ -149,6 +165,7 @@ def _write_bad(place: Path) -> None:
     (place / "corpus.txt").write_text("a line\n" * 100)
     np.save(place / "alone.npy", x)
     (place / "cell.csv").write_text("x,z\n" + "1.5,2\n" * 60 + "1.5,two\n")
+    (place / "gaps.csv").write_text("x,z\n" + "1.5,2\n0,\nNA,1\n" * 60)
     np.savez(
         place / "good.npz",
         x=x,
@@ -161,7 +178,12 @@ BAD = [
     (("nan.npz",), 3, "row 4"),
     (("few.npz",), 3, "50"),
     (("constant.npz",), 3, "constant"),
-    (("words.npz",), 3, "numbers"),
+    (("words.npz", "--discrete", "none"), 3, "--discrete"),
+    (("good.npz", "--discrete", "y"), 2, "discrete"),
+    (("good.npz", "--header"), 2, "--header"),
+    (("gaps.csv",), 3, "line 4"),
+    (("gaps.csv",), 3, "--drop-missing"),
+    (("runs/none", "--drop-missing"), 2, "--drop-missing"),
     (("renamed.npz",), 2, "--z"),
     (("pickled.npz",), 3, "pickle"),
     (("pairs.pkl",), 3, "pickle"),
@@ -169,6 +191,7 @@ BAD = [
     (("corpus.txt",), 3, ".npz"),
     (("alone.npy",), 2, "two"),
     (("cell.csv",), 3, "line 62"),
+    (("cell.csv",), 3, "--discrete z"),
     (("missing.npz",), 3, "missing.npz"),
     (("good.npz", "-e", "magic"), 2, "'magic'"),
     (("good.npz", "-e", "ksg", "-e", "ksg"), 2, "ksg"),

@@ -35,7 +35,8 @@ from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.data.records import TextRecords
 from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.errors import MivaeError
-from mivae_cli.estimators.io.pairs import check_pairs, read_pairs
+from mivae_cli.estimators.io.checks import check_variables
+from mivae_cli.estimators.io.pairs import read_pairs
 from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.experiments.verify import verify
 from mivae_cli.generation.decoding import Decoding
@@ -344,10 +345,9 @@ class FuzzTargets:
         pairs = allowed(lambda: read_pairs(paths, x_columns=columns if ".csv" in ending else ()))
         if pairs is None:
             return None
-        assert pairs.x.shape[0] == pairs.z.shape[0]
-        assert pairs.x.dtype == pairs.z.dtype == np.float64
-        checked = allowed(lambda: check_pairs(pairs.x, pairs.z))
-        assert checked is None or (np.isfinite(checked[0].x).all() and len(checked[0]) >= 50)
+        assert len(pairs.x) == len(pairs.z)
+        checked = allowed(lambda: check_variables(pairs.x, pairs.z, drop_missing=True))
+        assert checked is None or (checked.x.continuous.isfinite().all() and len(checked) >= 50)
         return pairs
 
     def _used(self, choices: Choices, path: Path) -> object:

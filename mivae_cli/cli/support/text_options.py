@@ -42,7 +42,10 @@ OPTIONS = {
     ],
     "header": Annotated[
         bool | None,
-        option(help="Whether the first row of a table holds the column names. Default: --header."),
+        option(
+            help="Whether the first row of a table holds the column names. Default: --header; "
+            "for a table of pairs, detected."
+        ),
     ],
     "bad_rows": Annotated[
         BadRows | None,

@@ -3,11 +3,11 @@
 Sizes that a file header claims are checked against the file size before allocating memory.
 """
 
-__all__ = ["check_numbers", "damage_named", "matrix", "numbers", "read_npy", "read_two"]
+__all__ = ["check_numbers", "damage_named", "numbers", "read_arrays", "read_npy"]
 
 import math
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,7 +20,9 @@ from ...data.decompression import check_unpacked
 from ...data.npy import read_npy_header
 from ...errors import ConfigError, DataError, MivaeError, listing, reason
 
+Arrays = list[NDArray[Any]]
 NUMBERS = "biuf"  # dtype kinds: bool, signed, unsigned, floating
+LABELS = "US"  # strings and bytes
 OTHER_KINDS = {
     "c": "complex numbers",
     "U": "strings",
@@ -46,36 +48,23 @@ def read_npy(path: Path) -> NDArray[Any]:
         return _parse_npy(file, path.stat().st_size, f"'{path}'")
 
 
-def read_two(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Returns two arrays of a `.npz` or `.safetensors` file; their default names are "x" and "z".
+def read_arrays(path: Path, x: str | None, z: str | None, others: Sequence[str] = ()) -> Arrays:
+    """Returns arrays of a `.npz` or `.safetensors` file by their names, first x, then z.
+
+    Arguments:
+        path: The file.
+        x: The name of x; default "x".
+        z: The name of z; default "z".
+        others: The names of further arrays.
 
     Raises:
         ConfigError: The file has no array of that name; the error lists the names.
-        DataError: The file cannot be read, is damaged, or does not contain numbers.
+        DataError: The file cannot be read, is damaged, or contains neither numbers nor strings.
     """
     with damage_named(path):
         if path.suffix.lower() == ".npz":
-            return _read_npz(path, x, z)
-        return _read_safetensors(path, x, z)
-
-
-def matrix(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Returns `numbers` of shape (N,) or (N, dimensions) with shape (N, dimensions).
-
-    Raises:
-        DataError: The values are not rows of numbers.
-    """
-    array = numbers(values, name)
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2:
-        raise DataError(
-            f"{name} has shape {array.shape}, but must have shape (N,) or (N, dimensions), one "
-            "row for each pair"
-        )
-    if array.shape[1] == 0:
-        raise DataError(f"{name} has shape {array.shape}: it has no columns")
-    return np.require(array, np.float64, ["C", "W"])
+            return _read_npz(path, x, z, others)
+        return _read_safetensors(path, x, z, others)
 
 
 def numbers(values: ArrayLike, name: str) -> NDArray[np.float64]:
@@ -134,7 +123,7 @@ def _array(values: Any, name: str) -> NDArray[Any]:  # noqa: ANN401  # torch, pa
     return np.stack([column for _, column in columns], axis=1) if columns else np.empty((0, 0))
 
 
-def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], NDArray[Any]]:
+def _read_npz(path: Path, x: str | None, z: str | None, others: Sequence[str]) -> Arrays:
     with zipfile.ZipFile(path) as archive:
         members = {
             info.filename.removesuffix(".npy"): info
@@ -154,15 +143,12 @@ def _read_npz(path: Path, x: str | None, z: str | None) -> tuple[NDArray[Any], N
             with archive.open(info) as member:
                 return _parse_npy(member, info.file_size, title)
 
-        first, second = _choose(path, list(members), x, z)
-        return read(first), read(second)
+        return [read(name) for name in _choose(path, list(members), x, z, others)]
 
 
-def _read_safetensors(
-    path: Path, x: str | None, z: str | None
-) -> tuple[NDArray[Any], NDArray[Any]]:
+def _read_safetensors(path: Path, x: str | None, z: str | None, others: Sequence[str]) -> Arrays:
     with safe_open(path, framework="numpy") as file:
-        first, second = _choose(path, list(file.keys()), x, z)
+        chosen = _choose(path, list(file.keys()), x, z, others)
 
         def read(name: str) -> NDArray[Any]:
             size = 8 * math.prod(file.get_slice(name).get_shape())  # in double precision
@@ -171,9 +157,9 @@ def _read_safetensors(
                 array: NDArray[Any] = file.get_tensor(name)
                 return array
             with safe_open(path, framework="pt") as widened:
-                return matrix(widened.get_tensor(name), f"'{name}' in '{path}'")
+                return numbers(widened.get_tensor(name), f"'{name}' in '{path}'")
 
-        return read(first), read(second)
+        return [read(name) for name in chosen]
 
 
 def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
@@ -184,7 +170,8 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
             f"{name} contains pickled Python objects, which mivae never reads; save arrays of "
             "numbers with numpy.savez or safetensors"
         )
-    check_numbers(dtype, name)
+    if dtype.kind not in LABELS:
+        check_numbers(dtype, name)
     wanted, remaining = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if 0 <= wanted <= remaining:
         check_unpacked(name, wanted, wanted)
@@ -197,8 +184,10 @@ def _parse_npy(stream: IO[bytes], size: int, name: str) -> NDArray[Any]:
     return np.frombuffer(content, dtype).reshape(shape, order="F" if by_columns else "C")
 
 
-def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple[str, str]:
-    """Returns the names of both arrays, without guessing: any two arrays have some I(x; z)."""
+def _choose(
+    path: Path, names: list[str], x: str | None, z: str | None, others: Sequence[str]
+) -> list[str]:
+    """Returns the names of all arrays, without guessing: any two arrays have some I(x; z)."""
     if len(names) < 2:
         raise DataError(
             f"'{path}' must contain two arrays, x and z, but contains {len(names)}: "
@@ -207,6 +196,10 @@ def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple
     first, second = x or "x", z or "z"
     if first == second:
         raise ConfigError(f"x and z are both '{first}'; choose two arrays with --x and --z")
+    if absent := [name for name in others if name not in names]:
+        raise ConfigError(
+            f"'{path}' has no array '{absent[0]}'; choose among {listing(map(repr, names))}"
+        )
     missing = [name for name in (first, second) if name not in names]
     if missing:
         advice = [] if first in names else ["--x NAME"]
@@ -216,4 +209,4 @@ def _choose(path: Path, names: list[str], x: str | None, z: str | None) -> tuple
             f"'{path}' has no array {' and no array '.join(map(repr, missing))}; choose among "
             f"{listing(map(repr, names))} with {' '.join(advice)}"
         )
-    return first, second
+    return [first, second, *others]

@@ -14,7 +14,8 @@ from mivae_cli.config.data import DataConfig
 from mivae_cli.data import lines
 from mivae_cli.data.lines import PICKLES, read_lines, read_rows
 from mivae_cli.errors import DataError
-from mivae_cli.estimators.io.number_tables import read_table
+from mivae_cli.estimators.io.column_choice import Choice
+from mivae_cli.estimators.io.tables import read_table
 from mivae_cli.limits import MAX_LINE
 from support.texts import read_sentences
 
@@ -92,7 +93,7 @@ class TestLongLines:
         with pytest.raises(DataError, match=r"a\.csv', line \d+: .* 1,000 characters"):
             list(read_rows(tmp_path / "a.csv", ","))
         with pytest.raises(DataError, match="row"):
-            read_table(tmp_path / "a.csv")
+            read_table(tmp_path / "a.csv", Choice())
 
     def test_any_number_of_rows_is_read(self, bound: None, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_bytes(b'id,"te\nxt"\n' * 300)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from mivae_cli import estimators
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.estimators import Estimate, gaussian, gaussian_copula, ksg
-from mivae_cli.estimators.io.arrays import matrix
+from mivae_cli.estimators.io.data_frames import frame_of
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(80, 2))
@@ -98,9 +98,9 @@ def test_samples_of_every_kind_give_the_same_estimate(
 
 def test_columns_of_a_data_frame_may_have_different_types() -> None:
     frame: Any = PandasLike({"a": X[:, 0], "b": np.arange(80), "c": np.arange(80) % 2 == 0})
-    np.testing.assert_array_equal(matrix(frame, "x")[:, 1], np.arange(80.0))
+    assert frame_of(frame, "x").blocks[1].values[:, 0].tolist() == list(range(80))
     wrong: Any = PandasLike({"a": X[:, 0], "b": np.array(["q"] * 80)})
-    with pytest.raises(DataError, match="column 'b' of x"):
+    with pytest.raises(DataError, match="x, column 'b'"):
         ksg(wrong, Z)
 
 
