@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...errors import DataError
 from ..gaussian_ratio import NormalScores
-from ..io.pairs import MIN_PAIRS
+from ..io.checks import MIN_PAIRS
 from ..variables import Variable
 from .permutation import independence_p_value
 from .plug_in import remaining_entropy
