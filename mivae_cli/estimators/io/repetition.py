@@ -14,6 +14,7 @@ from .frames import Frame
 from .magnitudes import distinct
 
 MAX_TIED = 0.1  # share of rows that repeat an earlier value of their column
+MIN_ROWS_PER_LABEL = 4  # on average; columns with more levels are hardly labels
 MAX_REPEATED = 0.01  # share of rows that repeat an earlier pair
 
 
@@ -36,18 +37,20 @@ def ties(
     if spiked:
         which = frame.selected([columns[place] for place, _, _ in spiked])
         _, value, share = max(spiked, key=lambda each: each[2])
-        most = "up to " if len(spiked) > 1 else ""
+        up_to = "up to " if len(spiked) > 1 else ""
         warnings.append(
             f"{name} {which} continuous but for a repeated value, such as {value:g} in "
-            f"{most}{share:.0%} of the rows"
+            f"{up_to}{share:.0%} of the rows"
         )
     if tied:
         which = frame.selected([columns[place] for place, _ in tied])
         which, _, verb = which.rpartition(" ")
         have = "have at most" if verb == "are" else "has"
-        advice = f"; if they are labels, use --discrete {side}" if side else ""
+        most = max(count for _, count in tied)
+        plausible = side and most * MIN_ROWS_PER_LABEL <= rows
+        advice = f"; if they are labels, use --discrete {side}" if plausible else ""
         warnings.append(
-            f"{name} {which} {have} {max(count for _, count in tied):,} distinct values in "
+            f"{name} {which} {have} {most:,} distinct values in "
             f"{rows:,} rows, but {verb} taken as continuous{advice}"
         )
     return warnings
