@@ -35,6 +35,8 @@ from .io.checks import check_variables
 from .io.frames import Frame
 from .nearest_neighbours import KSG_DIMENSIONS, check_neighbours
 from .report import Estimate, Recommendation, Report
+from .row_checks import row_warnings
+from .rows import Rows
 
 STANDARD_ERRORS = 3.0  # by which training must improve on the copula
 # The first requested one is recommended: bounds on held-out pairs, then the others; low variance
@@ -68,6 +70,8 @@ def estimate_mutual_information(
     network: PairNetwork = "separable",
     neighbours: int = 3,
     permutations: int = 0,
+    groups: ArrayLike | Frame | None = None,
+    blocks: int | None = None,
     discrete: Discrete = "auto",
     drop_missing: bool = False,
     seed: int = 0,
@@ -95,6 +99,11 @@ def estimate_mutual_information(
             "auto": strings, categories and booleans are labels, and so are integers with few
             levels.
         drop_missing: Whether to drop pairs with missing values; otherwise they are errors.
+        groups: Labels of N rows; rows with the same label may depend on each other. Splits,
+            intervals and permutations keep them together.
+        blocks: The number of successive rows after which rows of a time series are nearly
+            independent. Splits and intervals use blocks of this length, and permutations become
+            circular shifts.
         seed: Seed of the split, the weights and all draws; the global random state does not change.
         names: Names of x and z in messages.
 
@@ -116,12 +125,16 @@ def estimate_mutual_information(
     permutations = check_count("the number of permutations", permutations, 0, MAX_PERMUTATIONS)
     neighbours = check_neighbours(neighbours)
     seed = check_seed(seed)
-    sample = check_variables(x, z, discrete=discrete, drop_missing=drop_missing, names=names)
+    sample = check_variables(
+        x, z, groups=groups, discrete=discrete, drop_missing=drop_missing, names=names
+    )
     check_neighbours(neighbours, len(sample))
+    rows = Rows.of_sample(sample.rows, sample.groups, blocks)
     x, z = sample.tensors()
+    warnings = sample.warnings + row_warnings(x, z, rows)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed)
+        suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed, rows)
         if chosen:
             estimates = _with_contradictions([suite.estimate(name) for name in chosen])
             recommended = _first(estimates)
@@ -129,9 +142,7 @@ def estimate_mutual_information(
             estimates, recommended = _default_estimates(suite)
         p_value = suite.p_value(permutations) if permutations else None
     dimensions = x.shape[1], z.shape[1]
-    return Report(
-        recommended, estimates, len(x), *dimensions, p_value, sample.warnings, sample.notes
-    )
+    return Report(recommended, estimates, len(x), *dimensions, p_value, warnings, sample.notes)
 
 
 def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommendation]:

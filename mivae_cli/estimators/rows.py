@@ -67,6 +67,29 @@ class Rows:
         return cls(torch.arange(count))
 
     @classmethod
+    def of_sample(
+        cls, numbers: Tensor, groups: Tensor | None = None, blocks: int | None = None
+    ) -> "Rows":
+        """Returns rows by group, in blocks, or independent ones if neither is given.
+
+        Arguments:
+            numbers: The number of each row in the input, from 0, with shape (N,).
+            groups: The group of each row, with shape (N,).
+            blocks: The length of blocks.
+
+        Raises:
+            DataError: There are fewer than 10 groups.
+            ConfigError: Both are given, or there are fewer than 10 blocks.
+        """
+        if groups is not None and blocks is not None:
+            raise ConfigError(
+                "choose --groups or --blocks (in Python: groups= or blocks=), not both"
+            )
+        if blocks is not None:
+            return cls.by_blocks(int(numbers.max()) + 1, blocks).take(numbers)
+        return cls.independent(len(numbers)) if groups is None else cls.by_group(groups.numpy())
+
+    @classmethod
     def by_group(cls, labels: ArrayLike, name: str = "groups") -> "Rows":
         """Returns rows that belong to the same unit if their labels are equal.
 

@@ -1,6 +1,7 @@
 """Units of resampling: splits, folds, jackknife groups and permutations by whole units."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mivae_cli.errors import ConfigError, DataError
+from mivae_cli.estimators.estimate import estimate_mutual_information
 from mivae_cli.estimators.estimator_suite import EstimatorSuite
 from mivae_cli.estimators.gaussian_ratio import gaussian_interval
 from mivae_cli.estimators.intervals import mean_interval
@@ -196,3 +198,20 @@ def test_intervals_of_a_series_are_wider_by_blocks() -> None:
     plain, found = gaussian_interval(x, z), gaussian_interval(x, z, Rows.by_blocks(2000, 100))
     assert found.high - found.low > 2 * (plain.high - plain.low)
     assert found.low < 0 < found.high
+
+
+def test_groups_and_blocks_reach_all_estimates() -> None:
+    x, z = autoregressive(1000, 0.9, seed=7)
+    estimate = partial(estimate_mutual_information, profile="quick", estimators=["copula", "ksg"])
+    plain, blocked = estimate(x, z), estimate(x, z, blocks=50)
+    grouped = estimate(x, z, groups=np.arange(1000) // 50)
+    assert any("--blocks" in warning for warning in plain.warnings)
+    assert blocked.warnings == grouped.warnings == []
+    for report in (blocked, grouped):
+        for narrow, wide in zip(plain.estimates, report.estimates, strict=True):
+            assert None not in (narrow.ci_high, wide.ci_high)
+            assert (wide.ci_high or 0) - wide.value > (narrow.ci_high or 0) - narrow.value
+    with pytest.raises(ConfigError, match="both"):
+        estimate(x, z, groups=np.arange(1000), blocks=10)
+    with pytest.raises(DataError, match="900"):
+        estimate(x, z, groups=np.arange(900))
