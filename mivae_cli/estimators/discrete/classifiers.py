@@ -8,7 +8,15 @@ covariance (linear discriminant analysis). Both are fitted on the rows that trai
 Shapes: N rows, X columns, F features, C classes.
 """
 
-__all__ = ["MAX_FIT", "Candidate", "Classifier", "candidates", "choose", "features_of"]
+__all__ = [
+    "FULL_DIMENSIONS",
+    "MAX_FIT",
+    "Candidate",
+    "Classifier",
+    "candidates",
+    "choose",
+    "features_of",
+]
 
 import math
 from collections.abc import Callable

@@ -40,7 +40,7 @@ from ...errors import DataError
 from ...limits import check_seed
 from ..nearest_neighbours import check_neighbours, untied
 from ..report import Estimate, Recommendation, stopwatch
-from .classifiers import MAX_FIT, choose, features_of
+from .classifiers import FULL_DIMENSIONS, MAX_FIT, choose, features_of
 from .plug_in import QUANTILE, checked_codes, entropy
 from .ross import ross, ross_terms
 
@@ -56,6 +56,7 @@ GAIN_ERROR = 0.3  # likewise, of what neighbours add
 BLIND_ERROR = 0.05  # likewise, of the bias of neighbours
 FLOOR = 0.02  # nats; the smallest standard deviation of a term, for an interval of some width
 SMALL_CLASS = 30  # rows
+ROWS_PER_COLUMN = 20  # fewer rows cause a warning if there are many columns
 TEMPERATURES = np.exp(np.linspace(-1.5, 0.5, 41))
 MARGINS = np.array([0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1])
 
@@ -276,14 +277,22 @@ def _remarks(codes: Tensor, fits: _CrossFits) -> tuple[list[str], list[str]]:
             f"{small:,} of {len(sizes):,} levels have fewer than {SMALL_CLASS} rows; what they "
             "tell is uncertain"
         )
-    if fits.candidate.reduction:
-        how = (
-            f"the {fits.candidate.reduction} columns that tell most about the label"
-            if fits.candidate.reduction > 0
-            else "discriminant directions"
-        )
+    if number := fits.candidate.reduction:
+        how = "discriminant directions"
+        if number > 0:
+            how = f"the {number} columns that tell most about the label one at a time"
         notes.append(
             f"the {fits.columns} columns are reduced to {how}, chosen on other rows: in "
             "expectation, the estimates are lower bounds"
         )
+    if fits.columns > FULL_DIMENSIONS:
+        notes.append(
+            f"with more than {FULL_DIMENSIONS} columns, only linear functions of all columns or "
+            "any functions of a few are tried; other dependence is missed"
+        )
+        if len(codes) < ROWS_PER_COLUMN * fits.columns:
+            warnings.append(
+                f"{len(codes):,} rows are few for {fits.columns} columns: the estimates are "
+                "probably too low"
+            )
     return warnings, notes
