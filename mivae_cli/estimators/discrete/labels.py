@@ -51,9 +51,9 @@ DRAWS = 6  # of new labels
 MAX_NEIGHBOUR_ROWS = 10_000
 MAX_FAR_ROWS = 5_000  # in more than FAR_DIMENSIONS dimensions
 FAR_DIMENSIONS = 7
-GROWTH_ERROR = 0.5  # standard error of what more rows would add, as a share of it; measured
+GROWTH_ERROR = 1.0  # standard error of what more rows would add, as a share of it; measured
 GAIN_ERROR = 0.3  # likewise, of what neighbours add
-BLIND_ERROR = 0.05  # likewise, of the bias of neighbours
+BLIND_ERROR = 0.03  # likewise, of the bias of neighbours
 FLOOR = 0.02  # nats; the smallest standard deviation of a term, for an interval of some width
 SMALL_CLASS = 30  # rows
 ROWS_PER_COLUMN = 20  # fewer rows cause a warning if there are many columns
@@ -121,8 +121,8 @@ def label_estimates(
     spent = seconds() + more()
     corrected = _estimate("corrected-ross", value, error, "neither", limit, spent)
     reason = (
-        f"nearest neighbours, corrected by the bias that they have on labels drawn from a "
-        f"classifier ({fits.candidate.name})"
+        f"the bound of a classifier ({fits.candidate.name}), with what more rows and nearest "
+        "neighbours would add"
     )
     warnings, notes = _remarks(codes, fits)
     share = corrected.value / limit if limit > 0 else None
