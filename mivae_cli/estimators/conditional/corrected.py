@@ -6,7 +6,9 @@ q is the `JointMixture` whose number of components predicts (x, z) given w best 
 and :math:`I_q` its own conditional mutual information. :math:`\hat I_k` is the nearest-neighbour
 estimate with k neighbours, of the data and of R sets of N draws from q. If q is the true density, the
 difference removes the bias of :math:`\hat I_k`; if it is not, the neighbours correct :math:`I_q`.
-Because the bias cancels, k can be larger, and the variance smaller, than without a model.
+Because the bias cancels, k can be larger, and the variance smaller, than without a model. If a small
+k gives a significantly different estimate, the model is wrong at the scale of the larger
+neighbourhoods: the small k is then used, and the interval is extended by the difference.
 
 Shapes: N rows.
 """
@@ -33,6 +35,8 @@ MAX_FIT = 4_000  # rows for the choice of the number of components
 MAX_ROWS = 4_000  # rows for nearest neighbours in more than MANY columns
 MANY = 3
 VALID_SHARE, MIN_VALID, MAX_VALID = 0.2, 100, 1_500
+FEW_NEIGHBOURS = 3
+STANDARD_ERRORS = 2.5  # by which the estimates with few and many neighbours must differ
 DRAWS = 6  # sets of draws, R
 MODEL_DRAWS = 50_000  # for the conditional mutual information of the model
 
@@ -73,25 +77,42 @@ class CorrectedNeighbours:
             given, *both = widths
             model -= small_sample_bias(len(samples) - given, *both)
         used = few_rows(samples, seed)
-        k = default_neighbours(len(used))
-        data = float(neighbour_terms(used, k).mean())
-        drawn = torch.tensor(
-            [
-                float(neighbour_terms(mixture.draw(len(used), seed + 2 + number), k).mean())
-                for number in range(DRAWS)
-            ]
+        draws = [mixture.draw(len(used), seed + 2 + number) for number in range(DRAWS)]
+        many, few = (
+            _Residual.of(used, draws, k) for k in (many_neighbours(len(used)), FEW_NEIGHBOURS)
         )
-        residual = data - float(drawn.mean())
-        error = math.hypot(
-            _standard_error(mixture.log_ratios(samples)),
-            float(drawn.std()) * math.sqrt(1 + 1 / DRAWS),
+        # a difference means that the model is wrong within the larger neighbourhoods
+        apart = few.value - many.value
+        noise = float((few.drawn - many.drawn).std()) * math.sqrt(1 + 1 / DRAWS)
+        differ = abs(apart) > STANDARD_ERRORS * noise
+        residual = few if differ else many
+        error = 1.96 * math.hypot(_standard_error(mixture.log_ratios(samples)), residual.error)
+        value = model + residual.value
+        below, above = (error + max(side, 0.0) if differ else error for side in (-apart, apart))
+        return cls(
+            Interval(value, value - below, value + above), components, model, residual.value
         )
-        value = model + residual
-        interval = Interval(value, value - 1.96 * error, value + 1.96 * error)
-        return cls(interval, components, model, residual)
 
 
-def default_neighbours(count: int) -> int:
+@dataclass(frozen=True, eq=False)
+class _Residual:
+    """What nearest neighbours see beyond the model, in nats."""
+
+    value: float
+    drawn: Tensor  # nearest-neighbour estimates of draws from the model, (R,)
+
+    @classmethod
+    def of(cls, samples: Samples, draws: list[Samples], neighbours: int) -> "_Residual":
+        drawn = torch.stack([neighbour_terms(draw, neighbours).mean() for draw in draws])
+        return cls(float(neighbour_terms(samples, neighbours).mean() - drawn.mean()), drawn)
+
+    @property
+    def error(self) -> float:
+        """The standard error, by the spread of the draws."""
+        return float(self.drawn.std()) * math.sqrt(1 + 1 / DRAWS)
+
+
+def many_neighbours(count: int) -> int:
     """Returns the number k of neighbours in N rows: 9 of 300, 16 of 1,000, 32 of 4,000."""
     return max(3, round(0.5 * math.sqrt(count)))
 

@@ -56,7 +56,7 @@ class PreparedSamples:
         """
         sides = [_Side.of(x, True), _Side.of(z, True), _Side.of(given, False)]
         raw = Samples(*(side.part for side in sides))
-        regression = GivenRegression(raw.w, seed)
+        regression = GivenRegression(raw.w, seed, sides[2].numbers)
         warnings = [warning for side in sides for warning in side.warnings]
         warnings += _sparse_levels(raw, given.name)
         parts = []

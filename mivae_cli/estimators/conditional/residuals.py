@@ -5,9 +5,10 @@ inverse if w is given. It therefore does not change I(x; z | w), but it makes th
 what remains of x depends little on w. Here m predicts x, or its normal scores if they are easier to
 predict, and s² predicts the squared error.
 
-Both are ridge regressions on columns of w, on indicators of its levels, and on random Fourier
-features (Rahimi & Recht, 2007) of several length scales. Each row is predicted by a regression on
-the rows of other folds, so that residuals do not contain their own noise.
+Both are ridge regressions on columns of w, on indicators of its levels and, where they improve the
+prediction of other rows significantly, on powers and products of columns and on random Fourier
+features (Rahimi & Recht, 2007) of several length scales. m is fitted to all rows, because functions
+that differ between folds would add noise to x.
 
 Shapes: N rows, X columns of x, W columns of w, F features.
 """
@@ -24,39 +25,53 @@ from ..gaussian_ratio import NormalScores
 from .samples import Part
 
 FOLDS = 5
+FAR = 4.0  # standard deviations at which columns are cut off before their powers
+MAX_PRODUCTS = 10  # columns of which all products are features
 MAX_FEATURES = 240
 ROWS_PER_FEATURE = 4
 MAX_LEVELS = 64  # of the joint code of w that get an indicator; rarer levels share one
 LENGTHS = (0.5, 1.0, 2.0, 4.0)  # length scales in units of sqrt(W) standard deviations
 LINEAR = 10.0  # scale of columns and indicators, which the ridge therefore shrinks less
-STANDARD_ERRORS = 2.0  # by which Fourier features must improve a prediction
+STANDARD_ERRORS = 2.0  # by which Fourier features or scales must improve a prediction
 PENALTIES = tuple(10.0**power for power in range(-9, 3))  # times the number of rows
 SMALL_ERROR = 1e-3  # of the variance, added to squared errors before the logarithm
-SMALLEST_GAIN = 0.01  # in mean log-density, for which the residuals are rescaled
+NORMAL = 0.05  # p-value above which residuals count as normal
 
 
 class Residuals(NamedTuple):
-    """Columns without what w predicts, as normal scores, and the share that w explains."""
+    """Columns without what w predicts, with variance about 1, and the share that w explains."""
 
     scores: Tensor  # (N, X)
     explained: Tensor  # share of the variance that w predicts in other rows, (X,)
 
 
 class GivenRegression:
-    """Ridge regressions on features of w, each fitted without the rows that it predicts.
+    """Ridge regressions on features of w.
 
-    The columns of w must have variance about 1.
+    Arguments:
+        given: Samples of w, with columns of variance about 1.
+        seed: Seed of folds and Fourier features.
+        numbers: Other maps of the columns of w, (N, W), from which x and z may depend linearly:
+            the columns themselves, if those of `given` are their normal scores.
     """
 
-    def __init__(self, given: Part, seed: int) -> None:
+    def __init__(self, given: Part, seed: int, numbers: Tensor | None = None) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.trivial = given.empty
         fold = torch.randperm(len(given.code), generator=generator) % FOLDS
-        linear = _linear_features(given)
-        curved = torch.cat([linear, _fourier_features(given, generator)], dim=1)
-        self._families = [
-            [_Fold.fit(features, fold == number) for number in range(FOLDS)]
-            for features in ([linear] if curved.shape == linear.shape else [linear, curved])
+        every = torch.ones_like(fold, dtype=torch.bool)
+        linear, columns = _linear_features(given), given.continuous
+        if numbers is not None:
+            numbers = _standardised(numbers)
+            linear = torch.cat([linear, LINEAR * numbers], dim=1)
+            columns = torch.cat([columns, numbers.clamp(-FAR, FAR)], dim=1)
+        others = _polynomials(columns), _fourier_features(given, generator)
+        curved = torch.cat([linear, *others], dim=1)
+        families = [linear] if curved.shape == linear.shape else [linear, curved]
+        self._whole = [_Fold.fit(features, every, every) for features in families]
+        self._folds = [
+            [_Fold.fit(features, fold != number, fold == number) for number in range(FOLDS)]
+            for features in families
         ]
 
     def predict(self, targets: Tensor) -> Tensor:
@@ -66,29 +81,44 @@ class GivenRegression:
         """
         if self.trivial:
             return targets.mean(dim=0).expand_as(targets)
-        found = []
-        for fits in self._families:
-            found.append(torch.empty_like(targets))
-            for fit in fits:
-                found[-1][fit.inside] = fit.predict(targets)
-        gain = (targets - found[0]).square() - (targets - found[-1]).square()
-        error = gain.std(dim=0) / math.sqrt(len(targets))
-        return torch.where(gain.mean(dim=0) > STANDARD_ERRORS * error, found[-1], found[0])
+        first, last = self._by_family(targets)
+        return torch.where(self._curved(targets, first, last), last, first)
 
     def residuals(self, columns: Tensor) -> Residuals:
-        """Returns the residuals of columns (N, X) given w, as normal scores."""
+        """Returns the residuals of columns (N, X) given w.
+
+        Residuals that could be normal are standardised, because ranks would add noise to them; the
+        others are replaced by their normal scores.
+        """
         ranked, count = NormalScores.of(columns)(columns), columns.shape[1]
         if self.trivial or not count:
             return Residuals(ranked, columns.new_zeros(count))
-        plain = (columns - columns.mean(dim=0)) / columns.std(dim=0)
-        targets = torch.cat([plain, ranked / ranked.std(dim=0)], dim=1)
-        errors = targets - self.predict(targets)
-        unexplained = errors.square().mean(dim=0).reshape(2, -1)
+        targets = torch.cat([_standardised(columns), _standardised(ranked)], dim=1)
+        first, last = self._by_family(targets)
+        curved = self._curved(targets, first, last)
+        predicted = torch.where(curved, last, first)
+        unexplained = (targets - predicted).square().mean(dim=0).reshape(2, -1)
         chosen = unexplained.argmin(dim=0) * count + torch.arange(count)
-        errors = errors[:, chosen]
+        targets, curved = targets[:, chosen], curved[chosen]
+        fitted = [fit.predict(targets) for fit in self._whole]
+        errors = targets - torch.where(curved, fitted[-1], fitted[0])
         errors = errors / self._scales(errors)
         explained = (1 - unexplained.amin(dim=0)).clamp_min(0)
-        return Residuals(NormalScores.of(errors)(errors), explained)
+        scores = NormalScores.of(errors)(errors)
+        return Residuals(torch.where(_normal(errors), _standardised(errors), scores), explained)
+
+    def _by_family(self, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the predictions without and with Fourier features."""
+        found = []
+        for fits in self._folds:
+            found.append(torch.empty_like(targets))
+            for fit in fits:
+                found[-1][fit.predicted_rows] = fit.predict(targets)
+        return found[0], found[-1]
+
+    def _curved(self, targets: Tensor, first: Tensor, last: Tensor) -> Tensor:
+        """Returns for which targets the last predictions are significantly better, (T,)."""
+        return _significant((targets - first).square() - (targets - last).square())
 
     def _scales(self, errors: Tensor) -> Tensor:
         """Returns the predicted scale of errors (N, X), constant unless it describes them better."""
@@ -96,35 +126,55 @@ class GivenRegression:
         logs = (errors.square() + SMALL_ERROR * spread).log()
         scales = (self.predict(logs).clamp(logs.amin(dim=0), logs.amax(dim=0)) / 2).exp()
         scales = scales * (errors / scales).square().mean(dim=0).sqrt()
-        gain = 0.5 * spread.log() - scales.log().mean(dim=0)  # in log-density of normal errors
-        return torch.where(gain > SMALLEST_GAIN, scales, torch.ones_like(scales))
+        # improvement of the log-density of normal errors
+        gain = 0.5 * spread.log() - scales.log()
+        gain = gain + 0.5 * (errors.square() / spread - (errors / scales).square())
+        return torch.where(_significant(gain), scales, torch.ones_like(scales))
+
+
+def _standardised(columns: Tensor) -> Tensor:
+    centred = columns - columns.mean(dim=0)
+    return centred / centred.square().mean(dim=0).sqrt()
+
+
+def _normal(columns: Tensor) -> Tensor:
+    """Returns which columns (N, X) have the skewness and kurtosis of a normal sample, (X,)."""
+    from scipy.stats import normaltest  # slow to import
+
+    return torch.from_numpy(normaltest(columns.numpy()).pvalue > NORMAL)
+
+
+def _significant(gains: Tensor) -> Tensor:
+    """Returns whether the mean of gains (N, T) is above 0 by several standard errors, (T,)."""
+    return gains.mean(dim=0) > STANDARD_ERRORS * gains.std(dim=0) / math.sqrt(len(gains))
 
 
 class _Fold(NamedTuple):
     """The regression that predicts the rows of a fold, in the eigenvectors of the others' Gram matrix."""
 
-    inside: Tensor  # rows to predict, (N,)
-    others: Tensor  # centred features of the other rows, rotated, (N', F)
+    fitted_rows: Tensor  # a mask, (N,)
+    predicted_rows: Tensor  # likewise
+    fitted: Tensor  # centred features of the rows of the fit, rotated, (N', F)
     predicted: Tensor  # features of the rows to predict, likewise
     values: Tensor  # eigenvalues, (F,)
 
     @classmethod
-    def fit(cls, features: Tensor, inside: Tensor) -> "_Fold":
-        """Prepares the regression on features (N, F) for the rows `inside`."""
-        others, center = features[~inside], features[~inside].mean(dim=0)
-        others = others - center
-        values, vectors = torch.linalg.eigh(others.T @ others / len(others))
-        rotated = others @ vectors, (features[inside] - center) @ vectors
-        return cls(inside, *rotated, values.clamp_min(0))
+    def fit(cls, features: Tensor, fitted: Tensor, predicted: Tensor) -> "_Fold":
+        """Prepares the regression on the `fitted` rows of features (N, F)."""
+        center = features[fitted].mean(dim=0)
+        centred = features[fitted] - center
+        values, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+        rotated = centred @ vectors, (features[predicted] - center) @ vectors
+        return cls(fitted, predicted, *rotated, values.clamp_min(0))
 
     def predict(self, targets: Tensor) -> Tensor:
         """Returns predictions of targets (N, T) for the rows to predict.
 
         The penalty of each has the best generalised cross-validation (Golub, Heath & Wahba, 1979).
         """
-        outside = targets[~self.inside]
+        outside = targets[self.fitted_rows]
         middle, count = outside.mean(dim=0), len(outside)
-        cross = self.others.T @ (outside - middle) / count  # (F, T)
+        cross = self.fitted.T @ (outside - middle) / count  # (F, T)
         power = (outside - middle).square().mean(dim=0)
         best, weights = torch.full_like(power, math.inf), torch.zeros_like(cross)
         for penalty in PENALTIES:
@@ -146,6 +196,20 @@ def _linear_features(given: Part) -> Tensor:
     # the ridge does not penalise the mean, so one level needs no indicator
     indicators = torch.nn.functional.one_hot(code)[:, 1:].double()
     return torch.cat([LINEAR * given.continuous, LINEAR * indicators], dim=1)
+
+
+def _polynomials(columns: Tensor) -> Tensor:
+    """Returns squares and cubes of columns (N, W), and products if they are few, (N, F)."""
+    width = columns.shape[1]
+    first, second = (
+        torch.triu_indices(width, width)
+        if width <= MAX_PRODUCTS
+        else (
+            torch.arange(width),
+            torch.arange(width),
+        )
+    )
+    return torch.cat([columns[:, first] * columns[:, second], columns**3], dim=1)
 
 
 def _fourier_features(given: Part, generator: torch.Generator) -> Tensor:
