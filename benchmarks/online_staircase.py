@@ -51,7 +51,7 @@ from mivae_cli.estimators.bounds import (
     smile,
     tuba,
 )
-from mivae_cli.estimators.critics import CoordinateTransform
+from mivae_cli.estimators.coordinates import CoordinateTransform
 from mivae_cli.estimators.samplers import Sampler
 
 Trace = NDArray[np.float64]

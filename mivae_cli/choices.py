@@ -26,6 +26,8 @@ EstimatorName = Literal[
     "ksg",
     "gaussian",
     "copula",
+    "model",
+    "model-ksg",
 ]
 Direction = Literal["lower", "upper", "neither"]
 Profile = Literal["quick", "default", "thorough"]

@@ -1,59 +1,34 @@
-r"""Critics for any pairs: the log-ratio of a Gaussian copula plus a learned correction.
+r"""Critics for any pairs: the log-ratio of a density model plus a learned correction.
 
 .. math:: f(x, z) = f_0(\tilde x, \tilde z) + c \, f_\psi(\tilde x, \tilde z)
 
 The tildes are strictly monotone maps of single coordinates, which do not change the mutual
-information. :math:`f_0` is the log-ratio of the Gaussian fitted to the training pairs, and c starts
-at 0. Before training, the critic is therefore optimal for a Gaussian copula; the network learns
-only the difference.
+information. :math:`f_0` is the log-ratio of a density model fitted to the training pairs, such as
+a Gaussian copula, and c starts at 0. Before training, the critic is therefore optimal for pairs of
+this model; the network learns only the difference.
 
 Shapes: M rows x, B columns z, X and Z coordinates, H hidden units, m width of the vectors of
 the separable network.
 """
 
-__all__ = ["CoordinateTransform", "PairCritic", "perceptron"]
+__all__ = ["PairCritic", "perceptron"]
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 
-from ..choices import PairNetwork, Transform
-from .gaussian_ratio import GaussianRatio, NormalScores
+from ..choices import PairNetwork
+from .score_matrix import ScoreFunction
 
 VECTORS = 64  # width of the separable network's vectors
 LOW_DIMENSIONS, COSINES = 2, 8
 ROWS_AT_ONCE = 256  # of the score matrix of the concatenated network
 
-Map = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class CoordinateTransform:
-    """Maps of each coordinate of x and of z, fitted to the training pairs."""
-
-    of_x: Map
-    of_z: Map
-
-    @classmethod
-    def fit(cls, x: Tensor, z: Tensor, transform: Transform) -> "CoordinateTransform":
-        """Fits the maps to training pairs x (N, X) and z (N, Z).
-
-        The transform "rank" (normal scores) is exact for every Gaussian copula and robust to heavy
-        tails, "standard" has mean 0 and variance 1, and "asinh" compresses heavy tails.
-        """
-        return cls(_map(x, transform), _map(z, transform))
-
-    def __call__(self, x: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the critic's inputs for x and z."""
-        return self.of_x(x), self.of_z(z)
-
 
 class PairCritic(nn.Module):
-    """The log-ratio of a Gaussian plus a network, on the outputs of a `CoordinateTransform`."""
+    """The log-ratio of a density model plus a network, on the outputs of a `coordinates.CoordinateTransform`."""
 
     def __init__(
         self,
@@ -61,7 +36,7 @@ class PairCritic(nn.Module):
         x_size: int,
         z_size: int,
         hidden: int,
-        start: GaussianRatio | None = None,
+        start: ScoreFunction | None = None,
     ) -> None:
         super().__init__()
         self.start = start
@@ -80,7 +55,7 @@ class PairCritic(nn.Module):
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the scores of x (M, X) against z (B, Z), with shape (M, B)."""
         learned: Tensor = self.scale * self.network(_features(x), _features(z))
-        return learned if self.start is None else learned + self.start.scores(x, z)
+        return learned if self.start is None else learned + self.start(x, z)
 
 
 class _Separable(nn.Module):
@@ -157,35 +132,3 @@ def _count(size: int) -> int:
 
 def _with_one(samples: Tensor) -> Tensor:
     return torch.cat([samples, torch.ones_like(samples[:, :1])], dim=1)
-
-
-def _map(samples: Tensor, transform: Transform) -> Map:
-    match transform:
-        case "rank":
-            return NormalScores.of(samples)
-        case "standard":
-            return _standardising(samples)
-        case "asinh":
-            middle = samples.median(dim=0).values
-            spread = (samples - middle).abs().median(dim=0).values
-            spread = torch.where(spread > 0, spread, _spread(samples))
-
-            def compressed(t: Tensor) -> Tensor:
-                return torch.asinh((t - middle) / spread)
-
-            standardise = _standardising(compressed(samples))
-            return lambda t: standardise(compressed(t))
-        case _:
-            assert_never(transform)
-
-
-def _standardising(samples: Tensor) -> Map:
-    centre, spread = samples.mean(dim=0), _spread(samples)
-    return lambda t: (t - centre) / spread
-
-
-def _spread(samples: Tensor) -> Tensor:
-    """Returns standard deviations; 1 for columns that are constant here but may vary elsewhere."""
-    varies = samples.amax(dim=0) > samples.amin(dim=0)  # rounding gives constants a variance
-    spread = samples.std(dim=0)
-    return torch.where(varies & (spread > 0), spread, torch.ones_like(spread))

@@ -6,58 +6,35 @@ on validation pairs. Everything is then frozen and evaluated on all joint and pr
 test split, with an interval from the delete-a-group jackknife. Estimators without weights
 (`gaussian`, `copula`, `ksg`) use all pairs.
 
-**The recommended estimate**, if no estimators are named, depends on the validation pairs only. A
-critic starts as the log-ratio of the Gaussian copula and learns the difference. If training
-improves the symmetric InfoNCE of the validation pairs (how well the critic matches x and z) by more
-than three standard errors, the dependence is more than a Gaussian copula, and the recommendation is
-the `dual` bound of that critic. Otherwise it is the closed form of the copula. If the test split
-has too few product pairs for the dual, or z contains a function of x, the recommendation is
-`infonce` of the same critic.
+By default, a density model chosen on held-out pairs, corrected by neighbours
+(`corrected_neighbours`), is compared with the `dual` bound of a trained critic, and one of them is
+recommended (`recommendation`).
 
 Shapes: N pairs, X and Z coordinates.
 """
 
 __all__ = ["estimate_mutual_information"]
 
-import math
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import replace
 
 import torch
 from numpy.typing import ArrayLike
 
 from ..choices import Discrete, EstimatorName, PairNetwork, Profile, Transform, check_choice
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
+from .conditional.estimate import conditional_report
+from .discrete.estimates import discrete_estimates
+from .discrete.labels import DiscreteEstimates
 from .estimator_suite import EstimatorSuite
 from .io.checks import check_variables
 from .io.frames import Frame
-from .nearest_neighbours import KSG_DIMENSIONS, check_neighbours
-from .report import Estimate, Recommendation, Report
+from .nearest_neighbours import check_neighbours
+from .recommendation import default_estimates, recommend_named, with_contradictions
+from .report import Recommendation, Report
 from .row_checks import row_warnings
 from .rows import Rows
-
-STANDARD_ERRORS = 3.0  # by which training must improve on the copula
-# The first requested one is recommended: bounds on held-out pairs, then the others; low variance
-# comes first
-PRECEDENCE: tuple[EstimatorName, ...] = (
-    "dual",
-    "tuba",
-    "js",
-    "nwj",
-    "interpolated",
-    "infonce",
-    "copula",
-    "doe",
-    "ksg",
-    "gaussian",
-    "mine",
-    "dv",
-    "smile",
-    "leave-one-out",
-    "club",
-)
 
 
 def estimate_mutual_information(
@@ -70,6 +47,7 @@ def estimate_mutual_information(
     network: PairNetwork = "separable",
     neighbours: int = 3,
     permutations: int = 0,
+    given: ArrayLike | Frame | None = None,
     groups: ArrayLike | Frame | None = None,
     blocks: int | None = None,
     discrete: Discrete = "auto",
@@ -84,9 +62,9 @@ def estimate_mutual_information(
     Arguments:
         x: Samples (array, tensor, data frame or nested lists), with shape (N,) or (N, X), N >= 50.
         z: The samples drawn with them, with shape (N,) or (N, Z).
-        estimators: A name of an estimator, or several. Default: "dual", "infonce", "copula",
-            "gaussian" and, in up to ten dimensions, "ksg", with a recommendation that depends on
-            the pairs.
+        estimators: A name of an estimator, or several. Default: "model-ksg", "model",
+            "dual", "infonce", "copula", "gaussian" and, in up to ten dimensions, "ksg", with a
+            recommendation that depends on the pairs.
         profile: Size of critics and densities, and length of their training.
         transform: Strictly monotone map of each coordinate of the critics' inputs, which does not
             change the mutual information. With "rank", critics start from the Gaussian copula,
@@ -95,6 +73,8 @@ def estimate_mutual_information(
         neighbours: The number k of neighbours of "ksg".
         permutations: Number of shuffles of the test pairs for a p-value of independence, exact for
             any distribution; 0 for none. The statistic is the mean score of a frozen critic.
+        given: The samples of a variable w drawn with them, for the conditional mutual information
+            I(x; z | w). No estimators can be named then.
         discrete: The samples whose columns are all labels. "none": all columns are numbers.
             "auto": strings, categories and booleans are labels, and so are integers with few
             levels.
@@ -126,81 +106,59 @@ def estimate_mutual_information(
     neighbours = check_neighbours(neighbours)
     seed = check_seed(seed)
     sample = check_variables(
-        x, z, groups=groups, discrete=discrete, drop_missing=drop_missing, names=names
+        x,
+        z,
+        given=given,
+        groups=groups,
+        discrete=discrete,
+        drop_missing=drop_missing,
+        names=names,
     )
     check_neighbours(neighbours, len(sample))
     rows = Rows.of_sample(sample.rows, sample.groups, blocks)
     x, z = sample.tensors()
-    warnings = sample.warnings + row_warnings(x, z, rows)
+    warnings, notes = sample.warnings + row_warnings(x, z, rows), sample.notes
+    if sample.given is not None:
+        if chosen or rows.dependent:
+            raise ConfigError("'given' cannot be combined with named estimators, groups or blocks")
+        report = conditional_report(
+            sample.x,
+            sample.z,
+            sample.given,
+            neighbours=neighbours,
+            permutations=permutations,
+            seed=seed,
+        )
+        warnings, notes = [*warnings, *report.warnings], [*notes, *report.notes]
+        return replace(report, warnings=warnings, notes=notes)
+    numeric = sample.x.kind == sample.z.kind == "continuous"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed, rows)
-        if chosen:
-            estimates = _with_contradictions([suite.estimate(name) for name in chosen])
-            recommended = _first(estimates)
+        recommended: Recommendation | None
+        if not (chosen or numeric or rows.dependent):
+            found = discrete_estimates(sample.x, sample.z, neighbours, seed=seed)
+            estimates, recommended = found.estimates, found.recommended
+            warnings, notes = warnings + found.warnings, [*notes, *found.notes, *_limits(found)]
+        elif chosen:
+            estimates = with_contradictions([suite.estimate(name) for name in chosen])
+            recommended = recommend_named(estimates)
         else:
-            estimates, recommended = _default_estimates(suite)
+            estimates, recommended = default_estimates(suite)
         p_value = suite.p_value(permutations) if permutations else None
     dimensions = x.shape[1], z.shape[1]
-    return Report(recommended, estimates, len(x), *dimensions, p_value, warnings, sample.notes)
+    return Report(recommended, estimates, len(x), *dimensions, p_value, warnings, notes)
 
 
-def _default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommendation]:
-    """Returns the default estimates and the recommendation by the rule of the module."""
-    lower = suite.critic_estimate("dual", "dual")
-    contrastive = suite.critic_estimate("infonce", "dual")
-    estimates = [lower, contrastive]
-    closed: Estimate | None = None
-    with suppress(DataError):  # more coordinates than pairs: no covariance
-        closed = suite.estimate("copula")
-        estimates += [closed, suite.estimate("gaussian")]
-    if suite.x.shape[1] + suite.z.shape[1] <= KSG_DIMENSIONS:
-        estimates.append(suite.estimate("ksg"))
-    if closed is not None and closed.warnings:
-        reason = (
-            "z contains a function of x, so this is only the largest value that InfoNCE can show"
-        )
-        return estimates, Recommendation.of(contrastive, reason)
-    start = "Gaussian copula" if suite.transform == "rank" else "Gaussian start"
-    gain = suite.gain()
-    error = (gain.high - gain.value) / 2
-    if closed is not None and gain.value <= STANDARD_ERRORS * error:
-        reason = (
-            f"a critic does not improve significantly on the {start} "
-            f"({gain.value:+.3f} ± {2 * error:.3f} nats), so the closed form of the copula is used"
-        )
-        return estimates, Recommendation.of(closed, reason)
-    beyond = (
-        f"a critic improves on the {start} by {gain.value:.2f} ± {2 * error:.2f} nats"
-        if suite.start is not None
-        else "too few pairs for the covariance of a Gaussian copula"
+def _limits(found: DiscreteEstimates) -> list[str]:
+    """Returns the note on the entropy that limits the mutual information of levels."""
+    if found.entropy is None or found.share is None:
+        return []
+    note = (
+        f"the entropy of the levels is {found.entropy:.3f} nats, which the mutual information "
+        f"cannot exceed; the recommended estimate is {found.share:.0%} of it"
     )
-    if lower.warnings:
-        reason = f"{beyond}; InfoNCE is used, because there are too few product pairs for the dual"
-        return estimates, Recommendation.of(contrastive, reason)
-    return estimates, Recommendation.of(lower, f"{beyond}, so its held-out bound is used")
-
-
-def _first(estimates: Sequence[Estimate]) -> Recommendation:
-    by_name = {estimate.estimator: estimate for estimate in estimates}
-    name = next(name for name in PRECEDENCE if name in by_name)
-    reason = "the only estimator requested"
-    if len(estimates) > 1:
-        reason = "first of the requested estimators in a fixed order, with held-out bounds first"
-    return Recommendation.of(by_name[name], reason)
-
-
-def _with_contradictions(estimates: list[Estimate]) -> list[Estimate]:
-    """Adds a warning to every upper bound below the interval of a lower bound."""
-    lows = [each.ci_low for each in estimates if each.direction == "lower"]
-    floor = max((low for low in lows if low is not None), default=-math.inf)
-    warning = f"below the interval of a lower bound ({floor:.3f}): the fitted q(z|x) is inaccurate"
-    return [
-        replace(each, warnings=[*each.warnings, warning])
-        if each.direction == "upper" and each.value < floor
-        else each
-        for each in estimates
-    ]
+    return [note]
 
 
 def _check_names(estimators: Sequence[str], profile: str, transform: str, network: str) -> None:

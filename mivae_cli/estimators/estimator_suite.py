@@ -9,18 +9,16 @@ Shapes: N pairs, X and Z coordinates.
 __all__ = ["EstimatorSuite"]
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
-from operator import attrgetter, methodcaller
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..choices import Direction, EstimatorName, PairNetwork, Profile, Transform
-from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated
+from .bounds import donsker_varadhan, dual, infonce, interpolated
 from .calibration import Calibration
+from .coordinates import CoordinateTransform
 from .critic_training import (
     ALPHA,
     MAX_TEST,
@@ -31,15 +29,19 @@ from .critic_training import (
     TrainingPairs,
     fit_critic,
 )
-from .critics import CoordinateTransform, PairCritic
+from .critics import PairCritic
 from .densities import MixtureDensity, doe_terms, fit_density
 from .gaussian_estimators import closed_form
 from .gaussian_ratio import GaussianRatio
-from .intervals import Interval, jackknife, jackknife_interval, mean_interval
+from .intervals import jackknife_interval, mean_interval
+from .model_estimates import ModelEstimates
 from .nearest_neighbours import ksg_estimate
+from .pair_models.model import PairModel
+from .pair_models.selection import choose_start
 from .report import Estimate, missing_pairs, stopwatch
 from .rows import Rows
-from .score_matrix import Bound, ScoreSummary, score_summary
+from .score_matrix import Bound, ScoreFunction, ScoreSummary
+from .scorer import Clip, Pair, Scorer
 from .upper_bounds import club_terms, leave_one_out_terms
 
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
@@ -58,8 +60,6 @@ OBJECTIVES: dict[EstimatorName, CriticObjective] = {
     "tuba": "tuba",
     "interpolated": "interpolated",
 }
-
-Clip = tuple[float, float] | None
 
 
 class EstimatorSuite:
@@ -85,15 +85,15 @@ class EstimatorSuite:
         self.seed, self.transform = seed, transform
         train, valid, test = _split(self.rows, seed)
         self.valid_rows, self.test_rows = self.rows.take(valid), self.rows.take(test)
-        mapped = CoordinateTransform.fit(x[train], z[train], transform)
-        self.train = mapped(x[train], z[train])
-        self.valid = mapped(x[valid], z[valid])
-        self.test = mapped(x[test], z[test])
-        self.start: GaussianRatio | None = None
-        if len(train) > 2 * (x.shape[1] + z.shape[1]):
-            self.start = GaussianRatio.fit(*self.train, held_out=True)
-        self._critics: dict[CriticObjective, tuple[FittedCritic, float]] = {}
-        self._summaries: dict[tuple[CriticObjective, str], ScoreSummary] = {}
+        raw_train = x[train], z[train]
+        self.raw_valid, self.raw_test = (x[valid], z[valid]), (x[test], z[test])
+        self.models = ModelEstimates(
+            (x, z), raw_train, self.raw_valid, neighbours, seed, self.rows.dependent
+        )
+        mapped = CoordinateTransform.fit(*raw_train, transform)
+        self.train = mapped(*raw_train)
+        self.valid, self.test = mapped(*self.raw_valid), mapped(*self.raw_test)
+        self._scorers: dict[CriticObjective, tuple[Scorer, float]] = {}
 
     def estimate(self, name: EstimatorName) -> Estimate:
         """Returns the estimate of one estimator."""
@@ -102,88 +102,58 @@ class EstimatorSuite:
                 return closed_form(name, self.x, self.z, rows=self.rows)
             case "ksg":
                 return ksg_estimate(self.x, self.z, self.neighbours, self.seed, rows=self.rows)
+            case "model" | "model-ksg":
+                return self.models.estimate(name)
             case "leave-one-out" | "club" | "doe":
                 return self._density_estimate(name)
             case _:
                 return self.critic_estimate(name, OBJECTIVES[name])
 
-    def critic(self, objective: CriticObjective) -> FittedCritic:
-        """Returns the critic trained on an objective."""
-        if objective not in self._critics:
-            x, z = self.train
-            settings = self.settings
-            with stopwatch() as seconds:
-                torch.manual_seed(self.seed)  # so that the order of training does not matter
-                sizes = x.shape[1], z.shape[1], settings.hidden
-                critic = PairCritic(self.network, *sizes, self.start)
-                if self.network == "concatenated":  # one forward pass per pair of a batch
-                    settings = replace(settings, hidden=settings.hidden // 2, batch=128)
-                pairs = TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
-                fitted = fit_critic(critic, pairs, self.valid, objective, settings)
-            self._critics[objective] = fitted, seconds()
-        return self._critics[objective][0]
+    @cached_property
+    def start(self) -> PairModel | None:
+        """The elliptical model from which critics start."""
+        return choose_start(self.train, self.valid, self.transform)
 
-    def summary(self, objective: CriticObjective, split: Literal["valid", "test"]) -> ScoreSummary:
-        """Returns a critic's scores of all pairs of the validation or the test split."""
-        if (objective, split) not in self._summaries:
-            pairs = self.test if split == "test" else self.valid
-            rows = self.test_rows if split == "test" else self.valid_rows
-            critic = self.critic(objective)
-            self._summaries[objective, split] = score_summary(critic.scores, *pairs, rows=rows)
-        return self._summaries[objective, split]
+    def scorer(self, objective: CriticObjective) -> Scorer:
+        """Returns the scores of the critic trained on an objective.
+
+        For "dual", the scores of the density model or of the reduction are used instead if they
+        match the validation pairs better.
+        """
+        if objective not in self._scorers:
+            with stopwatch() as seconds:
+                scorer = self._scorer(self._trained(objective).scores, self.valid, self.test)
+                if objective == "dual":
+                    found = [scorer, *self._model_scorers()]
+                    scorer = max(found, key=lambda each: each.matching)
+            self._scorers[objective] = scorer, seconds()
+        return self._scorers[objective][0]
 
     def critic_estimate(self, name: EstimatorName, objective: CriticObjective) -> Estimate:
         """Returns the estimate of a bound with the critic trained on an objective."""
-        critic = self.critic(objective)
-        spent = self._critics[objective][1]
+        scorer = self.scorer(objective)
+        spent = self._scorers[objective][1]
         with stopwatch() as seconds:
             bound, ceiling, clip = self._bound(name, objective)
-            if clip is None:
-                summary = self.summary(objective, "test")
-            else:
-                summary = score_summary(critic.scores, *self.test, clip, self.test_rows)
+            summary = scorer.tested if clip is None else scorer.clipped(clip)
             interval = jackknife_interval(summary, bound)
         direction: Direction = "neither" if name == "smile" else "lower"
         warnings = _warnings(name, summary, interval.value, ceiling)
         return Estimate(name, *interval, direction, ceiling, True, spent + seconds(), warnings)
 
-    def gain(self) -> Interval:
-        """Returns the improvement by training in symmetric InfoNCE on the validation pairs.
-
-        The interval is from the jackknife of the paired difference. Without a Gaussian start, the
-        improvement is infinite.
-        """
-        if self.start is None:
-            return Interval(math.inf, math.inf, math.inf)
-        after = [self.summary("dual", "valid"), self._transposed(self.critic("dual").scores)]
-        start = self.start.scores
-        before = [
-            score_summary(start, *self.valid, rows=self.valid_rows),
-            self._transposed(start),
-        ]
-
-        def difference(pick: Callable[[ScoreSummary], Scores]) -> float:
-            found = zip(map(pick, after), map(pick, before), strict=True)
-            return float(sum(infonce(new) - infonce(old) for new, old in found)) / 2
-
-        without = [
-            difference(methodcaller("without", group)) for group in range(len(after[0].partial))
-        ]
-        return jackknife(difference(attrgetter("scores")), without)
-
     def p_value(self, permutations: int) -> float:
         """Returns the p-value of independence: the share of shuffles that score at least as high.
 
-        Uses the critic with a Gaussian start that is not corrected for sampling noise: a test may
-        use weak evidence that would add noise to an estimate.
+        Adds a Gaussian log-ratio that is not corrected for sampling noise to the scores: a test
+        may use weak evidence that would add noise to an estimate.
         """
-        x, z = (samples[:MAX_MATRIX] for samples in self.test)
-        critic = self.critic("dual")
+        scorer = self.scorer("dual")
+        x, z = (samples[:MAX_MATRIX] for samples in scorer.test)
         with torch.inference_mode():
-            scores = critic.scores(x, z)
-            if self.start is not None:
-                uncorrected = GaussianRatio.fit(*self.train)
-                scores = scores - self.start.scores(x, z) + uncorrected.scores(x, z)
+            scores = scorer.scores(x, z)
+        if len(self.train[0]) > x.shape[1] + z.shape[1] + 1:
+            mapped = (samples[:MAX_MATRIX] for samples in self.test)
+            scores = scores + GaussianRatio.fit(*self.train).scores(*mapped)
         numbers, rows = torch.arange(len(x)), self.test_rows.take(torch.arange(len(x)))
         generator = torch.Generator().manual_seed(self.seed)
         joint, above = float(scores.diagonal().mean()), 0
@@ -192,10 +162,30 @@ class EstimatorSuite:
             above += float(scores[numbers, shuffled].mean()) >= joint
         return (1 + above) / (1 + permutations)
 
-    def _transposed(self, critic: Callable[[Tensor, Tensor], Tensor]) -> ScoreSummary:
-        """Returns the validation scores with x and z exchanged."""
-        x, z = self.valid
-        return score_summary(lambda z, x: critic(x, z).T, z, x, rows=self.valid_rows)
+    def _trained(self, objective: CriticObjective) -> FittedCritic:
+        x, z = self.train
+        settings = self.settings
+        torch.manual_seed(self.seed)  # so that the order of training does not matter
+        start = None if self.start is None else self.start.scores
+        critic = PairCritic(self.network, x.shape[1], z.shape[1], settings.hidden, start)
+        if self.network == "concatenated":  # one forward pass per pair of a batch
+            settings = replace(settings, hidden=settings.hidden // 2, batch=128)
+        pairs = TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
+        return fit_critic(critic, pairs, self.valid, objective, settings)
+
+    def _model_scorers(self) -> list[Scorer]:
+        """Returns the density model and the reduction as score functions."""
+        found = []
+        if (choice := self.models.choice) is not None:
+            mapped = choice.maps(*self.raw_valid), choice.maps(*self.raw_test)
+            found.append(self._scorer(choice.model.scores, *mapped))
+        if (reduction := self.models.reduction) is not None:
+            variates = reduction.variates(*self.raw_valid), reduction.variates(*self.raw_test)
+            found.append(self._scorer(reduction.copula.scores, *variates))
+        return found
+
+    def _scorer(self, scores: ScoreFunction, valid: Pair, test: Pair) -> Scorer:
+        return Scorer(scores, valid, test, self.valid_rows, self.test_rows)
 
     def _bound(
         self, name: EstimatorName, objective: CriticObjective
@@ -207,7 +197,7 @@ class EstimatorSuite:
         count = len(self.test[0])
         match name:
             case "dual":
-                calibration = Calibration.of(self.summary(objective, "valid"))
+                calibration = Calibration.of(self.scorer(objective).validation)
                 return calibration.bound, calibration.ceiling, calibration.clip
             case "nwj" | "js" | "tuba":  # their optimal f is the pointwise mutual information
                 return partial(dual, log_xi=0.0), None, None

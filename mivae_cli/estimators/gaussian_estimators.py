@@ -3,7 +3,7 @@ r"""The closed-form estimators `gaussian` and `gaussian_copula`, which need no t
 Shapes: N pairs, X and Z coordinates.
 """
 
-__all__ = ["closed_form", "gaussian", "gaussian_copula"]
+__all__ = ["closed_form", "gaussian", "gaussian_copula", "is_function"]
 
 from collections.abc import Sequence
 from typing import Literal
@@ -95,9 +95,18 @@ def closed_form(
             x, z = NormalScores.of(x)(x), NormalScores.of(z)(z)
         interval = gaussian_interval(x, z, rows)
     warnings = list(warnings)
-    if float(GaussianRatio.fit(x, z).correlations.max()) ** 2 > DETERMINISTIC:
+    if is_function(x, z):
         warnings.append(
             "part of z is a function of x in these pairs: for continuous values, the mutual "
             "information is infinite"
         )
     return Estimate(name, *interval, "neither", None, False, seconds(), warnings)
+
+
+def is_function(x: Tensor, z: Tensor) -> bool:
+    """Returns whether a linear combination of z is one of x, but for rounding.
+
+    Raises:
+        DataError: There are not more pairs than coordinates.
+    """
+    return float(GaussianRatio.fit(x, z).correlations.max()) ** 2 > DETERMINISTIC

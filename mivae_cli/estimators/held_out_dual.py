@@ -23,8 +23,9 @@ from torch import Tensor
 from ..choices import Profile
 from ..models.latent import Posterior
 from .calibration import Calibration
+from .coordinates import CoordinateTransform
 from .critic_training import MAX_TEST, MAX_VALID, PROFILES, TrainingPairs, fit_critic
-from .critics import CoordinateTransform, PairCritic
+from .critics import PairCritic
 from .gaussian_ratio import GaussianRatio
 from .intervals import jackknife_interval
 from .score_matrix import score_summary
@@ -92,7 +93,8 @@ def held_out_dual(
             transform(_features(split)[:most], split.z[:most].double())
             for split, most in ((valid, MAX_VALID), (test, MAX_TEST))
         )
-        critic = PairCritic("separable", features.shape[1], z.shape[1], settings.hidden, start)
+        scores = None if start is None else start.scores
+        critic = PairCritic("separable", features.shape[1], z.shape[1], settings.hidden, scores)
         fitted = fit_critic(critic, TrainingPairs(len(train), fresh), chosen, "dual", settings)
         calibration = Calibration.of(score_summary(fitted.scores, *chosen))
         summary = score_summary(fitted.scores, *reported, clip=calibration.clip)

@@ -63,6 +63,8 @@ class Recommendation:
         ci_low: The lower end of the 95 % interval.
         ci_high: The upper end of the 95 % interval.
         reason: Why this estimator is recommended.
+        at_least: Whether only the lower end can be defended: the estimate is a lower bound that may
+            be far below the mutual information.
 
     >>> Recommendation("ksg", 0.5, 0.4, 0.6, "the only estimator requested").value
     0.5
@@ -73,11 +75,12 @@ class Recommendation:
     ci_low: float | None
     ci_high: float | None
     reason: str
+    at_least: bool = False
 
     @classmethod
-    def of(cls, estimate: Estimate, reason: str) -> "Recommendation":
+    def of(cls, row: Estimate, reason: str, at_least: bool = False) -> "Recommendation":
         """Returns the recommendation of an estimate."""
-        return cls(estimate.estimator, estimate.value, estimate.ci_low, estimate.ci_high, reason)
+        return cls(row.estimator, row.value, row.ci_low, row.ci_high, reason, at_least)
 
 
 @dataclass(frozen=True)

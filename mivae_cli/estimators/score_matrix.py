@@ -8,7 +8,7 @@ suffices to evaluate any bound without the rows and columns of one group, as the
 Shapes: N samples, S draws of z for each x (1 in most uses), G groups.
 """
 
-__all__ = ["Bound", "ScoreSummary", "score_summary"]
+__all__ = ["Bound", "ScoreFunction", "ScoreSummary", "score_summary"]
 
 import math
 from collections.abc import Callable

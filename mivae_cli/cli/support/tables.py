@@ -64,8 +64,15 @@ def _estimate_notes(report: Report, truth: float | None) -> list[Text]:
     lines = [size if truth is None else f"{size}; true value: {truth:.3f} nats"]
     if (best := report.recommended) is not None:
         interval = f" {_interval(best.ci_low, best.ci_high)}".rstrip()
-        lines.append(f"recommended: {best.estimator}, {_nats(best.value)}{interval} nats")
+        if best.at_least and best.ci_low is not None:
+            lines.append(
+                f"recommended: {best.estimator}, at least {_nats(best.ci_low)} nats (95 %)"
+            )
+        else:
+            lines.append(f"recommended: {best.estimator}, {_nats(best.value)}{interval} nats")
         lines.append(f"  {best.reason}")
+    elif len(report.estimates) > 1:
+        lines.append("no recommendation: the requested estimators contradict each other")
     if report.p_value is not None:
         lines.append(f"test of independence: p = {report.p_value:.3g}, by permutation")
     lines += [f"{row.estimator}: {text}" for row in report.estimates for text in row.warnings]

@@ -83,7 +83,7 @@ def test_training_stops_after_so_many_looks_without_improvement() -> None:
 def test_a_good_start_survives_training_pairs_that_are_noise(ascent: CriticObjective) -> None:
     x, z = GAUSSIAN.draw(1000, seed=55)
     start = GaussianRatio.fit(x, z)
-    critic = PairCritic("separable", 2, 2, hidden=32, start=start)
+    critic = PairCritic("separable", 2, 2, hidden=32, start=start.scores)
     valid = GAUSSIAN.draw(300, seed=56)
     noise = source((x, z[torch.randperm(1000)]))
     fitted = fit_critic(critic, noise, valid, ascent, dataclasses.replace(LIGHT, patience=2))

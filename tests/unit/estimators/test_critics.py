@@ -8,16 +8,18 @@ from torch import Tensor
 
 from mivae_cli.choices import PairNetwork, Transform
 from mivae_cli.estimators import critics as pair_critics
-from mivae_cli.estimators.critics import CoordinateTransform, PairCritic
+from mivae_cli.estimators.coordinates import CoordinateTransform
+from mivae_cli.estimators.critics import PairCritic
 from mivae_cli.estimators.gaussian_ratio import GaussianRatio
 from mivae_cli.estimators.samplers import SparseGaussian
+from mivae_cli.estimators.score_matrix import ScoreFunction
 
 NETWORKS: tuple[PairNetwork, ...] = get_args(PairNetwork)
 TRANSFORMS: tuple[Transform, ...] = get_args(Transform)
 SAMPLER = SparseGaussian(3, 2, pairs=2, correlation=0.6)
 
 
-def learned(network: PairNetwork, start: GaussianRatio | None = None) -> PairCritic:
+def learned(network: PairNetwork, start: ScoreFunction | None = None) -> PairCritic:
     """Returns a critic whose network counts."""
     critic = PairCritic(network, 3, 2, hidden=16, start=start)
     torch.nn.init.ones_(critic.scale)
@@ -28,7 +30,7 @@ def learned(network: PairNetwork, start: GaussianRatio | None = None) -> PairCri
 def test_a_fresh_critic_scores_exactly_like_its_start(network: PairNetwork) -> None:
     start = GaussianRatio.fit(*SAMPLER.draw(200, seed=31))
     x, z = SAMPLER.draw(40, seed=32)
-    critic = PairCritic(network, 3, 2, hidden=16, start=start)
+    critic = PairCritic(network, 3, 2, hidden=16, start=start.scores)
     assert torch.equal(critic(x, z), start.scores(x, z))
     without = PairCritic(network, 3, 2, hidden=16)
     assert torch.equal(without(x, z), torch.zeros(40, 40))
@@ -47,7 +49,7 @@ def test_the_first_step_can_leave_the_start(network: PairNetwork) -> None:
 def test_a_score_depends_on_its_own_row_and_column_alone(network: PairNetwork) -> None:
     start = GaussianRatio.fit(*SAMPLER.draw(200, seed=34))
     x, z = SAMPLER.draw(9, seed=35)
-    critic = learned(network, start)
+    critic = learned(network, start.scores)
     scores = critic(x, z[:5])
     assert scores.shape == (9, 5)
     singly = [[critic(x[i : i + 1], z[j : j + 1]) for j in range(5)] for i in range(9)]

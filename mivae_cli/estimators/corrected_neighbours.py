@@ -1,0 +1,228 @@
+r"""A density model of the pairs, plus the dependence that it misses, measured by neighbours.
+
+A model M is chosen on held-out pairs and fitted to all pairs (`pair_models`). It knows its own
+mutual information I(M), but may miss part of the dependence. Nearest neighbours (`ksg`) need no
+model, but their estimate is too low in many dimensions and at high information. Each corrects the
+other: the bias of `ksg` is measured on draws from the model, of the same number of pairs,
+
+.. math:: \hat I = I(M) + \Big[\hat I_\mathrm{ksg} - L\Big]_\mathrm{data}
+    - \frac{1}{R} \sum_r \Big[\hat I_\mathrm{ksg} - L\Big]_{\mathrm{draw}\ r},
+
+where L is the mean log-ratio of the model on the pairs to which it is fitted, so that the chance
+errors of both terms cancel. If M is right, the two brackets have the same expectation. If M is
+wrong, but similar enough for the bias of `ksg` to be similar, the difference is the missing part.
+
+I(M) itself is corrected for overfitting by fitting the model again to its draws.
+
+Shapes: N pairs, X and Z coordinates, R draws.
+
+References:
+    | Estimating mutual information (Kraskov, Stögbauer & Grassberger, 2004)
+    | An Introduction to the Bootstrap (Efron & Tibshirani, 1993), for the bias of refitted draws
+"""
+
+__all__ = ["CorrectedNeighbours", "correct_neighbours", "correct_reduced_neighbours"]
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+from torch import Tensor
+
+from .coordinates import CoordinateTransform
+from .gaussian_ratio import NormalScores
+from .intervals import Interval, mean_interval
+from .nearest_neighbours import INFLATION, KSG_DIMENSIONS, ksg_terms
+from .pair_models.gaussian import GaussianModel
+from .pair_models.model import PairModel, model_information
+from .pair_models.selection import Candidate, ModelChoice, choose_model, split_pairs
+from .reduction import CanonicalMaps, ReductionChoice
+
+DRAWS = 4  # R
+MAX_FIT = 20_000  # pairs to which the model is fitted
+MAX_DISTANCES = 2.5e8  # of single coordinates; limits the pairs for `ksg`
+MIN_NEIGHBOUR_PAIRS, MAX_NEIGHBOUR_PAIRS = 2_000, 20_000
+THRESHOLD = 2.0  # standard errors below which the residual counts as noise
+NORMAL = 1.96  # standard errors on each side of a 95 % interval
+# Standard deviations of the errors that are left, as shares; measured by simulation
+BIAS_SHARE, RESIDUAL_SHARE, UNSEEN_SHARE = 0.05, 1.0, 0.5
+# A function of x makes ksg grow by a constant with every doubling of the pairs, at most ln 2
+MIN_GROWTH, STEADY_GROWTH = 0.25, 0.8
+
+
+@dataclass(frozen=True)
+class CorrectedNeighbours:
+    """The model's information and the residual that neighbours see, in nats."""
+
+    model_name: str
+    information: float  # of the model, corrected for overfitting
+    overfit: float  # the correction that was subtracted
+    sampling_error: float  # standard error of the information
+    neighbours: float  # ksg of the data
+    neighbours_bias: float  # mean of ksg minus information on draws of the model
+    residual: float
+    residual_error: float  # standard error
+    growth: tuple[float, float] = (0.0, 0.0)  # of ksg, by the last two doublings of the pairs
+
+    @property
+    def unbounded(self) -> bool:
+        """Whether neighbours see ever more as pairs are added, as if z were a function of x."""
+        earlier, last = self.growth
+        return last > MIN_GROWTH and last > STEADY_GROWTH * earlier
+
+    @property
+    def kept_residual(self) -> float:
+        """The residual, shrunk towards 0 if it may be noise."""
+        ratio = THRESHOLD * self.residual_error / max(abs(self.residual), 1e-12)
+        return self.residual * max(0.0, 1 - ratio**2)
+
+    @property
+    def model_interval(self) -> Interval:
+        """The information of the model with the 95 % interval of its sampling error."""
+        margin = NORMAL * self.sampling_error
+        return Interval(self.information, self.information - margin, self.information + margin)
+
+    @property
+    def interval(self) -> Interval:
+        """The information plus the residual, with a 95 % interval.
+
+        Besides the sampling error, the interval covers a share of the bias that was corrected, of
+        the residual that was added, and of a residual that is too small to be seen.
+        """
+        value = self.information + self.kept_residual
+        margin = NORMAL * math.hypot(
+            self.sampling_error,
+            BIAS_SHARE * self.neighbours_bias,
+            RESIDUAL_SHARE * self.kept_residual,
+            self.residual_error * (1 if self.kept_residual else UNSEEN_SHARE),
+        )
+        return Interval(value, value - margin, value + margin)
+
+
+def correct_neighbours(
+    x: Tensor, z: Tensor, choice: ModelChoice, neighbours: int, seed: int
+) -> CorrectedNeighbours:
+    """Fits the chosen model to all pairs, and measures the residual.
+
+    Arguments:
+        x: Samples in double precision, with shape (N, X).
+        z: The samples drawn with them, with shape (N, Z).
+        choice: The kind of model.
+        neighbours: The number k of neighbours.
+        seed: Seed of subsets and draws.
+    """
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    x, z = x[order[:MAX_FIT]], z[order[:MAX_FIT]]
+    mapped = _mapped(x, z, choice.candidate)
+    model = choice.candidate.fit(*mapped, seed, start=choice.model)
+    information = _information(model, seed)
+    terms = model.log_ratio(*mapped)
+    near = slice(_neighbour_pairs(x.shape[1] + z.shape[1], len(x)))
+    found = _rank_terms(x[near], z[near], neighbours)
+    gap = found - terms[near]
+    gaps, biases, overfits = [], [], []
+    for number in range(DRAWS):
+        drawn = model.draw(len(x), seed + number + 1)
+        true = model.log_ratio(*drawn)
+        remapped = _mapped(*drawn, choice.candidate)
+        again = choice.candidate.fit(*remapped, seed, start=model)
+        # the chance error of the true log-ratios is nearly that of the fit
+        overfits.append(_information(again, seed) - float(true.mean()))
+        seen = _rank_terms(drawn[0][near], drawn[1][near], neighbours)
+        gaps.append(float((seen - again.log_ratio(*remapped)[near]).mean()))
+        biases.append(float((seen - true[near]).mean()))
+    around = mean_interval(terms)
+    gap_error = INFLATION * float(gap.std()) / math.sqrt(len(gap))
+    return CorrectedNeighbours(
+        model_name=str(choice.candidate),
+        information=information - fmean(overfits),
+        overfit=fmean(overfits),
+        sampling_error=(around.high - around.low) / 2 / NORMAL,
+        neighbours=float(found.mean()),
+        neighbours_bias=fmean(biases),
+        residual=float(gap.mean()) - fmean(gaps),
+        residual_error=gap_error * math.sqrt(1 + 1 / DRAWS),
+        growth=_growth(x[near], z[near], choice.candidate, neighbours),
+    )
+
+
+def correct_reduced_neighbours(
+    x: Tensor, z: Tensor, reduction: ReductionChoice, neighbours: int, seed: int
+) -> CorrectedNeighbours | None:
+    """Applies `correct_neighbours` to canonical variates of x and z, by cross-fitting.
+
+    The maps are fitted to one half of the pairs and applied to the other, in both directions; the
+    results are averaged.
+
+    Returns:
+        The mean of both halves; None if there are too few pairs.
+    """
+    halves = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).chunk(2)
+    found = []
+    for fitted, used in (halves, halves[::-1]):
+        maps = CanonicalMaps.fit(x[fitted], z[fitted], reduction.ridge, reduction.rank)
+        variates = maps(x[used], z[used])
+        train, valid = split_pairs(len(used), seed)
+        choice = choose_model(
+            (variates[0][train], variates[1][train]),
+            (variates[0][valid], variates[1][valid]),
+            seed,
+        )
+        if choice is None:
+            return None
+        found.append(correct_neighbours(*variates, choice, neighbours, seed))
+    return _averaged(found)
+
+
+def _averaged(found: Sequence[CorrectedNeighbours]) -> CorrectedNeighbours:
+    """Returns the mean of results on disjoint pairs."""
+
+    def mean(name: str) -> float:
+        return fmean(getattr(each, name) for each in found)
+
+    def error(name: str) -> float:
+        return math.hypot(*(getattr(each, name) for each in found)) / len(found)
+
+    return CorrectedNeighbours(
+        model_name=" and ".join(dict.fromkeys(each.model_name for each in found)),
+        information=mean("information"),
+        overfit=mean("overfit"),
+        sampling_error=error("sampling_error"),
+        neighbours=mean("neighbours"),
+        neighbours_bias=mean("neighbours_bias"),
+        residual=mean("residual"),
+        residual_error=error("residual_error"),
+    )
+
+
+def _information(model: PairModel, seed: int) -> float:
+    if isinstance(model, GaussianModel):
+        return model.ratio.information
+    return model_information(model, seed).value
+
+
+def _mapped(x: Tensor, z: Tensor, candidate: Candidate) -> tuple[Tensor, Tensor]:
+    return CoordinateTransform.fit(x, z, candidate.transform)(x, z)
+
+
+def _growth(x: Tensor, z: Tensor, candidate: Candidate, neighbours: int) -> tuple[float, float]:
+    """Returns the growth of `ksg` by the last two doublings; 0 if a smooth model fits well."""
+    if candidate.family != "mixture" or x.shape[1] + z.shape[1] > KSG_DIMENSIONS:
+        return 0.0, 0.0
+    sizes = [len(x) // 4, len(x) // 2, len(x)]
+    quarter, half, whole = (
+        float(_rank_terms(x[:size], z[:size], neighbours).mean()) for size in sizes
+    )
+    return half - quarter, whole - half
+
+
+def _rank_terms(x: Tensor, z: Tensor, neighbours: int) -> Tensor:
+    """Returns the terms of `ksg` of normal scores, so that margins do not matter."""
+    return ksg_terms(NormalScores.of(x)(x), NormalScores.of(z)(z), neighbours)
+
+
+def _neighbour_pairs(dimensions: int, count: int) -> int:
+    most = int(math.sqrt(MAX_DISTANCES / dimensions))
+    return min(count, max(MIN_NEIGHBOUR_PAIRS, min(MAX_NEIGHBOUR_PAIRS, most)))

@@ -1,0 +1,1 @@
+"""Density models of pairs: Gaussian and Student-t copulas and Gaussian mixtures."""

@@ -1,0 +1,157 @@
+r"""Choose a density model of pairs on held-out pairs.
+
+The candidates are Gaussian copulas and Gaussians, Student-t copulas, and Gaussian mixtures of
+normal scores and of standardised coordinates. Each is fitted to training pairs; the model with the
+largest matching score (symmetric InfoNCE) on other pairs is chosen.
+
+Shapes: N pairs, X and Z coordinates.
+"""
+
+__all__ = ["Candidate", "ModelChoice", "choose_model", "choose_start", "split_pairs"]
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...choices import Transform
+from ...errors import DataError
+from ..coordinates import CoordinateTransform
+from .gaussian import GaussianModel
+from .mixture import MixtureModel
+from .model import PairModel, matching_score
+from .student import StudentCopula
+
+DEGREES = (1.0, 2.0, 4.0, 8.0)  # of freedom of the Student-t copulas
+COMPONENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+PATIENCE = 3  # numbers of components without improvement before the search stops
+MIN_MEMBERS = 10  # pairs per component
+MIN_MEMBERS_PER_COORDINATE = 2
+MAX_FIT, MAX_VALID = 4_000, 1_000  # pairs used to choose
+VALID_SHARE, MIN_VALID = 0.2, 100
+
+Pair = tuple[Tensor, Tensor]
+Family = Literal["gaussian", "student", "mixture"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A kind of density model and its size."""
+
+    family: Family
+    transform: Transform
+    size: float = 1  # degrees of freedom, or the number of components
+
+    def __str__(self) -> str:
+        match self.family:
+            case "gaussian":
+                return "Gaussian copula" if self.transform == "rank" else "Gaussian"
+            case "student":
+                return f"Student-t copula, {self.size:g} degrees of freedom"
+            case _:
+                of = "normal scores" if self.transform == "rank" else "standardised values"
+                return f"mixture of {self.size:g} Gaussians of {of}"
+
+    def fit(self, x: Tensor, z: Tensor, seed: int, start: PairModel | None = None) -> PairModel:
+        """Fits the model to pairs that are already mapped, x (N, X) and z (N, Z)."""
+        match self.family:
+            case "gaussian":
+                return GaussianModel.fit(x, z, self.transform)
+            case "student":
+                return StudentCopula.fit(x, z, self.size)
+            case _:
+                like = start if isinstance(start, MixtureModel) else None
+                return MixtureModel.fit(x, z, int(self.size), self.transform, seed, like)
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """The chosen candidate."""
+
+    candidate: Candidate
+    maps: CoordinateTransform  # of the training pairs
+    model: PairModel  # fitted to the mapped training pairs
+    score: float  # matching score on held-out pairs, in nats
+
+
+def split_pairs(count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Returns random row numbers for training and for validation."""
+    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+    held_out = round(max(VALID_SHARE * count, min(MIN_VALID, count / 3)))
+    return order[held_out:], order[:held_out]
+
+
+def choose_model(train: Pair, valid: Pair, seed: int) -> ModelChoice | None:
+    """Chooses a candidate; None if even a Gaussian needs more pairs.
+
+    Arguments:
+        train: Pairs x (N, X) and z (N, Z) for fitting; at most the first 4,000 are used.
+        valid: Pairs for the matching score; at most the first 1,000 are used.
+        seed: Seed of k-means.
+    """
+    train = train[0][:MAX_FIT], train[1][:MAX_FIT]
+    valid = valid[0][:MAX_VALID], valid[1][:MAX_VALID]
+    transforms: tuple[Transform, ...] = ("rank", "standard")
+    maps = {each: CoordinateTransform.fit(*train, each) for each in transforms}
+    mapped = {each: (maps[each](*train), maps[each](*valid)) for each in transforms}
+
+    def tried(candidate: Candidate) -> ModelChoice:
+        fitted, tested = mapped[candidate.transform]
+        model = candidate.fit(*fitted, seed)
+        score = matching_score(model, *tested)
+        return ModelChoice(candidate, maps[candidate.transform], model, score)
+
+    try:
+        found = [tried(Candidate("gaussian", transform)) for transform in transforms]
+    except DataError:
+        return None
+    count, size = len(train[0]), train[0].shape[1] + train[1].shape[1]
+    if MIN_MEMBERS_PER_COORDINATE * size <= count:
+        found += [tried(Candidate("student", "rank", dof)) for dof in DEGREES]
+    for transform in transforms:
+        found += _search(tried(each) for each in _mixtures(transform, count, size))
+    return max(found, key=lambda choice: choice.score)
+
+
+def choose_start(train: Pair, valid: Pair, transform: Transform) -> PairModel | None:
+    """Returns the elliptical model from which a critic starts; None if none beats independence.
+
+    Arguments:
+        train: Pairs that are already mapped, for fitting.
+        valid: Likewise, for the matching score.
+        transform: The map. Student-t copulas need normal scores ("rank").
+    """
+    size = train[0].shape[1] + train[1].shape[1]
+    if len(train[0]) <= MIN_MEMBERS_PER_COORDINATE * size:
+        return None
+    candidates = [Candidate("gaussian", transform)]
+    if transform == "rank":
+        candidates += [Candidate("student", transform, dof) for dof in DEGREES]
+    models = [candidate.fit(*train, seed=0) for candidate in candidates]
+    scores = [matching_score(model, *valid) for model in models]
+    best = max(scores)
+    return models[scores.index(best)] if best > 0 else None
+
+
+def _mixtures(transform: Transform, count: int, size: int) -> Iterator[Candidate]:
+    members = max(MIN_MEMBERS, MIN_MEMBERS_PER_COORDINATE * size)
+    for number in COMPONENTS:
+        if number * members <= count:
+            yield Candidate("mixture", transform, number)
+
+
+def _search(choices: Iterator[ModelChoice]) -> list[ModelChoice]:
+    """Returns choices until several in a row bring no improvement."""
+    found: list[ModelChoice] = []
+    best, without_improvement = float("-inf"), 0
+    for choice in choices:
+        found.append(choice)
+        if choice.score > best:
+            best, without_improvement = choice.score, 0
+        else:
+            without_improvement += 1
+        if without_improvement == PATIENCE:
+            break
+    return found

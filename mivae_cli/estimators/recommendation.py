@@ -1,0 +1,165 @@
+r"""Choose the estimate to recommend, with the reason.
+
+Without named estimators, the candidates are a density model corrected by neighbours
+(`corrected_neighbours`), of all columns or of a reduction, and the `dual` bound on held-out pairs.
+
+1. If neighbours see ever more as pairs are added, far beyond what the model explains, z is probably
+   a function of x. The mutual information is then infinite, and only a lower limit is given.
+2. If many columns share more than the test pairs can show, only a lower limit is given.
+3. If the held-out bound lies above the interval of the corrected model, the model has missed
+   dependence, and the bound is recommended.
+4. Otherwise, the corrected model is recommended.
+
+Of named estimators, the first in a fixed order is recommended, unless their intervals contradict
+each other.
+"""
+
+__all__ = ["default_estimates", "recommend_named", "with_contradictions"]
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from ..choices import EstimatorName
+from ..errors import DataError
+from .estimator_suite import EstimatorSuite
+from .nearest_neighbours import KSG_DIMENSIONS
+from .report import Estimate, Recommendation
+
+PAIRS_PER_COORDINATE = 10  # below which a density model is not trusted at high information
+# Among requested estimators that agree, the first is recommended: bounds on held-out pairs before
+# others, and low variance before high variance
+PRECEDENCE: tuple[EstimatorName, ...] = (
+    "model-ksg",
+    "dual",
+    "tuba",
+    "js",
+    "nwj",
+    "interpolated",
+    "infonce",
+    "copula",
+    "model",
+    "doe",
+    "ksg",
+    "gaussian",
+    "mine",
+    "dv",
+    "smile",
+    "leave-one-out",
+    "club",
+)
+
+
+def default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommendation | None]:
+    """Returns the default estimates and the recommendation by the rule of the module."""
+    bound = suite.estimate("dual")
+    contrastive = suite.estimate("infonce")
+    rows = [bound, contrastive]
+    for name in _closed_forms(suite):
+        with suppress(DataError):  # more coordinates than pairs: no covariance
+            rows.append(suite.estimate(name))
+    if suite.models.is_function:
+        reason = "z contains a function of x, so only a lower limit can be given"
+        return rows, _of_bounds(bound, contrastive, reason)
+    if suite.models.corrected is None:
+        reason = "too few pairs for a density model"
+        if suite.rows.dependent:
+            reason = "rows depend on one another, so only the bound on held-out units is used"
+        return rows, _of_bounds(bound, contrastive, reason)
+    corrected = suite.estimate("model-ksg")
+    rows = [corrected, suite.estimate("model"), *rows]
+    if suite.models.corrected.unbounded:
+        reason = (
+            "neighbours see ever more as pairs are added: z is probably a function of x, and the "
+            "mutual information infinite"
+        )
+        return rows, _of_bounds(bound, contrastive, reason)
+    few = len(suite.x) < PAIRS_PER_COORDINATE * (suite.x.shape[1] + suite.z.shape[1])
+    if bound.warnings and (few or suite.models.reduction is not None):
+        reason = "x and z share more than so few pairs can show"
+        return rows, _of_bounds(bound, contrastive, reason)
+    if _low(bound) > _high(corrected) and not bound.warnings:
+        reason = "a critic finds dependence on held-out pairs that the density model misses"
+        return rows, Recommendation.of(bound, reason, at_least=True)
+    return rows, Recommendation.of(_at_least_zero(corrected), _reason(suite))
+
+
+def recommend_named(rows: Sequence[Estimate]) -> Recommendation | None:
+    """Returns the recommended one of named estimators; None if they contradict each other.
+
+    Two estimates contradict each other if their intervals are disjoint, except that a lower bound
+    may be below any estimate, and an upper bound above.
+    """
+    by_name = {row.estimator: row for row in rows}
+    ordered = [by_name[name] for name in PRECEDENCE if name in by_name]
+    if len(ordered) == 1:
+        return Recommendation.of(ordered[0], "the only estimator requested")
+    floor = max((_low(row) for row in ordered if row.direction == "lower"), default=-math.inf)
+    sound = [row for row in ordered if _high(row) >= floor]
+    figures = [row for row in sound if row.direction == "neither"]
+    bounds = [row for row in sound if row.direction == "lower"]
+    agree = all(_low(one) <= _high(two) for one in figures for two in figures)
+    if agree and sound:
+        reason = "first of the requested estimators in a fixed order, with held-out bounds first"
+        return Recommendation.of(_at_least_zero(sound[0]), reason)
+    if bounds:
+        best = max(bounds, key=lambda row: row.value)
+        reason = "the other requested estimators contradict each other; this is a lower bound"
+        return Recommendation.of(_at_least_zero(best), reason, at_least=True)
+    return None
+
+
+def with_contradictions(rows: Sequence[Estimate]) -> list[Estimate]:
+    """Adds a warning to every upper bound below the interval of a lower bound."""
+    floor = max((_low(row) for row in rows if row.direction == "lower"), default=-math.inf)
+    warning = f"below the interval of a lower bound ({floor:.3f}): the fitted q(z|x) is inaccurate"
+    return [
+        replace(row, warnings=[*row.warnings, warning])
+        if row.direction == "upper" and row.value < floor
+        else row
+        for row in rows
+    ]
+
+
+def _closed_forms(suite: EstimatorSuite) -> tuple[EstimatorName, ...]:
+    if suite.x.shape[1] + suite.z.shape[1] <= KSG_DIMENSIONS:
+        return "copula", "gaussian", "ksg"
+    return "copula", "gaussian"
+
+
+def _of_bounds(bound: Estimate, contrastive: Estimate, reason: str) -> Recommendation:
+    """Returns the dual bound, or InfoNCE if product pairs are too few for the dual."""
+    if bound.warnings:
+        reason += "; InfoNCE is used, because there are too few product pairs for the dual"
+    chosen = contrastive if bound.warnings else bound
+    return Recommendation.of(_at_least_zero(chosen), reason, at_least=True)
+
+
+def _reason(suite: EstimatorSuite) -> str:
+    found, reduction = suite.models.corrected, suite.models.reduction
+    assert found is not None
+    reason = f"density model chosen on held-out pairs: {found.model_name}"
+    if reduction is not None:
+        reason += (
+            f", of {reduction.rank} canonical variates each of x and z. What the variates share "
+            "is a lower bound on what x and z share"
+        )
+    if found.kept_residual:
+        return f"{reason}; neighbours see {found.kept_residual:+.3f} nats beyond it"
+    return f"{reason}; neighbours see nothing beyond it"
+
+
+def _at_least_zero(row: Estimate) -> Estimate:
+    """Returns an estimate without the negative part of its value and interval."""
+    low = None if row.ci_low is None else max(row.ci_low, 0.0)
+    high = None if row.ci_high is None else max(row.ci_high, 0.0)
+    return replace(row, value=max(row.value, 0.0), ci_low=low, ci_high=high)
+
+
+def _low(row: Estimate) -> float:
+    return row.value if row.ci_low is None else row.ci_low
+
+
+def _high(row: Estimate) -> float:
+    return row.value if row.ci_high is None else row.ci_high
