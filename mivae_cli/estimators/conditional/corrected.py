@@ -13,7 +13,7 @@ neighbourhoods: the small k is then used, and the interval is extended by the di
 Shapes: N rows.
 """
 
-__all__ = ["CorrectedNeighbours", "few_rows"]
+__all__ = ["MAX_ROWS", "CorrectedNeighbours", "few_rows"]
 
 import math
 from dataclasses import dataclass

@@ -8,7 +8,8 @@ which does not change I(x; z | w). Every column is then replaced by its normal s
 | `knn`            nearest neighbours alone
 | `copula`         partial canonical correlations, if x and z have no discrete columns
 
-The first that applies is recommended.
+The first that applies is recommended. If columns of x or z repeat many values, or have almost as many
+levels as rows, no mixture fits them, and `knn` is recommended.
 """
 
 __all__ = ["conditional_report", "independence_of"]
@@ -19,15 +20,17 @@ from ..intervals import Interval, mean_interval
 from ..nearest_neighbours import INFLATION, KSG_DIMENSIONS, check_neighbours
 from ..report import Estimate, Recommendation, Report, stopwatch
 from ..variables import Variable
-from .corrected import CorrectedNeighbours, few_rows
+from .corrected import MAX_ROWS, CorrectedNeighbours, few_rows
 from .neighbours import neighbour_terms
 from .partial_copula import partial_interval
 from .plug_in import plug_in_interval, remaining_entropy
 from .preparation import PreparedSamples, check_rows
 from .samples import Samples
 
+ALMOST_INFINITE = 4.0  # nats of a fitted model for each column of x or z
 REASONS = {
     "plug-in": "all columns are discrete, so their counts are used, adjusted for chance",
+    "knn": "no density model fits columns that repeat values or have very many levels",
     "corrected-knn": "a density model chosen on held-out rows, corrected by nearest neighbours",
 }
 
@@ -81,10 +84,10 @@ def conditional_report(
         nothing = Estimate("exact", 0.0, 0.0, 0.0, "neither", None, False)
         best = Recommendation.of(nothing, f"'{given.name}' determines '{empty}'")
         return Report(best, [nothing], *shape, p_value, ready.warnings)
-    estimates = _estimates(ready.samples, neighbours, seed)
+    estimates = _estimates(ready, neighbours, seed)
     first = estimates[0].estimator
     best = Recommendation.of(_at_least_zero(estimates[0]), REASONS[first])
-    without = _unconditional(ready.raw, seed)
+    without = _unconditional(ready, neighbours, seed)
     notes = [_comparison(best, without, x.name, z.name, given.name)]
     return Report(best, estimates, *shape, p_value, ready.warnings, notes)
 
@@ -97,31 +100,36 @@ def independence_of(
     return PreparedSamples.of(x, z, given, seed).p_value(permutations, seed)
 
 
-def _estimates(samples: Samples, neighbours: int, seed: int) -> list[Estimate]:
+def _estimates(ready: PreparedSamples, neighbours: int, seed: int) -> list[Estimate]:
     """Returns the estimates, the recommended one first."""
-    rows = []
+    rows, samples = [], ready.samples
     if not samples.dimensions:
         with stopwatch() as seconds:
             interval = plug_in_interval(samples, seed)
             x, z, w = samples.x.code, samples.z.code, samples.w.code
             ceiling = min(remaining_entropy(x, w), remaining_entropy(z, w))
         rows.append(Estimate("plug-in", *interval, "neither", ceiling, False, seconds(), []))
-    else:
+    elif ready.smooth:
         with stopwatch() as seconds:
             corrected = CorrectedNeighbours.estimate(samples, seed)
-        rows.append(_row("corrected-knn", corrected.interval, seconds(), []))
+        warnings = []
+        fewest = min(part.continuous.shape[1] for part in (samples.x, samples.z))
+        if fewest and corrected.model > ALMOST_INFINITE * fewest:
+            warnings.append(
+                "z may contain a function of x and the given columns: for continuous values, the "
+                "information is then infinite"
+            )
+        rows.append(_row("corrected-knn", corrected.interval, seconds(), warnings))
     with stopwatch() as seconds:
-        used = few_rows(samples, seed)
-        value, low, high = mean_interval(neighbour_terms(used, neighbours))
-    margin = INFLATION * (high - low) / 2
+        interval = _neighbour_interval(samples, neighbours, seed)
     warnings = []
-    if len(used) < len(samples):
-        warnings.append(f"uses {len(used):,} of {len(samples):,} rows")
+    if len(few_rows(samples, seed)) < len(samples):
+        warnings.append(f"uses {MAX_ROWS:,} of {len(samples):,} rows")
     if samples.dimensions > KSG_DIMENSIONS:
         warnings.append(
             f"nearest-neighbour estimates are far too low in {samples.dimensions} dimensions"
         )
-    rows.append(_row("knn", Interval(value, value - margin, value + margin), seconds(), warnings))
+    rows.append(_row("knn", interval, seconds(), warnings))
     if not samples.x.code.any() and not samples.z.code.any():
         with stopwatch() as seconds:
             try:
@@ -130,6 +138,12 @@ def _estimates(samples: Samples, neighbours: int, seed: int) -> list[Estimate]:
                 return rows
         rows.append(_row("copula", interval, seconds(), []))
     return rows
+
+
+def _neighbour_interval(samples: Samples, neighbours: int, seed: int) -> Interval:
+    value, low, high = mean_interval(neighbour_terms(few_rows(samples, seed), neighbours))
+    margin = INFLATION * (high - low) / 2
+    return Interval(value, value - margin, value + margin)
 
 
 def _row(name: str, interval: Interval, seconds: float, warnings: list[str]) -> Estimate:
@@ -144,11 +158,13 @@ def _at_least_zero(estimate: Estimate) -> Estimate:
     return Estimate(estimate.estimator, *ends, "neither", estimate.ceiling, False)
 
 
-def _unconditional(raw: Samples, seed: int) -> Interval:
+def _unconditional(ready: PreparedSamples, neighbours: int, seed: int) -> Interval:
     """Returns I(x; z), by the method of the recommended row."""
-    samples = raw.without_given()
-    if not samples.dimensions:
+    samples = ready.raw.without_given()
+    if not ready.samples.dimensions and not samples.dimensions:
         return plug_in_interval(samples, seed)
+    if not ready.smooth or not samples.dimensions:
+        return _neighbour_interval(samples, neighbours, seed)
     return CorrectedNeighbours.estimate(samples, seed).interval
 
 

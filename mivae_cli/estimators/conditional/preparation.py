@@ -14,6 +14,7 @@ from torch import Tensor
 from ...errors import DataError
 from ..gaussian_ratio import NormalScores
 from ..io.checks import MIN_PAIRS
+from ..io.repetition import MAX_TIED
 from ..variables import Variable
 from .permutation import independence_p_value
 from .plug_in import remaining_entropy
@@ -22,6 +23,7 @@ from .samples import Part, Samples
 
 EXPLAINED = 0.999  # share of the variance that w predicts, above which there is a warning
 SAME = 1e-9  # largest difference of the normal scores of two columns treated as the same
+MIN_PER_LEVEL = 5  # rows on average; of x or z
 ALONE = 0.1  # share of rows without another row of the same levels, likewise
 
 
@@ -45,6 +47,7 @@ class PreparedSamples:
     raw: Samples
     samples: Samples
     regression: GivenRegression
+    smooth: bool  # whether a density model can describe x and z
     warnings: list[str]
 
     @classmethod
@@ -64,7 +67,9 @@ class PreparedSamples:
             part, found = _unexplained(side, sides[2], regression)
             parts.append(part)
             warnings += found
-        return cls(raw, Samples(parts[0], parts[1], raw.w), regression, warnings)
+        rough = [warning for side in sides[:2] for warning in side.rough()]
+        samples = Samples(parts[0], parts[1], raw.w)
+        return cls(raw, samples, regression, not rough, warnings + rough)
 
     def p_value(self, permutations: int, seed: int) -> float:
         """Returns the p-value of independence given w."""
@@ -103,6 +108,25 @@ class _Side:
         if must_vary and part.empty:
             raise DataError(f"every column of {variable.name} is constant")
         return cls(variable, part, numbers, kept, warnings)
+
+    def tied(self) -> Tensor:
+        """Returns which continuous columns repeat many values."""
+        distinct = [len(column.unique()) for column in self.numbers.T]
+        return torch.tensor(distinct) < (1 - MAX_TIED) * len(self.numbers)
+
+    def rough(self) -> list[str]:
+        """Returns warnings about columns that have no density, and about too many levels."""
+        name, rows = self.variable.name, len(self.part.code)
+        found = [
+            f"column '{column}' of {name} repeats many values, so only nearest neighbours are "
+            "reliable; make it discrete if its values are levels or small counts"
+            for column, tied in zip(self.columns, self.tied().tolist(), strict=True)
+            if tied and self.part.continuous.shape[1]
+        ]
+        levels = int(self.part.code.max()) + 1
+        if found or self.part.continuous.shape[1] or levels * MIN_PER_LEVEL <= rows:
+            return found
+        return [f"{name} has {levels:,} levels in {rows:,} rows, too few rows for each"]
 
 
 def _scores(columns: Tensor) -> Tensor:
@@ -150,4 +174,5 @@ def _unexplained(side: _Side, given: _Side, regression: GivenRegression) -> tupl
     if code.any() and determined and len(given.part.code.unique()) < len(code) / 2:
         warnings.append(f"the levels of {of} determine the levels of {name}")
         code = torch.zeros_like(code)
-    return Part(found.scores[:, ~same], code), warnings
+    scores = torch.where(side.tied(), columns, found.scores)  # keeps the ties
+    return Part(scores[:, ~same], code), warnings

@@ -112,3 +112,31 @@ def test_wrong_inputs_are_rejected() -> None:
         conditional_report(many, many, many, neighbours=60)
     with pytest.raises(ConfigError, match="seed"):
         conditional_report(many, many, many, seed=-1)
+
+
+def test_columns_without_a_density_are_left_to_nearest_neighbours() -> None:
+    """Counts and values cut off at 0, independent given w; a mixture would find dependence."""
+    w, one, two = torch.randn(3, 400).double()
+    given = Variable.of("w", w)
+    counts = [Variable.of(name, torch.poisson(w.exp())) for name in "xz"]
+    cut = [Variable.of(name, (w + noise).clamp_min(0)) for name, noise in (("x", one), ("z", two))]
+    for x, z in (counts, cut):
+        report = conditional_report(x, z, given)
+        assert report.recommended is not None
+        assert report.recommended.estimator == "knn"
+        assert report.recommended.value < 0.1
+        assert any("repeats" in warning for warning in report.warnings)
+
+
+def test_almost_as_many_levels_as_rows_tell_nothing() -> None:
+    x = Variable.of("x", codes=torch.arange(100))
+    report = conditional_report(x, *(Variable.of(name, torch.randn(100)) for name in "zw"))
+    assert report.recommended is not None
+    assert report.recommended.value == 0
+    assert any("levels" in warning for warning in report.warnings)
+
+
+def test_a_function_of_x_is_reported_as_almost_infinite() -> None:
+    x, w = torch.randn(2, 200).double()
+    variables = [Variable.of(name, each) for name, each in (("x", x), ("z", x + w), ("w", w))]
+    assert "infinite" in conditional_report(*variables).estimates[0].warnings[0]
