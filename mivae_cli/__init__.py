@@ -26,6 +26,7 @@ __all__ = [
     "estimators",
     "list_presets",
     "load",
+    "rank_features",
     "read_config",
     "resume",
     "sweep",
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
         MivaeError,
         StorageError,
     )
-    from .estimators import estimate_mutual_information
+    from .estimators import estimate_mutual_information, rank_features
     from .generation.decoding import Decoding
 
 __version__ = "0.1.0"
@@ -64,7 +65,7 @@ _MODULES = {
     "api.run": ["Run", "load"],
     "api.training": ["resume", "train"],
     "errors": [name for name in __all__ if name.endswith("Error")],
-    "estimators": ["estimate_mutual_information"],
+    "estimators": ["estimate_mutual_information", "rank_features"],
     "generation.decoding": ["Decoding"],
 }
 

@@ -34,6 +34,7 @@ Profile = Literal["quick", "default", "thorough"]
 Transform = Literal["rank", "standard", "asinh"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Discrete = Literal["auto", "x", "z", "both", "none"]  # the variables whose columns are levels
+Correction = Literal["bh", "by"]  # of p-values: Benjamini-Hochberg, Benjamini-Yekutieli
 PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
 # Distances of `neighbours` between posteriors

@@ -6,10 +6,20 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
-from ..choices import Discrete, EstimatorName, PairNetwork, Profile, Transform
+from ..choices import EstimatorName, PairNetwork, Profile, Transform
 from ..errors import ConfigError
 from ..limits import MAX_DRAWS, MAX_KSG_NEIGHBOURS, MAX_PAIRS, MAX_PERMUTATIONS
 from .support.options import AsJSON, Data, Device, Run, Seed
+from .support.row_options import (
+    Blocks,
+    DiscreteSides,
+    DropMissing,
+    FalseDiscoveries,
+    Groups,
+    Pointwise,
+    Rank,
+    Redundancy,
+)
 from .support.text_options import OPTIONS as READING_OPTIONS
 from .support.text_options import Reading, reads_text
 
@@ -21,17 +31,18 @@ STATUS = "estimating mutual information"  # beside a spinner on a terminal
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
 # Parameters that apply to one kind of input only; all others apply to every input
 RUN_ONLY = {"run_option", "data", "draws", "device", *READING_OPTIONS} - {"header"}
-PAIRS_ONLY = {"estimator", "permutations", "transform", "network", "neighbours", "demo"}
+PAIRS_ONLY = {
+    *("estimator", "permutations", "transform", "network", "neighbours", "demo"),
+    *("blocks", "pointwise", "rank", "redundancy", "fdr"),
+}
 FILES_ONLY = {
-    "sources",
-    "x",
-    "z",
-    "x_columns",
-    "z_columns",
-    "drop_missing",
-    "discrete",
+    *("sources", "x", "z", "x_columns", "z_columns"),
+    *("drop_missing", "discrete", "groups"),
 }
 DEMO_ONLY = {"count"}
+RANK_ONLY = {"redundancy", "fdr"}
+NOT_RANK = {"estimator", "profile", "transform", "network", "plot", "pointwise"}
+RANK_PERMUTATIONS = 1000  # by default
 pair_option = partial(typer.Option, rich_help_panel="Options for paired samples")
 
 Sources = Annotated[
@@ -79,17 +90,6 @@ ColumnsX = Annotated[
     list[str] | None, pair_option(metavar="COLUMNS", help="Table columns of x, as in a,b or 1-20.")
 ]
 ColumnsZ = Annotated[list[str] | None, pair_option(metavar="COLUMNS", help="Table columns of z.")]
-DropMissing = Annotated[
-    bool, pair_option("--drop-missing", help="Drop rows with missing values, such as NaN or NA.")
-]
-DiscreteSides = Annotated[
-    Discrete,
-    pair_option(
-        "--discrete",
-        help="Which of x and z contain labels; auto: strings, booleans, and integers with few "
-        "levels.",
-    ),
-]
 InputTransform = Annotated[
     Transform, pair_option(help="Map of each coordinate of the critics' inputs.")
 ]
@@ -128,6 +128,12 @@ def estimate_mi(
     z_columns: ColumnsZ = None,
     discrete: DiscreteSides = "auto",
     drop_missing: DropMissing = False,
+    groups: Groups = None,
+    blocks: Blocks = None,
+    rank: Rank = False,
+    redundancy: Redundancy = False,
+    fdr: FalseDiscoveries = "bh",
+    pointwise: Pointwise = None,
     transform: InputTransform = "rank",
     network: Network = "separable",
     neighbours: Neighbours = 3,
@@ -179,12 +185,34 @@ def estimate_mi(
                 z,
                 x_columns or (),
                 z_columns or (),
+                groups_column=groups,
                 header=cast(bool | None, reading.get("data.header")),
                 discrete=discrete,
             )
-        from ..estimators import estimate_mutual_information
+        from ..estimators import estimate_mutual_information, rank_features
 
         title = demo or ", ".join(map(str, paths))
+        if rank:
+            from .support.ranking_output import show_ranking
+
+            _reject(context, NOT_RANK, "--rank")
+            with stderr.status("ranking features"):
+                ranking = rank_features(
+                    pairs.x,
+                    pairs.z,
+                    permutations=permutations or RANK_PERMUTATIONS,
+                    correction=fdr,
+                    redundancy=redundancy,
+                    groups=pairs.groups,
+                    blocks=blocks,
+                    discrete=discrete,
+                    drop_missing=drop_missing,
+                    neighbours=neighbours,
+                    seed=seed,
+                    names=("x", z_columns[0] if z_columns else "z"),
+                )
+            return show_ranking(ranking, title, as_json)
+        _reject(context, RANK_ONLY, "estimates without --rank")
         with stderr.status(STATUS):
             report = estimate_mutual_information(
                 pairs.x,
@@ -197,8 +225,21 @@ def estimate_mi(
                 permutations=permutations,
                 discrete=discrete,
                 drop_missing=drop_missing,
+                groups=pairs.groups,
+                blocks=blocks,
                 seed=seed,
             )
+            if pointwise is not None:
+                from ..estimators.pointwise import write_pairs_pointwise
+
+                write_pairs_pointwise(
+                    pointwise,
+                    pairs,
+                    blocks=blocks,
+                    discrete=discrete,
+                    drop_missing=drop_missing,
+                    seed=seed,
+                )
     return _show(report, title, truth, plot, as_json)
 
 

@@ -16,6 +16,8 @@ Everything is in nats. Names load on first use, so that importing the package ne
 
 __all__ = [
     "Estimate",
+    "FeatureRank",
+    "Ranking",
     "Recommendation",
     "Report",
     "bounds",
@@ -23,6 +25,7 @@ __all__ = [
     "gaussian",
     "gaussian_copula",
     "ksg",
+    "rank_features",
     "samplers",
     "upper_bounds",
 ]
@@ -33,19 +36,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from . import bounds, samplers, upper_bounds
     from .estimate import estimate_mutual_information
+    from .feature_ranks import FeatureRank, Ranking
     from .gaussian_estimators import gaussian, gaussian_copula
     from .nearest_neighbours import ksg
+    from .ranking import rank_features
     from .report import Estimate, Recommendation, Report
 
 # No module is called like a function: importing it would replace the function in this package.
 _MODULES = {
     "Estimate": "report",
+    "FeatureRank": "feature_ranks",
+    "Ranking": "feature_ranks",
     "Recommendation": "report",
     "Report": "report",
     "estimate_mutual_information": "estimate",
     "gaussian": "gaussian_estimators",
     "gaussian_copula": "gaussian_estimators",
     "ksg": "nearest_neighbours",
+    "rank_features": "ranking",
 }
 
 

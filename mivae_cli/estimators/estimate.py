@@ -117,7 +117,7 @@ def estimate_mutual_information(
     check_neighbours(neighbours, len(sample))
     rows = Rows.of_sample(sample.rows, sample.groups, blocks)
     x, z = sample.tensors()
-    warnings, notes = sample.warnings + row_warnings(x, z, rows), sample.notes
+    warnings, notes = sample.warnings + row_warnings(sample.x, sample.z, rows), sample.notes
     if sample.given is not None:
         if chosen or rows.dependent:
             raise ConfigError("'given' cannot be combined with named estimators, groups or blocks")

@@ -29,6 +29,7 @@ class FeatureRank:
         redundant_with: The name of that feature.
         mrmr: The place of the feature in the order of minimum redundancy and maximum relevance.
 
+    >>> from mivae_cli.estimators import FeatureRank
     >>> FeatureRank("age", 0.1, 0.05, 0.15, 0.001, 0.01, "copula+knn").feature
     'age'
     """
@@ -43,6 +44,11 @@ class FeatureRank:
     redundancy: float | None = None
     redundant_with: str | None = None
     mrmr: int | None = None
+
+    @classmethod
+    def constant(cls, feature: str) -> "FeatureRank":
+        """Returns the record of a constant feature, whose mutual information is 0."""
+        return cls(feature, 0.0, 0.0, 0.0, 1.0, 1.0, "constant")
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ class Ranking:
         notes: How to read the figures.
         unit: Always "nats".
 
+    >>> from mivae_cli.estimators import Ranking
     >>> Ranking([], target="income", n=100, permutations=1000, seconds=0.1).unit
     'nats'
     """

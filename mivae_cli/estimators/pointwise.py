@@ -9,9 +9,18 @@ by a model fitted to the other folds.
 Shapes: N rows, M rows that are scored, X and Z coordinates.
 """
 
-__all__ = ["Fit", "cross_fitted", "neighbour_ratios", "write_pointwise"]
+__all__ = [
+    "Fit",
+    "cross_fitted",
+    "label_ratios",
+    "neighbour_ratios",
+    "pointwise_ratios",
+    "write_pairs_pointwise",
+    "write_pointwise",
+]
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -19,8 +28,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..choices import Discrete
 from ..storage.files import atomic_file
+from .io.checks import check_variables
+from .io.pairs import Pairs
 from .rows import Rows
+from .variables import Variable
 
 FOLDS = 5
 
@@ -83,6 +96,85 @@ def neighbour_ratios(neighbours: int = 10) -> Fit:
         return log_ratios
 
     return fit
+
+
+def label_ratios(discrete: bool = False) -> Fit:
+    r"""Returns a fit of :math:`\log p(c \mid x) / p(c)` for labels c, in place of z.
+
+    .. math:: p(c \mid x) = \frac{k_c + p(c)}{k + 1}
+
+    where :math:`k_c` of k fitted rows near x have the label c: the :math:`\sqrt N` nearest ones, or
+    all with the same x if x is discrete. Labels are codes 0, 1, ... with shape (N, 1).
+    """
+    from scipy.spatial import cKDTree
+
+    def fit(x: Tensor, z: Tensor) -> LogRatios:
+        sides, labels = x.double().numpy(), z[:, 0].long().numpy()
+        scale = np.where(sides.std(axis=0) > 0, sides.std(axis=0), 1)
+        tree, near = cKDTree(sides / scale), max(1, math.isqrt(len(sides)))
+
+        def log_ratios(x: Tensor, z: Tensor) -> Tensor:
+            points, codes = x.double().numpy() / scale, z[:, 0].long().numpy()
+            counts = np.bincount(labels, minlength=int(codes.max()) + 1)
+            prior = (counts[codes] + 1) / (len(labels) + len(counts))
+            if discrete:
+                found = tree.query_ball_point(points, 1e-9)
+            else:
+                found = tree.query(points, range(1, near + 1))[1]
+            same = [
+                int((labels[rows] == code).sum()) for rows, code in zip(found, codes, strict=True)
+            ]
+            sizes = np.array([len(rows) for rows in found])
+            return torch.from_numpy(np.log((np.array(same) + prior) / (sizes + 1) / prior))
+
+        return log_ratios
+
+    return fit
+
+
+def pointwise_ratios(x: Variable, z: Variable, rows: Rows | None = None, seed: int = 0) -> Tensor:
+    """Returns the cross-fitted log-ratio of every row in nats, with shape (N,).
+
+    Uses nearest neighbours; for a discrete variable, the probabilities of its labels.
+    """
+    if z.kind != "discrete" and x.kind == "discrete":
+        x, z = z, x
+    if z.kind == "discrete":
+        label = z.joint_code()[:, None]
+        if x.kind == "discrete":
+            return cross_fitted(
+                label_ratios(discrete=True), x.joint_code()[:, None], label, rows, seed=seed
+            )
+        return cross_fitted(label_ratios(), x.numbers(), label, rows, seed=seed)
+    return cross_fitted(neighbour_ratios(), x.numbers(), z.numbers(), rows, seed=seed)
+
+
+def write_pairs_pointwise(
+    path: Path,
+    pairs: Pairs,
+    *,
+    blocks: int | None = None,
+    discrete: Discrete = "auto",
+    drop_missing: bool = False,
+    seed: int = 0,
+) -> None:
+    """Writes the log-ratio of each row of a file of pairs, with the columns of x and z as numbers.
+
+    Raises:
+        DataError: The samples are not rows of finite numbers and labels.
+        ConfigError: The file cannot be written.
+    """
+    sample = check_variables(
+        pairs.x, pairs.z, groups=pairs.groups, discrete=discrete, drop_missing=drop_missing
+    )
+    rows = Rows.of_sample(sample.rows, sample.groups, blocks)
+    columns: dict[str, Sequence[object]] = {}
+    for variable in (sample.x, sample.z):
+        sides = [*variable.continuous.T.tolist(), *variable.codes.T.tolist()]
+        for name, values in zip(variable.columns, sides, strict=True):
+            columns[name if name not in columns else f"{variable.name} {name}"] = values
+    ratios = pointwise_ratios(sample.x, sample.z, rows, seed)
+    write_pointwise(path, ratios, columns, (sample.rows + 1).tolist())
 
 
 def write_pointwise(

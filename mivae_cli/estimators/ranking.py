@@ -10,18 +10,23 @@ References:
     | The control of the false discovery rate under dependency (Benjamini & Yekutieli, 2001)
 """
 
-__all__ = ["rank_variables"]
+__all__ = ["rank_features", "rank_variables"]
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
-from ..errors import ConfigError, DataError
+from ..choices import Correction, Discrete, check_choice
+from ..errors import DataError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .critic_training import one_thread
 from .feature_ranks import FeatureRank, Ranking
+from .io.checks import check_variables
+from .io.data_frames import frame_of
+from .io.frames import Frame
 from .pair_estimate import pair_estimate
 from .permutation_tests import permutation_p_values
 from .redundancy import with_redundancy
@@ -30,7 +35,85 @@ from .row_checks import row_warnings
 from .rows import Rows
 from .variables import Variable
 
-Correction = Literal["bh", "by"]
+
+def rank_features(
+    x: ArrayLike | Frame,
+    target: ArrayLike | Frame,
+    *,
+    permutations: int = 1000,
+    correction: Correction = "bh",
+    redundancy: bool = False,
+    groups: ArrayLike | Frame | None = None,
+    blocks: int | None = None,
+    discrete: Discrete = "auto",
+    drop_missing: bool = False,
+    neighbours: int = 3,
+    seed: int = 0,
+    names: tuple[str, str] = ("x", "target"),
+) -> Ranking:
+    r"""Ranks the columns of x by their mutual information with a target, in nats.
+
+    .. math:: I(x_f; z) = \mathbb{E}_{q(x_f, z)}\Big[\log \frac{q(x_f, z)}{q(x_f) \, q(z)}\Big]
+
+    for each column f. The records contain the estimate with its 95 % interval, the p-value of
+    independence by permutation, and the q-value, which controls false discoveries. Constant columns
+    get 0. About 9 CPU-seconds for 100 columns of 10,000 rows.
+
+    Arguments:
+        x: Features (array, tensor, data frame or nested lists), with shape (N, F), N >= 50.
+        target: Numbers or labels, with shape (N,) or (N, Z).
+        permutations: The number of permutations of the target. Smaller p-values than its inverse
+            are extrapolated, except in blocks.
+        correction: "bh" for Benjamini & Hochberg; "by" for Benjamini & Yekutieli, which holds for
+            any dependence between features, but finds less.
+        redundancy: Whether to compare the features with each other.
+        groups: Labels of N rows; rows with the same label may depend on each other.
+        blocks: The number of successive rows after which rows of a time series are nearly
+            independent.
+        discrete: The samples whose columns are all labels, as in `estimate_mutual_information`;
+            "z" is the target.
+        drop_missing: Whether to drop rows with missing values; otherwise they are errors.
+        neighbours: The number of nearest neighbours.
+        seed: Seed of the permutations and of all draws; the global random state does not change.
+        names: Names of x and of the target in messages.
+
+    Raises:
+        DataError: The samples are not at least 50 rows of finite numbers and labels, or nothing
+            varies.
+        ConfigError: A number is out of range.
+
+    References:
+        | Controlling the false discovery rate (Benjamini & Hochberg, 1995)
+        | Fewer permutations, more accurate P-values (Knijnenburg et al., 2009)
+
+    >>> import numpy as np
+    >>> from mivae_cli.estimators import rank_features
+    >>> x = np.random.default_rng(0).standard_normal((500, 3))
+    >>> ranking = rank_features(x, x[:, 1] + x[:, 2] ** 2 / 2)
+    >>> [feature.feature for feature in ranking.features]
+    ['2', '3', '1']
+    """
+    sample = check_variables(
+        x, target, groups=groups, discrete=discrete, drop_missing=drop_missing, names=names
+    )
+    found = rank_variables(
+        sample.x,
+        sample.z,
+        Rows.of_sample(sample.rows, sample.groups, blocks),
+        permutations=permutations,
+        correction=correction,
+        redundancy=redundancy,
+        neighbours=neighbours,
+        seed=seed,
+    )
+    columns = frame_of(x, names[0], discrete in ("x", "both")).names
+    constant = [FeatureRank.constant(name) for name in columns if name not in sample.x.columns]
+    return replace(
+        found,
+        features=found.features + constant,
+        warnings=sample.warnings + found.warnings,
+        notes=sample.notes + found.notes,
+    )
 
 
 @one_thread()
@@ -66,8 +149,7 @@ def rank_variables(
 
     name = "the number of permutations"
     permutations = check_count(name, permutations, 1, MAX_PERMUTATIONS)
-    if correction not in ("bh", "by"):
-        raise ConfigError(f"unknown correction '{correction}'; choose bh or by")
+    check_choice("correction", correction, Correction)
     seed, count = check_seed(seed), len(target)
     if len(features) != count:
         raise DataError(f"{len(features):,} rows of features, but {count:,} of the target")
@@ -77,9 +159,7 @@ def rank_variables(
     with stopwatch() as seconds:
         columns = _columns(features)
         varying = [column for column in columns if _varies(column)]
-        found = [
-            FeatureRank(column.name, 0.0, 0.0, 0.0, 1.0, 1.0, "constant") for column in columns
-        ]
+        found = [FeatureRank.constant(column.name) for column in columns]
         if varying:
             p_values = permutation_p_values(varying, target, rows, permutations, seed)
             all_p = np.ones(len(columns))
@@ -101,7 +181,7 @@ def rank_variables(
         ranked = [found[place] for place in order]
         if redundancy:
             ranked = with_redundancy(ranked, [columns[place] for place in order])
-        warnings = row_warnings(_numbers(features), _numbers(target), rows)
+        warnings = row_warnings(features, target, rows)
     notes = []
     if rows.kind == "blocks" or permutations < 100:
         least = 1 / (1 + permutations)
@@ -131,8 +211,3 @@ def _varies(variable: Variable) -> bool:
     """Returns whether a column has two different values."""
     columns: Sequence[torch.Tensor] = [*variable.continuous.T, *variable.codes.T]
     return any(bool((column != column[0]).any()) for column in columns)
-
-
-def _numbers(variable: Variable) -> torch.Tensor:
-    """Returns all columns as numbers, with shape (N, C + D)."""
-    return torch.cat([variable.continuous, variable.codes.double()], dim=1)

@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .rows import MIN_UNITS, Rows
+from .variables import Variable
 
 Array = NDArray[np.float64]
 
@@ -47,6 +48,8 @@ LAGS = 10  # that are tested
 MIN_INFLATION = 1.2  # of the variance; smaller ones are harmless
 FORGOTTEN = 0.1  # correlation at which the past no longer matters
 MAX_COLUMNS = 32
+MAX_INDICATORS = 8  # of a discrete column
+ENOUGH_BLOCKS = 20
 # Near copies
 CHECKED = 1000
 NEIGHBOURS = 40
@@ -75,15 +78,17 @@ class NearCopies:
     share: float  # share of rows with close ones
 
 
-def row_warnings(x: Tensor, z: Tensor, rows: Rows | None = None) -> list[str]:
-    """Returns warnings about rows of x (N, X) and z (N, Z) that depend on each other.
+def row_warnings(x: Variable, z: Variable, rows: Rows | None = None) -> list[str]:
+    """Returns warnings about rows of x and z that depend on each other.
 
-    Discrete columns may be given as codes. With `rows` in groups or blocks, only dependence that
-    they do not cover is reported.
+    With `rows` in groups or blocks, only dependence that they do not cover is reported.
     """
     rows = Rows.independent(len(x)) if rows is None else rows
     warnings = []
-    if rows.kind == "independent" and (serial := serial_dependence(x, z)) is not None:
+    if (
+        rows.kind == "independent"
+        and (serial := serial_dependence(_columns(x), _columns(z))) is not None
+    ):
         longest = len(x) // MIN_UNITS
         advice = f"use --blocks {serial.blocks} (in Python: blocks={serial.blocks})"
         if serial.blocks >= longest:
@@ -94,10 +99,15 @@ def row_warnings(x: Tensor, z: Tensor, rows: Rows | None = None) -> list[str]:
             f"are in order of time, {advice}; if they belong to persons, files or similar, use "
             "--groups COLUMN; if their order means nothing, shuffle them first"
         )
+    if rows.kind == "blocks" and (blocks := rows.count) < ENOUGH_BLOCKS:
+        warnings.append(
+            f"{blocks} blocks are few: intervals are wide, and p-values may be too small. Use "
+            "more rows, or shorter blocks if rows lose their correlation sooner"
+        )
     if rows.kind == "groups":  # of each group, one row
         first = torch.from_numpy(np.unique(rows.unit.numpy(), return_index=True)[1])
-        x, z = x[first], z[first]
-    if (copies := near_copies(x, z)) is not None:
+        x, z = x.rows(first), z.rows(first)
+    if (copies := near_copies(x.numbers(), z.numbers())) is not None:
         warnings.append(
             f"{copies.share:.0%} of the rows are nearly repeated (about {copies.copies} times): "
             "p-value and intervals are not valid, and nearest-neighbour estimates are far too "
@@ -116,6 +126,8 @@ def serial_dependence(x: Tensor, z: Tensor) -> SerialDependence | None:
     from scipy.special import ndtri  # slow to import
 
     count = len(x)
+    if not x.shape[1] or not z.shape[1]:
+        return None
     ranks = _ranks(_some(x)), _ranks(_some(z))
     level = _sorted_level(torch.cat([x, z], dim=1))
     if level is not None:
@@ -143,7 +155,7 @@ def near_copies(x: Tensor, z: Tensor, seed: int = 0) -> NearCopies | None:
     generator = np.random.default_rng(seed)
     columns = _local(torch.cat([x, z], dim=1).double().numpy(), generator)
     number = min(NEIGHBOURS, len(columns) // 4)
-    if number < 2 * REACH + 2:
+    if number < 2 * REACH + 2 or not columns.shape[1]:
         return None
     chosen = generator.permutation(len(columns))[:CHECKED]
     apart = np.maximum(_nearest(columns, chosen, number + 1), FLOOR)
@@ -166,9 +178,23 @@ def near_copies(x: Tensor, z: Tensor, seed: int = 0) -> NearCopies | None:
     return None
 
 
+def _columns(variable: Variable) -> Tensor:
+    """Returns numbers, and indicators of frequent levels, because the order of codes is arbitrary.
+
+    The shape is (N, C + indicators).
+    """
+    parts = [variable.continuous]
+    for codes in variable.codes.T:
+        times = codes.bincount()
+        frequent = times.argsort(descending=True, stable=True)[:MAX_INDICATORS]
+        frequent = frequent[times[frequent] >= MIN_UNITS]
+        parts.append((codes[:, None] == frequent).double())
+    return torch.cat(parts, dim=1)
+
+
 def _some(columns: Tensor) -> Tensor:
     """Returns at most 32 columns, evenly spaced."""
-    step = -(-columns.shape[1] // MAX_COLUMNS)
+    step = max(1, -(-columns.shape[1] // MAX_COLUMNS))
     return columns[:, ::step]
 
 
@@ -197,12 +223,11 @@ def _autocorrelations(columns: Array, lags: int) -> Array:
 
 def _sorted_level(columns: Tensor) -> NDArray[np.int64] | None:
     """Returns the level of a column with few levels by which the rows are sorted, shape (N,)."""
-    steps = columns.diff(dim=0)
-    ordered = (steps >= 0).all(dim=0) | (steps <= 0).all(dim=0)
-    for column in columns[:, ordered].T:
-        level = column.unique_consecutive(return_inverse=True)[1].numpy()
-        if 1 < level[-1] + 1 <= len(level) / MIN_UNITS:
-            return np.asarray(level)
+    for column in columns.T:
+        level = column.unique_consecutive(return_inverse=True)[1]
+        runs = int(level[-1]) + 1
+        if 1 < runs <= len(level) / MIN_UNITS and len(column.unique()) == runs:
+            return np.asarray(level.numpy())
     return None
 
 
@@ -244,7 +269,7 @@ def _local(columns: Array, generator: np.random.Generator) -> Array:
         column = column + np.where(times[place] > 1, spread, 0)
         low, middle, high = np.quantile(column, (0.25, 0.5, 0.75))
         mapped.append(np.arcsinh((column - middle) / ((high - low) or column.std())))
-    return np.stack(mapped, axis=1)
+    return np.stack(mapped, axis=1) if mapped else columns[:, :0]
 
 
 def _nearest(columns: Array, chosen: NDArray[np.int64], number: int) -> Array:

@@ -93,6 +93,10 @@ class Variable:
         """The number of levels of each discrete column: its largest code plus one."""
         return tuple(int(column.max()) + 1 if len(self) else 0 for column in self.codes.T)
 
+    def numbers(self) -> Tensor:
+        """Returns all columns as numbers, codes last, with shape (N, C + D)."""
+        return torch.cat([self.continuous, self.codes.double()], dim=1)
+
     def joint_code(self) -> Tensor:
         """Returns one code 0, 1, ... for each distinct row of `codes`, with shape (N,).
 

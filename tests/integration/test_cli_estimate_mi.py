@@ -247,3 +247,45 @@ def test_more_dimensions_than_pairs_still_get_a_figure(
     assert ran.code == 0
     assert "copula" not in ran.out.split("recommended")[0]
     assert "120 dimensions" in ran.out
+
+
+def test_features_of_a_table_are_ranked(mivae: Mivae, inside: Path) -> None:
+    arguments = ("pairs.csv", "--x-columns", "a,b,z2", "--z-columns", "z1", "--rank")
+    ran = mivae("estimate-mi", *arguments, "--redundancy")
+    assert ran.code == 0, ran.err
+    assert "mrmr" in ran.out
+    ranking = _report(mivae, *arguments, "--blocks", "10", "--permutations", "20", "--fdr", "by")
+    assert ranking["features"][0]["feature"] == "a"
+    assert ranking["target"] == "z1"
+    assert ranking["permutations"] == 20
+    for wrong in (("--profile", "quick"), ("-e", "ksg"), ("--pointwise", "p.csv")):
+        ran = mivae("estimate-mi", *arguments, *wrong)
+        assert ran.code == 2
+        assert "--rank" in ran.err
+    assert mivae("estimate-mi", "pairs.npz", "--redundancy").code == 2
+
+
+def test_groups_and_blocks_and_log_ratios_of_rows(mivae: Mivae, inside: Path) -> None:
+    rows = np.loadtxt("pairs.csv", delimiter=",", skiprows=1)
+    rows = np.column_stack([rows, np.arange(600) // 6])
+    header = "a,b,z1,z2,person"
+    np.savetxt("grouped.csv", rows, delimiter=",", header=header, comments="", fmt="%.17g")
+    table = ("grouped.csv", "--x-columns", "a,b", "--z-columns", "z1,z2", *FAST)
+    plain = _report(mivae, *table)
+    grouped = _report(mivae, *table, "--groups", "person", "--pointwise", "ratios.csv")
+    blocked = _report(mivae, *table, "--blocks", "6")
+    for report in (grouped, blocked):
+        assert report["recommended"]["value"] == pytest.approx(
+            plain["recommended"]["value"], abs=0.02
+        )
+        assert report["recommended"]["ci_low"] != plain["recommended"]["ci_low"]
+    lines = Path("ratios.csv").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == "row,log_ratio,a,b,z1,z2"
+    assert len(lines) == 601
+    ratios = [float(line.split(",")[1]) for line in lines[1:]]
+    assert np.mean(ratios) == pytest.approx(CHANNEL.mutual_information, abs=0.15)
+    ran = mivae("estimate-mi", *table, "--groups", "person", "--blocks", "6")
+    assert ran.code == 2
+    assert "--blocks" in ran.err
+    assert mivae("estimate-mi", *table, "--groups", "nobody").code == 2
+    assert mivae("estimate-mi", *table, "--blocks", "100").code == 2

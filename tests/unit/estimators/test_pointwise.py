@@ -11,9 +11,15 @@ from torch import Tensor
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.gaussian_ratio import GaussianRatio
 from mivae_cli.estimators.nearest_neighbours import ksg
-from mivae_cli.estimators.pointwise import cross_fitted, neighbour_ratios, write_pointwise
+from mivae_cli.estimators.pointwise import (
+    cross_fitted,
+    neighbour_ratios,
+    pointwise_ratios,
+    write_pointwise,
+)
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.samplers import CorrelatedGaussian
+from mivae_cli.estimators.variables import Variable
 
 X, Z = (side.double() for side in CorrelatedGaussian(1, 0.8).draw(2000, seed=0))
 
@@ -56,6 +62,22 @@ def test_no_row_is_scored_by_a_fit_to_its_unit() -> None:
     found = cross_fitted(fit, number, number, rows)
     assert torch.equal(found, number[:, 0].double())
     assert sorted(seen) == list(range(2000))
+
+
+def test_log_ratios_of_labels_are_those_of_their_probabilities() -> None:
+    generator = torch.Generator().manual_seed(1)
+    label = torch.arange(4000) % 2
+    x = 2.0 * label + torch.randn(4000, generator=generator)
+    log_odds = 2 * x - 2
+    chance = torch.where(label == 1, log_odds, -log_odds).sigmoid()
+    codes = Variable.of("label", codes=label)
+    for left, right in ((Variable.of("x", x), codes), (codes, Variable.of("x", x))):
+        found = pointwise_ratios(left, right)
+        assert (found - (2 * chance).log()).abs().mean() < 0.12
+    other = torch.where(torch.rand(4000, generator=generator) < 0.8, label, 1 - label)
+    found = pointwise_ratios(codes, Variable.of("other", codes=other))
+    exact = torch.where(other == label, 1.6, 0.4).log()
+    assert (found - exact).abs().max() < 0.15
 
 
 def test_the_file_has_a_row_for_each_pair(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from scipy.stats import kstest
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.estimators.pair_estimate import pair_estimate
 from mivae_cli.estimators.permutation_tests import permutation_p_values
-from mivae_cli.estimators.ranking import rank_variables
+from mivae_cli.estimators.ranking import rank_features, rank_variables
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.variables import Variable
 
@@ -64,6 +64,22 @@ def test_features_are_ranked_with_intervals_and_q_values() -> None:
     assert rank["scale"].mrmr < rank["copy"].mrmr
     assert sorted(each.mrmr or 0 for each in found.features) == list(range(1, 7))
     assert json.loads(json.dumps(asdict(found)))["features"][0]["feature"] == "sign"
+
+
+def test_tables_with_labels_groups_and_gaps_are_ranked() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(COLUMNS)
+    frame["colour"] = np.where(TARGET > 0.5, "red", "blue")
+    frame.loc[3, "noise"] = np.nan
+    groups = [f"person {row // 4}" for row in range(N)]
+    found = rank_features(frame, TARGET, permutations=50, drop_missing=True, groups=groups, seed=1)
+    assert {each.feature for each in found.features} == set(frame.columns)
+    assert found.features[-1].feature == "constant"
+    assert found.features[-1].estimator == "constant"
+    assert found.n == N - 1
+    shown = found.to_frame()
+    assert list(shown["feature"]) == [each.feature for each in found.features]
+    assert shown["value"].is_monotonic_decreasing
 
 
 def test_yekutieli_is_never_less_strict() -> None:

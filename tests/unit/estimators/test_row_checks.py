@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mivae_cli.estimators.row_checks import near_copies, row_warnings, serial_dependence
 from mivae_cli.estimators.rows import Rows
+from mivae_cli.estimators.variables import Variable
 
 Array = NDArray[np.float64]
 
@@ -17,6 +18,11 @@ Array = NDArray[np.float64]
 def tensors(*arrays: Array) -> tuple[Tensor, Tensor]:
     x, z = (torch.from_numpy(np.ascontiguousarray(a.reshape(len(a), -1))).double() for a in arrays)
     return x, z
+
+
+def variables(*arrays: Array) -> tuple[Variable, Variable]:
+    x, z = tensors(*arrays)
+    return Variable.of("x", x), Variable.of("z", z)
 
 
 def series(share: float, random: np.random.Generator, count: int = 2000) -> Array:
@@ -48,12 +54,13 @@ def test_autocorrelation_of_both_is_found_with_a_length_of_blocks(
         assert found.x == pytest.approx(share, abs=0.1)
         assert found.z == pytest.approx(share, abs=0.1)
         assert least <= found.blocks <= most
-        (warning,) = row_warnings(*tensors(x, z))
+        (warning,) = row_warnings(*variables(x, z))
         assert f"--blocks {found.blocks} " in warning
-        assert row_warnings(*tensors(x, z), Rows.by_blocks(2000, found.blocks)) == []
+        few = row_warnings(*variables(x, z), Rows.by_blocks(2000, found.blocks))
+        assert len(few) == (2000 // found.blocks < 20)
         shuffled = random.permutation(2000)
-        assert row_warnings(*tensors(x[shuffled], z[shuffled])) == []
-        assert row_warnings(*tensors(x, random.standard_normal(2000))) == []
+        assert row_warnings(*variables(x[shuffled], z[shuffled])) == []
+        assert row_warnings(*variables(x, random.standard_normal(2000))) == []
 
 
 def test_the_inflation_is_that_of_the_mean_of_products() -> None:
@@ -67,11 +74,27 @@ def test_the_inflation_is_that_of_the_mean_of_products() -> None:
 def test_rows_sorted_by_a_label_are_not_autocorrelated() -> None:
     random = np.random.default_rng(1)
     label = np.sort(random.integers(5, size=2000))
-    assert row_warnings(*tensors(label + random.standard_normal(2000), label.astype(float))) == []
+    assert (
+        row_warnings(*variables(label + random.standard_normal(2000), label.astype(float))) == []
+    )
     within = series(0.9, random)
     assert serial_dependence(*tensors(within, label.astype(float))) is None
     both = np.column_stack([label, series(0.9, random)])
     assert serial_dependence(*tensors(within, both)) is not None
+
+
+def test_the_order_of_codes_means_nothing() -> None:
+    random = np.random.default_rng(6)
+    by_appearance = Variable.of("x", codes=torch.arange(2000))
+    assert row_warnings(by_appearance, Variable.of("z", codes=torch.arange(2000))) == []
+    label = torch.from_numpy(np.repeat(random.permutation(8), 250))
+    x = Variable.of("x", label + torch.from_numpy(random.standard_normal(2000)))
+    assert row_warnings(x, Variable.of("z", codes=label)) == []
+    changing = torch.from_numpy((series(0.9, random) > 0).astype(np.int64))
+    (warning,) = row_warnings(
+        Variable.of("x", torch.from_numpy(series(0.9, random))), Variable.of("z", codes=changing)
+    )
+    assert "--blocks" in warning
 
 
 @pytest.mark.parametrize("times", [2, 3, 10, 20])
@@ -89,10 +112,10 @@ def test_the_number_of_copies_is_told_and_their_order_does_not_matter() -> None:
     assert found is not None
     assert found.copies == 5
     assert found.share > 0.9
-    (warning,) = row_warnings(*tensors(x[shuffled], z[shuffled]))
+    (warning,) = row_warnings(*variables(x[shuffled], z[shuffled]))
     assert "--groups" in warning
     unit = np.repeat(np.arange(1000), 5)[shuffled]
-    assert row_warnings(*tensors(x[shuffled], z[shuffled]), Rows.by_group(unit)) == []
+    assert row_warnings(*variables(x[shuffled], z[shuffled]), Rows.by_group(unit)) == []
 
 
 def test_a_part_of_the_rows_may_have_copies_and_in_many_dimensions() -> None:
@@ -139,4 +162,4 @@ ORDINARY: dict[str, Callable[[np.random.Generator], Sequence[Array] | Array]] = 
 def test_ordinary_samples_cause_no_warning(kind: str) -> None:
     for seed in range(3):
         x, z = ORDINARY[kind](np.random.default_rng(seed))
-        assert row_warnings(*tensors(x, z)) == []
+        assert row_warnings(*variables(x, z)) == []
