@@ -57,6 +57,7 @@ MAX_EXACT = 8  # columns for which a tree is faster than all distances
 JUMPS = ((14.0, 0.02), (10.0, 0.05))  # sizes of jumps, and shares of rows that may have them
 PEAK, PEAK_ERRORS = 1.4, 6.0
 REACH = 3  # neighbouring k that a peak is compared with
+REGULAR = 0.1  # share of equal gaps between the values of a column
 FLOOR = 1e-9  # smallest distance
 
 
@@ -85,10 +86,11 @@ def row_warnings(x: Variable, z: Variable, rows: Rows | None = None) -> list[str
     """
     rows = Rows.independent(len(x)) if rows is None else rows
     warnings = []
-    if (
-        rows.kind == "independent"
-        and (serial := serial_dependence(_columns(x), _columns(z))) is not None
-    ):
+    serial = None
+    if rows.kind == "independent":
+        levels = torch.cat([x.numbers(), z.numbers()], dim=1)
+        serial = serial_dependence(_columns(x), _columns(z), levels)
+    if serial is not None:
         longest = len(x) // MIN_UNITS
         advice = f"use --blocks {serial.blocks} (in Python: blocks={serial.blocks})"
         if serial.blocks >= longest:
@@ -117,11 +119,14 @@ def row_warnings(x: Variable, z: Variable, rows: Rows | None = None) -> list[str
     return warnings
 
 
-def serial_dependence(x: Tensor, z: Tensor) -> SerialDependence | None:
+def serial_dependence(
+    x: Tensor, z: Tensor, levels: Tensor | None = None
+) -> SerialDependence | None:
     """Returns the autocorrelation of x (N, X) and z (N, Z), or None if one has none.
 
     If the rows are sorted by a column with few levels, such as a label, only the autocorrelation
     inside of its levels counts, because the order of otherwise independent rows means nothing.
+    `levels` are the columns that rows may be sorted by, with shape (N, C); default: x and z.
     """
     from scipy.special import ndtri  # slow to import
 
@@ -129,7 +134,7 @@ def serial_dependence(x: Tensor, z: Tensor) -> SerialDependence | None:
     if not x.shape[1] or not z.shape[1]:
         return None
     ranks = _ranks(_some(x)), _ranks(_some(z))
-    level = _sorted_level(torch.cat([x, z], dim=1))
+    level = _sorted_level(torch.cat([x, z], dim=1) if levels is None else levels)
     if level is not None:
         ranks = _within(ranks[0], level), _within(ranks[1], level)
     correlations = [np.abs(_autocorrelations(side, LAGS)) for side in ranks]
@@ -171,8 +176,10 @@ def near_copies(x: Tensor, z: Tensor, seed: int = 0) -> NearCopies | None:
         return NearCopies(int(np.bincount(found).argmax()) + 2, shares[-1])
     means = np.minimum(scaled, 5 * np.median(scaled) / math.log(2)).mean(axis=0)
     for at in range(number // 2):
-        near = [other for other in range(max(0, at - REACH), at + REACH + 1) if other != at]
-        usual = float(np.median(means[near]))
+        near = means[max(0, at - REACH) : at + REACH + 1]
+        # means alternate if rows lie on a line at even distances
+        others = [means[other] for other in (at - 2, at + 2, at + 3) if other >= 0]
+        usual = max(float(np.median(near)), *others)
         if means[at] > usual * max(PEAK, 1 + PEAK_ERRORS / math.sqrt(len(chosen))):
             return NearCopies(at + 2, 1.0)
     return None
@@ -248,8 +255,8 @@ def _local(columns: Array, generator: np.random.Generator) -> Array:
     """Returns columns in comparable units without ties or heavy tails, with shape (N, C).
 
     The map of each column is smooth, so that it keeps ratios of small distances. Values that
-    occur several times are spread over the gaps to the next values, because rounded numbers have
-    equal distances. Of more than 64 columns, 32 random combinations are returned.
+    occur several times, or are evenly spaced, are spread over the gaps to the next values, because
+    rounded and counted numbers have equal distances. Of more than 64 columns, 32 random combinations are returned.
     """
     if columns.shape[1] > 2 * MAX_COLUMNS:
         scale = np.where(columns.std(axis=0) > 0, columns.std(axis=0), 1)
@@ -266,7 +273,8 @@ def _local(columns: Array, generator: np.random.Generator) -> Array:
         below = np.append(gaps[0], gaps)[place] / 2
         above = np.append(gaps, gaps[-1])[place] / 2
         spread = generator.random(len(column)) * (below + above) - below
-        column = column + np.where(times[place] > 1, spread, 0)
+        regular = np.isclose(gaps, np.median(gaps), rtol=1e-6).mean() > REGULAR
+        column = column + np.where(regular | (times[place] > 1), spread, 0)
         low, middle, high = np.quantile(column, (0.25, 0.5, 0.75))
         mapped.append(np.arcsinh((column - middle) / ((high - low) or column.std())))
     return np.stack(mapped, axis=1) if mapped else columns[:, :0]

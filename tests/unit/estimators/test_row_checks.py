@@ -85,6 +85,8 @@ def test_rows_sorted_by_a_label_are_not_autocorrelated() -> None:
 
 def test_the_order_of_codes_means_nothing() -> None:
     random = np.random.default_rng(6)
+    line = np.r_[0:100.0, 1000.0]
+    assert near_copies(*tensors(line, -line)) is None
     by_appearance = Variable.of("x", codes=torch.arange(2000))
     assert row_warnings(by_appearance, Variable.of("z", codes=torch.arange(2000))) == []
     label = torch.from_numpy(np.repeat(random.permutation(8), 250))
@@ -154,6 +156,7 @@ ORDINARY: dict[str, Callable[[np.random.Generator], Sequence[Array] | Array]] = 
     "binary": lambda r: (r.integers(2, size=3000).astype(float), r.standard_normal(3000)),
     "zero-inflated": lambda r: (r.random((2, 3000)) < 0.5) * r.standard_normal((2, 3000)),
     "ten dimensions": lambda r: r.standard_normal((2, 1000, 10)),
+    "even": lambda r: np.stack([np.r_[0:1000.0, 1e4], r.permutation(1001)]),
     "few": lambda r: r.standard_normal((2, 60)),
 }
 
