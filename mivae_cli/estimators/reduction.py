@@ -2,9 +2,11 @@ r"""Reduce x and z to a few canonical variates, fitted to other pairs than those
 
 Canonical correlation analysis finds the linear maps of x and of z that are most correlated. With
 many columns, sample covariances are nearly singular, and the correlations of noise are large. Both
-covariances are therefore shrunk by a ridge, a multiple of their mean variance. The ridge and the
-number of variates are those with the best matching score (symmetric InfoNCE) of a Gaussian copula
-of the variates, on pairs that neither the maps nor the copula have seen.
+covariances are therefore shrunk by a ridge, a multiple of their mean variance. Each choice is
+judged by the matching score (symmetric InfoNCE) of a Gaussian copula of the variates, on pairs that
+neither the maps nor the copula have seen. The smallest number of variates with nearly the best
+score is chosen: further variates are often functions of the same factors, which a copula counts
+again.
 
 By the data-processing inequality, :math:`I(f(x); g(z)) \le I(x; z)` for all maps f and g: what the
 variates share is a lower bound on what x and z share.
@@ -30,6 +32,7 @@ from .pair_models.model import matching_score
 RIDGES = (0.01, 0.1, 0.5, 2.0)  # times the mean variance
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16)
 MIN_DIMENSIONS = 10  # of x and z together, for a reduction to be tried
+TOLERANCE = 0.08  # share of the best score that a smaller number of variates may lose
 TINY = 1e-12
 
 
@@ -84,7 +87,7 @@ class ReductionChoice:
 def choose_reduction(
     train: tuple[Tensor, Tensor], valid: tuple[Tensor, Tensor]
 ) -> ReductionChoice | None:
-    """Chooses the reduction with the best matching score; None for too few dimensions.
+    """Chooses the ridge and the number of variates; None for too few dimensions or pairs.
 
     Arguments:
         train: Pairs; the maps are fitted to half of them, the copulas of variates to the others.
@@ -94,7 +97,7 @@ def choose_reduction(
     if train[0].shape[1] + train[1].shape[1] <= MIN_DIMENSIONS:
         return None
     middle = len(train[0]) // 2
-    best: ReductionChoice | None = None
+    found: list[ReductionChoice] = []
     for ridge in RIDGES:
         maps = CanonicalMaps.fit(train[0][:middle], train[1][:middle], ridge, max(RANKS))
         for rank in [rank for rank in RANKS if rank <= most and 4 * rank < middle]:
@@ -103,9 +106,13 @@ def choose_reduction(
             scores = CoordinateTransform.fit(*variates, "rank")
             copula = GaussianModel.fit(*scores(*variates), "rank")
             score = matching_score(copula, *scores(*reduced(*valid)))
-            if best is None or score > best.score:
-                best = ReductionChoice(ridge, reduced, scores, copula, score)
-    return best
+            found.append(ReductionChoice(ridge, reduced, scores, copula, score))
+    if not found:
+        return None
+    best = max(each.score for each in found)
+    enough = [each for each in found if each.score >= best - TOLERANCE * max(best, 0.0)]
+    rank = min(each.rank for each in enough)
+    return max((each for each in enough if each.rank == rank), key=lambda each: each.score)
 
 
 def _shrunk_whitening(values: Tensor, ridge: float) -> Tensor:
