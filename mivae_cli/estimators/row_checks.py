@@ -48,13 +48,14 @@ LAGS = 10  # that are tested
 MIN_INFLATION = 1.2  # of the variance; smaller ones are harmless
 FORGOTTEN = 0.1  # correlation at which the past no longer matters
 MAX_COLUMNS = 32
+MAX_SORTED = 20  # levels of a column that rows may be sorted by
 MAX_INDICATORS = 8  # of a discrete column
-ENOUGH_BLOCKS = 20
+ENOUGH_UNITS = 20
 # Near copies
 CHECKED = 1000
 NEIGHBOURS = 40
 MAX_EXACT = 8  # columns for which a tree is faster than all distances
-JUMPS = ((14.0, 0.02), (10.0, 0.05))  # sizes of jumps, and shares of rows that may have them
+JUMPS = ((14.0, 0.04), (10.0, 0.08))  # sizes of jumps, and shares of rows that may have them
 PEAK, PEAK_ERRORS = 1.4, 6.0
 REACH = 3  # neighbouring k that a peak is compared with
 REGULAR = 0.1  # share of equal gaps between the values of a column
@@ -101,10 +102,10 @@ def row_warnings(x: Variable, z: Variable, rows: Rows | None = None) -> list[str
             f"are in order of time, {advice}; if they belong to persons, files or similar, use "
             "--groups COLUMN; if their order means nothing, shuffle them first"
         )
-    if rows.kind == "blocks" and (blocks := rows.count) < ENOUGH_BLOCKS:
+    if rows.dependent and rows.effective < ENOUGH_UNITS:
         warnings.append(
-            f"{blocks} blocks are few: intervals are wide, and p-values may be too small. Use "
-            "more rows, or shorter blocks if rows lose their correlation sooner"
+            f"the rows form only {rows.effective:.0f} independent {rows.kind} in effect: "
+            "intervals and p-values are unreliable. Use more rows, smaller groups or shorter blocks"
         )
     if rows.kind == "groups":  # of each group, one row
         first = torch.from_numpy(np.unique(rows.unit.numpy(), return_index=True)[1])
@@ -233,7 +234,7 @@ def _sorted_level(columns: Tensor) -> NDArray[np.int64] | None:
     for column in columns.T:
         level = column.unique_consecutive(return_inverse=True)[1]
         runs = int(level[-1]) + 1
-        if 1 < runs <= len(level) / MIN_UNITS and len(column.unique()) == runs:
+        if 1 < runs <= MAX_SORTED and len(column.unique()) == runs:
             return np.asarray(level.numpy())
     return None
 

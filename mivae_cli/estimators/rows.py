@@ -153,6 +153,12 @@ class Rows:
         """The number of units, U."""
         return len(self.unit.unique())
 
+    @property
+    def effective(self) -> float:
+        """The number of units of equal size with the same sum of squared shares."""
+        sizes = self._compact().bincount().double()
+        return float(sizes.sum().square() / sizes.square().sum())
+
     def take(self, rows: Tensor) -> "Rows":
         """Returns a subset of the rows (M,)."""
         return Rows(self.unit[rows], self.kind, self.length)

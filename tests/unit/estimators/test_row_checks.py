@@ -63,6 +63,14 @@ def test_autocorrelation_of_both_is_found_with_a_length_of_blocks(
         assert row_warnings(*variables(x, random.standard_normal(2000))) == []
 
 
+def test_a_few_units_with_most_rows_cause_a_warning() -> None:
+    x, z = variables(*np.random.default_rng(0).standard_normal((2, 1000)))
+    unit = np.r_[np.repeat(np.arange(3), 200), np.arange(400)]
+    (warning,) = row_warnings(x, z, Rows.by_group(unit))
+    assert " 8 " in warning  # 1000² / (3 · 200² + 400)
+    assert row_warnings(x, z, Rows.by_group(np.arange(1000) // 10)) == []
+
+
 def test_the_inflation_is_that_of_the_mean_of_products() -> None:
     random = np.random.default_rng(0)
     x, z = series(0.8, random, 50_000), series(0.8, random, 50_000)
@@ -77,6 +85,10 @@ def test_rows_sorted_by_a_label_are_not_autocorrelated() -> None:
     assert (
         row_warnings(*variables(label + random.standard_normal(2000), label.astype(float))) == []
     )
+    person = np.repeat(random.standard_normal((2, 200)), 10, axis=1)  # may be more than a label
+    response = person[1] + random.standard_normal(2000)
+    (warning,) = row_warnings(*variables(person[0], response))
+    assert "--groups" in warning
     within = series(0.9, random)
     assert serial_dependence(*tensors(within, label.astype(float))) is None
     both = np.column_stack([label, series(0.9, random)])
