@@ -10,7 +10,9 @@ all of normal scores. The last two terms have nearly the same bias, which cancel
 columns their difference is not negative in expectation: of all pairs with normal marginals and a
 given correlation, the Gaussian has the least mutual information. It is therefore added only if it
 exceeds twice its standard error, so that the noise of neighbours does not hide weak dependence;
-the upper end of the interval always includes it. A label and numbers: nearest neighbours (Ross). Two discrete variables: the table of their counts.
+the upper end of the interval always includes it.
+
+A label and numbers: nearest neighbours (Ross). Two discrete variables: the table of their counts.
 
 The interval of dependent rows is wider: by the ratio of the standard error over units to that over
 rows, of the terms whose mean is the estimate.
@@ -65,7 +67,7 @@ def pair_estimate(
     if feature.kind == target.kind == "continuous":
         x, z = _scores(feature), _scores(target)
         if rows.dependent:
-            return _at_least_zero(ksg_estimate(x, z, neighbours, seed, rows=rows))
+            return ksg_estimate(x, z, neighbours, seed, rows=rows).at_least_zero()
         return _continuous(x, z, neighbours, seed)
     if feature.kind == target.kind:
         left, right = feature.joint_code(), target.joint_code()
@@ -80,7 +82,7 @@ def pair_estimate(
         terms = ross_terms(numbers.continuous[chosen], codes[chosen], neighbours)
         if len(terms) == len(chosen):
             found = _widened(found, terms, rows.take(chosen))
-    return _at_least_zero(found)
+    return found.at_least_zero()
 
 
 def _scores(variable: Variable) -> Tensor:
@@ -139,12 +141,6 @@ def _plug_in_terms(x: Tensor, z: Tensor) -> Tensor:
     cells = (x * (int(z.max()) + 1) + z).unique(return_inverse=True)[1]
     joint, left, right = (codes.bincount()[codes].double() for codes in (cells, x, z))
     return (len(x) * joint / (left * right)).log()
-
-
-def _at_least_zero(found: Estimate) -> Estimate:
-    """Returns the estimate with a value and an interval of at least 0."""
-    low, value, high = (max(0.0, x or 0.0) for x in (found.ci_low, found.value, found.ci_high))
-    return replace(found, value=value, ci_low=low, ci_high=high)
 
 
 def _widened(found: Estimate, terms: Tensor, rows: Rows) -> Estimate:

@@ -82,7 +82,7 @@ def default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommenda
     if _low(bound) > _high(corrected) and not bound.warnings:
         reason = "a critic finds dependence on held-out pairs that the density model misses"
         return rows, Recommendation.of(bound, reason, at_least=True)
-    return rows, Recommendation.of(_at_least_zero(corrected), _reason(suite))
+    return rows, Recommendation.of(corrected.at_least_zero(), _reason(suite))
 
 
 def recommend_named(rows: Sequence[Estimate]) -> Recommendation | None:
@@ -102,11 +102,11 @@ def recommend_named(rows: Sequence[Estimate]) -> Recommendation | None:
     agree = all(_low(one) <= _high(two) for one in figures for two in figures)
     if agree and sound:
         reason = "first of the requested estimators in a fixed order, with held-out bounds first"
-        return Recommendation.of(_at_least_zero(sound[0]), reason)
+        return Recommendation.of(sound[0].at_least_zero(), reason)
     if bounds:
         best = max(bounds, key=lambda row: row.value)
         reason = "the other requested estimators contradict each other; this is a lower bound"
-        return Recommendation.of(_at_least_zero(best), reason, at_least=True)
+        return Recommendation.of(best.at_least_zero(), reason, at_least=True)
     return None
 
 
@@ -133,7 +133,7 @@ def _of_bounds(bound: Estimate, contrastive: Estimate, reason: str) -> Recommend
     if bound.warnings:
         reason += "; InfoNCE is used, because there are too few product pairs for the dual"
     chosen = contrastive if bound.warnings else bound
-    return Recommendation.of(_at_least_zero(chosen), reason, at_least=True)
+    return Recommendation.of(chosen.at_least_zero(), reason, at_least=True)
 
 
 def _reason(suite: EstimatorSuite) -> str:
@@ -148,13 +148,6 @@ def _reason(suite: EstimatorSuite) -> str:
     if found.kept_residual:
         return f"{reason}; neighbours see {found.kept_residual:+.3f} nats beyond it"
     return f"{reason}; neighbours see nothing beyond it"
-
-
-def _at_least_zero(row: Estimate) -> Estimate:
-    """Returns an estimate without the negative part of its value and interval."""
-    low = None if row.ci_low is None else max(row.ci_low, 0.0)
-    high = None if row.ci_high is None else max(row.ci_high, 0.0)
-    return replace(row, value=max(row.value, 0.0), ci_low=low, ci_high=high)
 
 
 def _low(row: Estimate) -> float:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..choices import Direction
@@ -51,6 +51,12 @@ class Estimate:
     held_out: bool
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)
+
+    def at_least_zero(self) -> "Estimate":
+        """Returns the estimate with a value and an interval of at least 0 nats."""
+        low = None if self.ci_low is None else max(self.ci_low, 0.0)
+        high = None if self.ci_high is None else max(self.ci_high, 0.0)
+        return replace(self, value=max(self.value, 0.0), ci_low=low, ci_high=high)
 
 
 @dataclass(frozen=True)
