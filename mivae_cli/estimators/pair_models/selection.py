@@ -120,7 +120,7 @@ def choose_start(train: Pair, valid: Pair, transform: Transform) -> PairModel | 
 
     Arguments:
         train: Pairs that are already mapped, for fitting.
-        valid: Likewise, for the matching score.
+        valid: Likewise, for the matching score; at most the first 1,000 are used.
         transform: The map. Student-t copulas need normal scores ("rank").
     """
     size = train[0].shape[1] + train[1].shape[1]
@@ -129,6 +129,7 @@ def choose_start(train: Pair, valid: Pair, transform: Transform) -> PairModel | 
     candidates = [Candidate("gaussian", transform)]
     if transform == "rank":
         candidates += [Candidate("student", transform, dof) for dof in DEGREES]
+    valid = valid[0][:MAX_VALID], valid[1][:MAX_VALID]
     models = [candidate.fit(*train, seed=0) for candidate in candidates]
     scores = [matching_score(model, *valid) for model in models]
     best = max(scores)
