@@ -3,8 +3,8 @@ r"""Estimate the mutual information of paired samples with several estimators.
 The seed determines a random split into training, validation and test pairs. Critics and densities
 are trained on training pairs, with early stopping on validation pairs. The dual variable is chosen
 on validation pairs. Everything is then frozen and evaluated on all joint and product pairs of the
-test split, with an interval from the delete-a-group jackknife. Estimators without weights
-(`gaussian`, `copula`, `ksg`) use all pairs.
+test split, with an interval from the delete-a-group jackknife. `gaussian`, `copula`, `ksg` and, once
+chosen, the density model use all pairs.
 
 By default, a density model chosen on held-out pairs, corrected by neighbours
 (`corrected_neighbours`), is compared with the `dual` bound of a trained critic, and one of them is
@@ -67,8 +67,8 @@ def estimate_mutual_information(
             recommendation that depends on the pairs.
         profile: Size of critics and densities, and length of their training.
         transform: Strictly monotone map of each coordinate of the critics' inputs, which does not
-            change the mutual information. With "rank", critics start from the Gaussian copula,
-            otherwise from a Gaussian.
+            change the mutual information. With "rank", critics start from a Gaussian or
+            Student-t copula, otherwise from a Gaussian.
         network: The learned part of critics.
         neighbours: The number k of neighbours of "ksg".
         permutations: Number of shuffles of the test pairs for a p-value of independence, exact for

@@ -72,7 +72,7 @@ class CorrectedNeighbours:
         components = _best_components(samples, seed)
         mixture = JointMixture.fit(samples, components, seed)
         model = float(mixture.log_ratios(mixture.draw(MODEL_DRAWS, seed + 1)).mean())
-        if components == 1:  # the excess of a fitted Gaussian, which neighbours hardly see
+        if components == 1:  # the overfit of a Gaussian, too small for neighbours to correct
             widths = (part.continuous.shape[1] for part in (samples.w, samples.x, samples.z))
             given, *both = widths
             model -= small_sample_bias(len(samples) - given, *both)

@@ -196,7 +196,7 @@ def _model_draws(
         drawn = torch.rand(count, generator=generator) < weight
         independent = int(drawn.sum())
         rows = torch.randint(count, (count - independent,), generator=generator)
-        # without replacement: drawn anew, rare levels would be missing
+        # without replacement, so that no rare level is lost
         pair = [torch.randperm(count, generator=generator)[:independent] for _ in range(2)]
         sides = torch.cat([x[rows], x[pair[0]]]), torch.cat([z[rows], z[pair[1]]])
         values.append(_information(_table(*sides)))

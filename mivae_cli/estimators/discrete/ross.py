@@ -7,7 +7,7 @@ label closer than :math:`r_i`, row i included,
 .. math:: \hat I = \psi(N) + \frac{1}{N} \sum_i [\psi(k_i) - \psi(N_i) - \psi(m_i)]
 
 with the digamma function :math:`\psi`. Every coordinate is standardised first. Like `ksg`, it is
-too low in many dimensions and for classes that hardly overlap.
+too low in many dimensions and for classes that overlap little.
 
 Shapes: N rows, X coordinates.
 """

@@ -14,7 +14,7 @@ from .frames import Frame
 from .magnitudes import distinct
 
 MAX_TIED = 0.1  # share of rows that repeat an earlier value of their column
-MIN_ROWS_PER_LABEL = 4  # on average; columns with more levels are hardly labels
+MIN_ROWS_PER_LABEL = 4  # on average; a column with fewer rows per level is not advised as a label
 MAX_REPEATED = 0.01  # share of rows that repeat an earlier pair
 
 
