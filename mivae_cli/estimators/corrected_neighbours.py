@@ -21,10 +21,9 @@ References:
     | An Introduction to the Bootstrap (Efron & Tibshirani, 1993), for the bias of refitted draws
 """
 
-__all__ = ["CorrectedNeighbours", "correct_neighbours", "correct_reduced_neighbours"]
+__all__ = ["CorrectedNeighbours", "correct_neighbours"]
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -37,8 +36,7 @@ from .intervals import Interval, mean_interval
 from .nearest_neighbours import INFLATION, KSG_DIMENSIONS, ksg_terms
 from .pair_models.gaussian import GaussianModel
 from .pair_models.model import PairModel, model_information
-from .pair_models.selection import Candidate, ModelChoice, choose_model, split_pairs
-from .reduction import CanonicalMaps, ReductionChoice
+from .pair_models.selection import Candidate, ModelChoice
 
 DRAWS = 4  # R
 MAX_FIT = 20_000  # pairs to which the model is fitted
@@ -145,55 +143,6 @@ def correct_neighbours(
         residual=float(gap.mean()) - fmean(gaps),
         residual_error=gap_error * math.sqrt(1 + 1 / DRAWS),
         growth=_growth(x[near], z[near], choice.candidate, neighbours),
-    )
-
-
-def correct_reduced_neighbours(
-    x: Tensor, z: Tensor, reduction: ReductionChoice, neighbours: int, seed: int
-) -> CorrectedNeighbours | None:
-    """Applies `correct_neighbours` to canonical variates of x and z, by cross-fitting.
-
-    The maps are fitted to one half of the pairs and applied to the other, in both directions; the
-    results are averaged.
-
-    Returns:
-        The mean of both halves; None if there are too few pairs.
-    """
-    halves = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed)).chunk(2)
-    found = []
-    for fitted, used in (halves, halves[::-1]):
-        maps = CanonicalMaps.fit(x[fitted], z[fitted], reduction.ridge, reduction.rank)
-        variates = maps(x[used], z[used])
-        train, valid = split_pairs(len(used), seed)
-        choice = choose_model(
-            (variates[0][train], variates[1][train]),
-            (variates[0][valid], variates[1][valid]),
-            seed,
-        )
-        if choice is None:
-            return None
-        found.append(correct_neighbours(*variates, choice, neighbours, seed))
-    return _averaged(found)
-
-
-def _averaged(found: Sequence[CorrectedNeighbours]) -> CorrectedNeighbours:
-    """Returns the mean of results on disjoint pairs."""
-
-    def mean(name: str) -> float:
-        return fmean(getattr(each, name) for each in found)
-
-    def error(name: str) -> float:
-        return math.hypot(*(getattr(each, name) for each in found)) / len(found)
-
-    return CorrectedNeighbours(
-        model_name=" and ".join(dict.fromkeys(each.model_name for each in found)),
-        information=mean("information"),
-        overfit=mean("overfit"),
-        sampling_error=error("sampling_error"),
-        neighbours=mean("neighbours"),
-        neighbours_bias=mean("neighbours_bias"),
-        residual=mean("residual"),
-        residual_error=error("residual_error"),
     )
 
 

@@ -9,14 +9,11 @@ from functools import cached_property
 from typing import Literal
 
 from ..errors import DataError
-from .corrected_neighbours import (
-    CorrectedNeighbours,
-    correct_neighbours,
-    correct_reduced_neighbours,
-)
+from .corrected_neighbours import CorrectedNeighbours, correct_neighbours
 from .gaussian_estimators import is_function
 from .gaussian_ratio import NormalScores
 from .pair_models.selection import ModelChoice, choose_model
+from .reduced_neighbours import correct_reduced_neighbours
 from .reduction import ReductionChoice, choose_reduction
 from .report import Estimate, stopwatch
 from .scorer import Pair
