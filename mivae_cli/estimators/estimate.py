@@ -124,7 +124,7 @@ def estimate_mutual_information(
         report = conditional_report(
             sample.x,
             sample.z,
-            sample.given,
+            replace(sample.given, name="w"),
             neighbours=neighbours,
             permutations=permutations,
             seed=seed,

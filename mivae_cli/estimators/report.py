@@ -103,6 +103,7 @@ class Report:
         warnings: Problems of the samples.
         notes: How to read the estimates.
         unit: Always "nats".
+        given: The columns of w of a conditional mutual information I(x; z | w); otherwise empty.
 
     >>> Report(recommended=None, estimates=[], n=100, x_dim=2, z_dim=3).unit
     'nats'
@@ -117,6 +118,7 @@ class Report:
     warnings: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     unit: str = "nats"
+    given: list[str] = field(default_factory=list)
 
     def to_frame(self) -> Any:  # noqa: ANN401  # pandas is not a dependency
         """Returns the estimates as a `pandas.DataFrame`, one row for each estimator.

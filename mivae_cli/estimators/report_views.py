@@ -3,19 +3,27 @@
 Does not import torch or pandas.
 """
 
-__all__ = ["report_frame", "report_html"]
+__all__ = ["conditional_title", "report_frame", "report_html"]
 
 import importlib
+from collections.abc import Sequence
 from dataclasses import asdict
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, listing
 
 if TYPE_CHECKING:
     from .report import Report
 
 MISSING = "-"
+MAX_COLUMNS = 4  # in a title
+
+
+def conditional_title(given: Sequence[str]) -> str:
+    """Returns "I(x; z | age, sex)" for the names of the given columns."""
+    names = (f"column {name}" if name.isdecimal() else name for name in given)
+    return f"I(x; z | {listing(names, MAX_COLUMNS)})"
 
 
 def report_frame(report: "Report") -> Any:  # noqa: ANN401  # a pandas.DataFrame
@@ -41,6 +49,8 @@ def report_frame(report: "Report") -> Any:  # noqa: ANN401  # a pandas.DataFrame
 def report_html(report: "Report") -> str:
     """Returns the recommendation, the estimates and the warnings as HTML."""
     parts = []
+    if report.given:
+        parts.append(f"<p>{escape(conditional_title(report.given))}</p>")
     best = report.recommended
     if best is not None:
         interval = _interval(best.ci_low, best.ci_high)

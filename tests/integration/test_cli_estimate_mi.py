@@ -16,7 +16,10 @@ from mivae_cli.estimators import estimate_mutual_information
 from mivae_cli.estimators.samplers import SAMPLERS, CorrelatedGaussian
 from support.program import Mivae
 
-KEYS = {"recommended", "estimates", "n", "x_dim", "z_dim", "p_value", "unit", "warnings", "notes"}
+KEYS = {
+    *("recommended", "estimates", "n", "x_dim", "z_dim", "p_value", "unit", "warnings", "notes"),
+    "given",
+}
 ROW_KEYS = {
     "estimator", "value", "ci_low", "ci_high", "direction", "ceiling", "held_out", "seconds",
     "warnings",
@@ -263,6 +266,79 @@ def test_features_of_a_table_are_ranked(mivae: Mivae, inside: Path) -> None:
         assert ran.code == 2
         assert "--rank" in ran.err
     assert mivae("estimate-mi", "pairs.npz", "--redundancy").code == 2
+
+
+@pytest.fixture
+def confounded(inside: Path) -> Path:
+    """A table and arrays of x and z that depend on w, and not on each other given w."""
+    random = np.random.default_rng(0)
+    w = random.standard_normal((400, 2))
+    x, z = w.sum(axis=1) + random.standard_normal((2, 400))
+    np.savez("confounded.npz", x=x, z=z, w=w, label=np.where(w[:, 0] > 0, "up", "down"))
+    columns = np.column_stack([x, z, w])
+    lines = [f"{a},{b},{c},{d},{'up' if c > 0 else 'down'}" for a, b, c, d in columns]
+    text = "\n".join(["x,z,w1,w2,label", *lines])
+    Path("confounded.csv").write_text(text, encoding="utf-8")
+    return inside
+
+
+@pytest.mark.parametrize(
+    ("file", "given", "columns"),
+    [
+        ("confounded.csv", ("--given", "w1-w2"), ["w1", "w2"]),
+        ("confounded.csv", ("--given", "w1", "--given", "w2"), ["w1", "w2"]),
+        ("confounded.npz", ("--given", "w"), ["w1", "w2"]),
+    ],
+)
+def test_a_confounder_explains_the_dependence(
+    mivae: Mivae, confounded: Path, file: str, given: tuple[str, ...], columns: list[str]
+) -> None:
+    report = _report(mivae, file, *given, "--permutations", "19")
+    assert report["given"] == columns
+    chosen = report["recommended"]
+    assert chosen["value"] < 0.05 < _report(mivae, file, *FAST)["recommended"]["value"]
+    assert chosen["ci_low"] == 0
+    assert report["p_value"] > 0.05
+    out = mivae("estimate-mi", file, *given).out
+    assert f"{file}: I(x; z | w1, w2)" in out
+    assert "1, 1 and 2 columns" in out
+
+
+def test_given_labels_are_discrete(mivae: Mivae, confounded: Path) -> None:
+    for file in ("confounded.csv", "confounded.npz"):
+        report = _report(mivae, file, "--given", "label")
+        assert report["given"] == ["label"]
+        assert report["recommended"]["value"] > 0.1  # half of the confounder is missing
+    mixed = _report(mivae, "confounded.npz", "--given", "w,label")
+    assert set(mixed["given"]) == {"w1", "w2", "label"}
+    assert mixed["recommended"]["value"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("confounded.csv", "--given", "w3"), "'w3'"),
+        (("confounded.csv", "--given", "x"), "'x'"),
+        (("confounded.npz", "--given", "x"), "'x'"),
+        (("confounded.npz", "--given", "nothing"), "'nothing'"),
+        (("confounded.npz", "--given", ","), "--given"),
+        (("x.npy", "z.npy", "--given", "w"), "--given"),
+        (("confounded.csv", "--given", "w1", "-e", "ksg"), "--estimator"),
+        (("confounded.csv", "--given", "w1", "--profile", "quick"), "--profile"),
+        (("confounded.csv", "--given", "w1", "--pointwise", "p.csv"), "--pointwise"),
+        (("confounded.csv", "--given", "w1", "--rank"), "--rank"),
+        (("runs/none", "--given", "w1"), "--given"),
+        (("--demo", "spiral", "--given", "w1"), "--given"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_wrong_uses_of_given_are_named(
+    mivae: Mivae, confounded: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    ran = mivae("estimate-mi", *arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert words in ran.err
+    assert len(ran.err.splitlines()) == 1
 
 
 def test_groups_and_blocks_and_log_ratios_of_rows(mivae: Mivae, inside: Path) -> None:

@@ -59,6 +59,9 @@ def estimates_table(report: Report, title: str, truth: float | None = None) -> R
 def _estimate_notes(report: Report, truth: float | None) -> list[Text]:
     """Returns the lines below the estimates."""
     size = f"{report.n:,} pairs, {report.x_dim} x {report.z_dim} dimensions"
+    if report.given:
+        columns = f"{report.x_dim}, {report.z_dim} and {len(report.given)}"
+        size = f"{report.n:,} rows; x, z and w have {columns} columns"
     if report.x_dim is None:
         size = f"{counted(report.n, 'sentence')}, {counted(report.z_dim, 'latent unit')}"
     lines = [size if truth is None else f"{size}; true value: {truth:.3f} nats"]

@@ -83,13 +83,15 @@ def conditional_report(
     if empty is not None:
         nothing = Estimate("exact", 0.0, 0.0, 0.0, "neither", None, False)
         best = Recommendation.of(nothing, f"'{given.name}' determines '{empty}'")
-        return Report(best, [nothing], *shape, p_value, ready.warnings)
+        columns = list(given.columns)
+        return Report(best, [nothing], *shape, p_value, ready.warnings, given=columns)
     estimates = _estimates(ready, neighbours, seed)
     first = estimates[0].estimator
-    best = Recommendation.of(_at_least_zero(estimates[0]), REASONS[first])
+    best = Recommendation.of(estimates[0].at_least_zero(), REASONS[first])
     without = _unconditional(ready, neighbours, seed)
     notes = [_comparison(best, without, x.name, z.name, given.name)]
-    return Report(best, estimates, *shape, p_value, ready.warnings, notes)
+    columns = list(given.columns)
+    return Report(best, estimates, *shape, p_value, ready.warnings, notes, given=columns)
 
 
 def independence_of(
@@ -150,14 +152,6 @@ def _row(name: str, interval: Interval, seconds: float, warnings: list[str]) -> 
     return Estimate(name, *interval, "neither", None, False, seconds, warnings)
 
 
-def _at_least_zero(estimate: Estimate) -> Estimate:
-    """Returns the estimate with a negative value moved to 0, and its interval cut off there."""
-    low, high = estimate.ci_low or 0.0, estimate.ci_high or 0.0
-    value = max(estimate.value, 0.0)
-    ends = value, max(low, 0.0), high + value - estimate.value
-    return Estimate(estimate.estimator, *ends, "neither", estimate.ceiling, False)
-
-
 def _unconditional(ready: PreparedSamples, neighbours: int, seed: int) -> Interval:
     """Returns I(x; z), by the method of the recommended row."""
     samples = ready.raw.without_given()
@@ -172,9 +166,10 @@ def _comparison(best: Recommendation, without: Interval, x: str, z: str, given: 
     """Returns a sentence that compares I(x; z | w) with I(x; z)."""
     value, before = best.value, max(without.value, 0.0)
     low, high = best.ci_low or 0.0, best.ci_high or 0.0
-    figures = f"I({x}; {z}) without {given} is {before:.3f} nats, with it {value:.3f}"
+    figures = f"I({x}; {z}) is {before:.3f} nats, I({x}; {z} | {given}) is {value:.3f} nats"
     if value > before and low > without.high:
-        return f"{figures}: {given} reveals dependence that the pairs alone do not show"
+        return f"{figures}: the given columns reveal dependence that the pairs alone do not show"
     if high < without.low and before > 0:
-        return f"{figures}: {given} accounts for {1 - value / before:.0%} of the dependence"
+        share = 1 - value / before
+        return f"{figures}: the given columns account for {share:.0%} of the dependence"
     return f"{figures}: the difference is within the sampling error"

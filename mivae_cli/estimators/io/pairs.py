@@ -6,7 +6,7 @@ Messages count rows and columns from 1.
 __all__ = ["Pairs", "check_lengths", "read_pairs"]
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...choices import Discrete
@@ -96,7 +96,10 @@ def read_pairs(
         )
     if header is not None and formats[0] not in {".csv", ".tsv"}:
         raise ConfigError(f"--header and --no-header apply to .csv and .tsv, not to '{paths[0]}'")
-    others = [item for group in given_columns for item in group.split(",")]
+    items = (item.strip() for group in given_columns for item in group.split(","))
+    others = [item for item in items if item]
+    if given_columns and not others:
+        raise ConfigError(f"--given chooses no column of '{paths[0]}'")
     groups = [groups_column] if groups_column else []
     if (others or groups) and formats[0] == ".npy":
         raise ConfigError(f"--given and --groups need one file with names, not '{paths[0]}'")
@@ -109,15 +112,16 @@ def read_pairs(
                 frame_of(read_npy(paths[1]), f"z of '{paths[1]}'", "z" in labels),
             )
         case ".npz" | ".safetensors":
-            titles = [f"'{name}' in '{paths[0]}'" for name in (x or "x", z or "z")]
-            arrays = read_arrays(paths[0], x, z, [*others, *groups])
-            titles += [f"'{name}' in '{paths[0]}'" for name in [*others, *groups]]
+            names = [x or "x", z or "z", *others, *groups]
+            _check_distinct(paths[0], names[: 2 + len(others)])
+            titles = [f"'{name}' in '{paths[0]}'" for name in names]
+            arrays = read_arrays(paths[0], x, z, names[2:])
             roles = ["x", "z", *("given" for _ in others), *("groups" for _ in groups)]
             first, second, *more = (
                 frame_of(array, title, role in labels)
                 for array, title, role in zip(arrays, titles, roles, strict=True)
             )
-            given = _joined(more[: len(others)], f"given of '{paths[0]}'")
+            given = _joined(more[: len(others)], others, f"given of '{paths[0]}'")
             found = _paired(first, second, given, more[-1] if groups else None)
         case ".parquet":
             found = Pairs(**read_parquet(paths[0], choice))
@@ -141,13 +145,32 @@ def check_lengths(first: Frame, *others: Frame | None) -> None:
             )
 
 
-def _joined(frames: Sequence[Frame], name: str) -> Frame | None:
-    """Returns the columns of several frames in one; None without any."""
+def _check_distinct(path: Path, names: Sequence[str]) -> None:
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(
+                f"array '{name}' of '{path}' is chosen twice; use each array once, for x, for z or "
+                "for --given"
+            )
+
+
+def _joined(frames: Sequence[Frame], names: Sequence[str], title: str) -> Frame | None:
+    """Returns the columns of several arrays in one frame, named after them; None without any."""
     if not frames:
         return None
     check_lengths(*frames)
-    blocks = tuple(block for frame in frames for block in frame.blocks)
-    return Frame(blocks, name, notes=tuple(note for frame in frames for note in frame.notes))
+    blocks = [
+        replace(block, names=_numbered(name, block.names, len(frame.names)))
+        for frame, name in zip(frames, names, strict=True)
+        for block in frame.blocks
+    ]
+    notes = tuple(note for frame in frames for note in frame.notes)
+    return Frame(tuple(blocks), title, True, notes=notes)
+
+
+def _numbered(array: str, columns: Sequence[str], width: int) -> tuple[str, ...]:
+    """Returns the names of columns of an array: `w`, or `w1`, `w2`, ... if it has several."""
+    return tuple(array if width == 1 else f"{array}{column}" for column in columns)
 
 
 def _format(path: Path) -> str:

@@ -36,8 +36,8 @@ def test_the_recommended_figure_is_near_the_truth(name: str, within: float) -> N
 
 
 def test_the_notes_compare_with_the_pairs_alone() -> None:
-    assert "accounts for" in report_of("common cause, w 1-d", 200).notes[0]
-    assert "reveals" in report_of("xor", 500).notes[0]
+    assert "account for" in report_of("common cause, w 1-d", 200).notes[0]
+    assert "reveal" in report_of("xor", 500).notes[0]
 
 
 def test_figures_below_zero_are_not_recommended() -> None:

@@ -1,0 +1,83 @@
+"""The input of 'estimate-mi', and the options that apply to it."""
+
+__all__ = ["Input", "Task", "check_options", "demo_pairs", "input_of"]
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from ...errors import ConfigError
+from .text_options import OPTIONS as READING_OPTIONS
+
+if TYPE_CHECKING:
+    from ...estimators.io.pairs import Pairs
+
+Input = Literal["run", "files", "demo"]
+Task = Literal["estimate", "given", "rank"]
+
+SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
+NAMES: dict[Input | Task, str] = {
+    "run": "a run",
+    "files": "paired samples from files",
+    "demo": "--demo",
+    "estimate": "estimates without --rank",
+    "given": "--given",
+    "rank": "--rank",
+}
+RUN = {"run_option", "data", "draws", "device", *READING_OPTIONS} - {"header"}
+FILES = {"x", "z", "x_columns", "z_columns", "given", "drop_missing", "discrete", "groups"}
+PAIRS = {
+    *("estimator", "permutations", "transform", "network", "neighbours", "demo", "blocks"),
+    *("pointwise", "rank", "redundancy", "fdr"),
+}
+CRITICS = {"estimator", "profile", "transform", "network", "pointwise"}
+# The parameters that do not apply to an input or a task
+EXCLUDED: dict[Input | Task, set[str]] = {
+    "run": PAIRS | FILES | {"count"},
+    "files": RUN | {"count"},
+    "demo": RUN | FILES | {"header", "sources"},
+    "estimate": {"redundancy", "fdr"},
+    "given": CRITICS | {"redundancy", "fdr"},
+    "rank": CRITICS | {"given", "plot"},
+}
+
+
+def input_of(sources: list[Path], demo: str | None) -> Input:
+    """Returns the kind of the input: the first path is a data file by existence or extension."""
+    if demo is not None:
+        return "demo"
+    if not sources or sources[0].is_dir():
+        return "run"
+    known = sources[0].is_file() or sources[0].suffix.lower() in SUFFIXES
+    return "files" if known else "run"
+
+
+def check_options(context: typer.Context, source: Input, task: Task) -> None:
+    """Raises ConfigError if an option on the command line does not apply, whatever its value."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        origin = context.get_parameter_source(name)
+        if origin is None or origin.name != "COMMANDLINE":
+            continue
+        option = parameter.opts[0] if name != "sources" else "a file or run"
+        for kind in (source, task):
+            if name in EXCLUDED[kind]:
+                raise ConfigError(f"{option} cannot be combined with {NAMES[kind]}")
+
+
+def demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":
+    """Returns draws from a demo distribution, and their mutual information in nats.
+
+    Raises:
+        ConfigError: There is no such demo.
+    """
+    from ...estimators.io.data_frames import frame_of
+    from ...estimators.io.pairs import Pairs
+    from ...estimators.samplers import SAMPLERS
+
+    if demo not in SAMPLERS:
+        raise ConfigError(f"unknown demo '{demo}'; choose {', '.join(SAMPLERS)}")
+    sampler = SAMPLERS[demo]
+    x, z = sampler.draw(count, seed)
+    return Pairs(frame_of(x, "x"), frame_of(z, "z")), sampler.mutual_information
