@@ -34,8 +34,6 @@ from .coordinates import CoordinateTransform
 from .gaussian_ratio import NormalScores
 from .intervals import Interval, mean_interval
 from .nearest_neighbours import INFLATION, KSG_DIMENSIONS, ksg_terms
-from .pair_models.gaussian import GaussianModel
-from .pair_models.model import PairModel, model_information
 from .pair_models.selection import Candidate, ModelChoice
 
 DRAWS = 4  # R
@@ -115,7 +113,7 @@ def correct_neighbours(
     x, z = x[order[:MAX_FIT]], z[order[:MAX_FIT]]
     mapped = _mapped(x, z, choice.candidate)
     model = choice.candidate.fit(*mapped, seed, start=choice.model)
-    information = _information(model, seed)
+    information = model.information(seed)
     terms = model.log_ratio(*mapped)
     near = slice(_neighbour_pairs(x.shape[1] + z.shape[1], len(x)))
     found = _rank_terms(x[near], z[near], neighbours)
@@ -127,7 +125,7 @@ def correct_neighbours(
         remapped = _mapped(*drawn, choice.candidate)
         again = choice.candidate.fit(*remapped, seed, start=model)
         # the chance error of the true log-ratios is nearly that of the fit
-        overfits.append(_information(again, seed) - float(true.mean()))
+        overfits.append(again.information(seed) - float(true.mean()))
         seen = _rank_terms(drawn[0][near], drawn[1][near], neighbours)
         gaps.append(float((seen - again.log_ratio(*remapped)[near]).mean()))
         biases.append(float((seen - true[near]).mean()))
@@ -144,12 +142,6 @@ def correct_neighbours(
         residual_error=gap_error * math.sqrt(1 + 1 / DRAWS),
         growth=_growth(x[near], z[near], choice.candidate, neighbours),
     )
-
-
-def _information(model: PairModel, seed: int) -> float:
-    if isinstance(model, GaussianModel):
-        return model.ratio.information
-    return model_information(model, seed).value
 
 
 def _mapped(x: Tensor, z: Tensor, candidate: Candidate) -> tuple[Tensor, Tensor]:

@@ -134,7 +134,8 @@ def estimate_mutual_information(
     numeric = sample.x.kind == sample.z.kind == "continuous"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed, rows)
+        spare = not chosen and profile != "thorough"
+        suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed, rows, spare)
         recommended: Recommendation | None
         if not (chosen or numeric or rows.dependent):
             found = discrete_estimates(sample.x, sample.z, neighbours, seed=seed)

@@ -65,7 +65,8 @@ OBJECTIVES: dict[EstimatorName, CriticObjective] = {
 class EstimatorSuite:
     """Estimators on pairs x (N, X) and z (N, Z) in double precision, trained on first use.
 
-    The other arguments are those of `estimate_mutual_information`.
+    With `spare_critic`, no critic is trained for `dual` if the density model explains all that
+    neighbours see. The other arguments are those of `estimate_mutual_information`.
     """
 
     def __init__(
@@ -78,8 +79,10 @@ class EstimatorSuite:
         neighbours: int,
         seed: int,
         rows: Rows | None = None,
+        spare_critic: bool = False,
     ) -> None:
         self.x, self.z = x, z
+        self.spare_critic = spare_critic
         self.rows = Rows.independent(len(x)) if rows is None else rows
         self.settings, self.network, self.neighbours = PROFILES[profile], network, neighbours
         self.seed, self.transform = seed, transform
@@ -122,10 +125,11 @@ class EstimatorSuite:
         """
         if objective not in self._scorers:
             with stopwatch() as seconds:
-                scorer = self._scorer(self._trained(objective).scores, self.valid, self.test)
-                if objective == "dual":
-                    found = [scorer, *self._model_scorers()]
-                    scorer = max(found, key=lambda each: each.matching)
+                found = self._model_scorers() if objective == "dual" else []
+                if not (found and self.spare_critic and self.models.confirmed):
+                    critic = self._trained(objective)
+                    found.append(self._scorer(critic.scores, self.valid, self.test))
+                scorer = max(found, key=lambda each: each.matching)
             self._scorers[objective] = scorer, seconds()
         return self._scorers[objective][0]
 

@@ -12,12 +12,14 @@ from ..errors import DataError
 from .corrected_neighbours import CorrectedNeighbours, correct_neighbours
 from .gaussian_estimators import is_function
 from .gaussian_ratio import NormalScores
+from .nearest_neighbours import KSG_DIMENSIONS
 from .pair_models.selection import ModelChoice, choose_model
 from .reduced_neighbours import correct_reduced_neighbours
 from .reduction import ReductionChoice, choose_reduction
 from .report import Estimate, stopwatch
 from .scorer import Pair
 
+MAX_RESIDUAL = 0.01  # nats, of a density model of little information that is confirmed
 MIN_GAIN = 0.02  # nats of matching score by which a reduction must beat all columns
 
 
@@ -61,6 +63,15 @@ class ModelEstimates:
         None for too few pairs, and for dependent rows: it compares them with independent draws.
         """
         return self._corrected[0]
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether neighbours see no more than a density model of all columns, in few dimensions."""
+        found = self.corrected
+        few = self.x.shape[1] + self.z.shape[1] <= KSG_DIMENSIONS
+        if found is None or self.reduction is not None or not few:
+            return False
+        return abs(found.kept_residual) <= MAX_RESIDUAL * (1 + found.information)
 
     @cached_property
     def _corrected(self) -> tuple[CorrectedNeighbours | None, float]:

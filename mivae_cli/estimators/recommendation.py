@@ -54,7 +54,7 @@ PRECEDENCE: tuple[EstimatorName, ...] = (
 def default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommendation | None]:
     """Returns the default estimates and the recommendation by the rule of the module."""
     bound = suite.estimate("dual")
-    contrastive = suite.estimate("infonce")
+    contrastive = suite.critic_estimate("infonce", "dual")  # of the same scores
     rows = [bound, contrastive]
     for name in _closed_forms(suite):
         with suppress(DataError):  # more coordinates than pairs: no covariance

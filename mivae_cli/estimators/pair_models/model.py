@@ -7,7 +7,7 @@ information, the mean log-ratio of its draws.
 Shapes: N pairs, M rows x, B columns z, X and Z coordinates, D = X + Z.
 """
 
-__all__ = ["PairModel", "matching_score", "model_information"]
+__all__ = ["DRAWS", "PairModel", "matching_score"]
 
 from typing import Protocol
 
@@ -15,7 +15,6 @@ from torch import Tensor
 
 from ...choices import Transform
 from ..bounds import infonce
-from ..intervals import Interval, mean_interval
 
 DRAWS = 100_000  # for the mutual information of a model
 
@@ -33,13 +32,11 @@ class PairModel(Protocol):
     def scores(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the log-ratios of x (M, X) against z (B, Z) in nats, with shape (M, B)."""
 
+    def information(self, seed: int) -> float:
+        """Returns the mutual information of the model in nats, exactly or from its own draws."""
+
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns new pairs: x (count, X) and z (count, Z)."""
-
-
-def model_information(model: PairModel, seed: int) -> Interval:
-    """Returns the mutual information of a model, by Monte Carlo, with its 95 % interval."""
-    return mean_interval(model.log_ratio(*model.draw(DRAWS, seed)))
 
 
 def matching_score(model: PairModel, x: Tensor, z: Tensor) -> float:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from ...choices import Transform
+from .model import DRAWS
 
 ITERATIONS = 50
 TOLERANCE = 1e-5  # of the scale matrix, whose diagonal is about 1
@@ -53,10 +54,7 @@ class StudentCopula:
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the log-ratios of N pairs, with shape (N,)."""
-        x, z = _t_scores(x, self.dof), _t_scores(z, self.dof)
-        size = self.x_size
-        joint = self._log_density(torch.cat([x, z], dim=1), self.scale)
-        return joint - self._log_density(x, self.scale[:size, :size]) - self._of_z(z)
+        return self._of_t_scores(_t_scores(torch.cat([x, z], dim=1), self.dof))
 
     def scores(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the log-ratios of x (M, X) against z (B, Z), with shape (M, B)."""
@@ -73,18 +71,34 @@ class StudentCopula:
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns new pairs of normal scores: x (count, X) and z (count, Z)."""
         from scipy.special import ndtri, stdtr  # slow to import
-        from scipy.stats import chi2
+
+        values = self._draw_t(count, seed) / self.scale.diagonal().sqrt()
+        # the lower tail keeps its digits near probability 1
+        lower = ndtri(stdtr(self.dof, -values.abs().numpy()))
+        scores = torch.from_numpy(lower).neg() * values.sign()
+        return scores[:, : self.x_size], scores[:, self.x_size :]
+
+    def information(self, seed: int) -> float:
+        """Returns the mutual information of the model in nats, by Monte Carlo."""
+        return float(self._of_t_scores(self._draw_t(DRAWS, seed)).mean())
+
+    def _draw_t(self, count: int, seed: int) -> Tensor:
+        """Returns draws of Student's t with the scale matrix, (count, D)."""
+        from scipy.stats import chi2  # slow to import
 
         generator = torch.Generator().manual_seed(seed)
         factor = torch.linalg.cholesky(self.scale)
         noise = torch.randn(count, len(factor), generator=generator, dtype=factor.dtype)
         uniform = torch.rand(count, generator=generator, dtype=factor.dtype).numpy()
         spread = torch.from_numpy(self.dof / chi2.ppf(uniform, self.dof)).sqrt()
-        values = noise @ factor.T * spread[:, None] / self.scale.diagonal().sqrt()
-        # the lower tail keeps its digits near probability 1
-        lower = ndtri(stdtr(self.dof, -values.abs().numpy()))
-        scores = torch.from_numpy(lower).neg() * values.sign()
-        return scores[:, : self.x_size], scores[:, self.x_size :]
+        values: Tensor = noise @ factor.T * spread[:, None]
+        return values
+
+    def _of_t_scores(self, values: Tensor) -> Tensor:
+        """Returns the log-ratios of t scores (N, D), with shape (N,)."""
+        size = self.x_size
+        of_x = self._log_density(values[:, :size], self.scale[:size, :size])
+        return self._log_density(values, self.scale) - of_x - self._of_z(values[:, size:])
 
     def _of_z(self, z: Tensor) -> Tensor:
         return self._log_density(z, self.scale[self.x_size :, self.x_size :])

@@ -9,7 +9,7 @@ from torch import Tensor
 from mivae_cli.estimators.coordinates import CoordinateTransform
 from mivae_cli.estimators.pair_models.gaussian import GaussianModel
 from mivae_cli.estimators.pair_models.mixture import MixtureModel
-from mivae_cli.estimators.pair_models.model import PairModel, matching_score, model_information
+from mivae_cli.estimators.pair_models.model import PairModel, matching_score
 from mivae_cli.estimators.pair_models.selection import (
     ModelChoice,
     choose_model,
@@ -56,7 +56,7 @@ KINDS = ("gaussian", "student", "mixture")
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_fitted_model_knows_its_information(kind: str) -> None:
     model, pairs, truth = fitted(kind)
-    assert model_information(model, seed=0).value == pytest.approx(truth, abs=0.04)
+    assert model.information(seed=0) == pytest.approx(truth, abs=0.04)
     assert float(model.log_ratio(*pairs).mean()) == pytest.approx(truth, abs=0.06)
 
 
@@ -66,7 +66,7 @@ def test_scores_of_all_pairs_agree_with_the_log_ratios_of_paired_rows(kind: str)
     scores = model.scores(x[:30], z[:20])
     rows, columns = torch.meshgrid(torch.arange(30), torch.arange(20), indexing="ij")
     expected = model.log_ratio(x[rows.flatten()], z[columns.flatten()])
-    torch.testing.assert_close(scores.flatten(), expected, rtol=1e-8, atol=1e-8)
+    torch.testing.assert_close(scores.flatten(), expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
