@@ -3,31 +3,26 @@
 __all__ = ["Run", "load"]
 
 from collections.abc import Iterator, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ..choices import Distance, Profile, check_choice
+from ..choices import Distance, check_choice
 from ..config.resolve import read_config
 from ..data.corpus import Split
-from ..data.prepared_corpus import Corpus
 from ..data.records import TextRecords
-from ..data.token_store import TokenStore
 from ..devices import kept_torch_state
-from ..estimators.report import Report
 from ..evaluation.evaluate import Evaluation
-from ..evaluation.mutual_information import report
 from ..experiments.evaluate_run import evaluate_run
 from ..generation.evaluate_text import Plan
 from ..generation.generate import sentence_pair
 from ..generation.neighbours import Neighbour, as_read, encoded_blocks, nearest, stored_texts
-from ..limits import MAX_SENTENCES, check_count, check_seed
+from ..limits import MAX_SENTENCES, check_count
 from ..runs.directory import RunDirectory
 from ..runs.loading import load_checkpoint
 from ..stages import finish
+from .measured_model import MeasuredModel
 from .progress import Progress, callback
-from .texts import HeldOut, Sentences, file_settings, strings, token_store
-from .trained_model import TrainedModel
+from .texts import HeldOut, Sentences, file_settings, strings
 
 
 def load(path: str | Path, device: str = "auto") -> "Run":
@@ -50,7 +45,7 @@ def load(path: str | Path, device: str = "auto") -> "Run":
         return Run(RunDirectory.open(Path(path)), str(device))
 
 
-class Run(TrainedModel):
+class Run(MeasuredModel):
     """A trained model and its run directory, as returned by `load`, `train` and `resume`.
 
     A language model (`latent_size` 0) can only `sample` and `evaluate`; other methods raise
@@ -65,14 +60,11 @@ class Run(TrainedModel):
         loaded = load_checkpoint(directory, device)
         self.path = directory.path
         """The run directory."""
-        self.config = directory.load_config()
-        """The settings of the run, a frozen object: `run.config.training.epochs`."""
         self.checkpoint = loaded.run.name
         """The name of the loaded checkpoint, such as `epoch-0005`."""
         self.warnings = loaded.warnings
         """Warnings about damaged checkpoints that were skipped."""
-        super().__init__(loaded.model, directory.load_tokenizer(), self.config.data.max_tokens)
-        self._directory = directory
+        super().__init__(loaded.model, directory)
 
     def __repr__(self) -> str:
         return f"<Run '{self.path}', checkpoint {self.checkpoint}, Z={self.latent_size}>"
@@ -215,43 +207,3 @@ class Run(TrainedModel):
         4
         """
         return self._directory.load_evaluation()
-
-    def estimate_mutual_information(
-        self,
-        sentences: HeldOut | None = None,
-        *,
-        draws: int | None = None,
-        profile: Profile = "default",
-        seed: int = 0,
-    ) -> Report:
-        """Returns estimates of I(x; z) between sentences and their latents, in nats.
-
-        Arguments:
-            sentences: Held-out sentences; by default the run's test split.
-            draws: Samples of z per sentence; by default 32, fewer from 3,125 sentences on.
-            profile: How long and how wide the critic of the dual bound is fitted.
-            seed: Seeds all draws.
-
-        Raises:
-            ConfigError: The number of draws is out of range.
-
-        >>> report = run.estimate_mutual_information(profile="quick")
-        >>> report.recommended.estimator
-        'known-posterior'
-        """
-        self._require_latents()
-        check_choice("profile", profile, Profile)
-        corpus = self._corpus
-        store = self._token_store(sentences) or corpus["test"]
-        fitting = corpus["train"], corpus["valid"]
-        return report(self._model, store, fitting, check_seed(seed), profile, draws)
-
-    @cached_property
-    def _corpus(self) -> Corpus:
-        """The prepared corpus, checked when it is first used."""
-        return self._directory.open_corpus()
-
-    def _token_store(self, sentences: HeldOut | None) -> TokenStore | None:
-        if sentences is None or isinstance(sentences, TokenStore):
-            return sentences
-        return token_store(sentences, self._tokenizer, self.config.data)

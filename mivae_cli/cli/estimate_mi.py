@@ -6,7 +6,7 @@ import typer
 
 from ..choices import EstimatorName
 from ..errors import ConfigError
-from .support.estimate_inputs import check_options, demo_pairs, input_of
+from .support.estimate_inputs import Task, check_options, demo_pairs, input_of
 from .support.estimate_options import (
     ArrayX,
     ArrayZ,
@@ -19,6 +19,8 @@ from .support.estimate_options import (
     FitProfile,
     Given,
     InputTransform,
+    LabelColumn,
+    LabelFile,
     Neighbours,
     Network,
     Permutations,
@@ -52,6 +54,8 @@ def estimate_mi(
     estimator: Estimators = None,
     profile: FitProfile = "default",
     draws: Draws = None,
+    labels: LabelFile = None,
+    label_column: LabelColumn = "label",
     permutations: Permutations = 0,
     x: ArrayX = None,
     z: ArrayZ = None,
@@ -79,7 +83,8 @@ def estimate_mi(
     """Estimate the mutual information of sentences and latents of a run, or of paired samples.
 
     Shows the direction of each estimate (lower bound, upper bound or
-    neither), its ceiling and a 95 % interval.
+    neither), its ceiling and a 95 % interval. With --labels, of labels of
+    sentences and latents; with --given, conditional on other columns.
 
     Example: [bold]mivae estimate-mi runs/mine[/], or [bold]mivae estimate-mi pairs.npz[/].
     """
@@ -90,20 +95,37 @@ def estimate_mi(
         return show_demos()
     paths = sources or []
     source = input_of(paths, demo)
-    check_options(context, source, "rank" if rank else "given" if given else "estimate")
+    tasks: dict[Task, object] = {"rank": rank, "given": given, "labels": labels}
+    task: Task = next((name for name, wanted in tasks.items() if wanted), "estimate")
+    check_options(context, source, task)
     if source == "run":
         if len(paths) > 1:
             raise ConfigError(f"choose one run, '{paths[0]}' or '{paths[1]}'")
         from .support.run_lookup import locate, open_run, open_sentences
+        from .support.text_input import opened_sentences
 
         found = locate(str(paths[0]) if paths else None, run_option)
+        title = f"{found.path}, {data or 'test split'}"
         with stderr.status(STATUS):
-            store = open_sentences(found, data, reading)
-            run = open_run(found, device)
-            report = run.estimate_mutual_information(
-                store, draws=draws, profile=profile, seed=seed
-            )
-        return show_report(report, f"{found.path}, {data or 'test split'}", None, plot, as_json)
+            if labels is None:
+                store = open_sentences(found, data, reading)
+                run = open_run(found, device)
+                report = run.estimate_mutual_information(
+                    store, draws=draws, profile=profile, seed=seed
+                )
+            else:
+                run, title = open_run(found, device), f"{title}: I(label; z)"
+                with opened_sentences(run, data, reading) as sentences:
+                    report = run.estimate_label_information(
+                        labels,
+                        sentences,
+                        column=label_column,
+                        discrete=discrete,
+                        drop_missing=drop_missing,
+                        permutations=permutations,
+                        seed=seed,
+                    )
+        return show_report(report, title, None, plot, as_json)
 
     truth: float | None = None
     if demo is not None:

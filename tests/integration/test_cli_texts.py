@@ -259,3 +259,58 @@ def test_a_sweep_takes_the_options_for_tables(mivae: Mivae, tmp_path: Path) -> N
     text = " ".join(command)
     assert "--no-header" in command
     assert all(part in text for part in ("--delimiter ;", "--column 2", "--bad-rows skip"))
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with 120 sentences and their labels, as a text and as a table."""
+    monkeypatch.chdir(tmp_path)
+    lines = [scene.sentence() for scene in scenes.scenes(120, seed=1)]
+    labels = ["many" if line.split()[0] in {"two", "three", "four"} else "one" for line in lines]
+    Path("other.txt").write_text("\n".join(["", *lines]))
+    Path("labels.txt").write_text("\n".join(["", *labels]))
+    rows = zip(lines, labels, strict=True)
+    Path("other.csv").write_text(
+        "\n".join(["text,number", *(f"{line},{label}" for line, label in rows)])
+    )
+    return tmp_path
+
+
+def test_labels_of_sentences_are_compared_with_latents(
+    mivae: Mivae, run: Path, labelled: Path
+) -> None:
+    table = ("--data", "other.csv", "--labels", "other.csv", "--label-column", "number")
+    values = []
+    for arguments in (("--data", "other.txt", "--labels", "labels.txt"), table):
+        ran = mivae("estimate-mi", run, *arguments, "--json", "--permutations", "9")
+        assert ran.code == 0, ran.err
+        report = json.loads(ran.out)
+        assert (report["n"], report["x_dim"], report["z_dim"]) == (120, 1, 4)
+        assert report["p_value"] >= 0.1
+        values.append(report["recommended"]["value"])
+    assert values[0] == values[1] >= 0
+    ran = mivae("estimate-mi", run, *table)
+    assert "other.csv: I(label; z)" in ran.out
+    assert "other.csv: 120 rows" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--labels", "labels.txt"), 3, "121 rows"),
+        (("--labels", "none.txt"), 3, "none.txt"),
+        (("--labels", "other.csv", "--data", "other.txt"), 2, "--label-column"),
+        (("--labels", "labels.txt", "--draws", "2"), 2, "--draws"),
+        (("--labels", "labels.txt", "--profile", "quick"), 2, "--profile"),
+        (("--label-column", "number"), 2, "--label-column"),
+        (("--permutations", "9"), 2, "--labels"),
+        (("--labels", "labels.txt", "--given", "a"), 2, "--given"),
+    ],
+    ids=lambda value: str(value),
+)
+def test_labels_that_do_not_fit_are_named(
+    mivae: Mivae, run: Path, labelled: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    ran = mivae("estimate-mi", "--run", run, *arguments)
+    assert (ran.code, ran.out) == (code, ""), ran.err
+    assert words in ran.err

@@ -77,9 +77,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the pages name, and a trained run."""
     folder = tmp_path_factory.mktemp("workspace")
     train_to_end(small_config(write_scenes(folder / "corpus.txt", count=200)), folder / "trained")
-    write_scenes(folder / "other.txt", count=30, seed=1)
+    write_scenes(folder / "other.txt", count=60, seed=1)
     lines = read(folder / "other.txt").splitlines()
-    (folder / "labels.txt").write_text("".join(f"{len(line)}\n" for line in lines))
+    (folder / "labels.txt").write_text("".join(f"{len(line.split())}\n" for line in lines))
     corpus = read(folder / "corpus.txt").splitlines()
     rows = "".join(f'{number},"{line}"\n' for number, line in enumerate(corpus))
     (folder / "captions.csv").write_text(f"id,caption\n{rows}")

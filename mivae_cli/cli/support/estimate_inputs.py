@@ -14,32 +14,36 @@ if TYPE_CHECKING:
     from ...estimators.io.pairs import Pairs
 
 Input = Literal["run", "files", "demo"]
-Task = Literal["estimate", "given", "rank"]
+Task = Literal["estimate", "given", "labels", "rank"]
 
 SUFFIXES = {".npz", ".npy", ".safetensors", ".csv", ".tsv", ".parquet", ".gz"}
 NAMES: dict[Input | Task, str] = {
     "run": "a run",
     "files": "paired samples from files",
     "demo": "--demo",
-    "estimate": "estimates without --rank",
+    "estimate": "the estimate of I(x; z)",
     "given": "--given",
+    "labels": "--labels",
     "rank": "--rank",
 }
-RUN = {"run_option", "data", "draws", "device", *READING_OPTIONS} - {"header"}
-FILES = {"x", "z", "x_columns", "z_columns", "given", "drop_missing", "discrete", "groups"}
+RUN = {"run_option", "data", "draws", "device", "labels", *READING_OPTIONS} - {"header"}
+FILES = {"x", "z", "x_columns", "z_columns", "given", "groups"}
 PAIRS = {
-    *("estimator", "permutations", "transform", "network", "neighbours", "demo", "blocks"),
+    *("estimator", "transform", "network", "neighbours", "demo", "blocks"),
     *("pointwise", "rank", "redundancy", "fdr"),
 }
+# These apply to a run only if it has labels
+LABELLED = {"permutations", "discrete", "drop_missing"}
 CRITICS = {"estimator", "profile", "transform", "network", "pointwise"}
 # The parameters that do not apply to an input or a task
 EXCLUDED: dict[Input | Task, set[str]] = {
     "run": PAIRS | FILES | {"count"},
     "files": RUN | {"count"},
-    "demo": RUN | FILES | {"header", "sources"},
-    "estimate": {"redundancy", "fdr"},
-    "given": CRITICS | {"redundancy", "fdr"},
-    "rank": CRITICS | {"given", "plot"},
+    "demo": RUN | FILES | {"header", "sources", "discrete", "drop_missing"},
+    "estimate": {"redundancy", "fdr", "label_column"},
+    "given": CRITICS | {"redundancy", "fdr", "label_column"},
+    "labels": CRITICS | {"draws"},
+    "rank": CRITICS | {"given", "plot", "label_column"},
 }
 
 
@@ -64,6 +68,8 @@ def check_options(context: typer.Context, source: Input, task: Task) -> None:
         for kind in (source, task):
             if name in EXCLUDED[kind]:
                 raise ConfigError(f"{option} cannot be combined with {NAMES[kind]}")
+        if name in LABELLED and source == "run" and task != "labels":
+            raise ConfigError(f"{option} applies to a run with --labels, or to paired samples")
 
 
 def demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":

@@ -12,6 +12,8 @@ __all__ = [
     "FitProfile",
     "Given",
     "InputTransform",
+    "LabelColumn",
+    "LabelFile",
     "Neighbours",
     "Network",
     "Permutations",
@@ -61,7 +63,7 @@ Draws = Annotated[
 ]
 Permutations = Annotated[
     int,
-    pair_option(
+    typer.Option(
         min=0, max=MAX_PERMUTATIONS, help="Shuffles for a p-value of independence; 0: none."
     ),
 ]
@@ -82,6 +84,18 @@ Given = Annotated[
         help="Table columns (or arrays) of a variable w, such as a confounder: estimates the "
         "conditional mutual information I(x; z | w).",
     ),
+]
+LabelFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--labels",
+        metavar="FILE",
+        help="Labels of the sentences of a run, one per line, or a .csv or .tsv table: estimates "
+        "I(label; z).",
+    ),
+]
+LabelColumn = Annotated[
+    str, typer.Option(metavar="COLUMN", help="Column of the table of --labels.")
 ]
 InputTransform = Annotated[
     Transform, pair_option(help="Map of each coordinate of the critics' inputs.")

@@ -1,6 +1,13 @@
 """Text files that commands read, and notes about their rows."""
 
-__all__ = ["check_reading", "named", "note_rows", "note_truncated", "opened_text"]
+__all__ = [
+    "check_reading",
+    "named",
+    "note_rows",
+    "note_truncated",
+    "opened_sentences",
+    "opened_text",
+]
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +33,20 @@ def opened_text(run: Run, source: str | Path, reading: Reading) -> Iterator[Text
     settings = run.read_file(source, reading).config  # before standard input is read
     with text_file(source) as path:
         yield TextRecords(path, settings)
+
+
+@contextmanager
+def opened_sentences(
+    run: Run, data: Path | None, reading: Reading
+) -> Iterator[TextRecords | None]:
+    """Opens the text of the --data option, and notes the rows read at the end; None without it."""
+    if data is None:
+        check_reading(reading)
+        yield None
+        return
+    with opened_text(run, data, reading) as records:
+        yield records
+        note_rows(data, records.counts)
 
 
 def named(source: str | Path, quoted: bool = False) -> str:
