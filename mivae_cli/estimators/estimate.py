@@ -15,8 +15,9 @@ Shapes: N pairs, X and Z coordinates.
 
 __all__ = ["estimate_mutual_information"]
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from numpy.typing import ArrayLike
@@ -26,6 +27,7 @@ from ..errors import ConfigError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .conditional.estimate import conditional_report
 from .discrete.estimates import discrete_estimates
+from .discrete.independence import label_p_value
 from .discrete.labels import DiscreteEstimates
 from .estimator_suite import EstimatorSuite
 from .io.checks import check_variables
@@ -72,7 +74,8 @@ def estimate_mutual_information(
         network: The learned part of critics.
         neighbours: The number k of neighbours of "ksg".
         permutations: Number of shuffles of the test pairs for a p-value of independence, exact for
-            any distribution; 0 for none. The statistic is the mean score of a frozen critic.
+            any distribution; 0 for none. The statistic is the mean score of a frozen critic; for
+            labels, all rows are shuffled, and correlations of many functions are the statistic.
         given: The samples of a variable w drawn with them, for the conditional mutual information
             I(x; z | w). No estimators can be named then.
         discrete: The samples whose columns are all labels. "none": all columns are numbers.
@@ -131,22 +134,31 @@ def estimate_mutual_information(
         )
         warnings, notes = [*warnings, *report.warnings], [*notes, *report.notes]
         return replace(report, warnings=warnings, notes=notes)
-    numeric = sample.x.kind == sample.z.kind == "continuous"
+    kinds = {sample.x.kind, sample.z.kind}
+    of_levels = not chosen and kinds != {"continuous"}
+    if of_levels and rows.dependent and "mixed" in kinds:
+        of_levels = False
+        notes.append(f"levels beside numbers count as numbers, because rows are in {rows.kind}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        spare = not chosen and profile != "thorough"
-        suite = EstimatorSuite(x, z, profile, transform, network, neighbours, seed, rows, spare)
+        test: Callable[[int], float]
         recommended: Recommendation | None
-        if not (chosen or numeric or rows.dependent):
-            found = discrete_estimates(sample.x, sample.z, neighbours, seed=seed)
+        if of_levels:
+            found = discrete_estimates(sample.x, sample.z, neighbours, rows=rows, seed=seed)
             estimates, recommended = found.estimates, found.recommended
             warnings, notes = warnings + found.warnings, [*notes, *found.notes, *_limits(found)]
-        elif chosen:
-            estimates = with_contradictions([suite.estimate(name) for name in chosen])
-            recommended = recommend_named(estimates)
+            test = partial(label_p_value, sample.x, sample.z, rows, seed=seed)
         else:
-            estimates, recommended = default_estimates(suite)
-        p_value = suite.p_value(permutations) if permutations else None
+            spare = not chosen and profile != "thorough"
+            sizes = profile, transform, network, neighbours, seed
+            suite = EstimatorSuite(x, z, *sizes, rows, spare)
+            if chosen:
+                estimates = with_contradictions([suite.estimate(name) for name in chosen])
+                recommended = recommend_named(estimates)
+            else:
+                estimates, recommended = default_estimates(suite)
+            test = suite.p_value
+        p_value = test(permutations) if permutations else None
     dimensions = x.shape[1], z.shape[1]
     return Report(recommended, estimates, len(x), *dimensions, p_value, warnings, notes)
 

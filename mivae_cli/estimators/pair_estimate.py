@@ -14,8 +14,8 @@ the upper end of the interval always includes it.
 
 A label and numbers: nearest neighbours (Ross). Two discrete variables: the table of their counts.
 
-The interval of dependent rows is wider: by the ratio of the standard error over units to that over
-rows, of the terms whose mean is the estimate.
+For dependent rows, neighbours come from other units, and what permutations by units give is
+subtracted.
 
 Shapes: N rows.
 """
@@ -23,14 +23,15 @@ Shapes: N rows.
 __all__ = ["pair_estimate"]
 
 import math
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..errors import DataError
 from .discrete.plug_in import plug_in
-from .discrete.ross import ross, ross_terms
+from .discrete.ross import ross
+from .discrete.unit_labels import unit_ross
+from .discrete.unit_tables import unit_plug_in
 from .gaussian_ratio import GaussianRatio, NormalScores, small_sample_bias
 from .intervals import mean_interval
 from .nearest_neighbours import INFLATION, ksg_estimate, ksg_terms
@@ -71,18 +72,14 @@ def pair_estimate(
         return _continuous(x, z, neighbours, seed)
     if feature.kind == target.kind:
         left, right = feature.joint_code(), target.joint_code()
-        return _widened(plug_in(left, right, seed=seed), _plug_in_terms(left, right), rows)
+        if rows.dependent:
+            return unit_plug_in(left, right, rows, seed=seed)
+        return plug_in(left, right, seed=seed)
     numbers, label = (feature, target) if feature.kind == "continuous" else (target, feature)
     codes = label.joint_code()
-    found = ross(numbers.continuous, codes, neighbours, seed=seed)
     if rows.dependent:
-        chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))[
-            :MAX_ROWS
-        ]
-        terms = ross_terms(numbers.continuous[chosen], codes[chosen], neighbours)
-        if len(terms) == len(chosen):
-            found = _widened(found, terms, rows.take(chosen))
-    return found.at_least_zero()
+        return unit_ross(numbers.continuous, codes, rows, neighbours, seed=seed).at_least_zero()
+    return ross(numbers.continuous, codes, neighbours, seed=seed).at_least_zero()
 
 
 def _scores(variable: Variable) -> Tensor:
@@ -134,24 +131,3 @@ def _draw(ratio: GaussianRatio, count: int, generator: torch.Generator) -> tuple
 def _half(terms: Tensor) -> float:
     interval = mean_interval(terms)
     return (interval.high - interval.low) / 2
-
-
-def _plug_in_terms(x: Tensor, z: Tensor) -> Tensor:
-    """Returns the log-ratio of the table of counts at each row, with shape (N,)."""
-    cells = (x * (int(z.max()) + 1) + z).unique(return_inverse=True)[1]
-    joint, left, right = (codes.bincount()[codes].double() for codes in (cells, x, z))
-    return (len(x) * joint / (left * right)).log()
-
-
-def _widened(found: Estimate, terms: Tensor, rows: Rows) -> Estimate:
-    """Returns the estimate with an interval for dependent rows."""
-    if not rows.dependent or found.ci_low is None or found.ci_high is None:
-        return found
-    by_row, by_unit = mean_interval(terms), mean_interval(terms, rows)
-    width = by_row.high - by_row.low
-    factor = max(1.0, (by_unit.high - by_unit.low) / width) if width > 0 else 1.0
-    return replace(
-        found,
-        ci_low=found.value - factor * (found.value - found.ci_low),
-        ci_high=found.value + factor * (found.ci_high - found.value),
-    )

@@ -18,7 +18,13 @@ References:
     | Estimating mutual information (Kraskov, Stögbauer & Grassberger, 2004)
 """
 
-__all__ = ["ksg_interval_across_units", "ksg_terms_across_units"]
+__all__ = [
+    "admissible_range",
+    "counts_outside",
+    "ksg_interval_across_units",
+    "ksg_terms_across_units",
+    "radius_outside",
+]
 
 import math
 
@@ -82,34 +88,61 @@ def ksg_terms_across_units(
     """
     from scipy.special import digamma
 
-    order = (position if rows.kind == "blocks" else rows.unit).argsort(stable=True)
-    place = (position if rows.kind == "blocks" else rows.unit)[order].numpy()
-    reach = rows.length // WINDOW if rows.kind == "blocks" else 0
-    first = np.searchsorted(place, place - reach)
-    last = np.searchsorted(place, place + reach, side="right")
+    order, first, last = admissible_range(rows, position, rows.length // WINDOW)
     left, right = x[order].double().numpy(), z[order].double().numpy()
-    admissible = len(place) - (last - first)
+    admissible = len(order) - (last - first)
+    joint = np.concatenate([left, right], axis=1)
     # the next smaller number, so that a radius of the k-th neighbour excludes it
-    radius = np.nextafter(_radius(left, right, neighbours, first, last), 0)
+    radius = np.nextafter(radius_outside(joint, neighbours, first, last), 0)
     terms = digamma(neighbours) + digamma(admissible + 1)
     for side in (left, right):
-        terms -= digamma(_count(side, radius, first, last) + 1)
-    found = torch.empty(len(place), dtype=torch.float64)
+        terms -= digamma(counts_outside(side, radius, first, last) + 1)
+    found = torch.empty(len(order), dtype=torch.float64)
     found[order] = torch.from_numpy(terms)
     return found
 
 
-def _radius(left: Array, right: Array, neighbours: int, first: Integers, last: Integers) -> Array:
-    """Returns the distance to the k-th nearest row outside [first, last) of each row, (N,)."""
+def admissible_range(
+    rows: Rows, position: Tensor, reach: int
+) -> tuple[Tensor, Integers, Integers]:
+    """Returns an order of the rows, and the range [first, last) in it that each row excludes.
+
+    The excluded rows are those of the same group, or those at most `reach` rows away in blocks.
+    All shapes are (N,).
+    """
+    places = position if rows.kind == "blocks" else rows.unit
+    order = places.argsort(stable=True)
+    place, reach = places[order].numpy(), reach if rows.kind == "blocks" else 0
+    first = np.searchsorted(place, place - reach)
+    last = np.searchsorted(place, place + reach, side="right")
+    return order, first, last
+
+
+def radius_outside(
+    points: Array,
+    neighbours: int,
+    first: Integers,
+    last: Integers,
+    wanted: NDArray[np.bool_] | None = None,
+) -> Array:
+    """Returns the distance of rows to their k-th nearest row outside [first, last).
+
+    Arguments:
+        points: Rows in the order of the ranges, with shape (N, D).
+        neighbours: The number k; each wanted row has at least k rows outside of its range.
+        first: The first excluded row of each row, with shape (N,).
+        last: The end of the excluded rows, with shape (N,).
+        wanted: The rows whose distance is returned; default: all.
+    """
     from scipy.spatial import cKDTree
 
-    joint = np.concatenate([left, right], axis=1)
-    tree, count = cKDTree(joint), len(joint)
-    radius, pending = np.empty(count), np.arange(count)
+    tree, count = cKDTree(points), len(points)
+    every = np.arange(count) if wanted is None else np.flatnonzero(wanted)
+    radius, pending = np.empty(count), every
     number = min(count, neighbours + SPARE)
     while len(pending):
         for chosen in np.array_split(pending, -(-len(pending) * number // BATCH)):
-            apart, found = tree.query(joint[chosen], number, p=np.inf)
+            apart, found = tree.query(points[chosen], number, p=np.inf)
             outside = (found < first[chosen, None]) | (found >= last[chosen, None])
             reached = outside.cumsum(axis=1)
             at = (reached < neighbours).sum(axis=1)
@@ -118,10 +151,10 @@ def _radius(left: Array, right: Array, neighbours: int, first: Integers, last: I
             radius[chosen[~enough]] = -1
         pending = pending[radius[pending] < 0]
         number = min(count, 4 * number)
-    return radius
+    return radius[every]
 
 
-def _count(side: Array, radius: Array, first: Integers, last: Integers) -> Integers:
+def counts_outside(side: Array, radius: Array, first: Integers, last: Integers) -> Integers:
     """Returns the number of rows outside [first, last) within the radius of each row, (N,)."""
     from scipy.spatial import cKDTree
 

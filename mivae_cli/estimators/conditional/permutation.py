@@ -18,6 +18,10 @@ block. If w is discrete, blocks are its levels and the test is exact. Cube roots
 standardised over the data and all permutations together, and the p-value is that of the largest of
 the three, which is again exact.
 
+If rows depend on each other, whole units of :math:`\Phi` are permuted instead (`Rows.permutation`),
+wherever their w is: what is left of x after the regression hardly depends on w, and the dependence
+between its rows is kept.
+
 Shapes: N rows, F features, P permutations, S statistics.
 
 References:
@@ -34,6 +38,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..rows import Rows
 from .residuals import GivenRegression
 from .samples import Part, Samples
 
@@ -43,11 +48,16 @@ FOURIER_X, FOURIER_Z = 12, 32
 ROUNDING = 1e-9
 MAX_COLUMNS = 100
 MAX_INDICATORS = 20
+MAX_PRODUCTS = 40  # columns of which all products are features
 SMALL = 0.05  # variance below which a direction is dropped; features have variance 1
 
 
 def independence_p_value(
-    samples: Samples, regression: GivenRegression, permutations: int, seed: int
+    samples: Samples,
+    regression: GivenRegression,
+    permutations: int,
+    seed: int,
+    rows: Rows | None = None,
 ) -> float:
     """Returns the p-value of independence of x and z given w, by P permutations.
 
@@ -56,6 +66,7 @@ def independence_p_value(
         regression: Regressions on w of the same rows.
         permutations: The number P of permutations; the smallest p-value is 1 / (P + 1).
         seed: Seed of features, partitions and permutations.
+        rows: Which rows depend on each other; default: none.
     """
     generator = torch.Generator().manual_seed(seed)
     pairs = _statistics(samples, regression, generator)
@@ -67,7 +78,11 @@ def independence_p_value(
     for number in range(1, permutations + 1):
         if number % PER_PARTITION == 0:
             blocks = partition(samples.w, generator)
-        moved = lefts[local_permutation(blocks, generator)].split(widths, dim=1)
+        if rows is not None and rows.dependent:
+            order = rows.permutation(generator)
+        else:
+            order = local_permutation(blocks, generator)
+        moved = lefts[order].split(widths, dim=1)
         for column, (left, (_, right)) in enumerate(zip(moved, pairs, strict=True)):
             values[number, column] = (left.T @ right).square().sum()
     roots = values.pow(1 / 3)  # nearly normal, whatever the number of features
@@ -148,8 +163,10 @@ def _columns(part: Part) -> Tensor:
 
 
 def _squares(part: Part) -> Tensor:
-    """Returns the squares and products of continuous columns, (N, F)."""
+    """Returns the squares of continuous columns, and their products if they are few, (N, F)."""
     columns = part.continuous
+    if columns.shape[1] > MAX_PRODUCTS:
+        return columns.square()
     first, second = torch.triu_indices(columns.shape[1], columns.shape[1])
     return columns[:, first] * columns[:, second]
 

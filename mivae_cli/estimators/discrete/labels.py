@@ -25,7 +25,7 @@ reduction. The information of a function of x is at most that of x.
 Shapes: N rows, X columns, C classes.
 """
 
-__all__ = ["DiscreteEstimates", "label_estimates"]
+__all__ = ["DiscreteEstimates", "label_estimate", "label_estimates", "remarks"]
 
 import math
 from dataclasses import dataclass, field
@@ -40,7 +40,8 @@ from ...errors import DataError
 from ...limits import check_seed
 from ..nearest_neighbours import check_neighbours, untied
 from ..report import Estimate, Recommendation, stopwatch
-from .classifiers import FULL_DIMENSIONS, MAX_FIT, choose, features_of
+from .classifiers import FULL_DIMENSIONS
+from .cross_fits import CrossFits, log_ratios
 from .plug_in import QUANTILE, checked_codes, entropy
 from .ross import ross, ross_terms
 
@@ -57,8 +58,6 @@ BLIND_ERROR = 0.03  # likewise, of the bias of neighbours
 FLOOR = 0.02  # nats; the smallest standard deviation of a term, for an interval of some width
 SMALL_CLASS = 30  # rows
 ROWS_PER_COLUMN = 20  # fewer rows cause a warning if there are many columns
-TEMPERATURES = np.exp(np.linspace(-1.5, 0.5, 41))
-MARGINS = np.array([0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1])
 
 
 @dataclass(frozen=True)
@@ -114,17 +113,17 @@ def label_estimates(
     with stopwatch() as seconds:
         # random order, so that every part of the rows is a random sample
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
-        fits = _CrossFits(untied(x.double()[order]), codes[order].numpy(), seed)
+        fits = CrossFits(untied(x.double()[order]), codes[order].numpy())
     bound = _bound(fits, limit, seconds())
     with stopwatch() as more:
         value, error = _corrected(fits, bound, neighbours, seed)
     spent = seconds() + more()
-    corrected = _estimate("corrected-ross", value, error, "neither", limit, spent)
+    corrected = label_estimate("corrected-ross", value, error, "neither", limit, spent)
     reason = (
         f"the bound of a classifier ({fits.candidate.name}), with what more rows and nearest "
         "neighbours would add"
     )
-    warnings, notes = _remarks(codes, fits)
+    warnings, notes = remarks(codes, fits)
     share = corrected.value / limit if limit > 0 else None
     return DiscreteEstimates(
         Recommendation.of(corrected, reason),
@@ -136,90 +135,16 @@ def label_estimates(
     )
 
 
-class _CrossFits:
-    """The probabilities of the classes at all rows, from classifiers fitted to other rows.
-
-    Attributes:
-        codes: The classes, with shape (N,).
-        candidate: The kind of classifier.
-        probabilities: Calibrated probabilities of the classes, with shape (N, C).
-        growth: How much the loss fell when the classifiers got twice as many rows, in nats.
-        spaces: Sets of rows, with the space in which to find their neighbours.
-    """
-
-    def __init__(self, x: Tensor, codes: Ints, seed: int) -> None:
-        self.codes, self.columns = codes, x.shape[1]
-        classes, count = int(codes.max()) + 1, len(codes)
-        features = features_of(x)
-        self.candidate, _ = choose(features, codes, classes)
-        values = features[self.candidate.features]
-        reduced = self.candidate.reduction != 0
-        folds = 2 if count > MAX_FIT else 5
-        self.spaces: list[tuple[Ints, Floats]] = []
-        logs, of_half = np.empty((count, classes)), np.empty((count, classes))
-        for fold in range(folds):
-            inside = np.arange(count) % folds == fold
-            classifier = self.candidate.fit(values[~inside], codes[~inside], classes)
-            logs[inside] = classifier.log_posterior(values[inside])
-            half = np.flatnonzero(~inside)
-            half = half[: min(len(half), MAX_FIT) // 2]
-            other = self.candidate.fit(values[half], codes[half], classes)
-            of_half[inside] = other.log_posterior(values[inside])
-            if reduced:
-                self.spaces.append((np.flatnonzero(inside), classifier.reduce(values[inside])))
-        if not reduced:
-            self.spaces.append((np.arange(count), values))
-        self.probabilities = _calibrated(logs, codes)
-        self.loss = _loss(self.probabilities, codes)
-        growth = _loss(_calibrated(of_half, codes), codes) - self.loss
-        # at most what the classifier has learnt, so that chance adds little at independence
-        learnt = float(_ratios(self.probabilities, codes).mean())
-        self.growth = max(min(growth, learnt), 0.0)
-
-
-def _loss(probabilities: Floats, codes: Ints) -> float:
-    """Returns the mean log-loss of all rows, in nats."""
-    chosen = probabilities[np.arange(len(codes)), codes]
-    return -float(np.log(np.maximum(chosen, 1e-300)).mean())
-
-
-def _calibrated(logs: Floats, codes: Ints) -> Floats:
-    """Returns probabilities sharpened or flattened, and mixed with those of the label alone.
-
-    Chooses the exponent and the share of the mixture with the smallest loss. The share 1 is the
-    classifier that ignores x, so that the bound is not negative.
-    """
-    from scipy.special import log_softmax  # slow to import
-
-    count, rows = len(codes), np.arange(len(codes))
-    margin = np.bincount(codes, minlength=logs.shape[1]) / count
-
-    def loss(chosen: Floats, share: float) -> float:
-        mixed = (1 - share) * np.exp(chosen) + share * margin[codes]
-        return -float(np.log(np.maximum(mixed, 1e-300)).mean())
-
-    trials = [
-        (loss(chosen, share), temperature, share)
-        for temperature in TEMPERATURES
-        for chosen in [log_softmax(logs * temperature, axis=1)[rows, codes]]
-        for share in MARGINS
-    ]
-    _, temperature, share = min(trials)
-    calibrated: Floats = np.exp(log_softmax(logs * temperature, axis=1))
-    mixed: Floats = (1 - share) * calibrated + share * margin
-    return mixed
-
-
-def _bound(fits: _CrossFits, limit: float, seconds: float) -> Estimate:
+def _bound(fits: CrossFits, limit: float, seconds: float) -> Estimate:
     """Returns the held-out lower bound of the classifier."""
-    terms = _ratios(fits.probabilities, fits.codes)
+    terms = log_ratios(fits.probabilities, fits.codes)
     error = max(float(terms.std()), FLOOR) / math.sqrt(len(terms))
     value = limit - fits.loss
-    return _estimate("classifier", value, error, "lower", limit, seconds)
+    return label_estimate("classifier", value, error, "lower", limit, seconds)
 
 
 def _corrected(
-    fits: _CrossFits, bound: Estimate, neighbours: int, seed: int
+    fits: CrossFits, bound: Estimate, neighbours: int, seed: int
 ) -> tuple[float, float]:
     """Returns the bound with what neighbours see beyond it, and the standard error of the sum."""
     random = np.random.default_rng(seed)
@@ -232,7 +157,7 @@ def _corrected(
 
         def gap(labels: Ints, points: Tensor = points, chances: Floats = chances) -> float:
             found = ross_terms(points, torch.from_numpy(labels), neighbours)
-            return float(found.mean()) - float(_ratios(chances, labels).mean())
+            return float(found.mean()) - float(log_ratios(chances, labels).mean())
 
         weight = 1 / len(fits.spaces)
         beyond += weight * gap(fits.codes[rows[kept]])
@@ -251,15 +176,7 @@ def _corrected(
     return bound.value + fits.growth + share * gain, math.hypot(sampling, noise, *bias)
 
 
-def _ratios(probabilities: Floats, codes: Ints) -> Floats:
-    """Returns ln p(c|x) - ln p(c) of rows, with the shares of their classes, (N,)."""
-    chosen = np.maximum(probabilities[np.arange(len(codes)), codes], 1e-300)
-    counts = np.bincount(codes)
-    ratios: Floats = np.log(chosen) - np.log(counts[codes] / len(codes))
-    return ratios
-
-
-def _estimate(
+def label_estimate(
     name: str, value: float, error: float, direction: Direction, limit: float, seconds: float
 ) -> Estimate:
     """Returns an estimate between 0 and the entropy of the label."""
@@ -268,7 +185,7 @@ def _estimate(
     return Estimate(name, value, low, high, direction, limit, direction == "lower", seconds)
 
 
-def _remarks(codes: Tensor, fits: _CrossFits) -> tuple[list[str], list[str]]:
+def remarks(codes: Tensor, fits: CrossFits) -> tuple[list[str], list[str]]:
     """Returns warnings about the rows, and notes about the estimates."""
     warnings, notes = [], []
     sizes = codes.bincount()

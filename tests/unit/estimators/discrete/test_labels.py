@@ -10,7 +10,8 @@ from torch import Tensor
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.discrete.class_densities import fit_class_densities
 from mivae_cli.estimators.discrete.classifiers import Nearby, candidates
-from mivae_cli.estimators.discrete.labels import DiscreteEstimates, _calibrated, label_estimates
+from mivae_cli.estimators.discrete.cross_fits import calibrated
+from mivae_cli.estimators.discrete.labels import DiscreteEstimates, label_estimates
 from mivae_cli.estimators.discrete.logistic import fit_logistic
 
 
@@ -112,9 +113,9 @@ def test_calibration_returns_the_truth_of_overconfident_probabilities() -> None:
     odds = random.standard_normal(20_000)
     codes = (random.random(20_000) < 1 / (1 + np.exp(-odds))).astype(np.int64)
     logs = np.stack([np.zeros(20_000), 3 * odds], axis=1)  # three times too confident
-    found = _calibrated(logs, codes)
+    found = calibrated(logs, codes)
     np.testing.assert_allclose(found[:, 1], 1 / (1 + np.exp(-odds)), atol=0.03)
-    ignored = _calibrated(random.standard_normal((20_000, 2)) * 5, codes)
+    ignored = calibrated(random.standard_normal((20_000, 2)) * 5, codes)
     np.testing.assert_allclose(ignored, 0.5 * np.ones_like(ignored), atol=0.03)
 
 
