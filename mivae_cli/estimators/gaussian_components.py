@@ -63,7 +63,8 @@ class NormalComponents:
     @cached_property
     def factors(self) -> Tensor:
         """The Cholesky factors of the covariances, (K, D, D)."""
-        return torch.linalg.cholesky(self.covariances)
+        factors: Tensor = torch.linalg.cholesky(self.covariances)
+        return factors
 
     @cached_property
     def precisions(self) -> Tensor:
