@@ -12,7 +12,8 @@ where L is the mean log-ratio of the model on the pairs to which it is fitted, s
 errors of both terms cancel. If M is right, the two brackets have the same expectation. If M is
 wrong, but similar enough for the bias of `ksg` to be similar, the difference is the missing part.
 
-I(M) itself is corrected for overfitting by fitting the model again to its draws.
+The bias of I(M) is known for the Gaussian and the Student-t copula. For mixtures, it is measured by
+fitting the model again to its draws.
 
 Shapes: N pairs, X and Z coordinates, R draws.
 
@@ -40,7 +41,7 @@ DRAWS = 4  # R
 MAX_FIT = 20_000  # pairs to which the model is fitted
 MAX_DISTANCES = 2.5e8  # of single coordinates; limits the pairs for `ksg`
 MIN_NEIGHBOUR_PAIRS, MAX_NEIGHBOUR_PAIRS = 2_000, 20_000
-THRESHOLD = 2.0  # standard errors below which the residual counts as noise
+THRESHOLD = 1.0  # standard errors below which the residual counts as noise
 NORMAL = 1.96  # standard errors on each side of a 95 % interval
 # Standard deviations of the errors that are left, as shares; measured by simulation
 BIAS_SHARE, RESIDUAL_SHARE, UNSEEN_SHARE = 0.05, 1.0, 0.5
@@ -113,7 +114,8 @@ def correct_neighbours(
     x, z = x[order[:MAX_FIT]], z[order[:MAX_FIT]]
     mapped = _mapped(x, z, choice.candidate)
     model = choice.candidate.fit(*mapped, seed, start=choice.model)
-    information = model.information(seed)
+    unbiased = model.unbiased_information(seed)
+    information = model.information(seed) if unbiased is None else unbiased
     terms = model.log_ratio(*mapped)
     near = slice(_neighbour_pairs(x.shape[1] + z.shape[1], len(x)))
     found = _rank_terms(x[near], z[near], neighbours)
@@ -124,17 +126,18 @@ def correct_neighbours(
         true = model.log_ratio(*drawn)
         remapped = _mapped(*drawn, choice.candidate)
         again = choice.candidate.fit(*remapped, seed, start=model)
-        # the chance error of the true log-ratios is nearly that of the fit
-        overfits.append(again.information(seed) - float(true.mean()))
+        if unbiased is None:  # the chance error of the true log-ratios is nearly that of the fit
+            overfits.append(again.information(seed) - float(true.mean()))
         seen = _rank_terms(drawn[0][near], drawn[1][near], neighbours)
         gaps.append(float((seen - again.log_ratio(*remapped)[near]).mean()))
         biases.append(float((seen - true[near]).mean()))
+    overfit = fmean(overfits) if overfits else 0.0
     around = mean_interval(terms)
     gap_error = INFLATION * float(gap.std()) / math.sqrt(len(gap))
     return CorrectedNeighbours(
         model_name=str(choice.candidate),
-        information=information - fmean(overfits),
-        overfit=fmean(overfits),
+        information=information - overfit,
+        overfit=overfit,
         sampling_error=(around.high - around.low) / 2 / NORMAL,
         neighbours=float(found.mean()),
         neighbours_bias=fmean(biases),

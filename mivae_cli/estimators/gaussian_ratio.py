@@ -17,7 +17,7 @@ References:
     | The nonparanormal (Liu, Lafferty & Wasserman, 2009), for normal scores
 """
 
-__all__ = ["GaussianRatio", "NormalScores", "gaussian_interval", "small_sample_bias"]
+__all__ = ["GaussianRatio", "NormalScores", "gaussian_interval", "small_sample_bias", "unbiased_gaussian_information", "small_sample_bias"]
 
 import math
 from dataclasses import dataclass
@@ -147,6 +147,18 @@ def gaussian_interval(x: Tensor, z: Tensor, rows: Rows | None = None) -> Interva
     around = mean_interval(ratio.terms(x, z))
     margin = (around.high - around.low) / 2
     return Interval(value, value - margin, value + margin)
+
+
+def unbiased_gaussian_information(x: Tensor, z: Tensor) -> float:
+    r"""Returns :math:`-\frac{1}{2} \sum_k \ln(1 - \hat\rho_k^2)` minus `small_sample_bias`.
+
+    In nats, from x (N, X) and z (N, Z).
+
+    Raises:
+        DataError: There are not more pairs than coordinates.
+    """
+    ratio = GaussianRatio.fit(x, z)
+    return ratio.information - small_sample_bias(len(x), *ratio.ranks)
 
 
 def small_sample_bias(count: int, x_rank: int, z_rank: int) -> float:

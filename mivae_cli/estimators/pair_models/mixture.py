@@ -89,6 +89,9 @@ class MixtureModel:
         """Returns the mutual information of the model in nats, by Monte Carlo."""
         return float(self.log_ratio(*self.draw(DRAWS, seed)).mean())
 
+    def unbiased_information(self, seed: int) -> None:
+        """Returns None: the bias of the fit has no closed form."""
+
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns new pairs: x (count, X) and z (count, Z)."""
         _, values = self.joint.draw(count, torch.Generator().manual_seed(seed))

@@ -35,6 +35,12 @@ class PairModel(Protocol):
     def information(self, seed: int) -> float:
         """Returns the mutual information of the model in nats, exactly or from its own draws."""
 
+    def unbiased_information(self, seed: int) -> float | None:
+        """Returns the information of the source of the pairs, without the bias of the fit.
+
+        None if the bias has no closed form.
+        """
+
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns new pairs: x (count, X) and z (count, Z)."""
 

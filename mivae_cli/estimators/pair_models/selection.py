@@ -24,7 +24,8 @@ from .mixture import MixtureModel
 from .model import PairModel, matching_score
 from .student import StudentCopula
 
-DEGREES = (1.0, 2.0, 4.0, 8.0)  # of freedom of the Student-t copulas
+DEGREES = (0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0)  # of freedom of Student-t copulas
+MAX_DEGREES_FIT = 2_000  # pairs
 COMPONENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 PATIENCE = 3  # numbers of components without improvement before the search stops
 MIN_MEMBERS = 10  # pairs per component
@@ -109,7 +110,7 @@ def choose_model(train: Pair, valid: Pair, seed: int) -> ModelChoice | None:
         return None
     count, size = len(train[0]), train[0].shape[1] + train[1].shape[1]
     if MIN_MEMBERS_PER_COORDINATE * size <= count:
-        found += [tried(Candidate("student", "rank", dof)) for dof in DEGREES]
+        found.append(tried(Candidate("student", "rank", _degrees(*mapped["rank"][0]))))
     for transform in transforms:
         found += _search(tried(each) for each in _mixtures(transform, count, size))
     return max(found, key=lambda choice: choice.score)
@@ -128,12 +129,18 @@ def choose_start(train: Pair, valid: Pair, transform: Transform) -> PairModel | 
         return None
     candidates = [Candidate("gaussian", transform)]
     if transform == "rank":
-        candidates += [Candidate("student", transform, dof) for dof in DEGREES]
+        candidates.append(Candidate("student", transform, _degrees(*train)))
     valid = valid[0][:MAX_VALID], valid[1][:MAX_VALID]
     models = [candidate.fit(*train, seed=0) for candidate in candidates]
     scores = [matching_score(model, *valid) for model in models]
     best = max(scores)
     return models[scores.index(best)] if best > 0 else None
+
+
+def _degrees(x: Tensor, z: Tensor) -> float:
+    """Returns the degrees of freedom of the most likely Student-t copula of normal scores."""
+    x, z = x[:MAX_DEGREES_FIT], z[:MAX_DEGREES_FIT]
+    return max(DEGREES, key=lambda dof: StudentCopula.fit(x, z, dof).log_likelihood(x, z))
 
 
 def _mixtures(transform: Transform, count: int, size: int) -> Iterator[Candidate]:

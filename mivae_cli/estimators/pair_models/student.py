@@ -14,12 +14,14 @@ References:
 __all__ = ["StudentCopula"]
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from ...choices import Transform
+from ..gaussian_ratio import GaussianRatio, small_sample_bias
+from .gaussian import covariance_without_noise
 from .model import DRAWS
 
 ITERATIONS = 50
@@ -34,11 +36,20 @@ class StudentCopula:
     dof: float
     scale: Tensor  # scale matrix of the t scores, (D, D)
     x_size: int
+    plug_in: Tensor  # the scale matrix with the sampling noise of its correlations, (D, D)
+    count: int  # N, to which it was fitted
     transform: Transform = "rank"
 
     @classmethod
     def fit(cls, x: Tensor, z: Tensor, dof: float) -> "StudentCopula":
-        """Fits the scale matrix to normal scores x (N, X) and z (N, Z) by the EM algorithm."""
+        """Fits the scale matrix to normal scores x (N, X) and z (N, Z) by the EM algorithm.
+
+        The weights of the algorithm make the rows nearly normal; their canonical correlations are
+        corrected for sampling noise.
+
+        Raises:
+            DataError: There are not more pairs than coordinates.
+        """
         values = _t_scores(torch.cat([x, z], dim=1), dof)
         size = values.shape[1]
         ridge = RIDGE * torch.eye(size, dtype=values.dtype)
@@ -50,7 +61,23 @@ class StudentCopula:
             scale = updated
             if change < TOLERANCE:
                 break
-        return cls(dof, scale, x.shape[1])
+        rows = values * weights.sqrt()[:, None]
+        sides = rows[:, : x.shape[1]], rows[:, x.shape[1] :]
+        ratio = GaussianRatio.fit(*sides, held_out=True)
+        corrected = covariance_without_noise(*sides, ratio) + ridge
+        return cls(dof, corrected, x.shape[1], scale, len(x))
+
+    def log_likelihood(self, x: Tensor, z: Tensor) -> float:
+        """Returns the mean log-density of the copula at normal scores x (N, X) and z (N, Z).
+
+        Lacks a constant that depends neither on the scale matrix nor on the degrees of freedom.
+        """
+        values = _t_scores(torch.cat([x, z], dim=1), self.dof)
+        margins = [
+            self._log_density(values[:, [column]], self.scale[[column]][:, [column]])
+            for column in range(values.shape[1])
+        ]
+        return float((self._log_density(values, self.scale) - torch.stack(margins).sum(0)).mean())
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the log-ratios of N pairs, with shape (N,)."""
@@ -81,6 +108,24 @@ class StudentCopula:
     def information(self, seed: int) -> float:
         """Returns the mutual information of the model in nats, by Monte Carlo."""
         return float(self._of_t_scores(self._draw_t(DRAWS, seed)).mean())
+
+    def unbiased_information(self, seed: int) -> float:
+        r"""Returns the information without the bias of the scale matrix, in nats.
+
+        The variance of the scale matrix of t is :math:`(\nu + D + 2) / (\nu + D)` times that of a
+        sample covariance, and the bias, which is of second order, likewise.
+        """
+        if not self._correlated:
+            return self.information(seed)
+        size = len(self.scale)
+        bias = small_sample_bias(self.count, self.x_size, size - self.x_size)
+        model = replace(self, scale=self.plug_in)
+        return model.information(seed) - bias * (self.dof + size + 2) / (self.dof + size)
+
+    @property
+    def _correlated(self) -> bool:
+        """Whether x and z are correlated beyond sampling noise."""
+        return bool(self.scale[: self.x_size, self.x_size :].abs().max() > RIDGE)
 
     def _draw_t(self, count: int, seed: int) -> Tensor:
         """Returns draws of Student's t with the scale matrix, (count, D)."""
