@@ -35,7 +35,7 @@ from .io.frames import Frame
 from .nearest_neighbours import check_neighbours
 from .recommendation import default_estimates, recommend_named, with_contradictions
 from .report import Recommendation, Report
-from .row_checks import row_warnings
+from .row_checks import check_rows
 from .rows import Rows
 
 
@@ -120,7 +120,8 @@ def estimate_mutual_information(
     check_neighbours(neighbours, len(sample))
     rows = Rows.of_sample(sample.rows, sample.groups, blocks)
     x, z = sample.tensors()
-    warnings, notes = sample.warnings + row_warnings(sample.x, sample.z, rows), sample.notes
+    findings = check_rows(sample.x, sample.z, rows)
+    warnings, notes = sample.warnings + findings.warnings, sample.notes
     if sample.given is not None:
         if chosen or rows.dependent:
             raise ConfigError("'given' cannot be combined with named estimators, groups or blocks")

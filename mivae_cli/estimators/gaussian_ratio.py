@@ -17,7 +17,13 @@ References:
     | The nonparanormal (Liu, Lafferty & Wasserman, 2009), for normal scores
 """
 
-__all__ = ["GaussianRatio", "NormalScores", "gaussian_interval", "small_sample_bias", "unbiased_gaussian_information", "small_sample_bias"]
+__all__ = [
+    "GaussianRatio",
+    "NormalScores",
+    "gaussian_interval",
+    "small_sample_bias",
+    "unbiased_gaussian_information",
+]
 
 import math
 from dataclasses import dataclass

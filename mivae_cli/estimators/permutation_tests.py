@@ -16,14 +16,20 @@ If fewer than ten permutations reach T, p is the tail of a gamma distribution wi
 variance and skewness of the permuted values. A p-value that many tests can correct has to be
 smaller than 1 / P. Blocks have too few independent shifts for this.
 
-Shapes: N rows, F variables, B functions, P permutations.
+A variable of several columns gets the functions of each column, and as many random features,
+:math:`\sqrt 2 \cos(w^\top s + b)` of its normal scores s, which see how columns act together. The
+frequencies w are normal, half of them with standard deviation :math:`C^{-1/2}` for C columns, half
+with three times as much.
+
+Shapes: N rows, F variables, B functions, P permutations, C columns.
 
 References:
     | Kernel statistical tests (Gretton et al., 2008), for sums of squared correlations
+    | Random features for large-scale kernel machines (Rahimi & Recht, 2007)
     | Fewer permutations, more accurate P-values (Knijnenburg et al., 2009), for the tail
 """
 
-__all__ = ["permutation_p_values"]
+__all__ = ["independence_p_value", "permutation_p_values"]
 
 import math
 from collections.abc import Sequence
@@ -41,6 +47,9 @@ MAX_LEVELS = 32  # of a column, the most frequent ones
 MIN_EXCEEDING = 10  # permutations that reach the statistic, for a plain p-value
 MIN_P = 1e-12
 BATCH = 2**27  # numbers in memory at a time
+RANDOM_FEATURES, FINE = 64, 3.0  # of several columns; ratio of the two scales
+FEATURE_SEED = 0  # the features do not depend on the data or on the seed of the permutations
+MAX_TEST_ROWS = 10_000  # of a single test
 MAX_VALUES = 256  # functions of permuted targets multiplied at a time
 
 
@@ -49,6 +58,8 @@ def permutation_p_values(
 ) -> NDArray[np.float64]:
     """Returns the p-value of independence of each of F variables from the target, shape (F,).
 
+    P-values below 1 / P come from the tail of a fitted distribution.
+
     Arguments:
         features: F variables of N rows.
         target: The variable that is permuted.
@@ -56,6 +67,33 @@ def permutation_p_values(
         permutations: The number P of permutations, at least 1.
         seed: Seed of the permutations.
     """
+    observed, permuted = _permuted(features, target, rows, permutations, seed)
+    plain = _plain(observed, permuted)
+    if rows.kind == "blocks" or permutations < 10 * MIN_EXCEEDING:
+        return plain
+    few = plain * (1 + permutations) < 1 + MIN_EXCEEDING
+    tail = _gamma_tail(observed.double().numpy(), permuted.double().numpy())
+    return np.where(few, np.clip(tail, MIN_P, plain), plain)
+
+
+def independence_p_value(
+    x: Variable, z: Variable, rows: Rows, permutations: int, seed: int
+) -> float:
+    """Returns the p-value of independence of x and z, exact for any distribution.
+
+    The arguments are those of `permutation_p_values`; of independent rows, at most 10,000 random
+    ones are used.
+    """
+    if len(x) > MAX_TEST_ROWS and not rows.dependent:
+        kept = rows.permutation(torch.Generator().manual_seed(seed))[:MAX_TEST_ROWS]
+        x, z, rows = x.rows(kept), z.rows(kept), rows.take(kept)
+    return float(_plain(*_permuted([x], z, rows, permutations, seed))[0])
+
+
+def _permuted(
+    features: Sequence[Variable], target: Variable, rows: Rows, permutations: int, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Returns the statistics (F,), and those of permuted targets, (F, P)."""
     generator = torch.Generator().manual_seed(seed)
     functions = [_functions(feature) for feature in features]
     owner = torch.repeat_interleave(
@@ -69,14 +107,15 @@ def permutation_p_values(
     for start in range(0, permutations, number):
         many = [rows.permutation(generator) for _ in range(min(number, permutations - start))]
         parts.append(_statistics(left, right[torch.stack(many, dim=1)], owner, len(features)))
-    permuted = torch.cat(parts, dim=1)  # (F, P)
+    return observed, torch.cat(parts, dim=1)
+
+
+def _plain(observed: Tensor, permuted: Tensor) -> NDArray[np.float64]:
+    """Returns the p-values of statistics (F,) by their rank among permuted ones, (F, P)."""
     # equal values may differ by rounding
     above = (permuted >= observed[:, None] * (1 - 1e-5)).sum(dim=1).double().numpy()
-    plain: NDArray[np.float64] = (1 + above) / (1 + permutations)
-    if rows.kind == "blocks" or permutations < 10 * MIN_EXCEEDING:
-        return plain
-    tail = _gamma_tail(observed.double().numpy(), permuted.double().numpy())
-    return np.where(above < MIN_EXCEEDING, np.clip(tail, MIN_P, plain), plain)
+    plain: NDArray[np.float64] = (1 + above) / (1 + permuted.shape[1])
+    return plain
 
 
 def _statistics(left: Tensor, right: Tensor, owner: Tensor, features: int) -> Tensor:
@@ -101,9 +140,31 @@ def _functions(variable: Variable) -> Tensor:
         frequent = times.argsort(descending=True, stable=True)[:MAX_LEVELS]
         shares = times[frequent].double() / len(codes)
         parts.append((place[:, None] == frequent).double() / shares.sqrt())
+    if len(variable.columns) > 1:
+        parts.append(_random_features(variable) * math.sqrt(sum(map(_size, parts))))
     found = torch.cat(parts, dim=1)
     centred: Tensor = (found - found.mean(dim=0)).float()
     return centred
+
+
+def _random_features(variable: Variable) -> Tensor:
+    """Returns functions of all columns together, with a total weight of 1, shape (N, B)."""
+    from .gaussian_ratio import NormalScores
+
+    numbers = variable.numbers()
+    scores = NormalScores.of(numbers)(numbers)
+    generator = torch.Generator().manual_seed(FEATURE_SEED)
+    width = scores.shape[1]
+    frequencies = torch.randn(width, RANDOM_FEATURES, generator=generator, dtype=scores.dtype)
+    frequencies[:, ::2] *= FINE
+    phases = 2 * math.pi * torch.rand(RANDOM_FEATURES, generator=generator, dtype=scores.dtype)
+    angles = scores @ frequencies / math.sqrt(width) + phases
+    return torch.cos(angles) * math.sqrt(2 / RANDOM_FEATURES)
+
+
+def _size(functions: Tensor) -> float:
+    """Returns the total variance of functions (N, B)."""
+    return float(functions.var(dim=0).sum())
 
 
 def _gamma_tail(

@@ -31,7 +31,7 @@ from .pair_estimate import pair_estimate
 from .permutation_tests import permutation_p_values
 from .redundancy import with_redundancy
 from .report import stopwatch
-from .row_checks import row_warnings
+from .row_checks import check_rows
 from .rows import Rows
 from .variables import Variable
 
@@ -181,7 +181,7 @@ def rank_variables(
         ranked = [found[place] for place in order]
         if redundancy:
             ranked = with_redundancy(ranked, [columns[place] for place in order])
-        warnings = row_warnings(features, target, rows)
+        warnings = check_rows(features, target, rows).warnings
     notes = []
     if rows.kind == "blocks" or permutations < 100:
         least = 1 / (1 + permutations)

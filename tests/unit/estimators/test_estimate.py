@@ -261,7 +261,8 @@ def test_what_the_product_pairs_cannot_hold_is_left_to_infonce() -> None:
     assert row(report, "dual").warnings
     assert report.recommended is not None
     assert report.recommended.estimator == "infonce"
-    assert report.recommended.value == row(report, "infonce").value < math.log(30)
+    assert report.recommended.value == row(report, "infonce").value
+    assert report.recommended.value < math.log(30) + 1e-9
 
 
 @pytest.mark.usefixtures("tiny")

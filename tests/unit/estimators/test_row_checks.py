@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mivae_cli.estimators.row_checks import near_copies, row_warnings, serial_dependence
+from mivae_cli.estimators.near_copies import near_copies
+from mivae_cli.estimators.row_checks import check_rows, serial_dependence
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.variables import Variable
 
@@ -54,21 +55,21 @@ def test_autocorrelation_of_both_is_found_with_a_length_of_blocks(
         assert found.x == pytest.approx(share, abs=0.1)
         assert found.z == pytest.approx(share, abs=0.1)
         assert least <= found.blocks <= most
-        (warning,) = row_warnings(*variables(x, z))
+        (warning,) = check_rows(*variables(x, z)).warnings
         assert f"--blocks {found.blocks} " in warning
-        few = row_warnings(*variables(x, z), Rows.by_blocks(2000, found.blocks))
+        few = check_rows(*variables(x, z), Rows.by_blocks(2000, found.blocks)).warnings
         assert len(few) == (2000 // found.blocks < 20)
         shuffled = random.permutation(2000)
-        assert row_warnings(*variables(x[shuffled], z[shuffled])) == []
-        assert row_warnings(*variables(x, random.standard_normal(2000))) == []
+        assert check_rows(*variables(x[shuffled], z[shuffled])).warnings == []
+        assert check_rows(*variables(x, random.standard_normal(2000))).warnings == []
 
 
 def test_a_few_units_with_most_rows_cause_a_warning() -> None:
     x, z = variables(*np.random.default_rng(0).standard_normal((2, 1000)))
     unit = np.r_[np.repeat(np.arange(3), 200), np.arange(400)]
-    (warning,) = row_warnings(x, z, Rows.by_group(unit))
+    (warning,) = check_rows(x, z, Rows.by_group(unit)).warnings
     assert " 8 " in warning  # 1000² / (3 · 200² + 400)
-    assert row_warnings(x, z, Rows.by_group(np.arange(1000) // 10)) == []
+    assert check_rows(x, z, Rows.by_group(np.arange(1000) // 10)).warnings == []
 
 
 def test_the_inflation_is_that_of_the_mean_of_products() -> None:
@@ -83,11 +84,12 @@ def test_rows_sorted_by_a_label_are_not_autocorrelated() -> None:
     random = np.random.default_rng(1)
     label = np.sort(random.integers(5, size=2000))
     assert (
-        row_warnings(*variables(label + random.standard_normal(2000), label.astype(float))) == []
+        check_rows(*variables(label + random.standard_normal(2000), label.astype(float))).warnings
+        == []
     )
     person = np.repeat(random.standard_normal((2, 200)), 10, axis=1)  # may be more than a label
     response = person[1] + random.standard_normal(2000)
-    (warning,) = row_warnings(*variables(person[0], response))
+    (warning,) = check_rows(*variables(person[0], response)).warnings
     assert "--groups" in warning
     within = series(0.9, random)
     assert serial_dependence(*tensors(within, label.astype(float))) is None
@@ -100,14 +102,14 @@ def test_the_order_of_codes_means_nothing() -> None:
     line = np.r_[0:100.0, 1000.0]
     assert near_copies(*tensors(line, -line)) is None
     by_appearance = Variable.of("x", codes=torch.arange(2000))
-    assert row_warnings(by_appearance, Variable.of("z", codes=torch.arange(2000))) == []
+    assert check_rows(by_appearance, Variable.of("z", codes=torch.arange(2000))).warnings == []
     label = torch.from_numpy(np.repeat(random.permutation(8), 250))
     x = Variable.of("x", label + torch.from_numpy(random.standard_normal(2000)))
-    assert row_warnings(x, Variable.of("z", codes=label)) == []
+    assert check_rows(x, Variable.of("z", codes=label)).warnings == []
     changing = torch.from_numpy((series(0.9, random) > 0).astype(np.int64))
-    (warning,) = row_warnings(
+    (warning,) = check_rows(
         Variable.of("x", torch.from_numpy(series(0.9, random))), Variable.of("z", codes=changing)
-    )
+    ).warnings
     assert "--blocks" in warning
 
 
@@ -126,10 +128,10 @@ def test_the_number_of_copies_is_told_and_their_order_does_not_matter() -> None:
     assert found is not None
     assert found.copies == 5
     assert found.share > 0.9
-    (warning,) = row_warnings(*variables(x[shuffled], z[shuffled]))
+    (warning,) = check_rows(*variables(x[shuffled], z[shuffled])).warnings
     assert "--groups" in warning
     unit = np.repeat(np.arange(1000), 5)[shuffled]
-    assert row_warnings(*variables(x[shuffled], z[shuffled]), Rows.by_group(unit)) == []
+    assert check_rows(*variables(x[shuffled], z[shuffled]), Rows.by_group(unit)).warnings == []
 
 
 def test_a_part_of_the_rows_may_have_copies_and_in_many_dimensions() -> None:
@@ -177,4 +179,4 @@ ORDINARY: dict[str, Callable[[np.random.Generator], Sequence[Array] | Array]] = 
 def test_ordinary_samples_cause_no_warning(kind: str) -> None:
     for seed in range(3):
         x, z = ORDINARY[kind](np.random.default_rng(seed))
-        assert row_warnings(*variables(x, z)) == []
+        assert check_rows(*variables(x, z)).warnings == []
