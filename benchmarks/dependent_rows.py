@@ -22,10 +22,11 @@ from torch import Tensor
 
 from cells import table
 from mivae_cli.estimators.gaussian_estimators import closed_form
+from mivae_cli.estimators.near_copies import near_copies
 from mivae_cli.estimators.nearest_neighbours import ksg_estimate
 from mivae_cli.estimators.permutation_tests import permutation_p_values
 from mivae_cli.estimators.ranking import rank_variables
-from mivae_cli.estimators.row_checks import near_copies, serial_dependence
+from mivae_cli.estimators.row_checks import serial_dependence
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.variables import Variable
 

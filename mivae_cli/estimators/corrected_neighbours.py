@@ -41,10 +41,12 @@ DRAWS = 4  # R
 MAX_FIT = 20_000  # pairs to which the model is fitted
 MAX_DISTANCES = 2.5e8  # of single coordinates; limits the pairs for `ksg`
 MIN_NEIGHBOUR_PAIRS, MAX_NEIGHBOUR_PAIRS = 2_000, 20_000
-THRESHOLD = 1.0  # standard errors below which the residual counts as noise
+THRESHOLD = 1.0  # standard errors below which the residual counts as noise; has the least error
 NORMAL = 1.96  # standard errors on each side of a 95 % interval
 # Standard deviations of the errors that are left, as shares; measured by simulation
-BIAS_SHARE, RESIDUAL_SHARE, UNSEEN_SHARE = 0.05, 1.0, 0.5
+BIAS_SHARE, RESIDUAL_SHARE, OVERFIT_SHARE = 0.05, 1.0, 0.5
+# Residual of a model that misses much: nats, and share of its information
+MISSED, MISSED_SHARE = 0.04, 0.1
 # A function of x makes ksg grow by a constant with every doubling of the pairs, at most ln 2
 MIN_GROWTH, STEADY_GROWTH = 0.25, 0.8
 
@@ -70,6 +72,11 @@ class CorrectedNeighbours:
         return last > MIN_GROWTH and last > STEADY_GROWTH * earlier
 
     @property
+    def incomplete(self) -> bool:
+        """Whether the model misses so much that neighbours may not see all of it."""
+        return self.kept_residual > max(MISSED, MISSED_SHARE * self.information)
+
+    @property
     def kept_residual(self) -> float:
         """The residual, shrunk towards 0 if it may be noise."""
         ratio = THRESHOLD * self.residual_error / max(abs(self.residual), 1e-12)
@@ -82,18 +89,25 @@ class CorrectedNeighbours:
         return Interval(self.information, self.information - margin, self.information + margin)
 
     @property
+    def sampling_interval(self) -> Interval:
+        """The information plus the residual, with the 95 % interval of the sampling error."""
+        value, margin = self.information + self.kept_residual, NORMAL * self.sampling_error
+        return Interval(value, value - margin, value + margin)
+
+    @property
     def interval(self) -> Interval:
         """The information plus the residual, with a 95 % interval.
 
-        Besides the sampling error, the interval covers a share of the bias that was corrected, of
-        the residual that was added, and of a residual that is too small to be seen.
+        Besides the sampling error, the interval covers a share of the biases that were corrected
+        and of the residual that was added, and a residual that is too small to be seen.
         """
         value = self.information + self.kept_residual
         margin = NORMAL * math.hypot(
             self.sampling_error,
             BIAS_SHARE * self.neighbours_bias,
             RESIDUAL_SHARE * self.kept_residual,
-            self.residual_error * (1 if self.kept_residual else UNSEEN_SHARE),
+            OVERFIT_SHARE * self.overfit,
+            self.residual_error,
         )
         return Interval(value, value - margin, value + margin)
 

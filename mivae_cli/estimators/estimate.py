@@ -27,12 +27,13 @@ from ..errors import ConfigError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .conditional.estimate import conditional_report
 from .discrete.estimates import discrete_estimates
-from .discrete.independence import label_p_value
 from .discrete.labels import DiscreteEstimates
 from .estimator_suite import EstimatorSuite
+from .interpretation import interpreted
 from .io.checks import check_variables
 from .io.frames import Frame
-from .nearest_neighbours import check_neighbours
+from .nearest_neighbours import KSG_DIMENSIONS, check_neighbours
+from .permutation_tests import independence_p_value
 from .recommendation import default_estimates, recommend_named, with_contradictions
 from .report import Recommendation, Report
 from .row_checks import check_rows
@@ -73,9 +74,10 @@ def estimate_mutual_information(
             Student-t copula, otherwise from a Gaussian.
         network: The learned part of critics.
         neighbours: The number k of neighbours of "ksg".
-        permutations: Number of shuffles of the test pairs for a p-value of independence, exact for
-            any distribution; 0 for none. The statistic is the mean score of a frozen critic; for
-            labels, all rows are shuffled, and correlations of many functions are the statistic.
+        permutations: Number of shuffles of the pairs for a p-value of independence, exact for
+            any distribution; 0 for none. The statistic sums squared correlations of functions of
+            x with functions of z; above ten columns, it is the mean score of a frozen critic on
+            the test pairs.
         given: The samples of a variable w drawn with them, for the conditional mutual information
             I(x; z | w). No estimators can be named then.
         discrete: The samples whose columns are all labels. "none": all columns are numbers.
@@ -134,7 +136,8 @@ def estimate_mutual_information(
             seed=seed,
         )
         warnings, notes = [*warnings, *report.warnings], [*notes, *report.notes]
-        return replace(report, warnings=warnings, notes=notes)
+        report = replace(report, warnings=warnings, notes=notes)
+        return interpreted(report, findings.objection)
     kinds = {sample.x.kind, sample.z.kind}
     of_levels = not chosen and kinds != {"continuous"}
     if of_levels and rows.dependent and "mixed" in kinds:
@@ -142,13 +145,14 @@ def estimate_mutual_information(
         notes.append(f"levels beside numbers count as numbers, because rows are in {rows.kind}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        test: Callable[[int], float]
+        test: Callable[[int], float] = partial(
+            independence_p_value, sample.x, sample.z, rows, seed=seed
+        )
         recommended: Recommendation | None
         if of_levels:
             found = discrete_estimates(sample.x, sample.z, neighbours, rows=rows, seed=seed)
             estimates, recommended = found.estimates, found.recommended
             warnings, notes = warnings + found.warnings, [*notes, *found.notes, *_limits(found)]
-            test = partial(label_p_value, sample.x, sample.z, rows, seed=seed)
         else:
             spare = not chosen and profile != "thorough"
             sizes = profile, transform, network, neighbours, seed
@@ -158,10 +162,12 @@ def estimate_mutual_information(
                 recommended = recommend_named(estimates)
             else:
                 estimates, recommended = default_estimates(suite)
-            test = suite.p_value
+            if x.shape[1] + z.shape[1] > KSG_DIMENSIONS:
+                test = suite.p_value
         p_value = test(permutations) if permutations else None
     dimensions = x.shape[1], z.shape[1]
-    return Report(recommended, estimates, len(x), *dimensions, p_value, warnings, notes)
+    report = Report(recommended, estimates, len(x), *dimensions, p_value, warnings, notes)
+    return interpreted(report, findings.objection)
 
 
 def _limits(found: DiscreteEstimates) -> list[str]:

@@ -5,6 +5,7 @@ Shapes: N pairs, X and Z coordinates.
 
 __all__ = ["ModelEstimates"]
 
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -109,4 +110,8 @@ class ModelEstimates:
                 f"{self.z.shape[1]:,} coordinates; provide more pairs"
             )
         interval = found.model_interval if name == "model" else found.interval
-        return Estimate(name, *interval, "neither", None, False, seconds)
+        estimate = Estimate(name, *interval, "neither", None, False, seconds)
+        if name == "model":
+            return estimate
+        sampling = found.sampling_interval
+        return replace(estimate, sampling_low=sampling.low, sampling_high=sampling.high)

@@ -3,12 +3,15 @@ r"""Choose the estimate to recommend, with the reason.
 Without named estimators, the candidates are a density model corrected by neighbours
 (`corrected_neighbours`), of all columns or of a reduction, and the `dual` bound on held-out pairs.
 
-1. If neighbours see ever more as pairs are added, far beyond what the model explains, z is probably
+1. If rows depend on one another, density models do not apply. Nearest neighbours across units are
+   recommended in up to ten dimensions, otherwise the bound.
+2. If neighbours see ever more as pairs are added, far beyond what the model explains, z is probably
    a function of x. The mutual information is then infinite, and only a lower limit is given.
-2. If many columns share more than the test pairs can show, only a lower limit is given.
-3. If the held-out bound lies above the interval of the corrected model, the model has missed
+3. If many columns share more than the test pairs can show, only a lower limit is given.
+4. If the held-out bound lies above the interval of the corrected model, the model has missed
    dependence, and the bound is recommended.
-4. Otherwise, the corrected model is recommended.
+5. Otherwise, the corrected model is recommended, with only its lower end if neighbours see so much
+   more than the model that they may not see everything.
 
 Of named estimators, the first in a fixed order is recommended, unless their intervals contradict
 each other.
@@ -59,13 +62,13 @@ def default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommenda
     for name in _closed_forms(suite):
         with suppress(DataError):  # more coordinates than pairs: no covariance
             rows.append(suite.estimate(name))
+    if suite.rows.dependent:
+        return rows, _of_dependent_rows(rows)
     if suite.models.is_function:
         reason = "z contains a function of x, so only a lower limit can be given"
         return rows, _of_bounds(bound, contrastive, reason)
     if suite.models.corrected is None:
         reason = "too few pairs for a density model"
-        if suite.rows.dependent:
-            reason = "rows depend on one another, so only the bound on held-out units is used"
         return rows, _of_bounds(bound, contrastive, reason)
     corrected = suite.estimate("model-ksg")
     rows = [corrected, suite.estimate("model"), *rows]
@@ -82,7 +85,9 @@ def default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommenda
     if _low(bound) > _high(corrected) and not bound.warnings:
         reason = "a critic finds dependence on held-out pairs that the density model misses"
         return rows, Recommendation.of(bound, reason, at_least=True)
-    return rows, Recommendation.of(corrected.at_least_zero(), _reason(suite))
+    return rows, Recommendation.of(
+        corrected.at_least_zero(), _reason(suite), at_least=suite.models.corrected.incomplete
+    )
 
 
 def recommend_named(rows: Sequence[Estimate]) -> Recommendation | None:
@@ -122,6 +127,16 @@ def with_contradictions(rows: Sequence[Estimate]) -> list[Estimate]:
     ]
 
 
+def _of_dependent_rows(rows: Sequence[Estimate]) -> Recommendation:
+    """Returns nearest neighbours across units in few dimensions, otherwise the held-out bound."""
+    by_name = {row.estimator: row for row in rows}
+    if (nearest := by_name.get("ksg")) is not None:
+        reason = "nearest neighbours across units; a density model needs independent rows"
+        return Recommendation.of(nearest.at_least_zero(), reason)
+    reason = "rows depend on one another, so only the bound on held-out units is used"
+    return _of_bounds(by_name["dual"], by_name["infonce"], reason)
+
+
 def _closed_forms(suite: EstimatorSuite) -> tuple[EstimatorName, ...]:
     if suite.x.shape[1] + suite.z.shape[1] <= KSG_DIMENSIONS:
         return "copula", "gaussian", "ksg"
@@ -144,6 +159,11 @@ def _reason(suite: EstimatorSuite) -> str:
         reason += (
             f", of {reduction.rank} canonical variates each of x and z. What the variates share "
             "is a lower bound on what x and z share"
+        )
+    if found.incomplete:
+        return (
+            f"{reason}; neighbours see {found.kept_residual:+.3f} nats beyond it and may not see "
+            "all that it misses, so only the lower end can be defended"
         )
     if found.kept_residual:
         return f"{reason}; neighbours see {found.kept_residual:+.3f} nats beyond it"

@@ -35,6 +35,9 @@ class Estimate:
         held_out: Whether the samples were kept out of all fitting.
         seconds: Wall time.
         warnings: Reasons to doubt the estimate.
+        sampling_low: The lower end of the interval of the sampling error alone, if the 95 %
+            interval also covers other errors.
+        sampling_high: The upper end of that interval.
 
     >>> from mivae_cli.estimators import gaussian, samplers
     >>> estimate = gaussian(*samplers.CorrelatedGaussian(dim=1, rho=0.8).draw(2_000, seed=0))
@@ -51,12 +54,23 @@ class Estimate:
     held_out: bool
     seconds: float | None = None
     warnings: list[str] = field(default_factory=list)
+    sampling_low: float | None = None
+    sampling_high: float | None = None
 
     def at_least_zero(self) -> "Estimate":
         """Returns the estimate with a value and an interval of at least 0 nats."""
-        low = None if self.ci_low is None else max(self.ci_low, 0.0)
-        high = None if self.ci_high is None else max(self.ci_high, 0.0)
-        return replace(self, value=max(self.value, 0.0), ci_low=low, ci_high=high)
+
+        def cut_off(value: float | None) -> float | None:
+            return None if value is None else max(value, 0.0)
+
+        return replace(
+            self,
+            value=max(self.value, 0.0),
+            ci_low=cut_off(self.ci_low),
+            ci_high=cut_off(self.ci_high),
+            sampling_low=cut_off(self.sampling_low),
+            sampling_high=cut_off(self.sampling_high),
+        )
 
 
 @dataclass(frozen=True)
@@ -71,6 +85,9 @@ class Recommendation:
         reason: Why this estimator is recommended.
         at_least: Whether only the lower end can be defended: the estimate is a lower bound that may
             be far below the mutual information.
+        sampling_low: The lower end of the interval of the sampling error alone, if the 95 %
+            interval also covers other errors.
+        sampling_high: The upper end of that interval.
 
     >>> Recommendation("ksg", 0.5, 0.4, 0.6, "the only estimator requested").value
     0.5
@@ -82,11 +99,22 @@ class Recommendation:
     ci_high: float | None
     reason: str
     at_least: bool = False
+    sampling_low: float | None = None
+    sampling_high: float | None = None
 
     @classmethod
     def of(cls, row: Estimate, reason: str, at_least: bool = False) -> "Recommendation":
         """Returns the recommendation of an estimate."""
-        return cls(row.estimator, row.value, row.ci_low, row.ci_high, reason, at_least)
+        return cls(
+            row.estimator,
+            row.value,
+            row.ci_low,
+            row.ci_high,
+            reason,
+            at_least,
+            row.sampling_low,
+            row.sampling_high,
+        )
 
 
 @dataclass(frozen=True)

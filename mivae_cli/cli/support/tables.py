@@ -74,8 +74,6 @@ def _estimate_notes(report: Report, truth: float | None) -> list[Text]:
         else:
             lines.append(f"recommended: {best.estimator}, {_nats(best.value)}{interval} nats")
         lines.append(f"  {best.reason}")
-    elif len(report.estimates) > 1:
-        lines.append("no recommendation: the requested estimators contradict each other")
     if report.p_value is not None:
         lines.append(f"test of independence: p = {report.p_value:.3g}, by permutation")
     lines += [f"{row.estimator}: {text}" for row in report.estimates for text in row.warnings]

@@ -24,7 +24,22 @@ from .mixture import MixtureModel
 from .model import PairModel, matching_score
 from .student import StudentCopula
 
-DEGREES = (0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0)  # of freedom of Student-t copulas
+DEGREES = (
+    0.5,
+    0.7,
+    0.85,
+    1.0,
+    1.2,
+    1.5,
+    2.0,
+    2.5,
+    3.0,
+    4.0,
+    5.0,
+    7.0,
+    10.0,
+    20.0,
+)  # of Student-t copulas
 MAX_DEGREES_FIT = 2_000  # pairs
 COMPONENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 PATIENCE = 3  # numbers of components without improvement before the search stops

@@ -34,7 +34,7 @@ class StudentCopula:
     """A Student-t copula; inputs are normal scores."""
 
     dof: float
-    scale: Tensor  # scale matrix of the t scores, (D, D)
+    scale: Tensor  # scale matrix of the t scores, with a diagonal of 1, (D, D)
     x_size: int
     plug_in: Tensor  # the scale matrix with the sampling noise of its correlations, (D, D)
     count: int  # N, to which it was fitted
@@ -65,19 +65,13 @@ class StudentCopula:
         sides = rows[:, : x.shape[1]], rows[:, x.shape[1] :]
         ratio = GaussianRatio.fit(*sides, held_out=True)
         corrected = covariance_without_noise(*sides, ratio) + ridge
-        return cls(dof, corrected, x.shape[1], scale, len(x))
+        return cls(dof, _correlations(corrected), x.shape[1], _correlations(scale), len(x))
 
     def log_likelihood(self, x: Tensor, z: Tensor) -> float:
-        """Returns the mean log-density of the copula at normal scores x (N, X) and z (N, Z).
-
-        Lacks a constant that depends neither on the scale matrix nor on the degrees of freedom.
-        """
+        """Returns the mean log-density of the copula at normal scores x (N, X) and z (N, Z)."""
         values = _t_scores(torch.cat([x, z], dim=1), self.dof)
-        margins = [
-            self._log_density(values[:, [column]], self.scale[[column]][:, [column]])
-            for column in range(values.shape[1])
-        ]
-        return float((self._log_density(values, self.scale) - torch.stack(margins).sum(0)).mean())
+        margins = self._of_squares(values.square(), torch.eye(1).to(values))
+        return float((self._log_density(values, self.scale) - margins.sum(dim=1)).mean())
 
     def log_ratio(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the log-ratios of N pairs, with shape (N,)."""
@@ -99,7 +93,7 @@ class StudentCopula:
         """Returns new pairs of normal scores: x (count, X) and z (count, Z)."""
         from scipy.special import ndtri, stdtr  # slow to import
 
-        values = self._draw_t(count, seed) / self.scale.diagonal().sqrt()
+        values = self._draw_t(count, seed)
         # the lower tail keeps its digits near probability 1
         lower = ndtri(stdtr(self.dof, -values.abs().numpy()))
         scores = torch.from_numpy(lower).neg() * values.sign()
@@ -152,11 +146,17 @@ class StudentCopula:
         return self._of_squares(_squares(values, scale), scale)
 
     def _of_squares(self, squares: Tensor, scale: Tensor) -> Tensor:
-        """Returns the log-density for squared Mahalanobis distances, without the margins."""
+        """Returns the log-density for squared Mahalanobis distances."""
         size, dof = len(scale), self.dof
         constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2)
         constant -= 0.5 * (size * math.log(dof * math.pi) + float(torch.logdet(scale)))
         return constant - (dof + size) / 2 * torch.log1p(squares / dof)
+
+
+def _correlations(scale: Tensor) -> Tensor:
+    """Returns a scale matrix (D, D) with a diagonal of 1."""
+    roots = scale.diagonal().sqrt()
+    return scale / roots[:, None] / roots
 
 
 def _t_scores(scores: Tensor, dof: float) -> Tensor:

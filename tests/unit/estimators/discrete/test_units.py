@@ -13,7 +13,6 @@ from scipy.stats import norm
 from mivae_cli.errors import DataError
 from mivae_cli.estimators import estimate_mutual_information
 from mivae_cli.estimators.discrete.estimates import discrete_estimates
-from mivae_cli.estimators.discrete.independence import label_p_value
 from mivae_cli.estimators.discrete.ross import ross_terms
 from mivae_cli.estimators.discrete.unit_labels import (
     ross_terms_across_units,
@@ -22,6 +21,7 @@ from mivae_cli.estimators.discrete.unit_labels import (
 )
 from mivae_cli.estimators.discrete.unit_tables import unit_plug_in
 from mivae_cli.estimators.pair_estimate import pair_estimate
+from mivae_cli.estimators.permutation_tests import independence_p_value
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.variables import Variable
 
@@ -142,17 +142,18 @@ def test_labels_of_persons(dependent: bool) -> None:
     # rows of a person are neighbours and share their label
     alone = discrete_estimates(x, label).recommended
     assert dependent or (alone.ci_low is not None and alone.ci_low > 0)
-    p_value = label_p_value(x, label, rows, 19, seed=0)
+    p_value = independence_p_value(x, label, rows, 19, seed=0)
     assert (p_value == 1 / 20) == dependent
 
 
 def test_p_values_of_independent_series_are_not_small() -> None:
     rows = Rows.by_blocks(COUNT, BLOCK)
-    p_values = [label_p_value(*drawn(0.0, seed), rows, 19, seed) for seed in range(20)]
+    p_values = [independence_p_value(*drawn(0.0, seed), rows, 19, seed) for seed in range(20)]
     assert sum(p <= 0.1 for p in p_values) <= 5
     assert sum(p > 0.5 for p in p_values) >= 5
     wrong = [
-        label_p_value(*drawn(0.0, seed), Rows.independent(COUNT), 19, seed) for seed in range(5)
+        independence_p_value(*drawn(0.0, seed), Rows.independent(COUNT), 19, seed)
+        for seed in range(5)
     ]
     assert max(wrong) == 0.05
 
