@@ -155,7 +155,7 @@ class EstimatorSuite:
         x, z = (samples[:MAX_MATRIX] for samples in scorer.test)
         with torch.inference_mode():
             scores = scorer.scores(x, z)
-        if len(self.train[0]) > x.shape[1] + z.shape[1] + 1:
+        if len(self.train[0]) > sum(side.shape[1] for side in self.train) + 1:
             mapped = (samples[:MAX_MATRIX] for samples in self.test)
             scores = scores + GaussianRatio.fit(*self.train).scores(*mapped)
         numbers, rows = torch.arange(len(x)), self.test_rows.take(torch.arange(len(x)))
