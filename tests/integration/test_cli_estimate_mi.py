@@ -21,6 +21,7 @@ KEYS = {
     "given",
 }
 ROW_KEYS = {
+    *("sampling_low", "sampling_high"),
     "estimator", "value", "ci_low", "ci_high", "direction", "ceiling", "held_out", "seconds",
     "warnings",
 }  # fmt: skip
@@ -55,7 +56,8 @@ def test_the_json_form_is_a_contract(mivae: Mivae, inside: Path) -> None:
     report = _report(mivae, "pairs.npz", "--permutations", "19")
     assert set(report) == KEYS
     assert set(report["recommended"]) == {
-        *("estimator", "value", "ci_low", "ci_high", "reason", "at_least")
+        *("estimator", "value", "ci_low", "ci_high", "reason", "at_least"),
+        *("sampling_low", "sampling_high"),
     }
     assert all(set(row) == ROW_KEYS for row in report["estimates"])
     assert (report["n"], report["x_dim"], report["z_dim"], report["unit"]) == (600, 2, 2, "nats")
