@@ -39,7 +39,7 @@ from mivae_cli.estimators.samplers import (
     cube,
 )
 from mivae_cli.models.latent import DiagonalGaussian
-from peers import PEERS
+from peers import PEERS, Peer
 
 DIM = 20
 LEVELS = (2.0, 4.0, 6.0, 8.0, 10.0)
@@ -243,6 +243,12 @@ def independence(cells: Cells, given: argparse.Namespace) -> None:
     table(["independent", "recommended", *head, "mean abs. error", "CPU-s"], whole)
 
 
+def of_peer(peer: Peer, sampler: Sampler, pairs: int, seed: int) -> Record:
+    """Measures the estimate of another package."""
+    x, z = (side.numpy() for side in sampler.draw(pairs, DRAWS + seed))
+    return {"truth": sampler.mutual_information} | peer.measure(x, z, "", seed)
+
+
 def peers(cells: Cells, given: argparse.Namespace) -> None:
     """Prints the mean absolute error and CPU seconds of other packages on the same pairs."""
     rows = []
@@ -253,12 +259,12 @@ def peers(cells: Cells, given: argparse.Namespace) -> None:
             if peer.missing is not None:
                 row.append(peer.missing)
                 continue
-            if not peer.applies(sampler):
+            if not peer.applies(sampler.x_dim, sampler.z_dim):
                 row.append("not applicable")
                 continue
             keys = [f"{name}/{task}/{given.pairs}/{seed}" for seed in given.seeds]
             records = [
-                cells.at(key, partial(peer.measure, sampler, given.pairs, seed))
+                cells.at(key, partial(of_peer, peer, sampler, given.pairs, seed))
                 for key, seed in zip(keys, given.seeds, strict=True)
             ]
             row.append(f"{mean_error(records):.3f} ({seconds(records)})")
