@@ -154,12 +154,12 @@ def profiles(given: argparse.Namespace) -> None:
 
 
 def p_value(name: str, task: Task, rows: int, seed: int) -> Record:
-    """Measures a p-value; it does not depend on which estimators are named."""
+    """Measures the p-value of the report."""
     x, z = drawn(name, task, rows, seed)
 
     def values() -> Record:
         report = estimate_mutual_information(
-            x, z, "gaussian", profile="quick", permutations=PERMUTATIONS, seed=seed
+            x, z, profile="quick", permutations=PERMUTATIONS, seed=seed
         )
         return {"p": report.p_value}
 
