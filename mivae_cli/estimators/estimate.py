@@ -125,14 +125,15 @@ def estimate_mutual_information(
     findings = check_rows(sample.x, sample.z, rows)
     warnings, notes = sample.warnings + findings.warnings, sample.notes
     if sample.given is not None:
-        if chosen or rows.dependent:
-            raise ConfigError("'given' cannot be combined with named estimators, groups or blocks")
+        if chosen:
+            raise ConfigError("'given' cannot be combined with named estimators")
         report = conditional_report(
             sample.x,
             sample.z,
             replace(sample.given, name="w"),
             neighbours=neighbours,
             permutations=permutations,
+            rows=rows,
             seed=seed,
         )
         warnings, notes = [*warnings, *report.warnings], [*notes, *report.notes]

@@ -13,7 +13,7 @@ neighbourhoods: the small k is then used, and the interval is extended by the di
 Shapes: N rows.
 """
 
-__all__ = ["MAX_ROWS", "CorrectedNeighbours", "few_rows"]
+__all__ = ["MAX_ROWS", "CorrectedNeighbours", "best_components", "few_rows"]
 
 import math
 from dataclasses import dataclass
@@ -69,7 +69,10 @@ class CorrectedNeighbours:
                 f"{len(samples):,} rows are too few for {samples.dimensions:,} columns; provide "
                 "more rows, or select fewer columns"
             )
-        components = _best_components(samples, seed)
+        count = len(samples)
+        valid = min(max(round(VALID_SHARE * count), min(MIN_VALID, count // 3)), MAX_VALID)
+        order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+        components = best_components(samples, order, valid, seed)
         mixture = JointMixture.fit(samples, components, seed)
         model = float(mixture.log_ratios(mixture.draw(MODEL_DRAWS, seed + 1)).mean())
         if components == 1:  # the overfit of a Gaussian, too small for neighbours to correct
@@ -117,11 +120,15 @@ def many_neighbours(count: int) -> int:
     return max(3, round(0.5 * math.sqrt(count)))
 
 
-def _best_components(samples: Samples, seed: int) -> int:
-    """Returns the number of components with the best held-out log q(x, z | w)."""
-    count = len(samples)
-    size = min(max(round(VALID_SHARE * count), min(MIN_VALID, count // 3)), MAX_VALID)
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(seed))
+def best_components(samples: Samples, order: Tensor, size: int, seed: int) -> int:
+    """Returns the number of components with the best held-out log q(x, z | w).
+
+    Arguments:
+        samples: N samples.
+        order: The order of the rows, with shape (N,); the first are held out.
+        size: The number of rows that are held out.
+        seed: Seed of the mixtures.
+    """
     valid, train = samples.rows(order[:size]), samples.rows(order[size:][:MAX_FIT])
     best, highest, failures = 1, -math.inf, 0
     for components in COMPONENTS:

@@ -8,6 +8,9 @@ which does not change I(x; z | w). Every column is then replaced by its normal s
 | `knn`            nearest neighbours alone
 | `copula`         partial canonical correlations, if x and z have no discrete columns
 
+If rows depend on each other, `mixture` takes the place of `corrected-knn`, and the others have versions
+that permute and exclude whole units (`across_units`).
+
 The first that applies is recommended. If columns of x or z repeat many values, or have almost as many
 levels as rows, no mixture fits them, and `knn` is recommended.
 """
@@ -19,7 +22,9 @@ from ...limits import MAX_PERMUTATIONS, check_count, check_seed
 from ..intervals import Interval, mean_interval
 from ..nearest_neighbours import INFLATION, KSG_DIMENSIONS, check_neighbours
 from ..report import Estimate, Recommendation, Report, stopwatch
+from ..rows import Rows
 from ..variables import Variable
+from .across_units import unit_mixture_interval, unit_neighbour_interval
 from .corrected import MAX_ROWS, CorrectedNeighbours, few_rows
 from .neighbours import neighbour_terms
 from .partial_copula import partial_interval
@@ -32,6 +37,7 @@ REASONS = {
     "plug-in": "all columns are discrete, so their counts are used, adjusted for chance",
     "knn": "no density model fits columns that repeat values or have very many levels",
     "corrected-knn": "a density model chosen on held-out rows, corrected by nearest neighbours",
+    "mixture": "a density model chosen on held-out units of rows",
 }
 
 
@@ -42,6 +48,7 @@ def conditional_report(
     *,
     neighbours: int = 3,
     permutations: int = 0,
+    rows: Rows | None = None,
     seed: int = 0,
 ) -> Report:
     r"""Estimates the conditional mutual information of x and z given w, in nats.
@@ -58,6 +65,7 @@ def conditional_report(
         neighbours: The number k of neighbours of the row "knn".
         permutations: Number of permutations of x among rows with similar w, for a p-value of
             independence given w; 0 for none.
+        rows: Which rows depend on each other; default: none.
         seed: Seed of folds, models and permutations; the global random state does not change.
 
     Raises:
@@ -74,7 +82,7 @@ def conditional_report(
     seed = check_seed(seed)
     neighbours = check_neighbours(neighbours, check_rows(x, z, given))
     shape = len(x), len(x.columns), len(z.columns)
-    ready = PreparedSamples.of(x, z, given, seed)
+    ready = PreparedSamples.of(x, z, given, seed, rows)
     p_value = ready.p_value(permutations, seed) if permutations else None
     empty = next(
         (v.name for v, part in ((x, ready.samples.x), (z, ready.samples.z)) if part.empty),
@@ -95,11 +103,16 @@ def conditional_report(
 
 
 def independence_of(
-    x: Variable, z: Variable, given: Variable, permutations: int, seed: int
+    x: Variable,
+    z: Variable,
+    given: Variable,
+    permutations: int,
+    seed: int,
+    rows: Rows | None = None,
 ) -> float:
     """Returns the p-value of `conditional_report` alone."""
     check_rows(x, z, given)
-    return PreparedSamples.of(x, z, given, seed).p_value(permutations, seed)
+    return PreparedSamples.of(x, z, given, seed, rows).p_value(permutations, seed)
 
 
 def _estimates(ready: PreparedSamples, neighbours: int, seed: int) -> list[Estimate]:
@@ -107,10 +120,14 @@ def _estimates(ready: PreparedSamples, neighbours: int, seed: int) -> list[Estim
     rows, samples = [], ready.samples
     if not samples.dimensions:
         with stopwatch() as seconds:
-            interval = plug_in_interval(samples, seed)
+            interval = plug_in_interval(samples, seed, ready.rows)
             x, z, w = samples.x.code, samples.z.code, samples.w.code
             ceiling = min(remaining_entropy(x, w), remaining_entropy(z, w))
         rows.append(Estimate("plug-in", *interval, "neither", ceiling, False, seconds(), []))
+    elif ready.smooth and ready.rows.dependent:
+        with stopwatch() as seconds:
+            interval = unit_mixture_interval(samples, ready.rows, seed)
+        rows.append(_row("mixture", interval, seconds(), []))
     elif ready.smooth:
         with stopwatch() as seconds:
             corrected = CorrectedNeighbours.estimate(samples, seed)
@@ -123,7 +140,7 @@ def _estimates(ready: PreparedSamples, neighbours: int, seed: int) -> list[Estim
             )
         rows.append(_row("corrected-knn", corrected.interval, seconds(), warnings))
     with stopwatch() as seconds:
-        interval = _neighbour_interval(samples, neighbours, seed)
+        interval = _neighbour_interval(samples, ready.rows, neighbours, seed)
     warnings = []
     if len(few_rows(samples, seed)) < len(samples):
         warnings.append(f"uses {MAX_ROWS:,} of {len(samples):,} rows")
@@ -135,14 +152,16 @@ def _estimates(ready: PreparedSamples, neighbours: int, seed: int) -> list[Estim
     if not samples.x.code.any() and not samples.z.code.any():
         with stopwatch() as seconds:
             try:
-                interval = partial_interval(samples)
+                interval = partial_interval(samples, ready.rows, seed)
             except DataError:  # too few rows for a covariance
                 return rows
         rows.append(_row("copula", interval, seconds(), []))
     return rows
 
 
-def _neighbour_interval(samples: Samples, neighbours: int, seed: int) -> Interval:
+def _neighbour_interval(samples: Samples, rows: Rows, neighbours: int, seed: int) -> Interval:
+    if rows.dependent:
+        return unit_neighbour_interval(samples, rows, neighbours, seed)
     value, low, high = mean_interval(neighbour_terms(few_rows(samples, seed), neighbours))
     margin = INFLATION * (high - low) / 2
     return Interval(value, value - margin, value + margin)
@@ -156,9 +175,11 @@ def _unconditional(ready: PreparedSamples, neighbours: int, seed: int) -> Interv
     """Returns I(x; z), by the method of the recommended row."""
     samples = ready.raw.without_given()
     if not ready.samples.dimensions and not samples.dimensions:
-        return plug_in_interval(samples, seed)
+        return plug_in_interval(samples, seed, ready.rows)
     if not ready.smooth or not samples.dimensions:
-        return _neighbour_interval(samples, neighbours, seed)
+        return _neighbour_interval(samples, ready.rows, neighbours, seed)
+    if ready.rows.dependent:
+        return unit_mixture_interval(samples, ready.rows, seed)
     return CorrectedNeighbours.estimate(samples, seed).interval
 
 

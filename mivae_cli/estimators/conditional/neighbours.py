@@ -28,7 +28,7 @@ References:
     | Mutual information between discrete and continuous data sets (Ross, 2014)
 """
 
-__all__ = ["neighbour_terms"]
+__all__ = ["APART", "neighbour_terms", "points_of"]
 
 from collections.abc import Sequence
 
@@ -51,13 +51,13 @@ def neighbour_terms(samples: Samples, neighbours: int = 3) -> Tensor:
     from scipy.special import digamma  # slow to import
 
     x, z, w = samples.x, samples.z, samples.w
-    radius, within = _radii(_points([x, z, w]), neighbours)
-    counts = [_count(_points(parts), radius) for parts in ([x, w], [z, w], [w])]
+    radius, within = _radii(points_of([x, z, w]), neighbours)
+    counts = [_count(points_of(parts), radius) for parts in ([x, w], [z, w], [w])]
     of_xw, of_zw, of_w = (digamma(count) for count in counts)
     return torch.from_numpy(digamma(within) - of_xw - of_zw + of_w)
 
 
-def _points(parts: Sequence[Part]) -> NDArray[np.float64]:
+def points_of(parts: Sequence[Part]) -> NDArray[np.float64]:
     """Returns the columns of parts, and one column that keeps rows with other codes apart."""
     code = torch.zeros_like(parts[0].code)
     for part in parts:

@@ -13,28 +13,47 @@ Shapes: N rows, X, Z and W columns.
 
 __all__ = ["partial_interval"]
 
+import math
+
 import torch
 from torch import Tensor
 
 from ...errors import DataError
 from ..gaussian_ratio import GaussianRatio, small_sample_bias
 from ..intervals import Interval, mean_interval
+from ..rows import Rows
 from .samples import Samples
 
 MIN_ROWS = 50  # of a level of w with its own correlations
+PERMUTATIONS = 20
 SMALL = 1e-6  # relative size below which a direction of w is dropped
 
 
-def partial_interval(samples: Samples) -> Interval:
+def partial_interval(samples: Samples, rows: Rows | None = None, seed: int = 0) -> Interval:
     """Returns the estimate of continuous x and z, with a 95 % interval, in nats.
 
     If every level of w has enough rows, it is the mean of the levels, weighted by their rows.
     Otherwise all levels share their correlations. The interval ignores that rows may not be
-    Gaussian.
+    Gaussian. For dependent `rows`, what permutations by units give is subtracted, and the interval
+    allows any dependence inside of a unit.
 
     Raises:
         DataError: There are too few rows for the covariance.
     """
+    value, terms = _value(samples)
+    around = mean_interval(terms, rows)
+    margin = (around.high - around.low) / 2
+    if rows is not None and rows.dependent:
+        generator = torch.Generator().manual_seed(seed)
+        permuted = [samples.permuted(rows.permutation(generator)) for _ in range(PERMUTATIONS)]
+        chance = torch.tensor([_value(each)[0] for each in permuted])
+        value -= float(chance.mean())
+        margin = math.hypot(margin, 1.96 * float(chance.std()))
+    return Interval(value, value - margin, value + margin)
+
+
+def _value(samples: Samples) -> tuple[float, Tensor]:
+    """Returns the estimate, and the fitted log-ratios (N,)."""
     levels, sizes = torch.unique(samples.w.code, return_counts=True)
     width = samples.dimensions
     if len(levels) == 1 or int(sizes.min()) < max(MIN_ROWS, 3 * width):
@@ -43,10 +62,10 @@ def partial_interval(samples: Samples) -> Interval:
         found = [_pooled(samples.rows(samples.w.code == level)) for level in levels]
         shares = (sizes / sizes.sum()).tolist()
         value = sum(share * each for share, (each, _) in zip(shares, found, strict=True))
-        terms = torch.cat([terms for _, terms in found])
-    around = mean_interval(terms)
-    margin = (around.high - around.low) / 2
-    return Interval(value, value - margin, value + margin)
+        terms = torch.empty(len(samples), dtype=torch.float64)
+        for level, (_, of_level) in zip(levels, found, strict=True):
+            terms[samples.w.code == level] = of_level
+    return value, terms
 
 
 def _pooled(samples: Samples) -> tuple[float, Tensor]:

@@ -27,26 +27,32 @@ import torch
 from torch import Tensor
 
 from ..intervals import Interval, mean_interval
+from ..rows import Rows
 from .permutation import local_permutation
 from .samples import Samples
 
 PERMUTATIONS = 30
 
 
-def plug_in_interval(samples: Samples, seed: int) -> Interval:
+def plug_in_interval(samples: Samples, seed: int, rows: Rows | None = None) -> Interval:
     """Returns the estimate from the codes of x, z and w, with a 95 % interval, in nats.
 
     The variance is that of the mean of the terms, plus that of the permutations, because the terms
-    vanish under independence.
+    vanish under independence. Permutations of dependent `rows` are those by units.
     """
     x, z, w = samples.x.code, samples.z.code, samples.w.code
     generator = torch.Generator().manual_seed(seed)
     level = torch.unique(w, return_inverse=True)[1]
     terms = _terms(x, z, w)
-    permuted = torch.stack(
-        [_terms(x[local_permutation(level, generator)], z, w).mean() for _ in range(PERMUTATIONS)]
-    )
-    around, chance = mean_interval(terms), float(permuted.mean())
+    means = []
+    for _ in range(PERMUTATIONS):
+        if rows is not None and rows.dependent:
+            order = rows.permutation(generator)
+        else:
+            order = local_permutation(level, generator)
+        means.append(_terms(x[order], z, w).mean())
+    permuted = torch.stack(means)
+    around, chance = mean_interval(terms, rows), float(permuted.mean())
     most = min(remaining_entropy(x, w), remaining_entropy(z, w))
     scale = most / (most - chance) if most > chance else 0.0
     value = scale * (around.value - chance)

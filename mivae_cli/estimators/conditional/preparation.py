@@ -15,6 +15,7 @@ from ...errors import DataError
 from ..gaussian_ratio import NormalScores
 from ..io.checks import MIN_PAIRS
 from ..io.repetition import MAX_TIED
+from ..rows import Rows
 from ..variables import Variable
 from .permutation import independence_p_value
 from .plug_in import remaining_entropy
@@ -47,11 +48,14 @@ class PreparedSamples:
     raw: Samples
     samples: Samples
     regression: GivenRegression
+    rows: Rows  # which rows depend on each other
     smooth: bool  # whether a density model can describe x and z
     warnings: list[str]
 
     @classmethod
-    def of(cls, x: Variable, z: Variable, given: Variable, seed: int) -> "PreparedSamples":
+    def of(
+        cls, x: Variable, z: Variable, given: Variable, seed: int, rows: Rows | None = None
+    ) -> "PreparedSamples":
         """Removes what w predicts from x and z.
 
         Raises:
@@ -59,7 +63,8 @@ class PreparedSamples:
         """
         sides = [_Side.of(x, True), _Side.of(z, True), _Side.of(given, False)]
         raw = Samples(*(side.part for side in sides))
-        regression = GivenRegression(raw.w, seed, sides[2].numbers)
+        rows = Rows.independent(len(raw)) if rows is None else rows
+        regression = GivenRegression(raw.w, seed, sides[2].numbers, rows)
         warnings = [warning for side in sides for warning in side.warnings]
         warnings += _sparse_levels(raw, given.name)
         parts = []
@@ -69,7 +74,7 @@ class PreparedSamples:
             warnings += found
         rough = [warning for side in sides[:2] for warning in side.rough()]
         samples = Samples(parts[0], parts[1], raw.w)
-        return cls(raw, samples, regression, not rough, warnings + rough)
+        return cls(raw, samples, regression, rows, not rough, warnings + rough)
 
     def p_value(self, permutations: int, seed: int) -> float:
         """Returns the p-value of independence given w."""
@@ -79,7 +84,7 @@ class PreparedSamples:
         # numbers without what w predicts depend on w less than labels do
         if bool(samples.x.code.any()) and not bool(samples.z.code.any()):
             samples = Samples(samples.z, samples.x, samples.w)
-        return independence_p_value(samples, self.regression, permutations, seed)
+        return independence_p_value(samples, self.regression, permutations, seed, self.rows)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from ..gaussian_ratio import NormalScores
+from ..rows import Rows
 from .samples import Part
 
 FOLDS = 5
@@ -53,12 +54,23 @@ class GivenRegression:
         seed: Seed of folds and Fourier features.
         numbers: Other maps of the columns of w, (N, W), from which x and z may depend linearly:
             the columns themselves, if those of `given` are their normal scores.
+        rows: Which rows depend on each other; default: none. Folds consist of whole units.
     """
 
-    def __init__(self, given: Part, seed: int, numbers: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        given: Part,
+        seed: int,
+        numbers: Tensor | None = None,
+        rows: Rows | None = None,
+    ) -> None:
         generator = torch.Generator().manual_seed(seed)
         self.trivial = given.empty
+        self.rows = None if rows is None or not rows.dependent else rows
         fold = torch.randperm(len(given.code), generator=generator) % FOLDS
+        if self.rows is not None:
+            for number, part in enumerate(self.rows.folds(FOLDS, seed)):
+                fold[part] = number
         every = torch.ones_like(fold, dtype=torch.bool)
         linear, columns = _linear_features(given), given.continuous
         if numbers is not None:
@@ -118,7 +130,7 @@ class GivenRegression:
 
     def _curved(self, targets: Tensor, first: Tensor, last: Tensor) -> Tensor:
         """Returns for which targets the last predictions are significantly better, (T,)."""
-        return _significant((targets - first).square() - (targets - last).square())
+        return self._significant((targets - first).square() - (targets - last).square())
 
     def _scales(self, errors: Tensor) -> Tensor:
         """Returns the predicted scale of errors (N, X), constant unless it describes them better."""
@@ -129,7 +141,19 @@ class GivenRegression:
         # improvement of the log-density of normal errors
         gain = 0.5 * spread.log() - scales.log()
         gain = gain + 0.5 * (errors.square() / spread - (errors / scales).square())
-        return torch.where(_significant(gain), scales, torch.ones_like(scales))
+        return torch.where(self._significant(gain), scales, torch.ones_like(scales))
+
+    def _significant(self, gains: Tensor) -> Tensor:
+        """Returns whether the mean of gains (N, T) is above 0 by several standard errors, (T,)."""
+        mean = gains.mean(dim=0)
+        if self.rows is None:
+            errors = gains.std(dim=0) / math.sqrt(len(gains))
+        else:  # allows any dependence inside of a unit, as `mean_interval`
+            unit = self.rows.unit.unique(return_inverse=True)[1]
+            sums = gains.new_zeros(int(unit.max()) + 1, gains.shape[1])
+            sums.index_add_(0, unit, gains - mean)
+            errors = sums.square().sum(dim=0).sqrt() / len(gains)
+        return mean > STANDARD_ERRORS * errors
 
 
 def _standardised(columns: Tensor) -> Tensor:
@@ -142,11 +166,6 @@ def _normal(columns: Tensor) -> Tensor:
     from scipy.stats import normaltest  # slow to import
 
     return torch.from_numpy(normaltest(columns.numpy()).pvalue > NORMAL)
-
-
-def _significant(gains: Tensor) -> Tensor:
-    """Returns whether the mean of gains (N, T) is above 0 by several standard errors, (T,)."""
-    return gains.mean(dim=0) > STANDARD_ERRORS * gains.std(dim=0) / math.sqrt(len(gains))
 
 
 class _Fold(NamedTuple):
