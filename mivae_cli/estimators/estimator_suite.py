@@ -96,6 +96,8 @@ class EstimatorSuite:
         mapped = CoordinateTransform.fit(*raw_train, transform)
         self.train = mapped(*raw_train)
         self.valid, self.test = mapped(*self.raw_valid), mapped(*self.raw_test)
+        # nats of matching score by which a trained critic beats all density models
+        self.critic_gain = 0.0
         self._scorers: dict[CriticObjective, tuple[Scorer, float]] = {}
 
     def estimate(self, name: EstimatorName) -> Estimate:
@@ -128,7 +130,11 @@ class EstimatorSuite:
                 found = self._model_scorers() if objective == "dual" else []
                 if not (found and self.spare_critic and self.models.confirmed):
                     critic = self._trained(objective)
-                    found.append(self._scorer(critic.scores, self.valid, self.test))
+                    trained = self._scorer(critic.scores, self.valid, self.test)
+                    if found:
+                        best = max(each.matching for each in found)
+                        self.critic_gain = max(0.0, trained.matching - best)
+                    found.append(trained)
                 scorer = max(found, key=lambda each: each.matching)
             self._scorers[objective] = scorer, seconds()
         return self._scorers[objective][0]

@@ -20,6 +20,7 @@ from .reduction import ReductionChoice, choose_reduction
 from .report import Estimate, stopwatch
 from .scorer import Pair
 
+RELIABLE_DIMENSIONS = 3  # in which neighbours see all that critics see
 MAX_RESIDUAL = 0.01  # nats, of a density model of little information that is confirmed
 MIN_GAIN = 0.02  # nats of matching score by which a reduction must beat all columns
 
@@ -69,9 +70,11 @@ class ModelEstimates:
     def confirmed(self) -> bool:
         """Whether neighbours see no more than a density model of all columns, in few dimensions."""
         found = self.corrected
-        few = self.x.shape[1] + self.z.shape[1] <= KSG_DIMENSIONS
-        if found is None or self.reduction is not None or not few:
+        size = self.x.shape[1] + self.z.shape[1]
+        if found is None or self.reduction is not None or size > KSG_DIMENSIONS:
             return False
+        if size <= RELIABLE_DIMENSIONS:
+            return not found.incomplete
         return abs(found.kept_residual) <= MAX_RESIDUAL * (1 + found.information)
 
     @cached_property

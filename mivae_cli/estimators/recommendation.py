@@ -30,6 +30,8 @@ from .estimator_suite import EstimatorSuite
 from .nearest_neighbours import KSG_DIMENSIONS
 from .report import Estimate, Recommendation
 
+# Matching score by which a critic beats a model that misses much: nats, and share of its information
+MISSED, MISSED_SHARE = 0.05, 0.05
 PAIRS_PER_COORDINATE = 10  # below which a density model is not trusted at high information
 # Among requested estimators that agree, the first is recommended: bounds on held-out pairs before
 # others, and low variance before high variance
@@ -82,11 +84,14 @@ def default_estimates(suite: EstimatorSuite) -> tuple[list[Estimate], Recommenda
     if bound.warnings and (few or suite.models.reduction is not None):
         reason = "x and z share more than so few pairs can show"
         return rows, _of_bounds(bound, contrastive, reason)
-    if _low(bound) > _high(corrected) and not bound.warnings:
+    missed = suite.critic_gain > max(MISSED, MISSED_SHARE * suite.models.corrected.information)
+    higher = bound.value > corrected.value and not bound.warnings
+    if higher and (missed or _low(bound) > _high(corrected)):
         reason = "a critic finds dependence on held-out pairs that the density model misses"
         return rows, Recommendation.of(bound, reason, at_least=True)
+    incomplete = missed or suite.models.corrected.incomplete
     return rows, Recommendation.of(
-        corrected.at_least_zero(), _reason(suite), at_least=suite.models.corrected.incomplete
+        corrected.at_least_zero(), _reason(suite, missed), at_least=incomplete
     )
 
 
@@ -151,7 +156,7 @@ def _of_bounds(bound: Estimate, contrastive: Estimate, reason: str) -> Recommend
     return Recommendation.of(chosen.at_least_zero(), reason, at_least=True)
 
 
-def _reason(suite: EstimatorSuite) -> str:
+def _reason(suite: EstimatorSuite, missed: bool) -> str:
     found, reduction = suite.models.corrected, suite.models.reduction
     assert found is not None
     reason = f"density model chosen on held-out pairs: {found.model_name}"
@@ -159,6 +164,11 @@ def _reason(suite: EstimatorSuite) -> str:
         reason += (
             f", of {reduction.rank} canonical variates each of x and z. What the variates share "
             "is a lower bound on what x and z share"
+        )
+    if missed:
+        return (
+            f"{reason}; a critic matches held-out pairs better by {suite.critic_gain:.3f} nats, so "
+            "only the lower end can be defended"
         )
     if found.incomplete:
         return (
