@@ -55,7 +55,7 @@ class PairCritic(nn.Module):
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
         """Returns the scores of x (M, X) against z (B, Z), with shape (M, B)."""
         learned: Tensor = self.scale * self.network(_features(x), _features(z))
-        return learned if self.start is None else learned + self.start(x, z)
+        return learned if self.start is None else learned + self.start(x, z).float()
 
 
 class _Separable(nn.Module):

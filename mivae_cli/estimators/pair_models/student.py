@@ -82,12 +82,15 @@ class StudentCopula:
         x, z = _t_scores(x, self.dof), _t_scores(z, self.dof)
         size = self.x_size
         precision = torch.linalg.inv(self.scale)
-        squares = 2 * (x @ precision[:size, size:]) @ z.T
-        squares += ((x @ precision[:size, :size]) * x).sum(dim=1, keepdim=True)
-        squares += ((z @ precision[size:, size:]) * z).sum(dim=1)
-        joint = self._of_squares(squares.clamp_min(0), self.scale)
-        own = self._log_density(x, self.scale[:size, :size])
-        return joint - own[:, None] - self._of_z(z)
+        own_x = ((x @ precision[:size, :size]) * x).sum(dim=1, keepdim=True)
+        own_z = ((z @ precision[size:, size:]) * z).sum(dim=1, keepdim=True)
+        left = torch.cat([2 * x @ precision[:size, size:], own_x, torch.ones_like(own_x)], dim=1)
+        right = torch.cat([z, torch.ones_like(own_z), own_z], dim=1)
+        # large terms cancel in the product, so only its result is in single precision
+        squares = (left @ right.T).float().clamp_(min=0)
+        joint = squares.div_(self.dof).log1p_().mul_(-(self.dof + len(self.scale)) / 2)
+        of_x = self._log_density(x, self.scale[:size, :size]) - self._log_peak(self.scale)
+        return joint.sub_(of_x[:, None]).sub_(self._of_z(z)).to(x)
 
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
         """Returns new pairs of normal scores: x (count, X) and z (count, Z)."""
@@ -147,10 +150,14 @@ class StudentCopula:
 
     def _of_squares(self, squares: Tensor, scale: Tensor) -> Tensor:
         """Returns the log-density for squared Mahalanobis distances."""
+        power = (self.dof + len(scale)) / 2
+        return self._log_peak(scale) - power * torch.log1p(squares / self.dof)
+
+    def _log_peak(self, scale: Tensor) -> float:
+        """Returns the largest log-density."""
         size, dof = len(scale), self.dof
         constant = math.lgamma((dof + size) / 2) - math.lgamma(dof / 2)
-        constant -= 0.5 * (size * math.log(dof * math.pi) + float(torch.logdet(scale)))
-        return constant - (dof + size) / 2 * torch.log1p(squares / dof)
+        return constant - 0.5 * (size * math.log(dof * math.pi) + float(torch.logdet(scale)))
 
 
 def _correlations(scale: Tensor) -> Tensor:

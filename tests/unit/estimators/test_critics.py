@@ -31,7 +31,7 @@ def test_a_fresh_critic_scores_exactly_like_its_start(network: PairNetwork) -> N
     start = GaussianRatio.fit(*SAMPLER.draw(200, seed=31))
     x, z = SAMPLER.draw(40, seed=32)
     critic = PairCritic(network, 3, 2, hidden=16, start=start.scores)
-    assert torch.equal(critic(x, z), start.scores(x, z))
+    assert torch.equal(critic(x, z), start.scores(x, z).float())
     without = PairCritic(network, 3, 2, hidden=16)
     assert torch.equal(without(x, z), torch.zeros(40, 40))
 
