@@ -17,7 +17,7 @@ __all__ = [
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, median
 
 from cells import Record, table
 from suite_truths import Task
@@ -57,6 +57,14 @@ def covered(record: Record) -> bool:
     low, high = record["ci"]
     above = record.get("at_least", False) or record["truth"] <= high + ROUNDING
     return bool(low - ROUNDING <= record["truth"] and above)
+
+
+def in_sampling_interval(record: Record) -> bool:
+    """Returns whether the interval of the sampling error alone contains the truth."""
+    low, high = record.get("sampling") or record["ci"]
+    if low is None or high is None:
+        low, high = record["ci"]
+    return bool(low - ROUNDING <= record["truth"] <= high + ROUNDING)
 
 
 def too_high(record: Record) -> bool:
@@ -122,16 +130,19 @@ def by_task(found: Few) -> None:
 def _summary(name: str, found: Few) -> list[object]:
     errors = [error for each in found for error in each.errors]
     records = _all(found)
-    sided = [record for record in records if not _at_least(record)]
+    failed = sum(r.get("value") is None for r in records)
+    sided = [r for r in records if r.get("value") is not None and not _at_least(r)]
     lower = [record for record in records if _at_least(record)]
     return [
-        name,
+        name if not failed else f"{name} ({failed} without a figure)",
         len(found),
         _mean_error(found),
         f"{fmean(errors):+.3f}" if errors else "-",
         f"{max(map(abs, errors)):.3f}" if errors else "-",
         _of(sided, covered) if sided else "-",
         _of(lower, covered) if lower else "-",
+        f"{sum(map(in_sampling_interval, sided)) / len(sided):.0%}" if sided else "-",
+        f"{median(r['ci'][1] - r['ci'][0] for r in sided):.3f}" if sided else "-",
         sum(map(too_high, records)),
         _seconds(found),
     ]
@@ -139,7 +150,8 @@ def _summary(name: str, found: Few) -> list[object]:
 
 SUMMARY = [
     *("tasks", "mean abs. error", "mean error", "largest", "truth in the interval"),
-    *("'at least' below the truth", "too high by more than the width", "CPU-s"),
+    *("'at least' below the truth", "in the sampling interval", "median width"),
+    *("too high by more than the width", "CPU-s"),
 ]
 
 

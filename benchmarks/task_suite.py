@@ -28,7 +28,6 @@ from scipy.stats import kstest
 
 from cells import DRAWS, Cells, Record, table, timed
 from mivae_cli.choices import Profile
-from mivae_cli.errors import MivaeError
 from mivae_cli.estimators import estimate_mutual_information
 from peers import PEERS, Peer
 from suite_columns import linked, normal_link, square_link
@@ -99,8 +98,8 @@ def recommended(name: str, task: Task, exact: float, profile: Profile, seed: int
         found = {"truth": exact, "columns": [columns(x), columns(z)]}
         try:
             report = estimate_mutual_information(x, z, profile=profile, seed=seed)
-        except MivaeError as error:
-            return found | {"value": None, "error": str(error)}
+        except Exception as error:  # a crash is a row of the tables
+            return found | {"value": None, "error": f"{type(error).__name__}: {error}"}
         rows = {row.estimator: [row.value, row.ci_low, row.ci_high] for row in report.estimates}
         best = report.recommended
         if best is None:
@@ -108,6 +107,7 @@ def recommended(name: str, task: Task, exact: float, profile: Profile, seed: int
         return found | {
             "value": best.value,
             "ci": [best.ci_low, best.ci_high],
+            "sampling": [best.sampling_low, best.sampling_high],
             "at_least": best.at_least,
             "estimator": best.estimator,
             "reason": best.reason,
@@ -206,7 +206,11 @@ def of_peer(peer: Peer, name: str, task: Task, exact: float, seed: int) -> Recor
             for side in sides
         ]
     record: Record = {"truth": exact, "columns": [columns(x), columns(z)]}
-    return record | peer.measure(sides[0], sides[1], task.labels, seed)
+    try:
+        return record | peer.measure(sides[0], sides[1], task.labels, seed)
+    except Exception as error:  # a crash is a row of the tables
+        failed = f"{type(error).__name__}: {error}"
+        return record | {"value": None, "error": failed, "cpu_seconds": 0.0}
 
 
 def of_packages(peer: Peer, given: argparse.Namespace) -> list[str]:
