@@ -98,7 +98,7 @@ def recommended(name: str, task: Task, exact: float, profile: Profile, seed: int
         found = {"truth": exact, "columns": [columns(x), columns(z)]}
         try:
             report = estimate_mutual_information(x, z, profile=profile, seed=seed)
-        except Exception as error:  # a crash is a row of the tables
+        except Exception as error:  # noqa: BLE001  # a crash is a row of the tables
             return found | {"value": None, "error": f"{type(error).__name__}: {error}"}
         rows = {row.estimator: [row.value, row.ci_low, row.ci_high] for row in report.estimates}
         best = report.recommended
@@ -208,7 +208,7 @@ def of_peer(peer: Peer, name: str, task: Task, exact: float, seed: int) -> Recor
     record: Record = {"truth": exact, "columns": [columns(x), columns(z)]}
     try:
         return record | peer.measure(sides[0], sides[1], task.labels, seed)
-    except Exception as error:  # a crash is a row of the tables
+    except Exception as error:  # noqa: BLE001  # a crash is a row of the tables
         failed = f"{type(error).__name__}: {error}"
         return record | {"value": None, "error": failed, "cpu_seconds": 0.0}
 
