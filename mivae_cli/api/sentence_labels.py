@@ -33,11 +33,12 @@ from ..data.records import TextRecords
 from ..data.token_store import TokenStore
 from ..errors import ConfigError, DataError, listing
 from ..estimators.io.data_frames import frame_of
+from ..estimators.io.delimiters import cell_format
 from ..estimators.io.frames import Frame
 
 Labels = ArrayLike | str | Path
 """One label for each sentence: an array, a series, a list, or the path of a file."""
-TABLES = {".csv": ",", ".tsv": "\t", ".tab": "\t"}  # and the characters between their cells
+TABLES = (".csv", ".tsv", ".tab")
 OTHERS = (".json", ".jsonl", ".ndjson", ".parquet", ".npy", ".npz")
 
 
@@ -92,7 +93,7 @@ def label_rows(labels: Labels, column: str = "label") -> LabelRows:
     suffix = path.with_suffix("").suffix if path.suffix.lower() == ".gz" else path.suffix
     suffix = suffix.lower()
     if suffix in TABLES:
-        rows = list(_column(path, column, TABLES[suffix]))
+        rows = list(_column(path, column))
     elif suffix in OTHERS:
         raise DataError(f"cannot read labels from '{path}'; provide .txt, .csv or .tsv")
     else:
@@ -153,9 +154,11 @@ def source_of(sentences: object) -> TextSource:
     return TextSource("the input", len(sentences) if isinstance(sentences, list) else None)
 
 
-def _column(path: Path, column: str, delimiter: str) -> Iterator[tuple[int, str]]:
+def _column(path: Path, column: str) -> Iterator[tuple[int, str]]:
     """Yields the line number and the cell of a column for each row of a table with a header."""
-    rows = read_rows(path, delimiter, quoted=delimiter == ",")
+    form = cell_format(path)
+    rows = read_rows(path, form.delimiter, quoted=form.delimiter != "\t")
+    rows = (row for row in rows if row[0] > form.skipped)
     names = [name.strip() for name in next(rows, (0, []))[1]]
     numbered = column.isdecimal() and not any(name.isdecimal() for name in names)
     if names.count(column) == 1:

@@ -142,6 +142,7 @@ def estimate_mi(
             given or (),
             groups,
             header=cast(bool | None, reading.get("data.header")),
+            delimiter=cast(str | None, reading.get("data.delimiter")),
             discrete=discrete,
         )
     title = demo or ", ".join(map(str, paths))

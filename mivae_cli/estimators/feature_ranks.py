@@ -5,11 +5,10 @@ Does not import torch.
 
 __all__ = ["FeatureRank", "Ranking"]
 
-from dataclasses import dataclass, field, fields
-from importlib import import_module
+from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import ConfigError
+from .report_views import ranking_frame, ranking_html
 
 
 @dataclass(frozen=True)
@@ -85,12 +84,8 @@ class Ranking:
         Raises:
             ConfigError: pandas is not installed.
         """
-        try:
-            pandas = import_module("pandas")
-        except ImportError as error:
-            raise ConfigError(
-                "to_frame needs pandas; install it with: pip install pandas"
-            ) from error
-        names = [each.name for each in fields(FeatureRank)]
-        rows = [[getattr(feature, name) for name in names] for feature in self.features]
-        return pandas.DataFrame(rows, columns=names)
+        return ranking_frame(self)
+
+    def _repr_html_(self) -> str:
+        """Returns the table that a notebook shows."""
+        return ranking_html(self)

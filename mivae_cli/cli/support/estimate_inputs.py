@@ -26,7 +26,8 @@ NAMES: dict[Input | Task, str] = {
     "labels": "--labels",
     "rank": "--rank",
 }
-RUN = {"run_option", "data", "draws", "device", "labels", *READING_OPTIONS} - {"header"}
+TABLES = {"header", "delimiter"}
+RUN = {"run_option", "data", "draws", "device", "labels", *READING_OPTIONS} - TABLES
 FILES = {"x", "z", "x_columns", "z_columns", "given", "groups"}
 PAIRS = {
     *("estimator", "transform", "network", "neighbours", "demo", "blocks"),
@@ -39,7 +40,7 @@ CRITICS = {"estimator", "profile", "transform", "network", "pointwise"}
 EXCLUDED: dict[Input | Task, set[str]] = {
     "run": PAIRS | FILES | {"count"},
     "files": RUN | {"count"},
-    "demo": RUN | FILES | {"header", "sources", "discrete", "drop_missing"},
+    "demo": RUN | FILES | TABLES | {"sources", "discrete", "drop_missing"},
     "estimate": {"redundancy", "fdr", "label_column"},
     "given": CRITICS | {"redundancy", "fdr", "label_column"},
     "labels": CRITICS | {"draws"},

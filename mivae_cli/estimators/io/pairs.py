@@ -53,6 +53,7 @@ def read_pairs(
     groups_column: str | None = None,
     *,
     header: bool | None = None,
+    delimiter: str | None = None,
     discrete: Discrete = "auto",
 ) -> Pairs:
     """Returns the pairs in a file, or in two `.npy` files: first x, then z.
@@ -71,6 +72,7 @@ def read_pairs(
         groups_column: The column of a table, or the name of an array, that tells groups apart.
         header: Whether the first row of a `.csv` or `.tsv` file contains the names of the
             columns; None to detect it.
+        delimiter: The character between the cells of such a file, or "tab"; None to detect it.
         discrete: The variables that contain labels, of which some may be numbers.
 
     Raises:
@@ -96,6 +98,8 @@ def read_pairs(
         )
     if header is not None and formats[0] not in {".csv", ".tsv"}:
         raise ConfigError(f"--header and --no-header apply to .csv and .tsv, not to '{paths[0]}'")
+    if delimiter is not None and formats[0] not in {".csv", ".tsv"}:
+        raise ConfigError(f"--delimiter applies to .csv and .tsv, not to '{paths[0]}'")
     items = (item.strip() for group in given_columns for item in group.split(","))
     others = [item for item in items if item]
     if given_columns and not others:
@@ -113,7 +117,7 @@ def read_pairs(
             )
         case ".npz" | ".safetensors":
             names = [x or "x", z or "z", *others, *groups]
-            _check_distinct(paths[0], names[: 2 + len(others)])
+            _check_used_once(paths[0], others, [x or "x", z or "z"])
             titles = [f"'{name}' in '{paths[0]}'" for name in names]
             arrays = read_arrays(paths[0], x, z, names[2:])
             roles = ["x", "z", *("given" for _ in others), *("groups" for _ in groups)]
@@ -126,7 +130,7 @@ def read_pairs(
         case ".parquet":
             found = Pairs(**read_parquet(paths[0], choice))
         case _:
-            found = Pairs(**read_table(paths[0], choice, header))
+            found = Pairs(**read_table(paths[0], choice, header, delimiter))
     return found
 
 
@@ -145,9 +149,10 @@ def check_lengths(first: Frame, *others: Frame | None) -> None:
             )
 
 
-def _check_distinct(path: Path, names: Sequence[str]) -> None:
-    for name in names:
-        if names.count(name) > 1:
+def _check_used_once(path: Path, given: Sequence[str], others: Sequence[str]) -> None:
+    """Raises ConfigError if an array is given twice, or is x or z as well."""
+    for name in given:
+        if given.count(name) > 1 or name in others:
             raise ConfigError(
                 f"array '{name}' of '{path}' is chosen twice; use each array once, for x, for z or "
                 "for --given"

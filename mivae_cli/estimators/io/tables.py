@@ -2,6 +2,8 @@
 
 If all cells of the first row are numbers, the table has no header, and the columns are called
 1, 2, ...; but a first row of 0, 1, 2, ... or 1, 2, 3, ... is a header, as pandas writes it.
+
+If semicolons are between cells, numbers may have a decimal comma.
 """
 
 __all__ = ["MISSING", "read_table"]
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 from ...data.lines import read_rows
 from ...errors import DataError
 from .column_choice import ROLES, Choice, choose_columns
+from .delimiters import CellFormat, Decimals, cell_format, with_point
 from .frames import Block, Frame
 
 # Cells that pandas reads as missing values
@@ -31,7 +34,9 @@ INTEGER = re.compile(r"\s*[+-]?[0-9]{1,4000}\s*")  # Python converts no more dig
 MAX_EXACT = 2.0**53  # larger integers may lose digits in double precision
 
 
-def read_table(path: Path, choice: Choice, header: bool | None = None) -> dict[str, Frame]:
+def read_table(
+    path: Path, choice: Choice, header: bool | None = None, delimiter: str | None = None
+) -> dict[str, Frame]:
     """Returns the chosen columns of a `.csv` or `.tsv` file, possibly ending in `.gz`.
 
     A column without any numbers contains labels. Empty cells, NaN, NA and null are missing.
@@ -40,22 +45,31 @@ def read_table(path: Path, choice: Choice, header: bool | None = None) -> dict[s
         path: The file.
         choice: The columns of each variable.
         header: Whether the first row contains the names of the columns; None to detect it.
+        delimiter: The character between cells, or "tab"; None to detect it.
 
     Raises:
-        ConfigError: A column does not exist, is ambiguous or is chosen twice.
+        ConfigError: A column does not exist, is ambiguous or is chosen twice, or the delimiter is
+            no single character.
         DataError: The file cannot be read, or a column contains numbers and text; the error gives
             the line.
     """
-    delimiter = "\t" if ".tsv" in path.name.lower()[-7:] else ","
-    rows = read_rows(path, delimiter)
+    form = cell_format(path, delimiter)
+    rows = (row for row in read_rows(path, form.delimiter) if row[0] > form.skipped)
     number, first = next(rows, (0, []))
     names = [name.strip() for name in first]
-    has_header, warnings = (header, ()) if header is not None else _detect(path, names)
+    if header is None:
+        read = [with_point(name) for name in names] if form.decimal_commas else names
+        has_header, warnings = _detect(path, read)
+    else:
+        has_header, warnings = header, ()
     if not has_header:
         names = [str(number) for number in range(1, len(names) + 1)]
     chosen = choose_columns(path, names, has_header, choice)
     columns = {
-        role: [_Column(path, names[i], ROLES[role], role in choice.labels) for i in places]
+        role: [
+            _Column(path, names[i], ROLES[role], role in choice.labels, form.decimal_commas)
+            for i in places
+        ]
         for role, places in chosen.items()
     }
     lines = array("q")
@@ -75,9 +89,18 @@ def read_table(path: Path, choice: Choice, header: bool | None = None) -> dict[s
     frames = {}
     for role in chosen:
         blocks = tuple(column.block() for column in columns[role])
-        told = warnings if role == "x" else ()  # once for the file
-        frames[role] = Frame(blocks, f"'{path}'", True, numbers, warnings=told)
+        told = (warnings, _notes(path, form)) if role == "x" else ((), ())  # once for the file
+        frames[role] = Frame(blocks, f"'{path}'", True, numbers, None, *told)
     return frames
+
+
+def _notes(path: Path, form: CellFormat) -> tuple[str, ...]:
+    """Returns a note on the character between cells if it is unusual for the file."""
+    if form.delimiter == ("\t" if ".tsv" in path.name.lower()[-7:] else ","):
+        return ()
+    name = "tabs" if form.delimiter == "\t" else f"'{form.delimiter}'"
+    commas = ", and ',' as the decimal point" if form.decimal_commas else ""
+    return (f"'{path}' was read with {name} between cells{commas}; to change this: --delimiter",)
 
 
 def _with(
@@ -124,8 +147,11 @@ def _number(cell: str) -> float | None:
 class _Column:
     """Reads a column chunk by chunk; the first cell that is not missing determines its type."""
 
-    def __init__(self, path: Path, name: str, option: str, labels: bool) -> None:
+    def __init__(
+        self, path: Path, name: str, option: str, labels: bool, decimal_commas: bool
+    ) -> None:
         self.path, self.name, self.option = path, name, option
+        self.decimals = Decimals() if decimal_commas else None
         self.labels = labels  # whether all cells are labels, also numbers
         self.kind = "labels" if labels else ""
         self.chunks: list[NDArray[np.float64]] = []  # of numbers, or codes of labels
@@ -134,6 +160,12 @@ class _Column:
 
     def add(self, cells: list[str], lines: Sequence[int]) -> None:
         """Reads the cells of a chunk."""
+        if self.decimals is not None and self.kind != "labels":
+            if (place := self.decimals.conflict(cells)) is not None:
+                raise self._mixed(
+                    lines[place], cells[place], "a number with another decimal point than others"
+                )
+            cells = [with_point(cell) for cell in cells]
         if self.kind != "labels":
             numbers = self._numbers(cells, lines)
             if numbers is not None:

@@ -64,6 +64,9 @@ def test_files_contain_words_or_numbers(tmp_path: Path) -> None:
     table.write_text("id\tstars\n1\t5\n2\t4\n")
     assert label_rows(table, "stars").frame.blocks[0].values[:, 0].tolist() == [5, 4]
     assert label_rows(table, "2").frame.blocks[0].values[:, 0].tolist() == [5, 4]
+    table = tmp_path / "labels.csv"
+    table.write_text('id;stars\n1;"a;b"\n2;c,d\n')
+    assert label_rows(table, "stars").frame.blocks[0].values[:, 0].tolist() == [0, 1]
 
 
 def test_unusable_files_are_named(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """Views of a report: a data frame if pandas is there, and HTML without markup of others."""
 
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from mivae_cli.errors import ConfigError
+from mivae_cli.estimators.feature_ranks import FeatureRank, Ranking
 from mivae_cli.estimators.report import Estimate, Recommendation, Report
 
 KSG = Estimate("ksg", 0.5, 0.4, 0.6, "neither", 6.1, False, warnings=["a <b> & c"])
@@ -16,6 +18,15 @@ COPULA = Estimate("copula", 0.25, None, None, "neither", None, False)
 def report(recommended: bool = True) -> Report:
     best = Recommendation.of(KSG, "the first") if recommended else None
     return Report(best, [KSG, COPULA], 1000, None, 2, 0.01, ["tied <values>"], ["a note"])
+
+
+def ranking(compared: bool = False) -> Ranking:
+    shared = (0.125, "sex", 1) if compared else (None, None, None)
+    features = [
+        FeatureRank("<age>", 0.5, 0.4, 0.6, 0.001, 0.002, "copula+knn", *shared),
+        FeatureRank.constant("sex"),
+    ]
+    return Ranking(features, "a & b", 1000, 200, 0.1, ["few <rows>"], ["a note"])
 
 
 @pytest.mark.parametrize("recommended", [True, False])
@@ -35,8 +46,9 @@ def test_a_frame_has_one_row_per_estimator(
 def test_pandas_makes_a_frame() -> None:
     pytest.importorskip("pandas")
     frame = report().to_frame()
-    assert frame.shape == (2, 10)
+    assert len(frame) == 2
     assert frame.loc[0, "value"] == 0.5
+    assert ranking().to_frame()["feature"].tolist() == ["<age>", "sex"]
 
 
 def test_without_pandas_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,3 +65,19 @@ def test_html_shows_the_figures_and_escapes_texts() -> None:
     assert "tied &lt;values&gt;" in html
     assert html.count("<tr>") == html.count("</tr>") == 3
     assert "0.500 nats" not in report(False)._repr_html_()
+
+
+def test_html_of_conditional_information_names_the_columns() -> None:
+    html = replace(report(), given=["<age>", "2"])._repr_html_()
+    assert "I(x; z | &lt;age&gt;, column 2)" in html
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_html_of_a_ranking(compared: bool) -> None:
+    html = ranking(compared)._repr_html_()
+    for part in ("&lt;age&gt;", "a &amp; b", "0.500", "[0.400, 0.600]", "0.002", "1,000", "200"):
+        assert part in html
+    assert "few &lt;rows&gt;" in html
+    assert html.count("<tr>") == html.count("</tr>") == 3
+    assert ("0.125" in html) == ("mrmr" in html) == compared
+    assert ("copula+knn" in html) != compared

@@ -120,6 +120,96 @@ def test_further_variables_come_from_the_same_rows(tmp_path: Path) -> None:
     assert again.groups.tolist() == found.groups.tolist()
 
 
+# --- characters between cells
+
+
+def european(path: Path, delimiter: str, header: str, decimal: str = ",") -> Path:
+    """Writes the first two columns of numbers, and a column of text with commas."""
+    texts = ["red, green", "blue, black"] * 30
+    rows = [
+        delimiter.join([f"{x:.6f}".replace(".", decimal), f"{z:.6f}".replace(".", decimal), text])
+        for (x, z), text in zip(NUMBERS[:, :2], texts, strict=True)
+    ]
+    head = [header.replace(" ", delimiter)] if header else []
+    path.write_text("\n".join([*head, *rows]), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "delimiter", "decimal"),
+    [("a.csv", ";", ","), ("a.csv", ";", "."), ("a.csv", "\t", "."), ("a.tsv", "\t", ".")],
+)
+@pytest.mark.parametrize("header", ["x z label", ""])
+def test_semicolons_tabs_and_decimal_commas(
+    tmp_path: Path, name: str, delimiter: str, decimal: str, header: str
+) -> None:
+    path = european(tmp_path / name, delimiter, header, decimal)
+    columns = ("x", "z", "label") if header else ("1", "2", "3")
+    pairs = read_pairs(
+        [path],
+        x_columns=[columns[0]],
+        z_columns=[columns[1]],
+        given_columns=[columns[2]],
+        header=bool(header),
+    )
+    found = sample(pairs)
+    np.testing.assert_allclose(found.x.continuous[:, 0], NUMBERS[:, 0], atol=1e-6)
+    np.testing.assert_allclose(found.z.continuous[:, 0], NUMBERS[:, 1], atol=1e-6)
+    assert found.given is not None
+    assert found.given.levels == (2,)
+    told = any("--delimiter" in note for note in found.notes)
+    assert told == (name == "a.csv")
+
+
+def test_numbers_with_decimal_commas_alone(tmp_path: Path) -> None:
+    """Commas divide every row into as many cells as semicolons do."""
+    path = tmp_path / "a.csv"
+    cells = [[f"{value:.3f}".replace(".", ",") for value in row] for row in NUMBERS]
+    path.write_text("\n".join(";".join(row) for row in cells))
+    pairs = read_pairs([path], x_columns=["1-2"], z_columns=["4"])
+    np.testing.assert_allclose(sample(pairs).x.continuous, NUMBERS[:, :2], atol=1e-3)
+    assert len(pairs) == 60
+
+
+def test_the_first_line_may_name_the_delimiter(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{x:.4f}|{z:.4f}" for x, z in NUMBERS[:, :2]]
+    path.write_text("\n".join(["sep=|", "x|z", *rows[:-1], "1.5|oops"]))
+    with pytest.raises(DataError, match="line 62"):
+        read_pairs([path])
+    path.write_text("\n".join(["sep=|", "x|z", *rows]))
+    assert len(read_pairs([path])) == 60
+
+
+def test_commas_stay_where_semicolons_are_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", NUMBERS[:, 0], ["u;v", "w;v"] * 30, header="x,z")
+    assert sample(read_pairs([path])).z.levels == (2,)
+    path = write(tmp_path / "b.csv", NUMBERS[:, 0], ["u;v", "w;v"] * 30, header="x,z;y")
+    assert sample(read_pairs([path], z_columns=["z;y"])).z.levels == (2,)
+
+
+def test_the_delimiter_can_be_chosen(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["x:z", *(f"{x}:{z}" for x, z in NUMBERS[:, :2])]))
+    assert len(read_pairs([path], delimiter=":")) == 60
+    tabs = tmp_path / "b.csv"
+    tabs.write_text("\n".join(["x\tz", *(f"{x}\t{z}" for x, z in NUMBERS[:, :2])]))
+    assert len(read_pairs([tabs], delimiter="tab")) == 60
+    with pytest.raises(ConfigError, match="--delimiter"):
+        read_pairs([path], delimiter="::")
+    np.savez(tmp_path / "a.npz", x=NUMBERS, z=NUMBERS)
+    with pytest.raises(ConfigError, match="--delimiter"):
+        read_pairs([tmp_path / "a.npz"], delimiter=";")
+
+
+def test_one_column_has_one_kind_of_decimal_point(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = [f"{x:.4f};{z:.4f}".replace(".", ",") for x, z in NUMBERS[:, :2]]
+    path.write_text("\n".join(["x;z", *rows, "1,5;1.234"]))
+    with pytest.raises(DataError, match=r"line 62, column 'z'.*1\.234.*decimal point"):
+        read_pairs([path])
+
+
 # --- labels and missing cells
 
 
