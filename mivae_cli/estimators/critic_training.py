@@ -41,6 +41,7 @@ from .critics import PairCritic
 CriticObjective = Literal["dual", "dv", "nwj", "js", "infonce", "tuba", "interpolated"]
 
 ALPHA = 0.5  # of the interpolated bound
+PROBE, REACH = 0.3, 0.05  # share of the steps; nats below the target
 XI_DECAY = 0.9  # of the moving average of Z behind the dual variable
 WEIGHT_DECAY = 0.01
 MAX_NORM = 5.0
@@ -60,6 +61,8 @@ class FitSettings:
     learning_rate: float = 2e-3
     check_every: int = 50
     patience: int = 8  # checks without improvement before stopping
+    # validation score that must be in reach after `PROBE` of the steps, or training stops
+    target: float = -math.inf
 
 
 PROFILES: dict[Profile, FitSettings] = {
@@ -158,7 +161,8 @@ def fit_critic(
             checks_without_improvement = 0
         else:
             checks_without_improvement += 1
-        if checks_without_improvement >= settings.patience:
+        hopeless = step >= PROBE * settings.steps and best < settings.target - REACH
+        if hopeless or checks_without_improvement >= settings.patience:
             break
     modules.load_state_dict(best_weights)
     modules.requires_grad_(False)

@@ -66,7 +66,7 @@ class EstimatorSuite:
     """Estimators on pairs x (N, X) and z (N, Z) in double precision, trained on first use.
 
     With `spare_critic`, no critic is trained for `dual` if the density model explains all that
-    neighbours see. The other arguments are those of `estimate_mutual_information`.
+    neighbours see, and training stops early if it does not come near the model. The other arguments are those of `estimate_mutual_information`.
     """
 
     def __init__(
@@ -129,10 +129,11 @@ class EstimatorSuite:
             with stopwatch() as seconds:
                 found = self._model_scorers() if objective == "dual" else []
                 if not (found and self.spare_critic and self.models.confirmed):
-                    critic = self._trained(objective)
+                    best = max((each.matching for each in found), default=-math.inf)
+                    target = best if self.spare_critic else -math.inf
+                    critic = self._trained(objective, target)
                     trained = self._scorer(critic.scores, self.valid, self.test)
                     if found:
-                        best = max(each.matching for each in found)
                         self.critic_gain = max(0.0, trained.matching - best)
                     found.append(trained)
                 scorer = max(found, key=lambda each: each.matching)
@@ -172,9 +173,9 @@ class EstimatorSuite:
             above += float(scores[numbers, shuffled].mean()) >= joint
         return (1 + above) / (1 + permutations)
 
-    def _trained(self, objective: CriticObjective) -> FittedCritic:
+    def _trained(self, objective: CriticObjective, target: float) -> FittedCritic:
         x, z = self.train
-        settings = self.settings
+        settings = replace(self.settings, target=target)
         torch.manual_seed(self.seed)  # so that the order of training does not matter
         start = None if self.start is None else self.start.scores
         critic = PairCritic(self.network, x.shape[1], z.shape[1], settings.hidden, start)
