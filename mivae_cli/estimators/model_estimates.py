@@ -15,14 +15,13 @@ from .gaussian_estimators import is_function
 from .gaussian_ratio import NormalScores
 from .nearest_neighbours import KSG_DIMENSIONS
 from .pair_models.selection import ModelChoice, choose_model
-from .reduced_neighbours import correct_reduced_neighbours
+from .reduced_neighbours import correct_reduced_neighbours, is_better
 from .reduction import ReductionChoice, choose_reduction
 from .report import Estimate, stopwatch
 from .scorer import Pair
 
 RELIABLE_DIMENSIONS = 3  # in which neighbours see all that critics see
 MAX_RESIDUAL = 0.01  # nats, of a density model of little information that is confirmed
-MIN_GAIN = 0.02  # nats of matching score by which a reduction must beat all columns
 
 
 class ModelEstimates:
@@ -52,11 +51,14 @@ class ModelEstimates:
 
     @cached_property
     def reduction(self) -> ReductionChoice | None:
-        """The reduction of many dimensions, if it matches validation pairs better than `choice`."""
-        reduction = choose_reduction(self.train, self.valid)
+        """The reduction of many columns, if it describes them better than `choice`."""
+        reduction = choose_reduction(self.train, self.valid, self.seed)
         if reduction is None or self.choice is None:
             return reduction
-        return reduction if reduction.score > self.choice.score + MIN_GAIN else None
+        columns = self.x.shape[1] + self.z.shape[1]
+        count = len(self.valid[0])
+        better = is_better(reduction, self.choice, columns, count, self.seed)
+        return reduction if better else None
 
     @property
     def corrected(self) -> CorrectedNeighbours | None:
@@ -82,7 +84,7 @@ class ModelEstimates:
         """The result, and the seconds of the computation."""
         with stopwatch() as seconds:
             pairs, given = (self.x, self.z), (self.neighbours, self.seed)
-            found = None
+            found: CorrectedNeighbours | None = None
             if not self.dependent and self.reduction is not None:
                 found = correct_reduced_neighbours(*pairs, self.reduction, *given)
             elif not self.dependent and self.choice is not None:

@@ -45,6 +45,7 @@ COMPONENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 PATIENCE = 3  # numbers of components without improvement before the search stops
 MIN_MEMBERS = 10  # pairs per component
 MIN_MEMBERS_PER_COORDINATE = 2
+MAX_COORDINATES = 100  # of x and z together, for other models than Gaussians
 MAX_FIT, MAX_VALID = 4_000, 1_000  # pairs used to choose
 VALID_SHARE, MIN_VALID = 0.2, 100
 
@@ -124,7 +125,7 @@ def choose_model(train: Pair, valid: Pair, seed: int) -> ModelChoice | None:
     except DataError:
         return None
     count, size = len(train[0]), train[0].shape[1] + train[1].shape[1]
-    if MIN_MEMBERS_PER_COORDINATE * size <= count:
+    if MIN_MEMBERS_PER_COORDINATE * size <= count and size <= MAX_COORDINATES:
         found.append(tried(Candidate("student", "rank", _degrees(*mapped["rank"][0]))))
     for transform in transforms:
         found += _search(tried(each) for each in _mixtures(transform, count, size))
@@ -143,7 +144,7 @@ def choose_start(train: Pair, valid: Pair, transform: Transform) -> PairModel | 
     if len(train[0]) <= MIN_MEMBERS_PER_COORDINATE * size:
         return None
     candidates = [Candidate("gaussian", transform)]
-    if transform == "rank":
+    if transform == "rank" and size <= MAX_COORDINATES:
         candidates.append(Candidate("student", transform, _degrees(*train)))
     valid = valid[0][:MAX_VALID], valid[1][:MAX_VALID]
     models = [candidate.fit(*train, seed=0) for candidate in candidates]
@@ -161,7 +162,7 @@ def _degrees(x: Tensor, z: Tensor) -> float:
 def _mixtures(transform: Transform, count: int, size: int) -> Iterator[Candidate]:
     members = max(MIN_MEMBERS, MIN_MEMBERS_PER_COORDINATE * size)
     for number in COMPONENTS:
-        if number * members <= count:
+        if number * members <= count and size <= MAX_COORDINATES:
             yield Candidate("mixture", transform, number)
 
 
