@@ -26,6 +26,7 @@ from ..choices import Discrete, EstimatorName, PairNetwork, Profile, Transform, 
 from ..errors import ConfigError
 from ..limits import MAX_PERMUTATIONS, check_count, check_seed
 from .conditional.estimate import conditional_report
+from .discrete.chain import is_inflated
 from .discrete.estimates import discrete_estimates
 from .discrete.labels import DiscreteEstimates
 from .estimator_suite import EstimatorSuite
@@ -82,7 +83,7 @@ def estimate_mutual_information(
             I(x; z | w). No estimators can be named then.
         discrete: The samples whose columns are all labels. "none": all columns are numbers.
             "auto": strings, categories and booleans are labels, and so are integers with few
-            levels.
+            levels, and single numbers that many rows repeat.
         drop_missing: Whether to drop pairs with missing values; otherwise they are errors.
         groups: Labels of N rows; rows with the same label may depend on each other. Splits,
             intervals and permutations keep them together.
@@ -139,9 +140,10 @@ def estimate_mutual_information(
         warnings, notes = [*warnings, *report.warnings], [*notes, *report.notes]
         report = replace(report, warnings=warnings, notes=notes)
         return interpreted(report, findings.objection)
-    kinds = {sample.x.kind, sample.z.kind}
-    of_levels = not chosen and kinds != {"continuous"}
-    if of_levels and rows.dependent and "mixed" in kinds:
+    sides = sample.x, sample.z
+    inflated = discrete == "auto" and any(map(is_inflated, sides))
+    of_levels = not chosen and (inflated or any(side.kind != "continuous" for side in sides))
+    if of_levels and rows.dependent and (inflated or any(side.kind == "mixed" for side in sides)):
         of_levels = False
         notes.append(f"levels beside numbers count as numbers, because rows are in {rows.kind}")
     with torch.random.fork_rng(devices=[]):

@@ -12,7 +12,7 @@ own, within which the number is constant.
 Shapes: N rows.
 """
 
-__all__ = ["PairEstimate", "chain", "split_atoms"]
+__all__ = ["PairEstimate", "chain", "is_inflated", "split_atoms"]
 
 import math
 from collections.abc import Callable
@@ -29,11 +29,33 @@ from .plug_in import QUANTILE, plug_in
 PairEstimate = Callable[[Tensor, Tensor], Interval]
 
 MIN_ATOM = 20  # rows
+# Atoms of an inflated column, their share of the rows, and the share of distinct other values
+MAX_INFLATED, MIN_INFLATED, MIN_DISTINCT = 5, 0.05, 0.9
 MIN_SHARE = 0.01  # of the rows
 MAX_VALUES = 50  # of a column of which all values are atoms
 VALUE_ROWS = 10  # of each value on average, likewise
 MIN_LEVEL_ROWS = 50
 MAX_IGNORED = 0.05  # share of the rows in smaller levels
+
+
+def is_inflated(variable: Variable) -> bool:
+    """Returns whether a column of numbers has a few atoms among values that hardly repeat.
+
+    For example rainfall, which is often exactly 0. Rounded numbers have no such atoms.
+    """
+    for column in variable.continuous.T:
+        values, sizes = torch.unique(column, return_counts=True)
+        atom = sizes >= max(MIN_ATOM, MIN_SHARE * len(column))
+        of_atoms, rest = int(sizes[atom].sum()), len(values) - int(atom.sum())
+        others = len(column) - of_atoms
+        if (
+            0 < int(atom.sum()) <= MAX_INFLATED
+            and of_atoms >= MIN_INFLATED * len(column)
+            and rest >= MIN_DISTINCT * max(others, 1)
+            and others >= MIN_ATOM
+        ):
+            return True
+    return False
 
 
 def split_atoms(variable: Variable) -> Variable:
