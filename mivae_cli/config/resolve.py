@@ -165,21 +165,21 @@ def check_resumable(before: RunConfig, after: RunConfig) -> None:
     if fixed:
         raise ConfigError(
             f"cannot resume with changed settings ({'; '.join(fixed)}). Resume without them, or "
-            "start a new run without --resume."
+            "train a new run."
         )
     old, new = before.objective, after.objective
     weighted = old.mi_weight > 0
     if weighted != (new.mi_weight > 0):
         raise ConfigError(
             f"cannot resume with 'objective.mi_weight' changed from {old.mi_weight:g} to "
-            f"{new.mi_weight:g}: only a positive weight has a critic. Resume without it, or start "
-            "a new run without --resume."
+            f"{new.mi_weight:g}: only a positive weight has a critic. Resume without it, or train "
+            "a new run."
         )
     if weighted and old.mi_bound != new.mi_bound:
         raise ConfigError(
             f"cannot resume with 'objective.mi_bound' changed from {old.mi_bound!r} to "
             f"{new.mi_bound!r}: the checkpoint has the state of the old bound only. Resume without "
-            "it, or start a new run without --resume."
+            "it, or train a new run."
         )
 
 

@@ -55,7 +55,7 @@ def format_of(path: Path, chosen: TextFormat = "auto") -> TextFormat:
     elif suffix in TABLES:
         advice = "save it as .csv or .jsonl first"
     else:
-        advice = "if it holds text, add --format text (or json, csv, tsv)"
+        advice = "if it holds text, add --format text, json, csv or tsv (setting data.format)"
     raise DataError(
         f"cannot read '{path}' as text: unknown extension '{suffix[:40]}'; {advice}. Supported: "
         f"{', '.join(EXTENSIONS)}, each with or without .gz, and no extension"

@@ -130,7 +130,7 @@ def _text_in(value: Any, field: str) -> tuple[str, str]:  # noqa: ANN401  # any 
     if isinstance(value, dict):
         return "", (
             f"has no text: {where} is an object ({_fields(value)}); choose one of its fields with "
-            "--field"
+            "--field (setting data.field)"
         )
     return "", f"has no text: {where} is {KINDS[type(value)]}"
 
@@ -149,7 +149,8 @@ def _at(record: dict[str, Any], field: str) -> tuple[Any, str]:
         if part not in found:
             inside = f"'{'.'.join(parts[:depth])}'" if depth else "it"
             return None, (
-                f"has no field '{field}' ({inside} has {_fields(found)}); choose one with --field"
+                f"has no field '{field}' ({inside} has {_fields(found)}); choose one with --field "
+                "(setting data.field)"
             )
         found = found[part]
     return found, ""

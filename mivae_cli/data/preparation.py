@@ -67,7 +67,8 @@ def write_corpus(
         listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
         raise DataError(
             f"'{config.train}' {_shortage(files['train'], config)}: {listed}; add more distinct "
-            "sentences, or name held-out files with --valid and --test"
+            "sentences, or name held-out files with --valid and --test (settings data.valid and "
+            "data.test)"
         )
     written = sorted(path for path in folder.iterdir() if CORPUS_FILE.fullmatch(path.name))
     for path in written:

@@ -20,7 +20,7 @@ from .lines import Digest, read_lines
 from .text_tables import Table
 
 Row = tuple[int, str, str, Any]  # line, text, problem (if any), source
-SKIP = "skip and count such rows with --bad-rows skip"
+SKIP = "skip and count such rows with --bad-rows skip (setting data.bad_rows)"
 
 
 class Record(NamedTuple):
@@ -116,7 +116,7 @@ class TextRecords:
                 if looks_like_json(line):
                     raise DataError(
                         f"'{self.path}' looks like JSON; add --format json, or --format text to "
-                        "read each line as a sentence"
+                        "read each line as a sentence (setting data.format)"
                     )
             yield number, line, "", None
 

@@ -38,7 +38,11 @@ class Table:
         self.quoted = config.quoting == "minimal" or (config.quoting == "auto" and not by_tabs)
         self._assumed = config.delimiter == "auto", config.quoting == "auto"
         self._quotes_kept = not self.quoted and self._assumed[1]
-        advice = "; add --quoting none to read quotes as text" if self.quoted else ""
+        advice = (
+            "; add --quoting none (setting data.quoting) to read quotes as text"
+            if self.quoted
+            else ""
+        )
         self._rows = read_rows(path, self.delimiter, self.quoted, advice, digest)
         first = list(islice(self._rows, 1 if config.header else SNIFFED_ROWS))
         if not first:
@@ -83,7 +87,7 @@ class Table:
         if count:
             raise DataError(
                 f"'{self.path}', line {self._first_line}, has {count} columns named '{column}'; "
-                "choose one by its number with --column"
+                "choose one by its number with --column (setting data.column)"
             )
         number = _number(column)
         # a number is ambiguous if a column name is a number
@@ -92,12 +96,14 @@ class Table:
         if names[0].startswith("sep="):
             raise DataError(
                 f"'{self.path}', line {self._first_line}: remove the spreadsheet directive "
-                f"'{names[0][:10]}', and set the character with --delimiter"
+                f"'{names[0][:10]}', and set the character with --delimiter "
+                "(setting data.delimiter)"
             )
         raise DataError(
             f"'{self.path}' has no column '{column}' (line {self._first_line} has "
-            f"{listing(map(repr, names))}); choose one with --column"
-            f"{self._other_delimiter(column)}; if the first row is not a header, add --no-header"
+            f"{listing(map(repr, names))}); choose one with --column (setting "
+            f"data.column){self._other_delimiter(column)}; if the first row is not a header, add "
+            "--no-header (data.header)"
         )
 
     def _numbered(self, column: str) -> int:
@@ -108,19 +114,19 @@ class Table:
             return number - 1
         raise DataError(
             f"'{self.path}' has no column '{column}': without a header, columns are numbered from "
-            f"1 to {count}; choose one with --column"
+            f"1 to {count}; choose one with --column (setting data.column)"
         )
 
     def _other_delimiter(self, column: str) -> str:
         """Returns a hint if the first row suggests quoting or another delimiter."""
         if self._quotes_kept and f'"{column}"' in self.names:
-            return ", or add --quoting minimal if quotes enclose cells"
+            return ", or add --quoting minimal (data.quoting) if quotes enclose cells"
         if self._assumed[0]:
             for delimiter, name in DELIMITERS.items():
                 parts = self.delimiter.join(self.names).split(delimiter)
                 alone = len(self.names) == 1 and len(parts) > 1
                 if alone or (delimiter != self.delimiter and column in map(str.strip, parts)):
-                    return f", or set --delimiter {name}"
+                    return f", or set --delimiter {name} (data.delimiter)"
         return ""
 
     def _check_delimiter(self, rows: list[list[str]]) -> None:
@@ -133,7 +139,7 @@ class Table:
                 found, used = DELIMITERS[delimiter], DELIMITERS.get(self.delimiter, self.delimiter)
                 raise DataError(
                     f"'{self.path}' seems to be separated by {found}; add --delimiter {found}, or "
-                    f"--delimiter {used} if it is not"
+                    f"--delimiter {used} if it is not (setting data.delimiter)"
                 )
 
     def check_quotes_closed(self, line: int, cells: list[str]) -> None:
@@ -152,7 +158,7 @@ class Table:
                 raise DataError(
                     f"'{self.path}', lines {line - len(inside) - 1} to {line}: a quoted cell seems "
                     "to contain rows. Add the missing quote, or add --quoting none to read quotes "
-                    "as text, or --quoting minimal to accept the cell"
+                    "as text, or --quoting minimal to accept the cell (setting data.quoting)"
                 )
 
     def _check_quotes(self, line: int, text: str) -> None:
@@ -161,17 +167,17 @@ class Table:
         if text.endswith('"') and '""' in inside and '"' not in inside.replace('""', ""):
             raise DataError(
                 f"'{self.path}', line {line}, has a quoted cell; add --quoting minimal to remove "
-                "its quotes, as in .csv, or --quoting none to keep them"
+                "its quotes, as in .csv, or --quoting none to keep them (setting data.quoting)"
             )
 
     def _wrong_length(self, cells: list[str]) -> str:
         """Returns the message for a row with the wrong number of cells."""
         name = DELIMITERS.get(self.delimiter, repr(self.delimiter))
-        advice = "choose the right --delimiter"
+        advice = "choose the right --delimiter (setting data.delimiter)"
         if self.quoted and len(cells) > len(self.names):
             advice = f"put quotes around cells that contain {name}, or {advice}"
         elif not self.quoted and any('"' in cell for cell in cells):
-            advice = f"if quotes enclose cells, add --quoting minimal; or {advice}"
+            advice = f"if quotes enclose cells, add --quoting minimal (data.quoting); or {advice}"
         return (
             f"has {len(cells)} cells separated by {name}, but line {self._first_line} has "
             f"{len(self.names)}; {advice}"

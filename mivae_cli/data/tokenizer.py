@@ -150,9 +150,9 @@ def train_tokenizer(
     words = [word for _, word in sorted(kept)][: config.vocab_size - len(SPECIAL)]
     if not words:
         raise DataError(
-            f"no word occurs at least {config.min_count} times; use more text, add --set "
-            "data.tokenizer.min_count=1, or use --tokenizer bpe, which also suits text without "
-            "spaces"
+            f"no word occurs at least {config.min_count} times; use more text, a lower "
+            "data.tokenizer.min_count, or --tokenizer bpe (setting data.tokenizer.kind), which also "
+            "suits text without spaces"
         )
     return Tokenizer(_by_words({word: index for index, word in enumerate(SPECIAL + words)}))
 

@@ -169,7 +169,7 @@ def fit_critic(
     if not math.isfinite(best):
         raise DivergedError(
             f"the critic of '{objective}' diverged: its scores are not finite. Check x and z for "
-            "NaN, infinite and extreme values, or try another --seed"
+            "NaN, infinite and extreme values, or try another seed"
         )
     return FittedCritic(critic, baseline, best_step)
 

@@ -62,7 +62,7 @@ def pair_estimate(
         if variable.kind == "mixed":
             raise DataError(
                 f"{variable.name} has both numeric and discrete columns; choose columns of one "
-                "type, or use --discrete"
+                "type, or use --discrete (in Python, discrete=)"
             )
     rows = Rows.independent(len(feature)) if rows is None else rows
     if feature.kind == target.kind == "continuous":

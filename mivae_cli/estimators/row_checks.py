@@ -86,7 +86,7 @@ def check_rows(x: Variable, z: Variable, rows: Rows | None = None) -> RowFinding
             "successive rows are correlated, in x and in z "
             f"({serial.x:.2f} and {serial.z:.2f}): p-value and intervals are not valid. If rows "
             f"are in order of time, {advice}; if they belong to persons, files or similar, use "
-            "--groups COLUMN; if their order means nothing, shuffle them first"
+            "--groups COLUMN (in Python: groups=); if their order means nothing, shuffle them first"
         )
         if serial.inflation > MAX_INFLATION:
             objection = "successive rows depend on each other"
@@ -102,8 +102,8 @@ def check_rows(x: Variable, z: Variable, rows: Rows | None = None) -> RowFinding
         warnings.append(
             f"{copies.share:.0%} of the rows are nearly repeated (about {copies.copies} times): "
             "p-value and intervals are not valid, and nearest-neighbour estimates are far too "
-            "high. Keep one row of each, or use --groups COLUMN with a column that is the same "
-            "for all copies"
+            "high. Keep one row of each, or use --groups COLUMN (in Python: groups=) with a column "
+            "that is the same for all copies"
         )
         objection = "most rows are nearly repeated"
     return RowFindings(warnings, objection)

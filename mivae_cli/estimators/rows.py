@@ -136,7 +136,8 @@ class Rows:
         if blocks < MIN_UNITS:
             raise ConfigError(
                 f"blocks of {length:,} rows divide {count:,} rows into {blocks} blocks; at least "
-                f"{MIN_UNITS} are needed, so use --blocks {max(1, count // MIN_UNITS):,} or less"
+                f"{MIN_UNITS} are needed, so use --blocks {max(1, count // MIN_UNITS):,} or less "
+                "(in Python, blocks=)"
             )
         return cls((torch.arange(count) // length).clamp(max=blocks - 1), "blocks", length)
 

@@ -59,6 +59,6 @@ def contradictions(
     if weighted > elbo * (1 + 1e-6):
         found.append(
             f"The perplexity (IW) is above the perplexity (ELBO). With {iw_samples} importance samples "
-            "this can happen by chance: increase --iw-samples."
+            "this can happen by chance: increase --iw-samples (in Python, iw_samples=)."
         )
     return found

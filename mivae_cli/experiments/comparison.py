@@ -141,12 +141,12 @@ def select(comparison: Comparison, keys: Sequence[str]) -> Comparison:
         elif (full := shorts.get(key, key)) in comparison.settings:
             settings[full] = comparison.settings[full]
         elif key in known_keys():
-            raise ConfigError(f"--columns {key}: this setting is the same in all runs")
+            raise ConfigError(f"no column '{key}': this setting is the same in all runs")
         else:
             known = [*figures, "settings", *comparison.settings, *shorts]
             raise ConfigError(
-                f"--columns: no column '{key[:80]}'{suggestion(key, known)}; '--columns list' "
-                "prints all columns"
+                f"no column '{key[:80]}'{suggestion(key, known)}; '--columns list' prints all "
+                "columns"
             )
     return replace(comparison, settings=settings, columns=tuple(columns.values()), selected=True)
 

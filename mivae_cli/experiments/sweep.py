@@ -40,7 +40,7 @@ from .train_run import (
     train_run,
 )
 
-ELSEWHERE = "choose another folder with --out, or remove this run"
+ELSEWHERE = "choose another output folder (--out; in Python, out=), or remove this run"
 
 
 @dataclass(frozen=True)

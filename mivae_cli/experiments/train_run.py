@@ -57,7 +57,8 @@ class CorpusPrepared:
             if tokenizer.by_word and summary.tokens < FEW_WORDS * summary.sentences:
                 found.append(
                     f"the sentences of {split} have fewer than two words on average; for text "
-                    "without spaces, such as Chinese, Japanese or Thai, use --tokenizer bpe"
+                    "without spaces, such as Chinese, Japanese or Thai, use --tokenizer bpe (setting "
+                    "data.tokenizer.kind)"
                 )
             elif summary.unknown_share > MANY_UNKNOWN:
                 found.append(

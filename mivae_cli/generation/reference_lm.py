@@ -108,7 +108,7 @@ def trained_lm(
             return run.load_model(device)
         except DivergedError as error:  # its advice refers to the temporary run
             raise DivergedError(
-                "training of the reference language model diverged. Try another --seed"
+                "training of the reference language model diverged. Try another seed"
             ) from error
         except (ConfigError, StorageError) as error:
             raise StorageError(

@@ -124,8 +124,9 @@ def check_space(path: Path, snapshot: int, keep: int, corpus: int = 0) -> None:
         what = "the prepared corpus and the checkpoints" if corpus else "the checkpoints"
         raise ConfigError(
             f"not enough space for '{path}': {what} need {needed / 2**20:,.1f} MiB, and "
-            f"{free / 2**20:,.1f} MiB are free. Free some space, choose another directory with "
-            "--out, or keep fewer checkpoints with --set training.keep=0"
+            f"{free / 2**20:,.1f} MiB are free. Free some space, choose another output "
+            "directory (--out; in Python, out=), or keep fewer checkpoints with --set "
+            "training.keep=0"
         )
 
 

@@ -28,6 +28,8 @@ from ..storage.sealed_json import claimed_kind, read_sealed, sealed, write_seale
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME
 from .directory import RunDirectory
 
+ELSEWHERE = "choose another output directory (--out; in Python, out=)"
+
 RUN_FILE = re.compile(
     r"(manifest|config|environment|tokenizer|eval(\.damaged(-\d+)?)?|lock)\.json|"
     r"metrics(\.damaged(-\d+)?)?\.jsonl"
@@ -54,14 +56,13 @@ def create_run(
     if corpus.folder.resolve().is_relative_to(path.resolve()):
         raise ConfigError(
             f"'{path}' contains the prepared corpus and cannot be replaced: choose another "
-            "directory with --out, or another cache with the environment variable MIVAE_CACHE"
+            "output directory (--out; in Python, out=), or another cache with the environment "
+            "variable MIVAE_CACHE"
         )
     try:
         os.fsencode(path).decode()
     except UnicodeDecodeError as error:  # safetensors could write weights there but not read them
-        raise ConfigError(
-            f"the name '{path}' is not UTF-8: choose another directory with --out"
-        ) from error
+        raise ConfigError(f"the name '{path}' is not UTF-8: {ELSEWHERE}") from error
     try:
         path.mkdir(parents=True, exist_ok=True)
         _check_replaceable(path, overwrite)  # before creating a lock among other files
@@ -77,7 +78,7 @@ def create_run(
     except OSError as error:
         why = reason(error)
         if os.path.lexists(path) and not path.is_dir():
-            why = "it is not a folder; choose another directory with --out"
+            why = f"it is not a folder; {ELSEWHERE}"
         raise ConfigError(f"cannot write the run to '{path}': {why}") from error
     return run
 
@@ -99,7 +100,7 @@ def _create(path: Path, config: RunConfig, corpus: Corpus) -> RunDirectory:
     write_manifest(path, "run", entries, facts)
     run = RunDirectory.open(path)
     if run.id != identity:
-        raise ConfigError(f"'{path}' has just been replaced by another run: choose another --out")
+        raise ConfigError(f"'{path}' has just been replaced by another run: {ELSEWHERE}")
     return run
 
 
@@ -107,8 +108,7 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
     """Raises ConfigError unless a folder is empty or contains a run that may be replaced."""
     if others := list(_other_files(path)):
         raise ConfigError(
-            f"'{path}' contains files that do not belong to a run ({others[0]}, ...): "
-            "choose another directory with --out"
+            f"'{path}' contains files that do not belong to a run ({others[0]}, ...): {ELSEWHERE}"
         )
     files = [entry for entry in path.rglob("*") if not entry.is_dir()]
     if not files:
@@ -116,15 +116,15 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
     if not _is_marked(path):
         raise ConfigError(
             f"'{path}' contains files that mivae did not write "
-            f"({files[0].relative_to(path)}, ...): choose another directory with --out"
+            f"({files[0].relative_to(path)}, ...): {ELSEWHERE}"
         )
     names = {entry.name for entry in path.iterdir() if not draft_target(entry.name)}
     if overwrite or not names - {LOCK}:
         return
     if MANIFEST in names or CHECKPOINTS in names:
         raise ConfigError(
-            f"'{path}' already contains a run: resume it with --resume, replace it with "
-            "--overwrite, or choose another directory with --out"
+            f"'{path}' already contains a run: resume it with --resume (in Python, mivae.resume), "
+            f"replace it with --overwrite (overwrite=True), or {ELSEWHERE}"
         )
     if names <= {LOCK, "data"}:
         return  # left by a run that was stopped while it was being created
@@ -133,7 +133,7 @@ def _check_replaceable(path: Path, overwrite: bool) -> None:
     except CheckpointError as error:
         raise ConfigError(
             f"'{path}' is not empty, and its config.json is missing or damaged: replace the "
-            "directory with --overwrite, or choose another one with --out"
+            f"directory with --overwrite (in Python, overwrite=True), or {ELSEWHERE}"
         ) from error
 
 

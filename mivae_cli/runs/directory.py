@@ -191,7 +191,10 @@ class RunDirectory:
         check_no_links(files, [self.path / "data", *self.checkpoints.folders()])
         with locked(self.path):
             if Manifest.read(self.path, "run").body.get("id") != self.id:
-                raise ConfigError(f"'{self.path}' has been replaced by another run (--overwrite)")
+                raise ConfigError(
+                    f"'{self.path}' has been replaced by another run (--overwrite; "
+                    "in Python, overwrite=True)"
+                )
             yield
 
     def is_replaced(self) -> bool:

@@ -61,11 +61,11 @@ def load_language_model(lm: RunDirectory, run: RunDirectory, device: str) -> Loa
     if lm.load_config().model.latent_size:
         raise CheckpointError(
             f"'{lm.path}' is not a language model (it has latent units): train one with "
-            "--preset lm"
+            "the preset lm"
         )
     if lm.manifest.files.get(VOCABULARY) != run.manifest.files.get(VOCABULARY):
         raise CheckpointError(
             f"'{lm.path}' and '{run.path}' have different vocabularies: train a language model "
-            "on the same corpus with the same data settings and --preset lm"
+            "on the same corpus with the same data settings and the preset lm"
         )
     return load_checkpoint(lm, device)

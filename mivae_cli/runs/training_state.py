@@ -101,7 +101,7 @@ class TrainingState(BaseModel):
             if len(self.earlier) == limits.MAX_BATCH_SIZE_CHANGES:
                 raise ConfigError(
                     f"'training.batch_size' has changed {limits.MAX_BATCH_SIZE_CHANGES:,} times "
-                    "within this epoch: resume without --batch-size"
+                    "within this epoch: resume without changing it"
                 )
             self.earlier = (*self.earlier, (self.batch_size, done))
         self.batch_size = size

@@ -104,7 +104,7 @@ def _acquired(path: Path) -> int:
                 who = holder or "another process"
                 raise ConfigError(
                     f"'{path.parent}' is being written by {who}: wait until it ends, or choose "
-                    "another directory with --out"
+                    "another output directory (--out; in Python, out=)"
                 ) from error
             except OSError:  # no flock: only the holder in the file counts
                 certain = holder is None

@@ -62,7 +62,7 @@ def _rest_of_epoch(
         raise ConfigError(
             f"'training.batch_size' cannot change from {earlier_size} to {size} here: '{folder}' "
             "was saved in the middle of an epoch by an old version that did not store the batch "
-            "size. Resume without --batch-size until the next checkpoint"
+            "size. Resume with the old batch size until the next checkpoint"
         )
     state.change_batch_size(size)
     try:

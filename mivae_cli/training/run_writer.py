@@ -48,5 +48,5 @@ class RunWriter(CheckpointWriter):
         if self.run.is_replaced():
             raise StorageError(
                 f"'{self.run.path}' was deleted during training and now contains another run. "
-                "Train again into another directory with --out"
+                "Train again into another output directory (--out; in Python, out=)"
             )

@@ -9,7 +9,7 @@ few levels each but many in combination, such as the pixels of an image, are not
 Shapes: N rows, K columns of a block.
 """
 
-__all__ = ["Mode", "Typed", "typed"]
+__all__ = ["Mode", "Typed", "discrete_option", "typed"]
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -53,6 +53,11 @@ class _Discrete:
     codes: NDArray[np.int64]
     block: Block | None  # that has numbers for the column as well
     place: int = 0  # of the column in its block
+
+
+def discrete_option(choice: str) -> str:
+    """Returns how to declare columns as discrete, on the command line and in Python."""
+    return f"--discrete {choice} (in Python, discrete='{choice}')"
 
 
 def typed(frame: Frame, name: str, mode: Mode, side: str) -> Typed:
@@ -111,12 +116,12 @@ def _title(frame: Frame, name: str, column: int) -> str:
 
 def _levels(block: Block, title: str, mode: Mode, side: str) -> NDArray[np.int64]:
     """Returns the codes of a column of labels; those without rows are left out."""
-    advice = f"; if these are labels, use --discrete {side}" if side else ""
+    advice = f"; if these are labels, use {discrete_option(side)}" if side else ""
     if block.objection and mode != "discrete":
         raise DataError(f"{block.objection}{advice}")
     if mode == "none":
         raise DataError(
-            f"{title} contains {block.content}, which are always discrete; use --discrete auto"
+            f"{title} contains {block.content}, which are always discrete; use {discrete_option('auto')}"
         )
     found, codes = np.unique(block.values[:, 0], return_inverse=True)
     if mode != "discrete" and block.content == "strings" and len(found) > MAX_TEXTS * len(codes):

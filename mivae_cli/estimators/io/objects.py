@@ -113,7 +113,8 @@ def python_floats(values: Sequence[Any], title: str) -> NDArray[np.float64]:
     if len(np.unique(floats)) < distinct:
         raise DataError(
             f"{title} contains numbers that are equal in double precision but not in all their "
-            "digits; subtract an offset, or declare the column as discrete (--discrete)"
+            "digits; subtract an offset, or declare the column as discrete (--discrete; in "
+            "Python, discrete=)"
         )
     return floats
 

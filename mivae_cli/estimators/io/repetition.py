@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..variables import Variable
+from .column_types import discrete_option
 from .frames import Frame
 from .magnitudes import distinct
 
@@ -48,7 +49,7 @@ def ties(
         have = "have at most" if verb == "are" else "has"
         most = max(count for _, count in tied)
         plausible = side and most * MIN_ROWS_PER_LABEL <= rows
-        advice = f"; if they are labels, use --discrete {side}" if plausible else ""
+        advice = f"; if they are labels, use {discrete_option(side)}" if plausible else ""
         warnings.append(
             f"{name} {which} {have} {most:,} distinct values in "
             f"{rows:,} rows, but {verb} taken as continuous{advice}"
