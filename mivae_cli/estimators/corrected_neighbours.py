@@ -48,7 +48,7 @@ BIAS_SHARE, RESIDUAL_SHARE, OVERFIT_SHARE = 0.05, 1.0, 0.5
 # Residual of a model that misses much: nats, and share of its information
 MISSED, MISSED_SHARE = 0.04, 0.1
 # A function of x makes ksg grow by a constant with every doubling of the pairs, at most ln 2
-MIN_GROWTH, STEADY_GROWTH = 0.25, 0.8
+MIN_GROWTH, STEADY_GROWTH, MIN_EXCESS = 0.25, 0.8, 0.1
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,13 @@ class CorrectedNeighbours:
 
     @property
     def unbounded(self) -> bool:
-        """Whether neighbours see ever more as pairs are added, as if z were a function of x."""
+        """Whether neighbours see ever more as pairs are added, as if z were a function of x.
+
+        Strong dependence lets `ksg` grow, too, but no more than on draws of the model.
+        """
         earlier, last = self.growth
-        return last > MIN_GROWTH and last > STEADY_GROWTH * earlier
+        growing = last > MIN_GROWTH and last > STEADY_GROWTH * earlier
+        return growing and self.residual > max(MIN_EXCESS, 2 * self.residual_error)
 
     @property
     def incomplete(self) -> bool:

@@ -14,12 +14,13 @@ from .corrected_neighbours import CorrectedNeighbours, correct_neighbours
 from .gaussian_estimators import is_function
 from .gaussian_ratio import NormalScores
 from .nearest_neighbours import KSG_DIMENSIONS
-from .pair_models.selection import ModelChoice, choose_model
+from .pair_models.selection import ModelChoice, choose_model, choose_model_by_folds
 from .reduced_neighbours import correct_reduced_neighbours, is_better
 from .reduction import ReductionChoice, choose_reduction
 from .report import Estimate, stopwatch
 from .scorer import Pair
 
+MAX_FOLDED = 1_000  # pairs for which the model is chosen by folds
 RELIABLE_DIMENSIONS = 3  # in which neighbours see all that critics see
 MAX_RESIDUAL = 0.01  # nats, of a density model of little information that is confirmed
 
@@ -87,9 +88,16 @@ class ModelEstimates:
             found: CorrectedNeighbours | None = None
             if not self.dependent and self.reduction is not None:
                 found = correct_reduced_neighbours(*pairs, self.reduction, *given)
-            elif not self.dependent and self.choice is not None:
-                found = correct_neighbours(*pairs, self.choice, *given)
+            elif not self.dependent and (choice := self._choice_of_all) is not None:
+                found = correct_neighbours(*pairs, choice, *given)
         return found, seconds()
+
+    @property
+    def _choice_of_all(self) -> ModelChoice | None:
+        """The density model chosen on all pairs, by folds if they are few."""
+        if len(self.x) > MAX_FOLDED:
+            return self.choice
+        return choose_model_by_folds(self.x, self.z, self.seed)
 
     @cached_property
     def is_function(self) -> bool:

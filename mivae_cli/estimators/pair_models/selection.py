@@ -7,10 +7,18 @@ largest matching score (symmetric InfoNCE) on other pairs is chosen.
 Shapes: N pairs, X and Z coordinates.
 """
 
-__all__ = ["Candidate", "ModelChoice", "choose_model", "choose_start", "split_pairs"]
+__all__ = [
+    "Candidate",
+    "ModelChoice",
+    "choose_model",
+    "choose_model_by_folds",
+    "choose_start",
+    "split_pairs",
+]
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 import torch
@@ -47,8 +55,10 @@ MIN_MEMBERS = 10  # pairs per component
 MIN_MEMBERS_PER_COORDINATE = 2
 MAX_COORDINATES = 100  # of x and z together, for other models than Gaussians
 MAX_FIT, MAX_VALID = 4_000, 1_000  # pairs used to choose
+FOLDS = 5
 VALID_SHARE, MIN_VALID = 0.2, 100
 
+TRANSFORMS: tuple[Transform, ...] = ("rank", "standard")
 Pair = tuple[Tensor, Tensor]
 Family = Literal["gaussian", "student", "mixture"]
 
@@ -108,26 +118,64 @@ def choose_model(train: Pair, valid: Pair, seed: int) -> ModelChoice | None:
         valid: Pairs for the matching score; at most the first 1,000 are used.
         seed: Seed of k-means.
     """
-    train = train[0][:MAX_FIT], train[1][:MAX_FIT]
-    valid = valid[0][:MAX_VALID], valid[1][:MAX_VALID]
-    transforms: tuple[Transform, ...] = ("rank", "standard")
-    maps = {each: CoordinateTransform.fit(*train, each) for each in transforms}
-    mapped = {each: (maps[each](*train), maps[each](*valid)) for each in transforms}
+    return _choose([_Split.of(train, valid)], seed)
+
+
+def choose_model_by_folds(x: Tensor, z: Tensor, seed: int) -> ModelChoice | None:
+    """Chooses a candidate by its mean score over five folds of x (N, X) and z (N, Z).
+
+    Of few pairs, a single validation split says little. The model is that of the first fold.
+    """
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))
+    folds = order.tensor_split(FOLDS)
+    splits = []
+    for number, valid in enumerate(folds):
+        train = torch.cat([fold for other, fold in enumerate(folds) if other != number])
+        splits.append(_Split.of((x[train], z[train]), (x[valid], z[valid])))
+    return _choose(splits, seed)
+
+
+@dataclass(frozen=True)
+class _Split:
+    """Training and validation pairs, mapped in each way."""
+
+    maps: dict[Transform, CoordinateTransform]
+    train: dict[Transform, Pair]
+    valid: dict[Transform, Pair]
+
+    @classmethod
+    def of(cls, train: Pair, valid: Pair) -> "_Split":
+        train = train[0][:MAX_FIT], train[1][:MAX_FIT]
+        valid = valid[0][:MAX_VALID], valid[1][:MAX_VALID]
+        maps = {each: CoordinateTransform.fit(*train, each) for each in TRANSFORMS}
+        return cls(
+            maps,
+            {each: maps[each](*train) for each in TRANSFORMS},
+            {each: maps[each](*valid) for each in TRANSFORMS},
+        )
+
+
+def _choose(splits: Sequence[_Split], seed: int) -> ModelChoice | None:
+    """Chooses the candidate with the best mean score over the splits."""
 
     def tried(candidate: Candidate) -> ModelChoice:
-        fitted, tested = mapped[candidate.transform]
-        model = candidate.fit(*fitted, seed)
-        score = matching_score(model, *tested)
-        return ModelChoice(candidate, maps[candidate.transform], model, score)
+        transform = candidate.transform
+        models = [candidate.fit(*split.train[transform], seed) for split in splits]
+        scores = [
+            matching_score(model, *split.valid[transform])
+            for model, split in zip(models, splits, strict=True)
+        ]
+        return ModelChoice(candidate, splits[0].maps[transform], models[0], fmean(scores))
 
     try:
-        found = [tried(Candidate("gaussian", transform)) for transform in transforms]
+        found = [tried(Candidate("gaussian", transform)) for transform in TRANSFORMS]
     except DataError:
         return None
+    train = splits[0].train["rank"]
     count, size = len(train[0]), train[0].shape[1] + train[1].shape[1]
     if MIN_MEMBERS_PER_COORDINATE * size <= count and size <= MAX_COORDINATES:
-        found.append(tried(Candidate("student", "rank", _degrees(*mapped["rank"][0]))))
-    for transform in transforms:
+        found.append(tried(Candidate("student", "rank", _degrees(*train))))
+    for transform in TRANSFORMS:
         found += _search(tried(each) for each in _mixtures(transform, count, size))
     return max(found, key=lambda choice: choice.score)
 
