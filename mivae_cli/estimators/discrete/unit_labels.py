@@ -13,7 +13,8 @@ Admissible rows are those of other groups, or those more than L rows away in blo
 Rows of one unit have similar x and similar labels, so that the label seems to depend on x even if
 it does not. What both parts give for labels permuted by units (`Rows.permutation`), beyond what they
 give for labels in random order, is therefore subtracted. The spread over these permutations is part
-of the standard error.
+of the standard error. What neighbours see beyond the classifier counts only as far as it exceeds
+two standard errors.
 
 Shapes: N rows, X columns, C classes.
 """
@@ -48,6 +49,7 @@ from .plug_in import QUANTILE, checked_codes, entropy
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+STANDARD_ERRORS = 2.0  # that what neighbours add must exceed; of a few units, one is not enough
 DRAWS = 3  # of new labels, from the classifier
 PERMUTATIONS = 20  # by units, for the classifier
 NEIGHBOUR_PERMUTATIONS = 6  # likewise for neighbours
@@ -114,7 +116,7 @@ def unit_label_estimates(
         more(),
     )
     gain = found.gain - fits.growth
-    share = max(0.0, 1 - (found.noise / gain) ** 2) if gain else 0.0
+    share = max(0.0, 1 - (STANDARD_ERRORS * found.noise / gain) ** 2) if gain else 0.0
     parts = error, found.noise, GROWTH_ERROR * fits.growth, GAIN_ERROR * gain
     corrected = label_estimate(
         "corrected-ross",
