@@ -652,4 +652,4 @@ def test_warnings_stay_short_however_wide_the_data() -> None:
     pairs, warnings = check_pairs(np.tile(x, (2, 1)), np.tile(x, (2, 1)))
     assert pairs[0].shape == (2400, 450)
     assert len(warnings) == 5
-    assert max(map(len, warnings)) <= 160
+    assert max(map(len, warnings)) <= 180

@@ -10,13 +10,14 @@ from torch import Tensor
 
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.estimators.estimate import estimate_mutual_information
-from mivae_cli.estimators.estimator_suite import EstimatorSuite
 from mivae_cli.estimators.gaussian_ratio import gaussian_interval
 from mivae_cli.estimators.intervals import mean_interval
 from mivae_cli.estimators.nearest_neighbours import ksg_estimate, ksg_terms, standardised
+from mivae_cli.estimators.permutation_tests import independence_p_value
 from mivae_cli.estimators.rows import Rows
 from mivae_cli.estimators.score_matrix import score_summary
 from mivae_cli.estimators.unit_neighbours import ksg_terms_across_units
+from mivae_cli.estimators.variables import Variable
 
 UNEQUAL = np.repeat(np.arange(30), np.arange(30) % 7 + 1)
 KINDS = {
@@ -186,11 +187,9 @@ def test_copies_of_rows_carry_no_information_once_they_are_groups() -> None:
     assert found.ci_low < 0 < found.ci_high < 0.5
     closed = gaussian_interval(x, z, rows)
     assert closed.low < 0 < closed.high
-    suite = EstimatorSuite(x, z, "quick", "rank", "separable", 3, 0, rows)
-    assert suite.p_value(50) > 0.05
-    bound = suite.estimate("infonce")
-    assert bound.ci_high is not None
-    assert bound.value < 0.1
+    sides = Variable.of("x", x), Variable.of("z", z)
+    assert independence_p_value(*sides, rows, 50, seed=0) > 0.05
+    assert independence_p_value(*sides, Rows.independent(2000), 50, seed=0) < 0.05
 
 
 def test_intervals_of_a_series_are_wider_by_blocks() -> None:
