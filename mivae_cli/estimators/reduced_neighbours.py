@@ -44,10 +44,10 @@ SHARES = 0.25, 0.5, 1.0  # of the pairs of the other folds to which maps are fit
 DRAWS = 4  # of the model, for the matching score
 TOLERATED, TOLERATED_ERRORS = 0.1, 2.0  # difference of matching scores: a share, standard errors
 MIN_GAIN = 0.02  # nats of matching score by which a reduction must beat a model of all columns
-MANY = 40  # columns from which it may also be worse by as much
 # Share of the score of the model that a reduction must reach if the model contradicts held-out
-# pairs, and if nonlinear variates match them better than linear ones
-SHARE_OF_WRONG, SHARE_OF_LINEAR = 0.8, 0.9
+# pairs, and if nonlinear variates match them better than linear ones or columns are many
+SHARE_OF_WRONG, SHARE_OF_OTHERS = 0.8, 0.9
+MANY = 40  # columns
 MIN_RATIO = 4  # of columns to variates
 # Standard deviation of the error of the residual, as a share; measured by simulation
 KEPT_SHARE = 0.15
@@ -145,9 +145,9 @@ def is_better(
         return False
     if _excess(model, min(count, MAX_VALID), seed):
         return reduction.score > SHARE_OF_WRONG * model.score
-    if reduction.kind == "cosine" and reduction.score > 0:
-        return reduction.score > SHARE_OF_LINEAR * model.score
-    return reduction.score > model.score + (-MIN_GAIN if columns > MANY else MIN_GAIN)
+    if columns > MANY or reduction.kind == "cosine":
+        return reduction.score >= SHARE_OF_OTHERS * model.score
+    return reduction.score > model.score + MIN_GAIN
 
 
 def _copula(variates: CrossFitted) -> float:
