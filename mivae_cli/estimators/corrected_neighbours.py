@@ -45,6 +45,7 @@ THRESHOLD = 1.0  # standard errors below which the residual counts as noise; has
 NORMAL = 1.96  # standard errors on each side of a 95 % interval
 # Standard deviations of the errors that are left, as shares; measured by simulation
 BIAS_SHARE, RESIDUAL_SHARE, OVERFIT_SHARE = 0.05, 1.0, 0.5
+GROWTH_SHARE = 2.0  # of the growth by the last doubling, above the estimate; likewise
 # Residual of a model that misses much: nats, and share of its information
 MISSED, MISSED_SHARE = 0.04, 0.1
 # A function of x makes ksg grow by a constant with every doubling of the pairs, at most ln 2
@@ -64,6 +65,8 @@ class CorrectedNeighbours:
     residual: float
     residual_error: float  # standard error
     growth: tuple[float, float] = (0.0, 0.0)  # of ksg, by the last two doublings of the pairs
+    bias_share: float = BIAS_SHARE  # of the bias of neighbours that may be left
+    model_growth: float = 0.0  # of the matching score, by the last doubling of the training pairs
 
     @property
     def unbounded(self) -> bool:
@@ -103,17 +106,19 @@ class CorrectedNeighbours:
         """The information plus the residual, with a 95 % interval.
 
         Besides the sampling error, the interval covers a share of the biases that were corrected
-        and of the residual that was added, and a residual that is too small to be seen.
+        and of the residual that was added, and a residual that is too small to be seen. It reaches
+        further up if the model still learns from more pairs.
         """
         value = self.information + self.kept_residual
         margin = NORMAL * math.hypot(
             self.sampling_error,
-            BIAS_SHARE * self.neighbours_bias,
+            self.bias_share * self.neighbours_bias,
             RESIDUAL_SHARE * self.kept_residual,
             OVERFIT_SHARE * self.overfit,
             self.residual_error,
         )
-        return Interval(value, value - margin, value + margin)
+        above = math.hypot(margin, GROWTH_SHARE * self.model_growth)
+        return Interval(value, value - margin, value + above)
 
 
 def correct_neighbours(
@@ -162,6 +167,9 @@ def correct_neighbours(
         residual=float(gap.mean()) - fmean(gaps),
         residual_error=gap_error * math.sqrt(1 + 1 / DRAWS),
         growth=_growth(x[near], z[near], choice.candidate, neighbours),
+        # in many dimensions, neighbours see so little that their bias is nearly all of it
+        bias_share=BIAS_SHARE * min(1.0, KSG_DIMENSIONS / (x.shape[1] + z.shape[1])) ** 2,
+        model_growth=choice.growth,
     )
 
 

@@ -17,6 +17,7 @@ from ..gaussian_components import PRIOR_SHARE, NormalComponents, QuadraticFeatur
 from .model import DRAWS
 
 ITERATIONS, TOLERANCE = 100, 1e-4  # of the EM algorithm; nats of mean log-likelihood
+MANY = 10  # coordinates, above which the tolerance grows with their number
 MAX_LOG_RATIO = 80.0  # of one component; its exponential is finite in single precision
 
 
@@ -56,7 +57,7 @@ class MixtureModel:
             logs = joint.log_densities(features)
             total = logs.logsumexp(dim=1)
             shares, likelihood = (logs - total[:, None]).exp_(), float(total.mean())
-            if likelihood - previous < TOLERANCE:
+            if likelihood - previous < TOLERANCE * max(1, size / MANY):
                 break
             previous = likelihood
         return cls(joint, x.shape[1], transform)

@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -51,6 +51,7 @@ DEGREES = (
 MAX_DEGREES_FIT = 2_000  # pairs
 COMPONENTS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 PATIENCE = 3  # numbers of components without improvement before the search stops
+MANY, PATIENCE_OF_MANY = 10, 2  # coordinates, with which fits are slow
 MIN_MEMBERS = 10  # pairs per component
 MIN_MEMBERS_PER_COORDINATE = 2
 MAX_COORDINATES = 100  # of x and z together, for other models than Gaussians
@@ -101,6 +102,7 @@ class ModelChoice:
     maps: CoordinateTransform  # of the training pairs
     model: PairModel  # fitted to the mapped training pairs
     score: float  # matching score on held-out pairs, in nats
+    growth: float = 0.0  # of the score of mixtures, from half of the training pairs to all
 
 
 def split_pairs(count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -154,9 +156,31 @@ class _Split:
             {each: maps[each](*valid) for each in TRANSFORMS},
         )
 
+    def half(self) -> "_Split":
+        """Returns the split with half of the training pairs."""
+        train = {each: (x[: len(x) // 2], z[: len(z) // 2]) for each, (x, z) in self.train.items()}
+        return replace(self, train=train)
+
 
 def _choose(splits: Sequence[_Split], seed: int) -> ModelChoice | None:
-    """Chooses the candidate with the best mean score over the splits."""
+    """Returns the choice by the mean score over the splits, and how the score still grows.
+
+    A score that grows with the pairs belongs to a mixture that has not learnt everything.
+    """
+    chosen = _best(splits, seed)
+    if chosen is None or chosen.candidate.family != "mixture":
+        return chosen
+    before = _best([splits[0].half()], seed)
+    now = chosen.score if len(splits) == 1 else _best_score(splits[0], chosen)
+    return replace(chosen, growth=0.0 if before is None else max(0.0, now - before.score))
+
+
+def _best_score(split: _Split, choice: ModelChoice) -> float:
+    return matching_score(choice.model, *split.valid[choice.candidate.transform])
+
+
+def _best(splits: Sequence[_Split], seed: int) -> ModelChoice | None:
+    """Returns the candidate with the best mean score over the splits."""
 
     def tried(candidate: Candidate) -> ModelChoice:
         transform = candidate.transform
@@ -175,8 +199,9 @@ def _choose(splits: Sequence[_Split], seed: int) -> ModelChoice | None:
     count, size = len(train[0]), train[0].shape[1] + train[1].shape[1]
     if MIN_MEMBERS_PER_COORDINATE * size <= count and size <= MAX_COORDINATES:
         found.append(tried(Candidate("student", "rank", _degrees(*train))))
+    patience = PATIENCE if size <= MANY else PATIENCE_OF_MANY
     for transform in TRANSFORMS:
-        found += _search(tried(each) for each in _mixtures(transform, count, size))
+        found += _search((tried(each) for each in _mixtures(transform, count, size)), patience)
     return max(found, key=lambda choice: choice.score)
 
 
@@ -214,7 +239,7 @@ def _mixtures(transform: Transform, count: int, size: int) -> Iterator[Candidate
             yield Candidate("mixture", transform, number)
 
 
-def _search(choices: Iterator[ModelChoice]) -> list[ModelChoice]:
+def _search(choices: Iterator[ModelChoice], patience: int) -> list[ModelChoice]:
     """Returns choices until several in a row bring no improvement."""
     found: list[ModelChoice] = []
     best, without_improvement = float("-inf"), 0
@@ -224,6 +249,6 @@ def _search(choices: Iterator[ModelChoice]) -> list[ModelChoice]:
             best, without_improvement = choice.score, 0
         else:
             without_improvement += 1
-        if without_improvement == PATIENCE:
+        if without_improvement == patience:
             break
     return found
