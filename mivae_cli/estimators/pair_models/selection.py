@@ -55,6 +55,7 @@ MANY, PATIENCE_OF_MANY = 10, 2  # coordinates, with which fits are slow
 MIN_MEMBERS = 10  # pairs per component
 MIN_MEMBERS_PER_COORDINATE = 2
 MAX_COORDINATES = 100  # of x and z together, for other models than Gaussians
+MAX_MIXED = 40  # coordinates of mixtures, whose fits take minutes beyond
 MAX_FIT, MAX_VALID = 4_000, 1_000  # pairs used to choose
 FOLDS = 5
 VALID_SHARE, MIN_VALID = 0.2, 100
@@ -228,14 +229,16 @@ def choose_start(train: Pair, valid: Pair, transform: Transform) -> PairModel | 
 
 def _degrees(x: Tensor, z: Tensor) -> float:
     """Returns the degrees of freedom of the most likely Student-t copula of normal scores."""
-    x, z = x[:MAX_DEGREES_FIT], z[:MAX_DEGREES_FIT]
+    many = x.shape[1] + z.shape[1] > MANY
+    count = MAX_DEGREES_FIT // 2 if many else MAX_DEGREES_FIT
+    x, z = x[:count], z[:count]
     return max(DEGREES, key=lambda dof: StudentCopula.fit(x, z, dof).log_likelihood(x, z))
 
 
 def _mixtures(transform: Transform, count: int, size: int) -> Iterator[Candidate]:
     members = max(MIN_MEMBERS, MIN_MEMBERS_PER_COORDINATE * size)
     for number in COMPONENTS:
-        if number * members <= count and size <= MAX_COORDINATES:
+        if number * members <= count and size <= MAX_MIXED:
             yield Candidate("mixture", transform, number)
 
 
