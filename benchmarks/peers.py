@@ -159,7 +159,7 @@ PEERS = {
     "scikit-learn": Peer(
         "scikit-learn", "sklearn", _quiet(_scikit_learn), single=True, labels=True, most=100_000
     ),
-    "infomeasure": Peer("infomeasure", "infomeasure", _quiet(_infomeasure), most=100_000),
+    "infomeasure": Peer("infomeasure", "infomeasure", _quiet(_infomeasure)),
     "torch-mist smile": Peer("torch-mist", "torch_mist", _quiet(partial(_torch_mist, "smile"))),
     "latentmi": Peer("latentmi", "latentmi", _quiet(_latentmi), most=2_000, seeds=1),
     "torch-mist mine": Peer(
