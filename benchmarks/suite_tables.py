@@ -14,6 +14,7 @@ __all__ = [
     "too_high",
 ]
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -98,17 +99,21 @@ def _at_least(record: Record) -> bool:
     return bool(record.get("at_least"))
 
 
+def _figure(record: Record) -> str:
+    """Returns the figure of a record; of "at least", the lower limit with the figure in brackets."""
+    if record.get("value") is None:
+        return "error"
+    if _at_least(record):
+        return f"≥ {record['ci'][0]:.3f} ({record['value']:.3f})"
+    return f"{record['value']:.3f}"
+
+
 def by_task(found: Few) -> None:
     """Prints one row per task."""
     head = ["task", "rows", "columns", "truth", "figures", "mean abs. error", "in interval"]
     rows = []
     for each in found:
-        figures = ", ".join(
-            "error"
-            if r.get("value") is None
-            else f"{'≥ ' if _at_least(r) else ''}{r['value']:.3f}"
-            for r in each.records
-        )
+        figures = ", ".join(map(_figure, each.records))
         widths = " x ".join(map(str, each.records[0]["columns"]))
         names = dict.fromkeys(str(r.get("estimator")) for r in each.records)
         rows.append(
@@ -220,6 +225,7 @@ def reasons(found: Few) -> None:
     errors: dict[str, list[float]] = {}
     for record in _all(found):
         text = str(record.get("reason", record.get("error"))).split(";")[0].split(":")[0]
+        text = re.sub(r" \(.*?\)", "", text)
         texts[text] += 1
         if record.get("value") is not None:
             errors.setdefault(text, []).append(abs(record["value"] - record["truth"]))
