@@ -88,7 +88,8 @@ def check_rows(x: Variable, z: Variable, rows: Rows | None = None) -> RowFinding
             f"are in order of time, {advice}; if they belong to persons, files or similar, use "
             "--groups COLUMN (in Python: groups=); if their order means nothing, shuffle them first"
         )
-        if serial.inflation > MAX_INFLATION:
+        # labels may alternate by design, with independent rows otherwise
+        if serial.inflation > MAX_INFLATION and x.kind == z.kind == "continuous":
             objection = "successive rows depend on each other"
     if rows.dependent and rows.effective < ENOUGH_UNITS:
         warnings.append(
