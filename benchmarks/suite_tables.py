@@ -27,6 +27,14 @@ SIZES = ((500, "100 to 500"), (2_000, "1,000 and 2,000"), (10_000, "4,000 and 10
 LARGEST = "50,000 and 100,000"
 COLUMNS = 25  # of each side, for the target of the issue
 ROUNDING = 1e-9
+TARGETS = {
+    "mean absolute error: 4,000 rows or more, at most 25 columns on each side, not independent": "0.03",
+    "mean absolute error: the same, numbers only": "0.03",
+    "mean absolute error: embeddings, 1,000 rows or more": "0.25",
+    "truth in the interval": "88 to 98 %",
+    "too high by more than the width": "by chance",
+    "CPU-seconds at 10,000 rows": "20",
+}
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,11 @@ class Measured:
     def errors(self) -> list[float]:
         """Returns value minus truth of each record with a figure."""
         return [r["value"] - r["truth"] for r in self.records if r.get("value") is not None]
+
+    @property
+    def kind(self) -> str:
+        """Returns the kind of data, apart for the tasks that were added after the first run."""
+        return f"{self.task.kind}, added later" if self.task.later else self.task.kind
 
     @property
     def columns(self) -> int:
@@ -161,10 +174,18 @@ SUMMARY = [
 
 
 def by_kind(found: Few) -> None:
-    """Prints one row per kind."""
-    kinds = dict.fromkeys(each.task.kind for each in found)
-    rows = [_summary(kind, [e for e in found if e.task.kind == kind]) for kind in kinds]
-    table(["kind", *SUMMARY], [*rows, _summary("all", found)])
+    """Prints one row per kind, and those of the tasks of the first run and of the later ones."""
+    kinds = dict.fromkeys(each.kind for each in found)
+    rows = [_summary(kind, [e for e in found if e.kind == kind]) for kind in kinds]
+    groups = _runs(found)
+    table(["kind", *SUMMARY], [*rows, *(_summary(name, group) for name, group in groups)])
+
+
+def _runs(found: Few) -> list[tuple[str, Few]]:
+    """Returns the tasks of the first run and those added later, if there are both, and all tasks."""
+    first, later = ([e for e in found if e.task.later == added] for added in (False, True))
+    parts: list[tuple[str, Few]] = [("first run", first), ("added later", later)]
+    return [*(parts if first and later else []), ("all", found)]
 
 
 def _size(rows: int) -> str:
@@ -180,42 +201,44 @@ def by_size(found: Few) -> None:
 
 def targets(found: Few) -> None:
     """Prints the figures that were required beforehand, with the measured ones."""
+    runs = _runs(found)
+    measures = [_measures(group) for _, group in runs]
+    rows = []
+    for name, target in TARGETS.items():
+        cells = [each.get(name, "-") for each in measures]
+        if any(cell != "-" for cell in cells):
+            rows.append([name, target, *cells])
+    table(["measure", "target", *(name for name, _ in runs)], rows)
+
+
+def _measures(found: Few) -> dict[str, str]:
+    """Returns the measured value of each target."""
     dependent = [each for each in found if each.task.kind != "null"]
     many = [e for e in dependent if e.task.rows >= 4_000 and e.columns <= COLUMNS]
     numbers = [e for e in many if not e.task.labels and e.task.kind not in ("mixed", "ties")]
     wide = [e for e in dependent if e.task.kind == "embedding"]
-    ten = [e for e in found if e.task.rows == 10_000]
     records = _all(found)
-    seconds = [record["cpu_seconds"] for record in _all(ten)]
-    rows: list[list[object]] = []
-    for name, group, limit in (
-        ("4,000 rows or more, at most 25 columns on each side, not independent", many, "0.03"),
-        ("the same, numbers only", numbers, "0.03"),
-        ("embeddings, 1,000 rows or more", wide, "0.25"),
-    ):
-        if group:
-            rows.append([f"mean absolute error: {name}", limit, _mean_error(group)])
-    rows.append(["truth in the interval", "88 to 98 %", _of(records, covered)])
-    rows.append(["too high by more than the width", "by chance", _of(records, too_high)])
-    if seconds:
-        row = f"{fmean(seconds):.1f}; most {max(seconds):.1f}"
-        rows.append(["CPU-seconds at 10,000 rows", "20", row])
-    table(["measure", "target", "measured"], rows)
+    shares = [_of(records, covered), _of(records, too_high)]
+    values = [*map(_mean_error, (many, numbers, wide)), *shares]
+    ten = [r["cpu_seconds"] for r in _all(e for e in found if e.task.rows == 10_000)]
+    if ten:
+        values.append(f"{fmean(ten):.1f}; most {max(ten):.1f}")
+    return dict(zip(TARGETS, values, strict=False))
 
 
 def by_rows(found: Few) -> None:
     """Prints the mean absolute error of each row of the report, by kind."""
-    kinds = dict.fromkeys(each.task.kind for each in found)
+    kinds = dict.fromkeys(each.kind for each in found)
     names = list(dict.fromkeys(name for record in _all(found) for name in record.get("rows", {})))
     rows = []
     for kind in kinds:
-        records = [r for r in _all(e for e in found if e.task.kind == kind) if r.get("rows")]
+        records = [r for r in _all(e for e in found if e.kind == kind) if r.get("rows")]
         cells = []
         for name in names:
             errors = [abs(r["rows"][name][0] - r["truth"]) for r in records if name in r["rows"]]
             whole = len(errors) == len(records)
             cells.append(f"{fmean(errors):.3f}{'' if whole else '*'}" if errors else "")
-        rows.append([kind, _mean_error([e for e in found if e.task.kind == kind]), *cells])
+        rows.append([kind, _mean_error([e for e in found if e.kind == kind]), *cells])
     table(["kind", "recommended", *(f"`{name}`" for name in names)], rows)
 
 
@@ -255,12 +278,12 @@ def by_peer(peer: str, theirs: Few, ours: Few) -> None:
     """Prints the errors of a package and of mivae on the same draws, by kind."""
     if not theirs:
         return
-    kinds = dict.fromkeys(each.task.kind for each in theirs)
+    kinds = dict.fromkeys(each.kind for each in theirs)
     rows = []
     for kind in [*kinds, "all"]:
         row: list[object] = [kind, 0]
         for group in (theirs, ours):
-            few = [each for each in group if kind in (each.task.kind, "all")]
+            few = [each for each in group if kind in (each.kind, "all")]
             records = [record for record in _all(few) if "ci" in record]
             row[1] = len(few)
             row += [_mean_error(few), _of(records, covered) if records else "-", _seconds(few)]

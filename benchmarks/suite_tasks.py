@@ -1,8 +1,12 @@
-"""The tasks of the suite, by kind: pairs of known mutual information from 1 to 512 columns."""
+"""The tasks of the suite, by kind: pairs of known mutual information from 1 to 512 columns.
+
+Tasks that were added after the first run of the suite are marked as `later`.
+"""
 
 __all__ = ["KINDS", "TASKS"]
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +33,8 @@ from suite_labels import (
     normal_classes,
     rings,
 )
+from suite_later_columns import LATER_COLUMNS
+from suite_later_labels import LATER_LABELS
 from suite_levels import (
     banded,
     channel_of_letters,
@@ -187,5 +193,6 @@ TASKS: dict[str, Task] = NUMBERS | {
         "xz",
     ),
 }
+TASKS |= {name: replace(t, later=True) for name, t in (LATER_COLUMNS | LATER_LABELS).items()}
 
 KINDS = tuple(dict.fromkeys(task.kind for task in TASKS.values()))

@@ -21,6 +21,7 @@ __all__ = [
     "mean_ratio",
     "nodes",
     "noisy",
+    "noisy_plane",
     "quasi_normal",
     "sampled",
 ]
@@ -32,6 +33,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from scipy.special import expit, ndtr, ndtri, xlogy
 from scipy.stats import norm, qmc
 
@@ -58,6 +60,7 @@ class Task:
         draw: Draws N rows of x and z, each with shape (N,) or (N, columns).
         truth: I(x; z) in nats, at a level of accuracy.
         labels: The variables of labels or codes only: "", "x", "z" or "xz".
+        later: Whether it was added after the first run of the suite.
     """
 
     kind: str
@@ -65,6 +68,7 @@ class Task:
     draw: Draw
     truth: Truth
     labels: str = ""
+    later: bool = False
 
 
 def exactly(nats: float) -> Truth:
@@ -138,6 +142,25 @@ def noisy(signal: Floats, scale: float) -> float:
     density = np.maximum(np.fft.irfft(spectrum, length), 0)
     entropy = -float(xlogy(density, density).sum()) * step
     return entropy - 0.5 * math.log(2 * math.pi * math.e * scale**2)
+
+
+def noisy_plane(signal: Floats, scale: float, bins: int) -> float:
+    """Returns I(s; s + e) of a signal (N, 2), given as equally likely values, and normal noise."""
+    step = scale / bins
+    low = signal.min(axis=0) - REACH * scale
+    sizes = ((signal.max(axis=0) + REACH * scale - low) / step).astype(np.int64) + 2
+    at, share = np.divmod((signal - low) / step, 1)
+    cells, mass = at.astype(np.int64), np.zeros(sizes.prod())
+    for corner in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        weights = np.where(np.array(corner) == 1, share, 1 - share).prod(axis=1)
+        places = (cells + corner) @ np.array([sizes[1], 1])
+        mass += np.bincount(places, weights, len(mass))
+    # the bins spread each value by step^2 / 6 already
+    spread = math.sqrt(bins**2 - 1 / 6)
+    density = gaussian_filter(mass.reshape(sizes), spread, mode="constant", truncate=REACH)
+    density /= len(signal) * step**2
+    entropy = -float(xlogy(density, density).sum()) * step**2
+    return entropy - math.log(2 * math.pi * math.e * scale**2)
 
 
 def curve(x: Floats, z: Floats, scale: float, level: int = 0) -> float:

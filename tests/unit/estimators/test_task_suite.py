@@ -10,11 +10,23 @@ from mivae_cli.estimators.samplers import StudentT
 from suite_columns import mixture, normal_truth, scatter, student
 from suite_curves import uniform_function
 from suite_embeddings import Curve, Features, clusters, features
-from suite_labels import groups
+from suite_labels import groups, logistic
+from suite_later_columns import coupling, windows
+from suite_later_labels import chosen_by, given_class
 from suite_levels import cells_of, table_truth
 from suite_tables import covered, too_high
 from suite_tasks import KINDS, TASKS
-from suite_truths import Floats, channel, copula, curve, mean_ratio, nodes, noisy, quasi_normal
+from suite_truths import (
+    Floats,
+    channel,
+    copula,
+    curve,
+    mean_ratio,
+    nodes,
+    noisy,
+    noisy_plane,
+    quasi_normal,
+)
 
 
 def pair(rho: float) -> float:
@@ -123,3 +135,46 @@ def test_intervals_and_one_sided_limits() -> None:
     assert not too_high(record)
     assert too_high(record | {"truth": 0.5})
     assert not covered({"truth": 1.0, "value": None})
+
+
+def test_two_noisy_functions_of_the_same_columns() -> None:
+    x, noise = quasi_normal(16, 2, 0), 0.6
+    signal = x @ np.array([[1.0, 0.5], [0.3, 1.2]])
+    covariance = np.cov(signal.T) + noise**2 * np.eye(2)
+    exact = 0.5 * np.linalg.slogdet(covariance / noise**2)[1]
+    assert noisy_plane(signal, noise, 16) == pytest.approx(exact, abs=5e-4)
+
+
+def test_straight_factors_and_processes_are_normal() -> None:
+    draw, truth = windows(2, 2, lambda t: 0.7 * t, 0.5)
+    assert truth(0) == pytest.approx(pair(0.7), abs=1e-5)
+    x, z = draw(20_000, np.random.default_rng(0))
+    assert np.corrcoef(x[:, -1], z[:, 0])[0, 1] == pytest.approx(0.7, abs=0.02)
+
+
+def test_a_label_of_one_column_agrees_with_the_integral() -> None:
+    _, exact = logistic(1, 2.0, 0.5)
+    _, truth = chosen_by(lambda x: np.stack([0 * x[:, 0], 2 * x[:, 0] + 0.5], axis=1), 1)
+    assert truth(0) == pytest.approx(exact(0), abs=1e-4)
+
+
+def test_replaced_labels_lose_what_a_channel_loses() -> None:
+    centres = np.array([[-9.0], [9.0]])
+    _, truth = given_class(
+        np.array([0.5, 0.5]),
+        lambda label, random: centres[label] + random.standard_normal((len(label), 1)),
+        lambda x: -0.5 * np.square(x - centres[:, 0]),
+        errors=0.2,
+    )
+    kept = math.log(2) + 0.9 * math.log(0.9) + 0.1 * math.log(0.1)
+    assert truth(0) == pytest.approx(kept, abs=1e-6)
+
+
+def test_smooth_maps_can_be_inverted() -> None:
+    t = np.random.default_rng(0).standard_normal((400, 5))
+    once, turned = coupling(5, 0.8, 1), np.zeros((400, 5, 5))
+    for column in range(5):
+        step = np.zeros(5)
+        step[column] = 1e-5
+        turned[:, column] = (once(t + step) - once(t - step)) / 2e-5
+    assert np.linalg.det(turned).min() > 0.01
