@@ -93,9 +93,10 @@ def closed_form(
     with stopwatch() as seconds:
         if name == "copula":
             x, z = NormalScores.of(x)(x), NormalScores.of(z)(z)
-        interval = gaussian_interval(x, z, rows)
+        ratio = GaussianRatio.fit(x, z)
+        interval = gaussian_interval(x, z, rows, ratio)
     warnings = list(warnings)
-    if is_function(x, z):
+    if _is_deterministic(ratio):
         warnings.append(
             "part of z is a function of x in these pairs: for continuous values, the mutual "
             "information is infinite"
@@ -109,4 +110,8 @@ def is_function(x: Tensor, z: Tensor) -> bool:
     Raises:
         DataError: There are not more pairs than coordinates.
     """
-    return float(GaussianRatio.fit(x, z).correlations.max()) ** 2 > DETERMINISTIC
+    return _is_deterministic(GaussianRatio.fit(x, z))
+
+
+def _is_deterministic(ratio: GaussianRatio) -> bool:
+    return float(ratio.correlations.max()) ** 2 > DETERMINISTIC

@@ -7,6 +7,7 @@ __all__ = ["Block", "BlockKind", "Frame", "empty_mask"]
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -82,7 +83,7 @@ class Frame:
         """The numbers of rows and columns."""
         return len(self), len(self.names)
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The names of all columns."""
         return tuple(name for block in self.blocks for name in block.names)

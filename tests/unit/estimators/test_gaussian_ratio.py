@@ -167,6 +167,17 @@ def test_equal_values_get_equal_scores_between_those_of_their_neighbours() -> No
     assert scores[0] < 0 < scores[4]
 
 
+@pytest.mark.parametrize("decimals", [1, 12])
+def test_normal_scores_count_the_samples_below(decimals: int) -> None:
+    samples = Independent(3, 1).draw(60, seed=25)[0].round(decimals=decimals)
+    others = torch.cat([samples[:20], Independent(3, 1).draw(20, seed=26)[0]])
+    mapped = NormalScores.of(samples)
+    for values in (samples, samples.clone(), others):
+        counts = (samples[:, None] < values).sum(dim=0) + (samples[:, None] <= values).sum(dim=0)
+        share = (counts / 120).double().clamp(1 / 120, 1 - 1 / 120)
+        torch.testing.assert_close(mapped(values), torch.special.ndtri(share), rtol=0, atol=1e-6)
+
+
 def test_values_beyond_all_samples_get_the_outermost_score() -> None:
     samples, _ = Independent(2, 1).draw(50, seed=23)
     mapped = NormalScores.of(samples)
