@@ -12,6 +12,11 @@ pairs, none contributes more than one nat, and the dual is at most :math:`\ln M 
 for N validation samples. No distribution-free lower bound can be much larger (McAllester &
 Stratos, 2020).
 
+With heavy tails, a few product pairs may score so high that they make up all of Z, and every other
+score lies far below :math:`\log Z`. If the dual of the validation pairs is therefore below that of
+a constant critic, 0, scores are also clipped to the quantile of the joint scores with the largest
+dual.
+
 References:
     | Formal Limitations on the Measurement of Mutual Information (McAllester & Stratos, 2020)
 """
@@ -19,12 +24,17 @@ References:
 __all__ = ["Calibration"]
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from torch import Tensor
 
 from .bounds import Scores, dual
 from .score_matrix import ScoreSummary
+
+MAX_LOSS = 0.1  # nats below 0, within the noise of a critic that has found nothing
+QUANTILES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.75, 0.5)  # of the joint scores
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,7 @@ class Calibration:
 
     log_partition: float  # log Z = -log xi
     max_deviation: float  # ln M
+    largest: float = math.inf  # score, if it is below log Z + ln M
 
     @classmethod
     def of(cls, valid: ScoreSummary) -> "Calibration":
@@ -40,15 +51,37 @@ class Calibration:
         count = len(valid)
         return cls(float(valid.scores.log_partition), math.log(count * (count - 1)))
 
+    @classmethod
+    def robust(
+        cls, valid: ScoreSummary, clipped: Callable[[tuple[float, float]], ScoreSummary]
+    ) -> "Calibration":
+        """Calibrates a critic, or the critic below a limit if its dual is below 0.
+
+        Arguments:
+            valid: The scores of all pairs of N >= 2 validation samples.
+            clipped: The same with product scores clipped to a range.
+        """
+        plain = cls.of(valid)
+        value = float(plain.bound(valid.scores))
+        if value >= -MAX_LOSS:
+            return plain
+        found = [(value, plain)]
+        for limit in valid.joint.quantile(valid.joint.new_tensor(QUANTILES)).tolist():
+            below = clipped((-math.inf, limit))
+            limited = replace(cls.of(below), largest=limit)
+            found.append((float(limited.bound(below.scores)), limited))
+        return max(found, key=itemgetter(0))[1]
+
     @property
     def clip(self) -> tuple[float, float]:
         """The smallest and the largest score after clipping."""
-        return self.log_partition - self.max_deviation, self.log_partition + self.max_deviation
+        highest = min(self.log_partition + self.max_deviation, self.largest)
+        return self.log_partition - self.max_deviation, highest
 
     @property
     def ceiling(self) -> float:
         """The largest possible value of the dual."""
-        return self.max_deviation + 1
+        return self.clip[1] - self.log_partition + 1
 
     def bound(self, scores: Scores) -> Tensor:
         """Returns the dual on other pairs, whose product scores must be clipped already."""

@@ -137,7 +137,7 @@ def fit_critic(
         modules.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
-    best = _validation_score(critic, baseline, valid, objective)
+    best = _start(critic, baseline, valid, objective)
     best_weights, best_step, checks_without_improvement = _weights(modules), 0, 0
     log_partition = torch.tensor(-math.inf)
     for step in range(1, settings.steps + 1):
@@ -152,7 +152,7 @@ def fit_critic(
         norm = clip_grad_norm_(modules.parameters(), MAX_NORM)
         if torch.isfinite(norm):
             optimizer.step()
-        schedule.step()
+            schedule.step()
         if step % settings.check_every:
             continue
         value = _validation_score(critic, baseline, valid, objective)
@@ -210,6 +210,21 @@ def _validation_score(
         return float(infonce(scores) + infonce(scores.T)) / 2
     reduced, log_baseline = Scores.of(scores), _log_baseline(baseline, valid[1])
     return float(_objective_value(scores, reduced, log_baseline, reduced.log_partition, objective))
+
+
+def _start(
+    critic: PairCritic, baseline: nn.Module | None, valid: PairTensors, objective: CriticObjective
+) -> float:
+    """Returns the validation score before training, without a start that scores below none."""
+    start, value = critic.start, _validation_score(critic, baseline, valid, objective)
+    if start is None:
+        return value
+    critic.start = None
+    constant = _validation_score(critic, baseline, valid, objective)
+    if not value >= constant:
+        return constant
+    critic.start = start
+    return value
 
 
 def _log_moving_average(log_average: Tensor, log_mean: Tensor, step: int) -> Tensor:

@@ -17,7 +17,6 @@ from torch import Tensor
 
 from ..choices import Direction, EstimatorName, PairNetwork, Profile, Transform
 from .bounds import donsker_varadhan, dual, infonce, interpolated
-from .calibration import Calibration
 from .coordinates import CoordinateTransform
 from .critic_training import (
     ALPHA,
@@ -47,7 +46,8 @@ from .upper_bounds import club_terms, leave_one_out_terms
 TEST_SHARE, VALID_SHARE = 0.2, 0.1
 MAX_MATRIX = 4_096  # test pairs whose whole matrix is in memory
 SMILE_CLIP = -5.0, 5.0
-MAX_SHARE = 0.5  # of Z from a single product pair; above it, the estimate gets a warning
+# of Z from a product pair, or of the estimate from a joint pair; above it, there is a warning
+MAX_SHARE, MAX_NATS = 0.5, 0.1
 
 OBJECTIVES: dict[EstimatorName, CriticObjective] = {
     "dual": "dual",
@@ -208,7 +208,7 @@ class EstimatorSuite:
         count = len(self.test[0])
         match name:
             case "dual":
-                calibration = Calibration.of(self.scorer(objective).validation)
+                calibration = self.scorer(objective).calibration
                 return calibration.bound, calibration.ceiling, calibration.clip
             case "nwj" | "js" | "tuba":  # their optimal f is the pointwise mutual information
                 return partial(dual, log_xi=0.0), None, None
@@ -261,6 +261,9 @@ def _warnings(
     warnings = ["not a bound: clipping can make it too high or too low"] if name == "smile" else []
     if summary.max_share > MAX_SHARE:
         warnings.append(f"a single product pair makes up {summary.max_share:.0%} of E exp f")
+    largest = float(summary.joint.max()) / len(summary)
+    if name != "dual" and largest > max(MAX_NATS, MAX_SHARE * value):  # "dual" clips it
+        warnings.append(f"a single joint pair contributes {largest:.2f} nats")
     return warnings + missing_pairs(summary.unseen, len(summary))
 
 

@@ -16,6 +16,7 @@ Shapes: N sentences, B sentences of a batch, Z latent units.
 __all__ = ["CriticEstimate", "SampledPosteriors", "held_out_dual"]
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -96,7 +97,8 @@ def held_out_dual(
         scores = None if start is None else start.scores
         critic = PairCritic("separable", features.shape[1], z.shape[1], settings.hidden, scores)
         fitted = fit_critic(critic, TrainingPairs(len(train), fresh), chosen, "dual", settings)
-        calibration = Calibration.of(score_summary(fitted.scores, *chosen))
+        of_chosen = partial(score_summary, fitted.scores, *chosen)
+        calibration = Calibration.robust(of_chosen(), of_chosen)
         summary = score_summary(fitted.scores, *reported, clip=calibration.clip)
     interval = jackknife_interval(summary, calibration.bound)
     log_xi, ceiling = -calibration.log_partition, calibration.ceiling

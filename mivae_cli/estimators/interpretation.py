@@ -7,14 +7,24 @@ __all__ = ["interpreted"]
 
 from dataclasses import replace
 
-from .report import Recommendation, Report
+from .report import Estimate, Recommendation, Report
 
 LEVEL = 0.05  # of the test of independence
 NEAR_ZERO = 0.01  # nats
+ROUNDING = 1e-9  # nats
+MAX_LOSS = 0.1  # nats below 0, within the noise of a critic that has found little
 MIN_WIDENING = 1.1  # of an interval beyond its sampling error, to be mentioned
 LOWER_BOUNDS = (
     "the interval of a lower bound covers the sampling error, not the dependence that the bound "
     "misses"
+)
+NOTHING_FOUND = (
+    "{}: the critic found nothing on the validation pairs, so the bound is 0 and its interval has "
+    "no width; this is no evidence of independence"
+)
+BELOW_ZERO = (
+    "{}: worse than the trivial bound, 0, because the critic scores some test pairs unlike all "
+    "validation pairs; with heavy tails, use the transform 'rank'"
 )
 
 
@@ -33,7 +43,18 @@ def interpreted(report: Report, objection: str | None = None) -> Report:
         notes += _beside_the_test(recommended, report.p_value)
     if any(row.direction == "lower" for row in report.estimates):
         notes.append(LOWER_BOUNDS)
+    of_critics = [row for row in report.estimates if row.held_out]
+    if nothing := [row.estimator for row in of_critics if _found_nothing(row)]:
+        notes.append(NOTHING_FOUND.format(", ".join(nothing)))
+    if useless := [row.estimator for row in of_critics if row.value < -MAX_LOSS]:
+        notes.append(BELOW_ZERO.format(", ".join(useless)))
     return replace(report, recommended=recommended, notes=[*report.notes, *notes])
+
+
+def _found_nothing(row: Estimate) -> bool:
+    """Returns whether an estimate is 0 with an interval of no width."""
+    ends = row.ci_low, row.ci_high
+    return all(end is not None and abs(end) < ROUNDING for end in ends)
 
 
 def _wider_interval(recommended: Recommendation | None) -> list[str]:

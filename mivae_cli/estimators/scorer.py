@@ -11,6 +11,7 @@ from functools import cached_property
 from torch import Tensor
 
 from .bounds import infonce
+from .calibration import Calibration
 from .rows import Rows
 from .score_matrix import ScoreFunction, ScoreSummary, score_summary
 
@@ -31,7 +32,12 @@ class Scorer:
     @cached_property
     def validation(self) -> ScoreSummary:
         """The scores of all validation pairs."""
-        return score_summary(self.scores, *self.valid, rows=self.valid_rows)
+        return self._of_validation(None)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """The dual variable and the clipping range, from the validation pairs."""
+        return Calibration.robust(self.validation, self._of_validation)
 
     @cached_property
     def tested(self) -> ScoreSummary:
@@ -47,3 +53,6 @@ class Scorer:
         """The symmetric InfoNCE of the validation pairs, in nats."""
         scores = self.scores(*self.valid)
         return float(infonce(scores) + infonce(scores.T)) / 2
+
+    def _of_validation(self, clip: Clip) -> ScoreSummary:
+        return score_summary(self.scores, *self.valid, clip, self.valid_rows)

@@ -1,17 +1,22 @@
 """The dual as validation pairs allow it: still a bound, and never beyond what they show."""
 
 import math
+from functools import partial
 
 import pytest
 import torch
+from torch import Tensor
 
 from mivae_cli.estimators.bounds import dual
 from mivae_cli.estimators.calibration import Calibration
 from mivae_cli.estimators.held_out_dual import SampledPosteriors, held_out_dual
 from mivae_cli.estimators.intervals import jackknife_interval
+from mivae_cli.estimators.samplers import CorrelatedGaussian
 from mivae_cli.estimators.score_matrix import ScoreSummary, score_summary
 from mivae_cli.models.latent import DiagonalGaussian
 from support.gaussian import GaussianChannel
+
+SAMPLER = CorrelatedGaussian(dim=1, rho=0.8)  # 0.51 nats
 
 
 def scored(
@@ -70,6 +75,34 @@ def test_nearly_deterministic_codes_have_a_finite_estimate(
     assert found.ci_low <= found.value <= found.ceiling
     assert found.ci_high > math.log(400)  # what the sentences of a batch could show
     assert math.isfinite(found.ci_high - found.ci_low)
+
+
+def test_product_pairs_that_make_up_all_of_z_are_clipped() -> None:
+    """One sentence scores 40 with the codes of all others, far above any joint score."""
+
+    def summary(seed: int, clip: tuple[float, float] | None = None) -> ScoreSummary:
+        torch.manual_seed(seed)
+        x, z = SAMPLER.draw(300, seed)
+        x[0] = 40.0
+
+        def scores(x: Tensor, z: Tensor) -> Tensor:
+            extreme = (x == 40.0).to(z)
+            ratios = SAMPLER.log_ratio(x.expand(-1, len(z)).reshape(-1, 1), z.repeat(len(x), 1))
+            return torch.where(extreme.bool(), 40.0, ratios.view(len(x), -1))
+
+        return score_summary(scores, x, z, clip)
+
+    plain = Calibration.of(summary(0))
+    calibration = Calibration.robust(summary(0), partial(summary, 0))
+    of_plain, of_robust = (
+        jackknife_interval(summary(1, each.clip), each.bound) for each in (plain, calibration)
+    )
+    assert of_plain.value < -5
+    assert 0.2 < of_robust.value < SAMPLER.mutual_information + 0.2
+    assert of_robust.low < of_robust.value < of_robust.high
+    assert calibration.ceiling < plain.ceiling
+    good = scored(GaussianChannel(1, 1.5), 1.0, None)
+    assert Calibration.robust(good, lambda _: good) == Calibration.of(good)
 
 
 def test_a_clipped_pair_carries_no_more_than_all() -> None:

@@ -91,6 +91,19 @@ def test_a_good_start_survives_training_pairs_that_are_noise(ascent: CriticObjec
     assert torch.equal(fitted.scores(*valid), start.scores(*valid).float())
 
 
+def test_no_critic_keeps_a_start_that_is_worse_than_none() -> None:
+    """A scale that matches pairs well may still be far too large for the dual."""
+    x, z = GAUSSIAN.draw(300, seed=1)
+    for start in (lambda x, z: 50 * (x @ z.T), lambda x, z: -5 * (x @ z.T)):
+        critic = PairCritic("separable", 2, 2, 8, start)
+        none = dataclasses.replace(LIGHT, steps=0)
+        fit_critic(critic, source((x, z)), (x, z), "nwj", none)
+        assert critic.start is None
+    critic = PairCritic("separable", 2, 2, 8, GaussianRatio.fit(x, z).scores)
+    fit_critic(critic, source((x, z)), (x, z), "nwj", none)
+    assert critic.start is not None
+
+
 def figure(
     fitted: FittedCritic, ascent: CriticObjective, valid: PairTensors, fresh: PairTensors
 ) -> float:

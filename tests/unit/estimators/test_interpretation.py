@@ -43,6 +43,16 @@ def test_lower_bounds_say_what_their_interval_leaves_out() -> None:
     assert "lower bound" in reported(dataclasses.replace(ROW, direction="lower"))
 
 
+def test_a_critic_that_found_nothing_and_one_that_is_useless_are_named() -> None:
+    held_out = dataclasses.replace(ROW, estimator="dual", held_out=True)
+    nothing = dataclasses.replace(held_out, value=0.0, ci_low=0.0, ci_high=0.0)
+    assert "no evidence of independence" in reported(nothing)
+    assert "dual: worse than the trivial bound" in reported(
+        dataclasses.replace(held_out, value=-0.7)
+    )
+    assert reported(dataclasses.replace(held_out, value=-0.05)) == reported(ROW)
+
+
 def test_rows_that_depend_on_each_other_get_no_recommendation(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
