@@ -53,7 +53,7 @@ def has_collapsed(
 def remedies(config: RunConfig) -> list[str]:
     """Returns remedies against collapse that the run does not use yet, with their cost.
 
-    The costs were measured on image captions; see the table in `docs/explanations/methods.md`.
+    The costs were measured on image captions; see the table in "Methods" of the documentation.
     """
     objective, found = config.objective, []
     if objective.mi_weight:

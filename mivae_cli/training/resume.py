@@ -31,10 +31,14 @@ def load_newest(
 
     Raises:
         CheckpointError: No checkpoint is intact, or it was saved with another corpus.
-        ConfigError: The batch size cannot change at this checkpoint.
+        ConfigError: The batch size cannot change at this checkpoint, or the number of epochs
+            cannot be lowered so far.
     """
     found, warnings = run.checkpoints.newest()
     state = load_training(found.manifest, learner.model, learner.term, learner.optimizers)
+    earlier = run.load_config().training
+    if training.epochs < earlier.epochs:
+        _check_fewer_epochs(run, state, training)
     journal = None
     try:
         run.checkpoints.check_best(found)
@@ -48,9 +52,22 @@ def load_newest(
         run.set_metrics_aside()
     if state.finished(training) and not warnings:  # no later save would do it
         tidy(run, found, training.keep)
-    earlier_size = run.load_config().training.batch_size
-    part = _rest_of_epoch(state, sampler, earlier_size, found.manifest.folder)
+    part = _rest_of_epoch(state, sampler, earlier.batch_size, found.manifest.folder)
     return state, part, journal, warnings
+
+
+def _check_fewer_epochs(run: RunDirectory, state: TrainingState, training: TrainingConfig) -> None:
+    """Raises ConfigError if more epochs are done, or if no best checkpoint could follow."""
+    done, wanted = state.epoch, training.epochs
+    if wanted > done or (wanted == done and state.best is not None):
+        return
+    problem = f"{done} epochs are done"
+    if state.best is None:
+        problem += ", none of them with the final weights of the objective"
+    raise ConfigError(
+        f"'{run.path}' cannot be resumed with --epochs {wanted} (training.epochs): {problem}. "
+        f"Use --epochs {done + 1} or more, counted from the start of the run"
+    )
 
 
 def _rest_of_epoch(

@@ -68,3 +68,14 @@ def test_options_are_named_with_their_python_form() -> None:
         if OPTION.search(text) and not PYTHON.search(text)
     }
     assert wrong == set()
+
+
+def test_no_message_cites_a_file_that_an_installed_package_lacks() -> None:
+    cited = re.compile(r"\b(docs|benchmarks|examples|tests)/|README|CONTRIBUTING|CHANGELOG")
+    found = [
+        f"{path.relative_to(ROOT)}: {text}"
+        for path in sorted(ROOT.rglob("*.py"))
+        for text in texts(path)
+        if cited.search(text)
+    ]
+    assert not found

@@ -140,7 +140,7 @@ class LiveProgress:
                 f"the posterior has collapsed: I(x; z) is {record.mi:.2f} nats. The latent code "
                 "carries almost no information about the sentence. Train another run with "
                 + ", or ".join(remedies(config))
-                + ". The costs were measured on image captions (docs/explanations/methods.md)."
+                + ". The figures are those of image captions. To list all remedies: mivae presets"
             )
         if record.stopped and record.epoch < epochs:
             note("validation no longer improves: stopping early")

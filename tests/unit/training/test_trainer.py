@@ -15,6 +15,7 @@ from mivae_cli.config.run import RunConfig
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
+from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.experiments.verify import verify
 from mivae_cli.objectives.objective import Terms
 from mivae_cli.runs.create import create_run
@@ -285,6 +286,28 @@ def test_no_checkpoint_is_best_before_the_objective_has_settled(
     best = [record.best for record in records if isinstance(record, Validation)]
     assert best[0] is False
     assert best[1] is True
+
+
+def test_fewer_epochs_than_are_done_are_rejected_and_leave_all_checkpoints(
+    text: Path, tmp_path: Path
+) -> None:
+    ramp = {"beta_schedule": {"kind": "linear", "over": 3}}
+    config = small_config(text, objective=ramp, training={"epochs": 5})
+    corpus = prepare_corpus(config.data)
+    run, trainer = create_run(tmp_path / "run", config, corpus), Trainer(config, corpus)
+    epochs = 0
+    for record in trainer.fit(run):  # stop after the second epoch, before any is the best
+        epochs += isinstance(record, Validation)
+        if epochs == 2:
+            break
+    before = sorted(run.checkpoints.folders())
+    for fewer in (1, 2):
+        training = config.training.model_copy(update={"epochs": fewer})
+        changed = config.model_copy(update={"training": training})
+        with pytest.raises(ConfigError, match=f"epochs {fewer} .*2 epochs are done.*--epochs 3"):
+            resume_training(run, lambda _, changed=changed: changed)
+    assert sorted(run.checkpoints.folders()) == before
+    assert run.load_config() == config
 
 
 def test_plateaus_decay_the_learning_rate_and_then_end_the_training(
