@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from mivae_cli.config.resolve import preset_names, read_config
 from mivae_cli.config.run import RunConfig
+from mivae_cli.config.training import TrainingConfig
 from mivae_cli.data.batches import Batch
 from mivae_cli.data.prepared_corpus import prepare_corpus
 from mivae_cli.errors import ConfigError, DivergedError
@@ -303,9 +304,12 @@ def test_fewer_epochs_than_are_done_are_rejected_and_leave_all_checkpoints(
     before = sorted(run.checkpoints.folders())
     for fewer in (1, 2):
         training = config.training.model_copy(update={"epochs": fewer})
-        changed = config.model_copy(update={"training": training})
+
+        def changed(before: RunConfig, training: TrainingConfig = training) -> RunConfig:
+            return before.model_copy(update={"training": training})
+
         with pytest.raises(ConfigError, match=f"epochs {fewer} .*2 epochs are done.*--epochs 3"):
-            resume_training(run, lambda _, changed=changed: changed)
+            resume_training(run, changed)
     assert sorted(run.checkpoints.folders()) == before
     assert run.load_config() == config
 
