@@ -40,6 +40,13 @@ from .report import Recommendation, Report
 from .row_checks import check_rows
 from .rows import Rows
 
+REPEATED_AS_NUMBERS = "repeated values count as numbers, not as levels, because rows are in {}"
+LEVELS_AS_NUMBERS = (
+    "the levels of a variable that also has numbers count as the numbers 0, 1, ..., because rows "
+    "are in {}. To keep them, add two estimates: I(levels; z), and I(numbers; z | levels) with "
+    "--given (in Python, given=)"
+)
+
 
 def estimate_mutual_information(
     x: ArrayLike | Frame,
@@ -143,9 +150,10 @@ def estimate_mutual_information(
     sides = sample.x, sample.z
     inflated = discrete == "auto" and any(map(is_inflated, sides))
     of_levels = not chosen and (inflated or any(side.kind != "continuous" for side in sides))
-    if of_levels and rows.dependent and (inflated or any(side.kind == "mixed" for side in sides)):
+    mixed = any(side.kind == "mixed" for side in sides)
+    if of_levels and rows.dependent and (inflated or mixed):
         of_levels = False
-        notes.append(f"levels beside numbers count as numbers, because rows are in {rows.kind}")
+        notes.append((LEVELS_AS_NUMBERS if mixed else REPEATED_AS_NUMBERS).format(rows.kind))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         test: Callable[[int], float] = partial(

@@ -218,6 +218,14 @@ BAD = [
     (("runs/none", "--x-columns", "a"), 2, "--x-columns"),
     (("runs/none", "--n", "10"), 2, "--n"),
     (("good.npz", "--draws", "2"), 2, "--draws"),
+    # every rejection says what to do instead
+    (("runs/none", "--labels", "y.txt", "--groups", "doc"), 2, "mivae encode"),
+    (("runs/none", "--labels", "y.txt", "--blocks", "5"), 2, "mivae encode"),
+    (("good.npz", "--labels", "y.txt"), 2, "--z-columns"),
+    (("good.npz", "--label-column", "y"), 2, "needs --labels"),
+    (("good.npz", "--fdr", "by"), 2, "needs --rank"),
+    (("pairs.csv", "--rank", "--given", "w"), 2, "without --rank"),
+    (("pairs.csv", "--pointwise", "p.csv", "--given", "w"), 2, "leave out --given"),
     (("runs/none",), 4, "runs/none"),
 ]
 

@@ -47,6 +47,22 @@ EXCLUDED: dict[Input | Task, set[str]] = {
     "rank": CRITICS | {"given", "plot", "label_column"},
 }
 
+# What an option that is rejected needs, and otherwise what to do instead
+NEEDS = {"count": "--demo", "redundancy": "--rank", "fdr": "--rank", "label_column": "--labels"}
+ADVICE: dict[Input | Task, str] = {
+    "run": "to use it with latent codes, write them with 'mivae encode RUN TEXT.csv -o codes.csv', "
+    "which keeps the other columns of the text, and estimate from that table",
+    "files": "it applies to a run",
+    "given": "its estimators, model and k-NN, have no such choice",
+    "labels": "its estimators have no such choice",
+    "rank": "estimate one feature at a time, without --rank",
+}
+ADVICE_FOR: dict[tuple[Input | Task, str], str] = {
+    ("files", "labels"): "choose the columns of labels with --z-columns",
+    ("given", "pointwise"): "the terms are those of I(x; z); leave out --given",
+    ("demo", "sources"): "leave out one of them",
+}
+
 
 def input_of(sources: list[Path], demo: str | None) -> Input:
     """Returns the kind of the input: the first path is a data file by existence or extension."""
@@ -68,9 +84,17 @@ def check_options(context: typer.Context, source: Input, task: Task) -> None:
         option = parameter.opts[0] if name != "sources" else "a file or run"
         for kind in (source, task):
             if name in EXCLUDED[kind]:
-                raise ConfigError(f"{option} cannot be combined with {NAMES[kind]}")
+                raise ConfigError(_rejection(option, name, kind))
         if name in LABELLED and source == "run" and task != "labels":
             raise ConfigError(f"{option} applies to a run with --labels, or to paired samples")
+
+
+def _rejection(option: str, name: str, kind: Input | Task) -> str:
+    """Returns why an option does not apply, and what to do instead."""
+    if name in NEEDS:
+        return f"{option} needs {NEEDS[name]}"
+    advice = ADVICE_FOR.get((kind, name), ADVICE.get(kind))
+    return f"{option} cannot be combined with {NAMES[kind]}" + (f"; {advice}" if advice else "")
 
 
 def demo_pairs(demo: str, count: int, seed: int) -> "tuple[Pairs, float]":

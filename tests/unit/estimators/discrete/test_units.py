@@ -210,4 +210,4 @@ def test_the_entry_point_knows_units() -> None:
     assert report.p_value > 0.05
     both: Any = {"number": numbers[:, 0], "letter": codes}
     report = estimate_mutual_information(both, numbers, groups=person)
-    assert any("count as numbers" in note for note in report.notes)
+    assert any("count as the numbers" in note and "--given" in note for note in report.notes)
