@@ -80,6 +80,7 @@ def fit_class_densities(
     *,
     dof: float = math.inf,
     shared: bool = False,
+    diagonal: bool = False,
     shrinkage: float = CLASS_ROWS,
     seed: int = 0,
 ) -> ClassDensities:
@@ -92,6 +93,7 @@ def fit_class_densities(
         components: The largest number K of components of a class.
         dof: Degrees of freedom of Student's t.
         shared: Whether all classes have the pooled covariance; for one component.
+        diagonal: Whether coordinates are independent within a class; likewise.
         shrinkage: The weight of the pooled covariance in that of a class, in rows per coordinate.
         seed: Seed of the first centres.
     """
@@ -110,8 +112,10 @@ def fit_class_densities(
         covariance = pooled
         if len(rows) and not shared:
             scatter = (rows - means[code]).T @ (rows - means[code])
-            weight = shrinkage * dim
+            weight = shrinkage * (1 if diagonal else dim)
             covariance = (scatter + weight * pooled) / (len(rows) + weight)
+        if diagonal:
+            covariance = np.diag(np.diag(covariance))
         number = max(1, min(components, len(rows) // max(MIN_ROWS, min(dim, 5) + 1)))
         if number == 1 and (math.isinf(dof) or not len(rows)):
             one = np.linalg.inv(np.linalg.cholesky(covariance))[None]

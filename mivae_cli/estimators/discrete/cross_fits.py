@@ -1,21 +1,22 @@
 r"""Probabilities of labels at every row, from classifiers fitted to other rows.
 
-Shapes: N rows, X columns, C classes.
+Shapes: N rows, X columns, C classes, M classifiers.
 """
 
-__all__ = ["CrossFits", "calibrated", "folds_for", "log_ratios"]
+__all__ = ["CrossFits", "folds_for", "log_ratios"]
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .classifiers import MAX_FIT, choose, features_of
+from .classifiers import MAX_FIT, Candidate, features_of
+from .label_mixtures import calibrated, choose, mixture_weights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-TEMPERATURES = np.exp(np.linspace(-1.5, 0.5, 41))
-MARGINS = np.array([0, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 1])
+MANY_ROWS = 2_000
+HALF_FOLDS = 2  # in which classifiers are also fitted to half of the rows
 
 
 class CrossFits:
@@ -23,10 +24,13 @@ class CrossFits:
 
     Attributes:
         codes: The classes, with shape (N,).
+        columns: The number X of columns.
+        candidates: The kinds of classifiers that are mixed, those with the largest weights first.
         logs: Log-probabilities of the classes, not calibrated, with shape (N, C).
-        candidate: The kind of classifier.
         probabilities: Calibrated probabilities of the classes, with shape (N, C).
+        loss: The mean log-loss of these, in nats.
         growth: How much the loss fell when the classifiers got twice as many rows, in nats.
+        flexible: Whether the loss falls slowly, because a model is flexible or several are mixed.
         spaces: Sets of rows, with the space in which to find their neighbours.
     """
 
@@ -36,74 +40,83 @@ class CrossFits:
         Arguments:
             x: Numbers without ties, with shape (N, X), in random order or in random order of units.
             codes: The classes 0 to C - 1, with shape (N,).
-            fold: The fold of each row from 0, with shape (N,); default: two or five random ones.
+            fold: The fold of each row from 0, with shape (N,); default: three or five random ones.
         """
         self.codes, self.columns = codes, x.shape[1]
-        classes, count = int(codes.max()) + 1, len(codes)
-        features = features_of(x)
-        self.candidate, _ = choose(features, codes, classes)
-        values = features[self.candidate.features]
-        reduced = self.candidate.reduction != 0
+        self._classes, count = int(codes.max()) + 1, len(codes)
+        self._features = features_of(x)
+        halved, choosing = HALF_FOLDS, 1
         if fold is None:
             fold = np.arange(count) % folds_for(count)
-        self.spaces: list[tuple[Ints, Floats]] = []
-        logs, of_half = np.empty((count, classes)), np.empty((count, classes))
-        for number in range(int(fold.max()) + 1):
-            inside = fold == number
-            classifier = self.candidate.fit(values[~inside], codes[~inside], classes)
-            logs[inside] = classifier.log_posterior(values[inside])
-            half = np.flatnonzero(~inside)
-            half = half[: min(len(half), MAX_FIT) // 2]
-            other = self.candidate.fit(values[half], codes[half], classes)
-            of_half[inside] = other.log_posterior(values[inside])
-            if reduced:
-                self.spaces.append((np.flatnonzero(inside), classifier.reduce(values[inside])))
-        if not reduced:
-            self.spaces.append((np.arange(count), values))
-        self.logs, self.probabilities = logs, calibrated(logs, codes)
+        else:  # there may be few units
+            halved, choosing = int(fold.max()) + 1, max(1, int(fold.max()) // 2)
+        held, train = np.flatnonzero(fold < choosing), np.flatnonzero(fold >= choosing)
+        tried = choose(self._features, codes, self._classes, held, train)
+        fits = [self._fit(candidate, fold, halved) for candidate in tried]
+        single = [calibrated(logs, codes) for logs, _, _ in fits]
+        self.logs, weights = _mixed(single, codes)
+        self.probabilities = calibrated(self.logs, codes)
         self.loss = _loss(self.probabilities, codes)
-        growth = _loss(calibrated(of_half, codes), codes) - self.loss
-        # at most what the classifier has learnt, so that chance adds little at independence
+        order = weights.argsort()[::-1]
+        self.candidates = [tried[place] for place in order if weights[place] > 0.01]
+        self.spaces: list[tuple[Ints, Floats]] = fits[order[0]][2]
+        several = len(self.candidates) > 1
+        self.flexible = several or any(each.flexible for each in self.candidates)
+        some = np.flatnonzero(fold < halved)
+        losses = []
+        for logs in ([fit[0] for fit in fits], [fit[1] for fit in fits]):
+            each = [calibrated(one[some], codes[some]) for one in logs]
+            mixed = calibrated(_mixed(each, codes[some])[0], codes[some])
+            losses.append(_loss(mixed, codes[some]))
+        growth = losses[1] - losses[0]
+        # at most what the classifiers have learnt, so that chance adds little at independence
         learnt = float(log_ratios(self.probabilities, codes).mean())
         self.growth = max(min(growth, learnt), 0.0)
 
+    def _fit(
+        self, candidate: Candidate, fold: Ints, halved: int
+    ) -> tuple[Floats, Floats, list[tuple[Ints, Floats]]]:
+        """Returns log-probabilities from fits to all other rows, and to half of them, and spaces.
+
+        Fits to half of the rows are made for the first folds, a number `halved`.
+        """
+        values, codes = self._features[candidate.features], self.codes
+        logs = np.empty((len(codes), self._classes))
+        of_half = np.empty_like(logs)
+        spaces = []
+        for number in range(int(fold.max()) + 1):
+            inside = fold == number
+            train = np.flatnonzero(~inside)[:MAX_FIT]
+            classifier = candidate.fit(values[train], codes[train], self._classes)
+            logs[inside] = classifier.log_posterior(values[inside])
+            if number < halved:
+                half = train[: len(train) // 2]
+                other = candidate.fit(values[half], codes[half], self._classes)
+                of_half[inside] = other.log_posterior(values[inside])
+            spaces.append((np.flatnonzero(inside), classifier.reduce(values[inside])))
+        if candidate.reduction == "none":
+            spaces = [(np.arange(len(codes)), values)]
+        return logs, of_half, spaces
+
 
 def folds_for(count: int) -> int:
-    """Returns the number of folds of N rows: the classifiers use at most 5,000 of them."""
-    return 2 if count > MAX_FIT else 5
+    """Returns the number of folds of N rows."""
+    return 3 if count > MANY_ROWS else 5
+
+
+def _mixed(probabilities: list[Floats], codes: Ints) -> tuple[Floats, Floats]:
+    """Returns logs of the best mixture of probabilities (N, C), and its weights (M,)."""
+    rows = np.arange(len(codes))
+    weights = mixture_weights(np.stack([each[rows, codes] for each in probabilities], axis=1))
+    mixed = sum(weight * each for weight, each in zip(weights, probabilities, strict=True))
+    logs: Floats = np.log(np.maximum(mixed, 1e-300))
+    return logs, weights
 
 
 def _loss(probabilities: Floats, codes: Ints) -> float:
     """Returns the mean log-loss of all rows, in nats."""
     chosen = probabilities[np.arange(len(codes)), codes]
     return -float(np.log(np.maximum(chosen, 1e-300)).mean())
-
-
-def calibrated(logs: Floats, codes: Ints) -> Floats:
-    """Returns probabilities sharpened or flattened, and mixed with those of the label alone.
-
-    Chooses the exponent and the share of the mixture with the smallest loss. The share 1 is the
-    classifier that ignores x, so that the bound is not negative.
-    """
-    from scipy.special import log_softmax  # slow to import
-
-    count, rows = len(codes), np.arange(len(codes))
-    margin = np.bincount(codes, minlength=logs.shape[1]) / count
-
-    def loss(chosen: Floats, share: float) -> float:
-        mixed = (1 - share) * np.exp(chosen) + share * margin[codes]
-        return -float(np.log(np.maximum(mixed, 1e-300)).mean())
-
-    trials = [
-        (loss(chosen, share), temperature, share)
-        for temperature in TEMPERATURES
-        for chosen in [log_softmax(logs * temperature, axis=1)[rows, codes]]
-        for share in MARGINS
-    ]
-    _, temperature, share = min(trials)
-    calibrated: Floats = np.exp(log_softmax(logs * temperature, axis=1))
-    mixed: Floats = (1 - share) * calibrated + share * margin
-    return mixed
 
 
 def log_ratios(probabilities: Floats, codes: Ints) -> Floats:

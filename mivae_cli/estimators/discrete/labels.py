@@ -1,23 +1,26 @@
 r"""Mutual information of a label and numbers, in nats.
 
-A classifier chosen on held-out rows gives probabilities :math:`p(c \mid x_i)` for every row, from
-a fit to other rows. Two estimates follow from it. The first is a lower bound,
+Classifiers chosen on held-out rows, or a mixture of the best, give probabilities
+:math:`p(c \mid x_i)` for every row, from fits to other rows. Two estimates follow from them. The
+first is a lower bound,
 
 .. math:: I \ge H(C) + \mathrm{E} \ln p(c \mid x).
 
-The second adds what nearest neighbours see beyond the classifier. Let
+The second adds what is missing, in two parts. The loss of a classifier falls with the number of
+rows n that it is fitted to, by :math:`\Delta` from n / 2 to n. If the excess is proportional to
+1 / n, as for models of a fixed form, :math:`\Delta` remains; for flexible ones,
+:math:`1.5 \Delta` is added. The second part is what nearest neighbours see beyond. Let
 :math:`G(c) = \hat I_\text{Ross}(x, c) - \frac{1}{N} \sum_i \ln \frac{p(c_i \mid x_i)}{p(c_i)}`
 be the gap between the estimate of Ross and the classifier. Labels :math:`\tilde c` drawn from the
 probabilities at the same x show its value if the classifier is right, which is the bias of the
-neighbours. The loss of a classifier also falls with the number of rows n that it is fitted to, by
-:math:`\Delta` from n / 2 to n. If the excess is proportional to 1 / n, :math:`\Delta` remains. The
-gain of the neighbours beyond it is added as far as it exceeds its standard error :math:`\tau` from
-the draws, as in the estimator of James and Stein,
+neighbours. A gain above 0 is added as far as it exceeds its standard error :math:`\tau` from the
+draws, as in the estimator of James and Stein,
 
-.. math:: \hat I = H(C) + \mathrm{E} \ln p(c \mid x) + \Delta + w\, g, \qquad
-    g = G(c) - \text{mean}\, G(\tilde c) - \Delta, \qquad w = \max(0, 1 - \tau^2 / g^2).
+.. math:: \hat I = H(C) + \mathrm{E} \ln p(c \mid x) + a \Delta + w\, g, \qquad
+    g = \max(0, G(c) - \text{mean}\, G(\tilde c) - a \Delta), \qquad
+    w = \max(0, 1 - \tau^2 / g^2).
 
-So an imperfect classifier does little harm, and neither does the bias of the neighbours.
+The interval reaches further up than down: what no classifier has learnt can only add.
 
 If the classifier reduces x, neighbours are found in the reduced space of rows that did not fit the
 reduction. The information of a function of x is at most that of x.
@@ -52,9 +55,11 @@ DRAWS = 6  # of new labels
 MAX_NEIGHBOUR_ROWS = 10_000
 MAX_FAR_ROWS = 5_000  # in more than FAR_DIMENSIONS dimensions
 FAR_DIMENSIONS = 7
-GROWTH_ERROR = 1.0  # standard error of what more rows would add, as a share of it; measured
+SLOW_GROWTH = 1.5  # a for flexible classifiers
+GROWTH_ERRORS = 0.5, 0.6  # standard errors of a growth, as shares of it, down and up; measured
 GAIN_ERROR = 0.3  # likewise, of what neighbours add
-BLIND_ERROR = 0.03  # likewise, of the bias of neighbours
+UNSEEN = 0.01, 0.04  # likewise, of what is missed, of the bound; of fixed and flexible classifiers
+CHANCE_ROWS = 3.0  # choosing a classifier adds a number of nats divided by the number of rows
 FLOOR = 0.02  # nats; the smallest standard deviation of a term, for an interval of some width
 SMALL_CLASS = 30  # rows
 ROWS_PER_COLUMN = 20  # fewer rows cause a warning if there are many columns
@@ -116,12 +121,11 @@ def label_estimates(
         fits = CrossFits(untied(x.double()[order]), codes[order].numpy())
     bound = _bound(fits, limit, seconds())
     with stopwatch() as more:
-        value, error = _corrected(fits, bound, neighbours, seed)
+        value, low, high = _corrected(fits, bound, neighbours, seed)
     spent = seconds() + more()
-    corrected = label_estimate("corrected-ross", value, error, "neither", limit, spent)
+    corrected = label_estimate("corrected-ross", value, low, high, "neither", limit, spent)
     reason = (
-        f"the bound of a classifier ({fits.candidate.name}), with what more rows and nearest "
-        "neighbours would add"
+        f"the bound of {described(fits)}, with what more rows and nearest neighbours would add"
     )
     warnings, notes = remarks(codes, fits)
     share = corrected.value / limit if limit > 0 else None
@@ -140,13 +144,13 @@ def _bound(fits: CrossFits, limit: float, seconds: float) -> Estimate:
     terms = log_ratios(fits.probabilities, fits.codes)
     error = max(float(terms.std()), FLOOR) / math.sqrt(len(terms))
     value = limit - fits.loss
-    return label_estimate("classifier", value, error, "lower", limit, seconds)
+    return label_estimate("classifier", value, error, error, "lower", limit, seconds)
 
 
 def _corrected(
     fits: CrossFits, bound: Estimate, neighbours: int, seed: int
-) -> tuple[float, float]:
-    """Returns the bound with what neighbours see beyond it, and the standard error of the sum."""
+) -> tuple[float, float, float]:
+    """Returns the corrected bound, and its standard errors downwards and upwards."""
     random = np.random.default_rng(seed)
     beyond, expected = 0.0, np.zeros(DRAWS)
     for rows, space in fits.spaces:
@@ -165,24 +169,63 @@ def _corrected(
         for draw in range(DRAWS):
             uniform = random.random((len(chances), 1)) * cumulative[:, -1:]
             expected[draw] += weight * gap((cumulative < uniform).sum(axis=1))
-    blind = abs(float(expected.mean()))
-    gain = beyond - float(expected.mean()) - fits.growth
+    growth = growth_of(fits)
+    gain = max(beyond - float(expected.mean()) - growth, 0.0)
     noise = float(expected.std(ddof=1)) * math.sqrt(1 + 1 / DRAWS)
     # a gain within the noise is left out (positive-part James-Stein)
     share = max(0.0, 1 - (noise / gain) ** 2) if gain else 0.0
     assert bound.ci_high is not None
     sampling = (bound.ci_high - bound.value) / QUANTILE
-    bias = GROWTH_ERROR * fits.growth, GAIN_ERROR * gain, BLIND_ERROR * blind
-    return bound.value + fits.growth + share * gain, math.hypot(sampling, noise, *bias)
+    low, high = correction_errors(fits, bound.value, gain, share, noise)
+    value = bound.value + growth + share * gain
+    return value, math.hypot(sampling, low), math.hypot(sampling, high)
+
+
+def growth_of(fits: CrossFits) -> float:
+    """Returns what many more rows would add, in nats."""
+    return fits.growth * (SLOW_GROWTH if fits.flexible else 1.0)
+
+
+def correction_errors(
+    fits: CrossFits, learnt: float, gain: float, share: float, noise: float
+) -> tuple[float, float]:
+    """Returns standard errors of what is added to the bound, downwards and upwards, in nats.
+
+    Arguments:
+        fits: The classifiers.
+        learnt: The bound.
+        gain: What neighbours see beyond it.
+        share: How much of this is added.
+        noise: Its standard error.
+    """
+    growth, chance = growth_of(fits), CHANCE_ROWS / len(fits.codes)
+    unseen = UNSEEN[int(fits.flexible)] * max(learnt, 0.0)
+    low = GROWTH_ERRORS[0] * growth, chance, share * noise, GAIN_ERROR * share * gain
+    high = GROWTH_ERRORS[1] * growth, unseen, noise, GAIN_ERROR * gain, (1 - share) * gain
+    return math.hypot(*low), math.hypot(*high)
 
 
 def label_estimate(
-    name: str, value: float, error: float, direction: Direction, limit: float, seconds: float
+    name: str,
+    value: float,
+    error_low: float,
+    error_high: float,
+    direction: Direction,
+    limit: float,
+    seconds: float,
 ) -> Estimate:
-    """Returns an estimate between 0 and the entropy of the label."""
+    """Returns an estimate between 0 and the entropy of the label, with its 95 % interval."""
     value = min(max(value, 0.0), limit)
-    low, high = max(value - QUANTILE * error, 0.0), value + QUANTILE * error
+    low, high = max(value - QUANTILE * error_low, 0.0), value + QUANTILE * error_high
     return Estimate(name, value, low, high, direction, limit, direction == "lower", seconds)
+
+
+def described(fits: CrossFits) -> str:
+    """Returns a description of the classifiers."""
+    names = list(dict.fromkeys(each.name for each in fits.candidates))
+    if len(names) == 1:
+        return f"a classifier ({names[0]})"
+    return f"a mixture of classifiers ({', '.join(names)})"
 
 
 def remarks(codes: Tensor, fits: CrossFits) -> tuple[list[str], list[str]]:
@@ -194,9 +237,10 @@ def remarks(codes: Tensor, fits: CrossFits) -> tuple[list[str], list[str]]:
             f"{small:,} of {len(sizes):,} levels have fewer than {SMALL_CLASS} rows; what they "
             "tell is uncertain"
         )
-    if number := fits.candidate.reduction:
+    best = fits.candidates[0]
+    if len(fits.candidates) == 1 and best.reduction != "none":
         how = "discriminant directions"
-        if number > 0:
+        if number := best.number:
             how = f"the {number} columns that tell most about the label one at a time"
         notes.append(
             f"the {fits.columns} columns are reduced to {how}, chosen on other rows: in "

@@ -14,7 +14,7 @@ Rows of one unit have similar x and similar labels, so that the label seems to d
 it does not. What both parts give for labels permuted by units (`Rows.permutation`), beyond what they
 give for labels in random order, is therefore subtracted. The spread over these permutations is part
 of the standard error. What neighbours see beyond the classifier counts only as far as it exceeds
-two standard errors.
+two standard errors, and the errors of what is added count twice.
 
 Shapes: N rows, X columns, C classes.
 """
@@ -35,12 +35,14 @@ from ..nearest_neighbours import INFLATION, standardised, untied
 from ..report import Estimate, Recommendation, stopwatch
 from ..rows import Rows
 from ..unit_neighbours import admissible_range, counts_outside, radius_outside
-from .cross_fits import CrossFits, calibrated, folds_for, log_ratios
+from .cross_fits import CrossFits, folds_for, log_ratios
+from .label_mixtures import calibrated
 from .labels import (
     FAR_DIMENSIONS,
-    GAIN_ERROR,
-    GROWTH_ERROR,
     DiscreteEstimates,
+    correction_errors,
+    described,
+    growth_of,
     label_estimate,
     remarks,
 )
@@ -49,7 +51,7 @@ from .plug_in import QUANTILE, checked_codes, entropy
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STANDARD_ERRORS = 2.0  # that what neighbours add must exceed; of a few units, one is not enough
+STANDARD_ERRORS = 2.0  # for what is added: of a few units, one is not enough
 DRAWS = 3  # of new labels, from the classifier
 PERMUTATIONS = 20  # by units, for the classifier
 NEIGHBOUR_PERMUTATIONS = 6  # likewise for neighbours
@@ -101,7 +103,7 @@ def unit_label_estimates(
         sampling = (interval.high - interval.value) / QUANTILE
         error = math.hypot(sampling, float(gains.std(ddof=1)))
         value = limit - fits.loss - float(gains.mean())
-    bound = label_estimate("classifier", value, error, "lower", limit, seconds())
+    bound = label_estimate("classifier", value, error, error, "lower", limit, seconds())
     with stopwatch() as more:
         some = permuted[:NEIGHBOUR_PERMUTATIONS]
         found = _neighbours(fits, some, rows.take(order), order, neighbours, seed)
@@ -115,20 +117,22 @@ def unit_label_estimates(
         False,
         more(),
     )
-    gain = found.gain - fits.growth
+    growth = growth_of(fits)
+    gain = max(found.gain - growth, 0.0)
     share = max(0.0, 1 - (STANDARD_ERRORS * found.noise / gain) ** 2) if gain else 0.0
-    parts = error, found.noise, GROWTH_ERROR * fits.growth, GAIN_ERROR * gain
+    low, high = correction_errors(fits, value, gain, share, found.noise)
     corrected = label_estimate(
         "corrected-ross",
-        value + fits.growth + share * gain,
-        math.hypot(*parts),
+        value + growth + share * gain,
+        math.hypot(error, STANDARD_ERRORS * low),
+        math.hypot(error, STANDARD_ERRORS * high),
         "neither",
         limit,
         seconds() + more(),
     )
     reason = (
-        f"the bound of a classifier ({fits.candidate.name}) held out by {rows.kind}, with what more "
-        "rows and neighbours from other units would add"
+        f"the bound of {described(fits)} held out by {rows.kind}, with what more rows and "
+        "neighbours from other units would add"
     )
     warnings, notes = remarks(codes, fits)
     return DiscreteEstimates(

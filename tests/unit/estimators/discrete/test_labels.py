@@ -10,7 +10,7 @@ from torch import Tensor
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.discrete.class_densities import fit_class_densities
 from mivae_cli.estimators.discrete.classifiers import Nearby, candidates
-from mivae_cli.estimators.discrete.cross_fits import calibrated
+from mivae_cli.estimators.discrete.label_mixtures import calibrated
 from mivae_cli.estimators.discrete.labels import DiscreteEstimates, label_estimates
 from mivae_cli.estimators.discrete.logistic import fit_logistic
 
@@ -149,8 +149,16 @@ def test_a_class_without_rows_is_unlikely() -> None:
         assert (model.log_posterior(x)[:, 1] < math.log(0.1)).all()
 
 
-def test_only_penalised_regression_uses_many_columns() -> None:
-    assert {each.reduction for each in candidates(3, 1_000, 2)} == {0, 1, 2}
-    wide = candidates(100, 1_000, 2)
-    assert -1 in {each.reduction for each in wide}
-    assert all("penalised" in each.name for each in wide if each.reduction == 0)
+def test_the_number_of_columns_decides_which_classifiers_use_them_all() -> None:
+    assert {each.number for each in candidates(3, 1_000, 2)} == {0, 1, 2}
+    names = {columns: _names_of_all_columns(columns) for columns in (10, 60, 100, 300)}
+    assert {"boosted trees", "neural networks", "2 normals per class"} <= names[10]
+    assert {"boosted trees", "a normal per class"} <= names[60]
+    assert "2 normals per class" not in names[60]
+    assert "boosted trees" not in names[100]
+    assert all("logistic" in name for name in names[300])
+
+
+def _names_of_all_columns(columns: int) -> set[str]:
+    found = candidates(columns, 1_000, 2)
+    return {each.name for each in found if each.reduction == "none"}
