@@ -24,7 +24,6 @@ from .critic_training import (
     MAX_VALID,
     PROFILES,
     CriticObjective,
-    FittedCritic,
     TrainingPairs,
     fit_critic,
 )
@@ -66,7 +65,8 @@ class EstimatorSuite:
     """Estimators on pairs x (N, X) and z (N, Z) in double precision, trained on first use.
 
     With `spare_critic`, no critic is trained for `dual` if the density model explains all that
-    neighbours see, and training stops early if it does not come near the model. The other arguments are those of `estimate_mutual_information`.
+    neighbours see, and training stops early if it does not come near the model. The other
+    arguments are those of `estimate_mutual_information`.
     """
 
     def __init__(
@@ -96,8 +96,6 @@ class EstimatorSuite:
         mapped = CoordinateTransform.fit(*raw_train, transform)
         self.train = mapped(*raw_train)
         self.valid, self.test = mapped(*self.raw_valid), mapped(*self.raw_test)
-        # nats of matching score by which a trained critic beats all density models
-        self.critic_gain = 0.0
         self._scorers: dict[CriticObjective, tuple[Scorer, float]] = {}
 
     def estimate(self, name: EstimatorName) -> Estimate:
@@ -127,18 +125,20 @@ class EstimatorSuite:
         """
         if objective not in self._scorers:
             with stopwatch() as seconds:
-                found = self._model_scorers() if objective == "dual" else []
-                if not (found and self.spare_critic and self.models.confirmed):
-                    best = max((each.matching for each in found), default=-math.inf)
-                    target = best if self.spare_critic else -math.inf
-                    critic = self._trained(objective, target)
-                    trained = self._scorer(critic.scores, self.valid, self.test)
-                    if found:
-                        self.critic_gain = max(0.0, trained.matching - best)
-                    found.append(trained)
-                scorer = max(found, key=lambda each: each.matching)
+                if objective == "dual":
+                    found = [*self._models, *filter(None, [self._dual_critic])]
+                    scorer = max(found, key=lambda each: each.matching)
+                else:
+                    scorer = self._trained(objective)
             self._scorers[objective] = scorer, seconds()
         return self._scorers[objective][0]
+
+    @property
+    def critic_gain(self) -> float:
+        """The nats of matching score by which the critic of `dual` beats all density models."""
+        if self._dual_critic is None or not self._models:
+            return 0.0
+        return max(0.0, self._dual_critic.matching - max(each.matching for each in self._models))
 
     def critic_estimate(self, name: EstimatorName, objective: CriticObjective) -> Estimate:
         """Returns the estimate of a bound with the critic trained on an objective."""
@@ -173,19 +173,9 @@ class EstimatorSuite:
             above += float(scores[numbers, shuffled].mean()) >= joint
         return (1 + above) / (1 + permutations)
 
-    def _trained(self, objective: CriticObjective, target: float) -> FittedCritic:
-        x, z = self.train
-        settings = replace(self.settings, target=target)
-        torch.manual_seed(self.seed)  # so that the order of training does not matter
-        start = None if self.start is None else self.start.scores
-        critic = PairCritic(self.network, x.shape[1], z.shape[1], settings.hidden, start)
-        if self.network == "concatenated":  # one forward pass per pair of a batch
-            settings = replace(settings, hidden=settings.hidden // 2, batch=128)
-        pairs = TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
-        return fit_critic(critic, pairs, self.valid, objective, settings)
-
-    def _model_scorers(self) -> list[Scorer]:
-        """Returns the density model and the reduction as score functions."""
+    @cached_property
+    def _models(self) -> list[Scorer]:
+        """The density model and the reduction as score functions."""
         found = []
         if (choice := self.models.choice) is not None:
             mapped = choice.maps(*self.raw_valid), choice.maps(*self.raw_test)
@@ -194,6 +184,27 @@ class EstimatorSuite:
             variates = reduction.variates(*self.raw_valid), reduction.variates(*self.raw_test)
             found.append(self._scorer(reduction.copula.scores, *variates))
         return found
+
+    @cached_property
+    def _dual_critic(self) -> Scorer | None:
+        """The critic trained for `dual`; None if it can be spared."""
+        if not (self.spare_critic and self._models):
+            return self._trained("dual")
+        if self.models.confirmed:
+            return None
+        return self._trained("dual", target=max(each.matching for each in self._models))
+
+    def _trained(self, objective: CriticObjective, target: float = -math.inf) -> Scorer:
+        x, z = self.train
+        settings = replace(self.settings, target=target)
+        torch.manual_seed(self.seed)  # so that the order of training does not matter
+        start = None if self.start is None else self.start.scores
+        critic = PairCritic(self.network, x.shape[1], z.shape[1], settings.hidden, start)
+        if self.network == "concatenated":  # one forward pass per pair of a batch
+            settings = replace(settings, hidden=settings.hidden // 2, batch=128)
+        pairs = TrainingPairs(len(x), lambda rows: (x[rows], z[rows]))
+        fitted = fit_critic(critic, pairs, self.valid, objective, settings)
+        return self._scorer(fitted.scores, self.valid, self.test)
 
     def _scorer(self, scores: ScoreFunction, valid: Pair, test: Pair) -> Scorer:
         return Scorer(scores, valid, test, self.valid_rows, self.test_rows)

@@ -92,6 +92,8 @@ def test_no_critic_is_trained_where_neighbours_confirm_the_model(
     monkeypatch.setattr(f"{EstimatorSuite.__module__}.fit_critic", fail)
     x, z = CorrelatedGaussian(1, 0.7).draw(300, seed=2)
     assert estimate_mutual_information(x, z).recommended is not None
+    suite = EstimatorSuite(x, z, "quick", "rank", "separable", 3, 0, spare_critic=True)
+    assert suite.critic_gain == 0
     with pytest.raises(AssertionError, match="trained"):
         estimate_mutual_information(x, z, "dual")
 
