@@ -8,7 +8,14 @@ the rows that train the classifier.
 Shapes: N rows, X columns, F features, C classes.
 """
 
-__all__ = ["FULL_DIMENSIONS", "MAX_FIT", "Candidate", "Classifier", "candidates", "features_of"]
+__all__ = [
+    "MAX_FIT",
+    "MIXTURE_DIMENSIONS",
+    "Candidate",
+    "Classifier",
+    "candidates",
+    "features_of",
+]
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +47,8 @@ LOCAL_DIMENSIONS = 5  # in which neighbours are near enough to count their label
 COLUMNS = (1, 2, 4, 8)  # numbers of columns selected one at a time
 PAIRED = (2, 4, 8)  # numbers of columns selected beside another one
 TREE_COLUMNS = 32  # likewise, for trees if there are many columns
-COMPONENTS = (2, 4, 8, 16)
+COMPONENTS = (2, 4, 8, 16)  # of each class
+SELECTED_COMPONENTS = (2, 4, 8)  # likewise, in selected columns
 NEIGHBOURS = (10, 40)
 NOISE = 0.2  # share of labels that ignore x
 NETWORK_ROWS = 500  # with fewer rows, neural networks are not tried
@@ -111,17 +119,31 @@ class Candidate:
     name: str
     flexible: bool = False
 
+    @property
+    def space(self) -> tuple[Features, Reduction, int]:
+        """What the model sees."""
+        return self.features, self.reduction, self.number
+
+    def map(self, features: Floats, codes: Ints, classes: int) -> Floats | None:
+        """Returns the reduction (F, R) fitted to rows (N, F) of the classes (N,), if any."""
+        if self.reduction == "none":
+            return None
+        if self.reduction in ("columns", "pairs"):
+            score = pair_scores if self.reduction == "pairs" else column_scores
+            best = score(features, codes, classes).argsort()[::-1][: self.number]
+            return np.eye(features.shape[1])[:, np.sort(best)]
+        return directions(features, codes, classes, weakly=self.reduction == "directions")
+
     def fit(self, features: Floats, codes: Ints, classes: int) -> Classifier:
         """Returns the classifier fitted to features (N, F) of rows of the classes (N,)."""
         if len(features) > MAX_FIT:  # rows are in random order
             features, codes = features[:MAX_FIT], codes[:MAX_FIT]
-        kept: Floats | None = None
-        if self.reduction in ("columns", "pairs"):
-            score = pair_scores if self.reduction == "pairs" else column_scores
-            best = score(features, codes, classes).argsort()[::-1][: self.number]
-            kept = np.eye(features.shape[1])[:, best]
-        elif self.reduction != "none":
-            kept = directions(features, codes, classes, weakly=self.reduction == "directions")
+        return self.fit_mapped(self.map(features, codes, classes), features, codes, classes)
+
+    def fit_mapped(
+        self, kept: Floats | None, features: Floats, codes: Ints, classes: int
+    ) -> Classifier:
+        """Returns the classifier with a given reduction (F, R)."""
         space = features if kept is None else features @ kept
         return Classifier(kept, self.model(space, codes, classes))
 
@@ -151,7 +173,7 @@ def candidates(columns: int, rows: int, classes: int) -> list[Candidate]:
                 models = _of_all_columns(columns, classes)
             for name, fit in models:
                 found.append(Candidate(features, reduction, number, fit, name))
-            for name, fit in _flexible(space, rows, classes):
+            for name, fit in _flexible(space, rows, classes, number > 0):
                 found.append(Candidate(features, reduction, number, fit, name, flexible=True))
     if columns <= FULL_DIMENSIONS:
         found.append(Candidate("rank", "none", 0, fit_boosted_trees, "boosted trees", True))
@@ -215,18 +237,19 @@ def _of_few(number: int, classes: int) -> _Models:
     return _LOGISTIC[:1] + _NORMALS[:1] + (_QUADRATIC[:1] if quadratic else [])
 
 
-def _flexible(columns: int, rows: int, classes: int) -> _Models:
+def _flexible(columns: int, rows: int, classes: int, selected: bool) -> _Models:
     """Returns models of a number of columns, or of directions for 0, that adapt to anything."""
     found: _Models = []
     if columns > MIXTURE_DIMENSIONS:
         return found
+    if not selected:
+        student = lambda x, c, n: fit_class_densities(x, c, n, 3, dof=2.0)
+        found.append(("three Student t per class", student))
     if 0 < columns <= LOCAL_DIMENSIONS:
         for number in NEIGHBOURS:
             nearby = lambda x, c, n, k=number: Nearby(x, c, n, k)
             found.append((f"the labels of {number} neighbours", nearby))
-    student = lambda x, c, n: fit_class_densities(x, c, n, 3, dof=2.0)
-    found.append(("three Student t per class", student))
-    for number in COMPONENTS:
+    for number in SELECTED_COMPONENTS if selected else COMPONENTS:
         if 10 * number * classes <= rows:
             fit = lambda x, c, n, k=number: fit_class_densities(x, c, n, k)
             found.append((f"{number} normals per class", fit))

@@ -3,7 +3,7 @@ r"""Probabilities of labels at every row, from classifiers fitted to other rows.
 Shapes: N rows, X columns, C classes, M classifiers.
 """
 
-__all__ = ["CrossFits", "folds_for", "log_ratios"]
+__all__ = ["CHANCE_ROWS", "CrossFits", "folds_for", "log_ratios"]
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from .label_mixtures import calibrated, choose, mixture_weights
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+CHANCE_ROWS = 3.0  # choosing a classifier adds this number of nats, divided by that of the rows
 MANY_ROWS = 2_000
 HALF_FOLDS = 2  # in which classifiers are also fitted to half of the rows
 
@@ -30,7 +31,8 @@ class CrossFits:
         probabilities: Calibrated probabilities of the classes, with shape (N, C).
         loss: The mean log-loss of these, in nats.
         growth: How much the loss fell when the classifiers got twice as many rows, in nats.
-        flexible: Whether the loss falls slowly, because a model is flexible or several are mixed.
+        flexible: The share of flexible classifiers in a mixture, 0 to 1. Half or more if there are
+            several classifiers, none of which is right then.
         spaces: Sets of rows, with the space in which to find their neighbours.
     """
 
@@ -60,8 +62,8 @@ class CrossFits:
         order = weights.argsort()[::-1]
         self.candidates = [tried[place] for place in order if weights[place] > 0.01]
         self.spaces: list[tuple[Ints, Floats]] = fits[order[0]][2]
-        several = len(self.candidates) > 1
-        self.flexible = several or any(each.flexible for each in self.candidates)
+        slow = sum(weights[place] for place in order if tried[place].flexible)
+        self.flexible = max(float(slow), 0.5 if len(self.candidates) > 1 else 0.0)
         some = np.flatnonzero(fold < halved)
         losses = []
         for logs in ([fit[0] for fit in fits], [fit[1] for fit in fits]):
@@ -69,8 +71,8 @@ class CrossFits:
             mixed = calibrated(_mixed(each, codes[some])[0], codes[some])
             losses.append(_loss(mixed, codes[some]))
         growth = losses[1] - losses[0]
-        # at most what the classifiers have learnt, so that chance adds little at independence
-        learnt = float(log_ratios(self.probabilities, codes).mean())
+        # at most what the classifiers have learnt beyond chance, which is little at independence
+        learnt = float(log_ratios(self.probabilities, codes).mean()) - CHANCE_ROWS / count
         self.growth = max(min(growth, learnt), 0.0)
 
     def _fit(

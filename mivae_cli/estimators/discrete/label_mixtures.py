@@ -50,8 +50,16 @@ def choose(
     patience: dict[tuple[str, str, int], tuple[float, int]] = {}
     shares = np.bincount(codes[held]) / len(held)
     alone = smallest_of_all = -float((shares * np.log(np.maximum(shares, 1e-300))).sum())
+    maps: dict[tuple[str, str, int], Floats | None] = {}
     for candidate in candidates(features["standard"].shape[1], len(train), classes):
-        key = candidate.features, candidate.reduction, candidate.number
+        key, values = candidate.space, features[candidate.features]
+        if key not in maps:
+            maps[key] = candidate.map(values[train], codes[train], classes)
+        if candidate.reduction == "pairs":
+            same = maps.get((candidate.features, "columns", candidate.number))
+            mapped = maps[key]
+            if same is not None and mapped is not None and np.array_equal(same, mapped):
+                continue
         smallest, worse = patience.get(key, (math.inf, 0))
         limit = smallest_of_all + HOPELESS * (alone - smallest_of_all) + GAIN
         if (
@@ -60,8 +68,7 @@ def choose(
             and (worse > 1 or smallest > limit)
         ):
             continue  # more components did not help twice, or simpler models are far from the best
-        values = features[candidate.features]
-        classifier = candidate.fit(values[train], codes[train], classes)
+        classifier = candidate.fit_mapped(maps[key], values[train], codes[train], classes)
         logs = classifier.log_posterior(values[held])
         likelihood = _few_calibrated(logs, codes[held])
         loss = -float(np.log(likelihood).mean())
@@ -128,14 +135,14 @@ def _fitted(
     logs: Floats, codes: Ints, temperatures: Floats, margins: Floats
 ) -> tuple[float, float]:
     """Returns the exponent and the share of the label alone with the smallest loss."""
-    from scipy.special import log_softmax  # slow to import
-
     rows = np.arange(len(codes))
     counts = np.bincount(codes, minlength=logs.shape[1])
     alone = counts[codes] / len(codes)
     trials = []
     for temperature in temperatures:
-        found = np.exp(log_softmax(logs * temperature, axis=1)[rows, codes])
+        scaled = logs * temperature
+        scaled -= scaled.max(axis=1, keepdims=True)
+        found = np.exp(scaled[rows, codes]) / np.exp(scaled).sum(axis=1)
         mixed = found[:, None] * (1 - margins) + alone[:, None] * margins
         losses = -np.log(np.maximum(mixed, 1e-300)).mean(axis=0)
         place = int(losses.argmin())

@@ -8,17 +8,17 @@ first is a lower bound,
 
 The second adds what is missing, in two parts. The loss of a classifier falls with the number of
 rows n that it is fitted to, by :math:`\Delta` from n / 2 to n. If the excess is proportional to
-1 / n, as for models of a fixed form, :math:`\Delta` remains; for flexible ones,
-:math:`1.5 \Delta` is added. The second part is what nearest neighbours see beyond. Let
+1 / n, as for models of a fixed form, :math:`\Delta` remains (a = 1); for flexible ones, more does
+(a = 1.5). The second part is what nearest neighbours see beyond. Let
 :math:`G(c) = \hat I_\text{Ross}(x, c) - \frac{1}{N} \sum_i \ln \frac{p(c_i \mid x_i)}{p(c_i)}`
 be the gap between the estimate of Ross and the classifier. Labels :math:`\tilde c` drawn from the
 probabilities at the same x show its value if the classifier is right, which is the bias of the
-neighbours. A gain above 0 is added as far as it exceeds its standard error :math:`\tau` from the
-draws, as in the estimator of James and Stein,
+neighbours. A gain above 0 is added as far as it exceeds twice its standard error :math:`\tau` from
+the draws, in the form of the estimator of James and Stein,
 
 .. math:: \hat I = H(C) + \mathrm{E} \ln p(c \mid x) + a \Delta + w\, g, \qquad
     g = \max(0, G(c) - \text{mean}\, G(\tilde c) - a \Delta), \qquad
-    w = \max(0, 1 - \tau^2 / g^2).
+    w = \max(0, 1 - 4 \tau^2 / g^2).
 
 The interval reaches further up than down: what no classifier has learnt can only add.
 
@@ -43,8 +43,8 @@ from ...errors import DataError
 from ...limits import check_seed
 from ..nearest_neighbours import check_neighbours, untied
 from ..report import Estimate, Recommendation, stopwatch
-from .classifiers import FULL_DIMENSIONS
-from .cross_fits import CrossFits, log_ratios
+from .classifiers import MIXTURE_DIMENSIONS
+from .cross_fits import CHANCE_ROWS, CrossFits, log_ratios
 from .plug_in import QUANTILE, checked_codes, entropy
 from .ross import ross, ross_terms
 
@@ -55,11 +55,12 @@ DRAWS = 6  # of new labels
 MAX_NEIGHBOUR_ROWS = 10_000
 MAX_FAR_ROWS = 5_000  # in more than FAR_DIMENSIONS dimensions
 FAR_DIMENSIONS = 7
-SLOW_GROWTH = 1.5  # a for flexible classifiers
+SLOW_GROWTH = 0.5  # added to a for flexible classifiers
 GROWTH_ERRORS = 0.5, 0.6  # standard errors of a growth, as shares of it, down and up; measured
+STANDARD_ERRORS = 2.0  # that what neighbours add must exceed
 GAIN_ERROR = 0.3  # likewise, of what neighbours add
-UNSEEN = 0.01, 0.04  # likewise, of what is missed, of the bound; of fixed and flexible classifiers
-CHANCE_ROWS = 3.0  # choosing a classifier adds a number of nats divided by the number of rows
+UNSEEN = 0.02, 0.07  # likewise, of what fixed and flexible classifiers miss, as shares of
+MOST_UNSEEN = 0.5  # nats, or what is learnt, or what is left of the entropy, if less
 FLOOR = 0.02  # nats; the smallest standard deviation of a term, for an interval of some width
 SMALL_CLASS = 30  # rows
 ROWS_PER_COLUMN = 20  # fewer rows cause a warning if there are many columns
@@ -172,8 +173,7 @@ def _corrected(
     growth = growth_of(fits)
     gain = max(beyond - float(expected.mean()) - growth, 0.0)
     noise = float(expected.std(ddof=1)) * math.sqrt(1 + 1 / DRAWS)
-    # a gain within the noise is left out (positive-part James-Stein)
-    share = max(0.0, 1 - (noise / gain) ** 2) if gain else 0.0
+    share = share_of(gain, noise)
     assert bound.ci_high is not None
     sampling = (bound.ci_high - bound.value) / QUANTILE
     low, high = correction_errors(fits, bound.value, gain, share, noise)
@@ -181,9 +181,14 @@ def _corrected(
     return value, math.hypot(sampling, low), math.hypot(sampling, high)
 
 
+def share_of(gain: float, noise: float) -> float:
+    """Returns how much of a gain is added, 0 if it is within two standard errors."""
+    return max(0.0, 1 - (STANDARD_ERRORS * noise / gain) ** 2) if gain > 0 else 0.0
+
+
 def growth_of(fits: CrossFits) -> float:
     """Returns what many more rows would add, in nats."""
-    return fits.growth * (SLOW_GROWTH if fits.flexible else 1.0)
+    return fits.growth * (1 + SLOW_GROWTH * fits.flexible)
 
 
 def correction_errors(
@@ -199,7 +204,8 @@ def correction_errors(
         noise: Its standard error.
     """
     growth, chance = growth_of(fits), CHANCE_ROWS / len(fits.codes)
-    unseen = UNSEEN[int(fits.flexible)] * max(learnt, 0.0)
+    known = max(min(learnt, entropy(torch.from_numpy(fits.codes)) - learnt, MOST_UNSEEN), 0.0)
+    unseen = (UNSEEN[0] + (UNSEEN[1] - UNSEEN[0]) * fits.flexible) * known
     low = GROWTH_ERRORS[0] * growth, chance, share * noise, GAIN_ERROR * share * gain
     high = GROWTH_ERRORS[1] * growth, unseen, noise, GAIN_ERROR * gain, (1 - share) * gain
     return math.hypot(*low), math.hypot(*high)
@@ -241,15 +247,16 @@ def remarks(codes: Tensor, fits: CrossFits) -> tuple[list[str], list[str]]:
     if len(fits.candidates) == 1 and best.reduction != "none":
         how = "discriminant directions"
         if number := best.number:
-            how = f"the {number} columns that tell most about the label one at a time"
+            which = "beside another one" if best.reduction == "pairs" else "one at a time"
+            how = f"the {number} columns that tell most about the label {which}"
         notes.append(
             f"the {fits.columns} columns are reduced to {how}, chosen on other rows: in "
             "expectation, the estimates are lower bounds"
         )
-    if fits.columns > FULL_DIMENSIONS:
+    if fits.columns > MIXTURE_DIMENSIONS:
         notes.append(
-            f"with more than {FULL_DIMENSIONS} columns, only linear functions of all columns or "
-            "any functions of a few are tried; other dependence is missed"
+            f"with {fits.columns} columns, dependence that only an intricate function of many "
+            "columns shows is missed"
         )
         if len(codes) < ROWS_PER_COLUMN * fits.columns:
             warnings.append(

@@ -13,8 +13,7 @@ Admissible rows are those of other groups, or those more than L rows away in blo
 Rows of one unit have similar x and similar labels, so that the label seems to depend on x even if
 it does not. What both parts give for labels permuted by units (`Rows.permutation`), beyond what they
 give for labels in random order, is therefore subtracted. The spread over these permutations is part
-of the standard error. What neighbours see beyond the classifier counts only as far as it exceeds
-two standard errors, and the errors of what is added count twice.
+of the standard error. The errors of what is added to the classifier count twice.
 
 Shapes: N rows, X columns, C classes.
 """
@@ -45,13 +44,14 @@ from .labels import (
     growth_of,
     label_estimate,
     remarks,
+    share_of,
 )
 from .plug_in import QUANTILE, checked_codes, entropy
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-STANDARD_ERRORS = 2.0  # for what is added: of a few units, one is not enough
+FEW_UNITS = 2.0  # how often the errors of what is added count
 DRAWS = 3  # of new labels, from the classifier
 PERMUTATIONS = 20  # by units, for the classifier
 NEIGHBOUR_PERMUTATIONS = 6  # likewise for neighbours
@@ -119,13 +119,13 @@ def unit_label_estimates(
     )
     growth = growth_of(fits)
     gain = max(found.gain - growth, 0.0)
-    share = max(0.0, 1 - (STANDARD_ERRORS * found.noise / gain) ** 2) if gain else 0.0
+    share = share_of(gain, found.noise)
     low, high = correction_errors(fits, value, gain, share, found.noise)
     corrected = label_estimate(
         "corrected-ross",
         value + growth + share * gain,
-        math.hypot(error, STANDARD_ERRORS * low),
-        math.hypot(error, STANDARD_ERRORS * high),
+        math.hypot(error, FEW_UNITS * low),
+        math.hypot(error, FEW_UNITS * high),
         "neither",
         limit,
         seconds() + more(),
