@@ -16,6 +16,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CHANCE_ROWS = 3.0  # choosing a classifier adds this number of nats, divided by that of the rows
+LEAST_WEIGHT = 0.05  # of a classifier that counts
 MANY_ROWS = 2_000
 HALF_FOLDS = 2  # in which classifiers are also fitted to half of the rows
 
@@ -60,7 +61,7 @@ class CrossFits:
         self.probabilities = calibrated(self.logs, codes)
         self.loss = _loss(self.probabilities, codes)
         order = weights.argsort()[::-1]
-        self.candidates = [tried[place] for place in order if weights[place] > 0.01]
+        self.candidates = [tried[place] for place in order if weights[place] > LEAST_WEIGHT]
         self.spaces: list[tuple[Ints, Floats]] = fits[order[0]][2]
         slow = sum(weights[place] for place in order if tried[place].flexible)
         self.flexible = max(float(slow), 0.5 if len(self.candidates) > 1 else 0.0)

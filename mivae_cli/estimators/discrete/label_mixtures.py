@@ -91,6 +91,8 @@ def choose(
             break
         loss, mixed = smaller, (1 - weight) * mixed + weight * found[number][2]
         chosen.append(found[number][1])
+    # the simplest that predicts well keeps a flexible one in check that was best by chance
+    chosen += [each for _, each, _ in found if not each.flexible][:1]
     return list(dict.fromkeys(chosen))
 
 
