@@ -45,7 +45,9 @@ THRESHOLD = 1.0  # standard errors below which the residual counts as noise; has
 NORMAL = 1.96  # standard errors on each side of a 95 % interval
 # Standard deviations of the errors that are left, as shares; measured by simulation
 BIAS_SHARE, RESIDUAL_SHARE, OVERFIT_SHARE = 0.05, 1.0, 0.5
-GROWTH_SHARE = 2.0  # of the growth by the last doubling, above the estimate; likewise
+# Half-widths above the estimate, as shares; likewise: of the growth by the last doubling, and of an
+# estimate of more columns than neighbours can confirm
+GROWTH_SHARE, UNSEEN_SHARE = 2.0, 0.25
 # Residual of a model that misses much: nats, and share of its information
 MISSED, MISSED_SHARE = 0.04, 0.1
 # A function of x makes ksg grow by a constant with every doubling of the pairs, at most ln 2
@@ -67,6 +69,7 @@ class CorrectedNeighbours:
     growth: tuple[float, float] = (0.0, 0.0)  # of ksg, by the last two doublings of the pairs
     bias_share: float = BIAS_SHARE  # of the bias of neighbours that may be left
     model_growth: float = 0.0  # of the matching score, by the last doubling of the training pairs
+    unseen_share: float = 0.0  # of the estimate that may be missing
 
     @property
     def unbounded(self) -> bool:
@@ -107,7 +110,8 @@ class CorrectedNeighbours:
 
         Besides the sampling error, the interval covers a share of the biases that were corrected
         and of the residual that was added, and a residual that is too small to be seen. It reaches
-        further up if the model still learns from more pairs.
+        further up if the model still learns from more pairs, and in many columns, whose curved
+        dependence may escape models, neighbours and critics alike.
         """
         value = self.information + self.kept_residual
         margin = NORMAL * math.hypot(
@@ -117,7 +121,8 @@ class CorrectedNeighbours:
             OVERFIT_SHARE * self.overfit,
             self.residual_error,
         )
-        above = math.hypot(margin, GROWTH_SHARE * self.model_growth)
+        unseen = self.unseen_share * max(value, 0.0)
+        above = math.hypot(margin, GROWTH_SHARE * self.model_growth, unseen)
         return Interval(value, value - margin, value + above)
 
 
@@ -156,6 +161,7 @@ def correct_neighbours(
         biases.append(float((seen - true[near]).mean()))
     overfit = fmean(overfits) if overfits else 0.0
     around = mean_interval(terms)
+    size = x.shape[1] + z.shape[1]
     gap_error = INFLATION * float(gap.std()) / math.sqrt(len(gap))
     return CorrectedNeighbours(
         model_name=str(choice.candidate),
@@ -168,8 +174,9 @@ def correct_neighbours(
         residual_error=gap_error * math.sqrt(1 + 1 / DRAWS),
         growth=_growth(x[near], z[near], choice.candidate, neighbours),
         # in many dimensions, neighbours see so little that their bias is nearly all of it
-        bias_share=BIAS_SHARE * min(1.0, KSG_DIMENSIONS / (x.shape[1] + z.shape[1])) ** 2,
+        bias_share=BIAS_SHARE * min(1.0, KSG_DIMENSIONS / size) ** 2,
         model_growth=choice.growth,
+        unseen_share=UNSEEN_SHARE if size > KSG_DIMENSIONS else 0.0,
     )
 
 

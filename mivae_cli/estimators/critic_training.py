@@ -42,7 +42,8 @@ from .critics import PairCritic
 CriticObjective = Literal["dual", "dv", "nwj", "js", "infonce", "tuba", "interpolated"]
 
 ALPHA = 0.5  # of the interpolated bound
-PROBE, REACH = 0.3, 0.05  # share of the steps; nats below the target
+# Shares of the steps, each with the nats below the target that are still in reach
+REACHES = ((0.3, 0.05), (0.6, 0.0))
 XI_DECAY = 0.9  # of the moving average of Z behind the dual variable
 WEIGHT_DECAY = 0.01
 MAX_NORM = 5.0
@@ -62,7 +63,7 @@ class FitSettings:
     learning_rate: float = 2e-3
     check_every: int = 50
     patience: int = 8  # checks without improvement before stopping
-    # validation score that must be in reach after `PROBE` of the steps, or training stops
+    # validation score that must be in reach after shares of the steps (`REACHES`), or training stops
     target: float = -math.inf
 
 
@@ -158,7 +159,10 @@ def fit_critic(
             checks_without_improvement = 0
         else:
             checks_without_improvement += 1
-        hopeless = step >= PROBE * settings.steps and best < settings.target - REACH
+        hopeless = any(
+            step >= share * settings.steps and best < settings.target - reach
+            for share, reach in REACHES
+        )
         if hopeless or checks_without_improvement >= settings.patience:
             break
     modules.load_state_dict(best_weights)

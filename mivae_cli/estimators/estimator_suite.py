@@ -182,7 +182,7 @@ class EstimatorSuite:
             found.append(self._scorer(choice.model.scores, *mapped))
         if (reduction := self.models.reduction) is not None:
             variates = reduction.variates(*self.raw_valid), reduction.variates(*self.raw_test)
-            found.append(self._scorer(reduction.copula.scores, *variates))
+            found.append(self._scorer(reduction.model.model.scores, *variates))
         return found
 
     @cached_property

@@ -18,6 +18,7 @@ References:
 __all__ = ["FeatureKind", "PrincipalFeatures"]
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,21 +27,21 @@ from torch import Tensor
 
 SCALES = (1.0, 2.0, 4.0)  # of the kernels, times the median distance of two rows
 COSINES = 100  # of each scale
-MAX_COORDINATES = {"linear": 256, "cosine": 128}  # P
+WAVES = 6  # cosines of each column
+MAX_COORDINATES = {"linear": 256, "additive": 128, "cosine": 128}  # P
 DISTANCE_ROWS = 400  # for the median distance
 MAX_COVARIANCE_ROWS = 5_000  # for the principal axes
 NEGLIGIBLE = 1e-9  # share of the variance below which an axis is dropped
 
-FeatureKind = Literal["linear", "cosine"]
+FeatureKind = Literal["linear", "additive", "cosine"]
 
 
 @dataclass(frozen=True)
 class PrincipalFeatures:
     """Map of rows (N, X) to uncorrelated coordinates (N, P), largest variance first."""
 
-    frequencies: Tensor | None  # (X, F); None for linear features
-    phases: Tensor  # (F,)
-    weights: tuple[float, float]  # of linear and cosine features
+    nonlinear: Callable[[Tensor], Tensor] | None  # features (B, F) of rows (B, X)
+    weights: tuple[float, float]  # of linear and nonlinear features
     centre: Tensor  # of the weighted features
     axes: Tensor  # (features, P)
     variances: Tensor  # share of the total variance of each coordinate, (P,)
@@ -49,11 +50,12 @@ class PrincipalFeatures:
     def fit(cls, values: Tensor, kind: FeatureKind, seed: int) -> "PrincipalFeatures":
         """Fits the features to normal scores (N, X) in random order; at most 5,000 rows are used."""
         values = values[:MAX_COVARIANCE_ROWS]
-        frequencies, phases = None, values.new_zeros(0)
-        blocks = [values]
-        if kind == "cosine":
-            frequencies, phases = _frequencies(values, seed)
-            blocks.append(_cosines(values, frequencies, phases))
+        nonlinear: Callable[[Tensor], Tensor] | None = None
+        if kind == "additive":
+            nonlinear = _waves
+        elif kind == "cosine":
+            nonlinear = _RandomCosines.fit(values, seed)
+        blocks = [values] if nonlinear is None else [values, nonlinear(values)]
         spreads = [math.sqrt(max(float(block.var(dim=0).sum()), 1e-300)) for block in blocks]
         weights = 1 / spreads[0], 1 / spreads[-1]
         features = torch.cat(
@@ -66,29 +68,41 @@ class PrincipalFeatures:
         kept = variances[: MAX_COORDINATES[kind]] > NEGLIGIBLE * variances.sum()
         size = max(1, int(kept.sum()))
         variances, axes = variances[:size] / variances.sum(), axes[:, :size].contiguous()
-        return cls(frequencies, phases, weights, centre, axes, variances)
+        return cls(nonlinear, weights, centre, axes, variances)
 
     def __call__(self, values: Tensor) -> Tensor:
         """Returns the principal coordinates of normal scores (B, X), with shape (B, P)."""
         features = values * self.weights[0]
-        if self.frequencies is not None:
-            cosines = _cosines(values, self.frequencies, self.phases) * self.weights[1]
-            features = torch.cat([features, cosines], dim=1)
+        if self.nonlinear is not None:
+            features = torch.cat([features, self.nonlinear(values) * self.weights[1]], dim=1)
         return (features - self.centre) @ self.axes
 
 
-def _frequencies(values: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    distances = torch.pdist(values[:DISTANCE_ROWS])
-    median = max(float(distances.median()), 1e-12)
-    drawn = [
-        torch.randn(values.shape[1], COSINES, generator=generator, dtype=values.dtype)
-        / (scale * median)
-        for scale in SCALES
-    ]
-    count = COSINES * len(SCALES)
-    return torch.cat(drawn, dim=1), 2 * math.pi * torch.rand(count, generator=generator).double()
+def _waves(values: Tensor) -> Tensor:
+    r"""Returns :math:`\cos(k \pi \Phi(x)) / \sqrt k` of every column x, from (B, X) to (B, F)."""
+    angles = math.pi * torch.special.ndtr(values)
+    waves = [torch.cos(k * angles) / math.sqrt(k) for k in range(1, WAVES + 1)]
+    return torch.cat(waves, dim=1)
 
 
-def _cosines(values: Tensor, frequencies: Tensor, phases: Tensor) -> Tensor:
-    return math.sqrt(2) * torch.cos(values @ frequencies + phases)
+@dataclass(frozen=True)
+class _RandomCosines:
+    frequencies: Tensor  # (X, F)
+    phases: Tensor  # (F,)
+
+    @classmethod
+    def fit(cls, values: Tensor, seed: int) -> "_RandomCosines":
+        generator = torch.Generator().manual_seed(seed)
+        distances = torch.pdist(values[:DISTANCE_ROWS])
+        median = max(float(distances.median()), 1e-12)
+        drawn = [
+            torch.randn(values.shape[1], COSINES, generator=generator, dtype=values.dtype)
+            / (scale * median)
+            for scale in SCALES
+        ]
+        count = COSINES * len(SCALES)
+        phases = 2 * math.pi * torch.rand(count, generator=generator).double()
+        return cls(torch.cat(drawn, dim=1), phases)
+
+    def __call__(self, values: Tensor) -> Tensor:
+        return math.sqrt(2) * torch.cos(values @ self.frequencies + self.phases)

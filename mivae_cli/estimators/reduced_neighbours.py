@@ -30,6 +30,7 @@ from .corrected_neighbours import (
     BIAS_SHARE,
     NORMAL,
     OVERFIT_SHARE,
+    UNSEEN_SHARE,
     CorrectedNeighbours,
     correct_neighbours,
 )
@@ -43,7 +44,8 @@ MAX_FIT = 20_000  # pairs that are used
 SHARES = 0.25, 0.5, 1.0  # of the pairs of the other folds to which maps are fitted
 DRAWS = 4  # of the model, for the matching score
 TOLERATED, TOLERATED_ERRORS = 0.1, 2.0  # difference of matching scores: a share, standard errors
-MIN_GAIN = 0.02  # nats of matching score by which a reduction must beat a model of all columns
+MIN_GAIN = 0.03  # nats of matching score by which a reduction must beat a model of all columns
+FEW = 25  # columns
 # Share of the score of the model that a reduction must reach if the model contradicts held-out
 # pairs, and if nonlinear variates match them better than linear ones or columns are many
 SHARE_OF_WRONG, SHARE_OF_OTHERS = 0.8, 0.9
@@ -52,7 +54,7 @@ MIN_RATIO = 4  # of columns to variates
 # Standard deviation of the error of the residual, as a share; measured by simulation
 KEPT_SHARE = 0.15
 # Half-widths above the estimate, as shares; measured by simulation
-SHORTFALL_SHARE, UNSEEN_SHARE, EXCESS_SHARE = 1.5, 0.2, 0.5
+SHORTFALL_SHARE, EXCESS_SHARE = 1.5, 0.5
 
 
 @dataclass(frozen=True)
@@ -141,13 +143,12 @@ def is_better(
 
     Both were scored on the same `count` validation pairs.
     """
-    if MIN_RATIO * reduction.rank > columns:
-        return False
-    if _excess(model, min(count, MAX_VALID), seed):
-        return reduction.score > SHARE_OF_WRONG * model.score
-    if columns > MANY or reduction.kind == "cosine":
-        return reduction.score >= SHARE_OF_OTHERS * model.score
-    return reduction.score > model.score + MIN_GAIN
+    better = reduction.model.score > model.score + MIN_GAIN
+    if better or columns <= FEW or MIN_RATIO * reduction.rank > columns:
+        return better
+    share = SHARE_OF_WRONG if _excess(model, min(count, MAX_VALID), seed) else SHARE_OF_OTHERS
+    wide = columns > MANY or reduction.kind != "linear"
+    return wide and reduction.model.score >= share * model.score
 
 
 def _copula(variates: CrossFitted) -> float:

@@ -1,7 +1,7 @@
 r"""Reduce x and z to a few canonical variates that held-out pairs confirm.
 
-The candidates are ridge canonical correlation analyses of linear features and of random cosines
-(`principal_features`), with different ridges. Of their cross-fitted variates
+The candidates are ridge canonical correlation analyses of linear features, of functions of single
+columns, and of random cosines (`principal_features`), with different ridges. Of their cross-fitted variates
 (`canonical_variates`), a pair is kept if it improves the matching of held-out pairs (symmetric
 InfoNCE of Gaussian copulas), and by at least half of what a pair of its correlation adds if it is
 independent of the others. Further variates are often functions of the same factors, which a copula
@@ -27,17 +27,18 @@ from .bounds import infonce
 from .canonical_variates import CanonicalMaps, Coordinates, CrossFitted, cross_fit, folds
 from .coordinates import CoordinateTransform
 from .gaussian_ratio import NormalScores
-from .pair_models.gaussian import GaussianModel
-from .pair_models.model import matching_score
+from .pair_models.selection import ModelChoice, choose_model
 from .principal_features import FeatureKind, PrincipalFeatures
 
 RIDGES: Mapping[FeatureKind, tuple[float, ...]] = {  # shares of the total variance
     "linear": (3e-5, 3e-4, 3e-3, 0.03, 0.3),
+    "additive": (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1),
     "cosine": (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.1),
 }
 MAX_RANK = 12
-MIN_DIMENSIONS = 10  # of x and z together, for a reduction to be tried
+MIN_DIMENSIONS = 3  # of x and z together; a reduction is tried above it
 MIN_PAIRS = 40
+MAX_ADDITIVE = 40  # columns of each side, for additive features
 MAX_PAIRS = 4_000  # for the choice
 MAX_MATCHED = 200  # M
 MIN_GAIN = 0.01  # nats of matching score by which another pair of variates must improve it
@@ -65,16 +66,14 @@ class ReductionMaps:
 
 @dataclass(frozen=True)
 class ReductionChoice:
-    """The chosen features, ridge and variates, with a copula of them."""
+    """The chosen features, ridge and variates, with a density model of them."""
 
     kind: FeatureKind
     ridge: float
     correlated: int  # the number of variates that correlate
     numbers: list[int]  # of the variates that are kept
     maps: ReductionMaps
-    scores: CoordinateTransform  # of the variates to normal scores
-    copula: GaussianModel
-    score: float  # matching score on the validation pairs, in nats
+    model: ModelChoice  # of the variates, with its matching score on the validation pairs
 
     @property
     def rank(self) -> int:
@@ -82,8 +81,8 @@ class ReductionChoice:
         return len(self.numbers)
 
     def variates(self, x: Tensor, z: Tensor) -> Pair:
-        """Returns the normal scores of the variates, the inputs of the copula, each (N, R)."""
-        return self.scores(*self.maps(x, z))
+        """Returns the variates as inputs of the model, each (N, R)."""
+        return self.model.maps(*self.maps(x, z))
 
 
 @dataclass(frozen=True)
@@ -99,8 +98,9 @@ def choose_reduction(train: Pair, valid: Pair, seed: int = 0) -> ReductionChoice
     """Chooses the features, the ridge and the variates; None for too few columns or pairs.
 
     Arguments:
-        train: Pairs x (N, X) and z (N, Z) for the maps and the copula.
-        valid: Pairs for the score. Both are used for the choice, by cross-fitting.
+        train: Pairs x (N, X) and z (N, Z) for the maps and the model.
+        valid: Pairs for the score of the model. Both are used to choose the variates, by
+            cross-fitting.
         seed: Seed of the folds and the random features.
     """
     sizes = train[0].shape[1], train[1].shape[1]
@@ -110,6 +110,8 @@ def choose_reduction(train: Pair, valid: Pair, seed: int = 0) -> ReductionChoice
     _, mapped = shuffled_scores(*both, MAX_PAIRS, seed)
     found: list[_Candidate] = []
     for kind, ridges in RIDGES.items():
+        if kind == "additive" and max(sizes) > MAX_ADDITIVE:
+            continue
         _, pairs = principal_coordinates(*mapped, kind, seed)
         for ridge in ridges:
             fitted = cross_fit(pairs, ridge, MAX_RANK)
@@ -140,20 +142,18 @@ def shuffled_scores(
     return scores, scores(x, z)
 
 
-def _fitted(chosen: _Candidate, train: Pair, valid: Pair, seed: int) -> ReductionChoice:
-    """Returns the maps of the training pairs, and a copula of their cross-fitted variates."""
+def _fitted(chosen: _Candidate, train: Pair, valid: Pair, seed: int) -> ReductionChoice | None:
+    """Returns the maps of the training pairs, and a model of their cross-fitted variates."""
     of_columns, mapped = shuffled_scores(*train, MAX_PAIRS, seed)
     features, pairs = principal_coordinates(*mapped, chosen.kind, seed)
     rank = chosen.correlated
     reference = CanonicalMaps.fit(pairs, chosen.ridge, rank).kept(chosen.numbers)
     fitted = cross_fit(pairs, chosen.ridge, rank, towards=reference)
     maps = ReductionMaps(of_columns, features, fitted.maps)
-    scores = CoordinateTransform.fit(fitted.x, fitted.z, "rank")
-    copula = GaussianModel.fit(*scores(fitted.x, fitted.z), "rank")
-    score = matching_score(copula, *scores(*maps(*valid)))
-    return ReductionChoice(
-        chosen.kind, chosen.ridge, rank, chosen.numbers, maps, scores, copula, score
-    )
+    model = choose_model((fitted.x, fitted.z), maps(*valid), seed)
+    if model is None:
+        return None
+    return ReductionChoice(chosen.kind, chosen.ridge, rank, chosen.numbers, maps, model)
 
 
 def _confirmed(fitted: CrossFitted, seed: int) -> tuple[list[int], float]:
