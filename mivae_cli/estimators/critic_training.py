@@ -35,7 +35,6 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..choices import Profile
 from ..errors import DivergedError
-from .adamw import AdamW
 from .bounds import Scores, donsker_varadhan, dual, infonce, interpolated, jensen_shannon, tuba
 from .critics import PairCritic
 
@@ -135,7 +134,10 @@ def fit_critic(
     with_baseline = objective in ("tuba", "interpolated")
     baseline = _baseline(valid[1].shape[1], settings.hidden) if with_baseline else None
     modules = nn.ModuleList([critic] if baseline is None else [critic, baseline])
-    optimizer = AdamW(modules.parameters(), settings.learning_rate, WEIGHT_DECAY, settings.steps)
+    optimizer = torch.optim.AdamW(
+        modules.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY, fused=True
+    )
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.steps)
     best = _start(critic, baseline, valid, objective)
     best_weights, best_step, checks_without_improvement = _weights(modules), 0, 0
     log_partition = torch.tensor(-math.inf)
@@ -146,11 +148,12 @@ def fit_critic(
         log_partition = _log_moving_average(log_partition, reduced.log_partition.detach(), step)
         log_baseline = _log_baseline(baseline, z)
         loss = -_objective_value(scores, reduced, log_baseline, log_partition, objective)
-        optimizer.zero_grad()
+        optimizer.zero_grad(set_to_none=True)
         loss.backward()
         norm = clip_grad_norm_(modules.parameters(), MAX_NORM)
         if torch.isfinite(norm):
             optimizer.step()
+            schedule.step()
         if step % settings.check_every:
             continue
         value = _validation_score(critic, baseline, valid, objective)
