@@ -31,7 +31,7 @@ docs: .venv/docs
 clean:
 	rm -rf .venv demo site $(DEMO) build dist *.egg-info
 
-# constraints.txt pins torch, so that every index gives the same release
+# constraints.txt pins torch and scikit-learn, so that every index gives the same releases
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"

@@ -171,7 +171,7 @@ def test_the_parser_sees_imports_of_every_form(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("module", ["mivae_cli.cli", "mivae_cli.config.resolve"])
 def test_help_does_not_wait_for_torch(module: str) -> None:
-    slow = {"torch", "tokenizers", "numpy", "scipy"}
+    slow = {"torch", "tokenizers", "numpy", "scipy", "sklearn"}
     code = f"import sys, {module}; print(*{slow} & set(sys.modules))"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, check=True, text=True

@@ -27,11 +27,10 @@ from torch import Tensor
 
 from ..gaussian_ratio import NormalScores
 from ..nearest_neighbours import standardised
-from .boosted_trees import fit_boosted_trees
 from .class_densities import fit_class_densities
 from .label_reductions import column_scores, directions, pair_scores
-from .logistic import fit_logistic, fit_quadratic_logistic
-from .networks import fit_networks
+from .library_models import fit_boosted_trees, fit_neighbours, fit_networks
+from .logistic import fit_logistic, fit_noisy_logistic
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -61,25 +60,6 @@ class Posterior(Protocol):
     def log_posterior(self, x: Floats) -> Floats:
         """Returns the log-probability of each class, from (N, F) to (N, C)."""
         ...
-
-
-class Nearby:
-    """Counts the labels of the k nearest training rows, and adds one label in all for chance."""
-
-    def __init__(self, x: Floats, codes: Ints, classes: int, number: int) -> None:
-        from scipy.spatial import cKDTree  # slow to import
-
-        self.tree, self.number, self.codes = cKDTree(x), min(number, len(x)), codes
-        self.margin = (np.bincount(codes, minlength=classes) + 0.5) / (len(codes) + 0.5 * classes)
-
-    def log_posterior(self, x: Floats) -> Floats:
-        """Returns the log-probability of each class, from (N, F) to (N, C)."""
-        rows = self.tree.query(x, np.arange(1, self.number + 1))[1]
-        classes = len(self.margin)
-        places = np.arange(len(x))[:, None] * classes + self.codes[rows]
-        counts = np.bincount(places.ravel(), minlength=len(x) * classes).reshape(-1, classes)
-        posterior: Floats = np.log((counts + self.margin) / (self.number + 1))
-        return posterior
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,13 +173,16 @@ _LOGISTIC: _Models = [
     ("strongly penalised logistic regression", lambda x, c, n: fit_logistic(x, c, n, 300.0)),
 ]
 _NOISY: _Models = [
-    ("logistic regression with noise", lambda x, c, n: fit_logistic(x, c, n, 3.0, noise=NOISE))
+    ("logistic regression with noise", lambda x, c, n: fit_noisy_logistic(x, c, n, 3.0, NOISE))
 ]
 _QUADRATIC: _Models = [
-    ("quadratic logistic regression", lambda x, c, n: fit_quadratic_logistic(x, c, n, 10.0)),
+    (
+        "quadratic logistic regression",
+        lambda x, c, n: fit_logistic(x, c, n, 10.0, quadratic=True),
+    ),
     (
         "quadratic logistic regression with noise",
-        lambda x, c, n: fit_quadratic_logistic(x, c, n, 10.0, noise=NOISE),
+        lambda x, c, n: fit_noisy_logistic(x, c, n, 10.0, NOISE, quadratic=True),
     ),
 ]
 _NORMALS: _Models = [
@@ -247,7 +230,7 @@ def _flexible(columns: int, rows: int, classes: int, selected: bool) -> _Models:
         found.append(("three Student t per class", student))
     if 0 < columns <= LOCAL_DIMENSIONS:
         for number in NEIGHBOURS:
-            nearby = lambda x, c, n, k=number: Nearby(x, c, n, k)
+            nearby = lambda x, c, n, k=number: fit_neighbours(x, c, n, k)
             found.append((f"the labels of {number} neighbours", nearby))
     for number in SELECTED_COMPONENTS if selected else COMPONENTS:
         if 10 * number * classes <= rows:

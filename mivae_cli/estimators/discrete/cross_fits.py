@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .classifiers import MAX_FIT, Candidate, features_of
 from .label_mixtures import calibrated, choose, mixture_weights
+from .library_models import one_thread
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -54,8 +55,9 @@ class CrossFits:
         else:  # there may be few units
             halved, choosing = int(fold.max()) + 1, max(1, int(fold.max()) // 2)
         held, train = np.flatnonzero(fold < choosing), np.flatnonzero(fold >= choosing)
-        tried = choose(self._features, codes, self._classes, held, train)
-        fits = [self._fit(candidate, fold, halved) for candidate in tried]
+        with one_thread():
+            tried = choose(self._features, codes, self._classes, held, train)
+            fits = [self._fit(candidate, fold, halved) for candidate in tried]
         single = [calibrated(logs, codes) for logs, _, _ in fits]
         self.logs, weights = _mixed(single, codes)
         self.probabilities = calibrated(self.logs, codes)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from mivae_cli.errors import DataError
 from mivae_cli.estimators.discrete.class_densities import fit_class_densities
-from mivae_cli.estimators.discrete.classifiers import Nearby, candidates
+from mivae_cli.estimators.discrete.classifiers import candidates
 from mivae_cli.estimators.discrete.label_mixtures import calibrated
 from mivae_cli.estimators.discrete.labels import DiscreteEstimates, label_estimates
+from mivae_cli.estimators.discrete.library_models import fit_neighbours
 from mivae_cli.estimators.discrete.logistic import fit_logistic
 
 
@@ -145,7 +146,7 @@ def test_mixtures_find_separate_groups_of_a_class(dof: float) -> None:
 
 def test_a_class_without_rows_is_unlikely() -> None:
     x, codes = np.random.default_rng(0).standard_normal((100, 2)), np.zeros(100, dtype=np.int64)
-    for model in (fit_class_densities(x, codes, 2), Nearby(x, codes, 2, 10)):
+    for model in (fit_class_densities(x, codes, 2), fit_neighbours(x, codes, 2, 10)):
         assert (model.log_posterior(x)[:, 1] < math.log(0.1)).all()
 
 
