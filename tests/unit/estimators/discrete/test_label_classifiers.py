@@ -43,7 +43,7 @@ def test_columns_that_tell_something_only_together_are_found() -> None:
 
 
 def test_a_rule_of_two_of_many_columns_is_estimated() -> None:
-    x, codes = same_sign(1_500, 40, 0.1)
+    x, codes = same_sign(1_000, 34, 0.1)
     best = label_estimates(torch.from_numpy(x), torch.from_numpy(codes)).recommended
     assert best.value == pytest.approx(information(0.1), abs=0.06)
 

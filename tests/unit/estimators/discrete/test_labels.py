@@ -68,7 +68,7 @@ def test_the_bias_of_neighbours_in_many_dimensions_is_corrected() -> None:
 
 
 def test_a_threshold_on_one_of_many_columns_is_found() -> None:
-    x = torch.randn(2_000, 60, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(1_000, 60, generator=torch.Generator().manual_seed(0))
     found = label_estimates(x, (x[:, 37] > 0).long())
     assert found.recommended.value == pytest.approx(math.log(2), abs=0.03)
     assert any("60 columns" in note for note in found.notes)
@@ -86,7 +86,7 @@ def test_labels_that_ignore_x_carry_nothing(columns: int) -> None:
 
 
 def test_names_of_labels_and_scales_of_columns_hardly_matter() -> None:
-    x, label, _ = ring(500, 3, 0.4)
+    x, label, _ = ring(300, 3, 0.4)
     first = label_estimates(x, label).recommended
     moved = label_estimates(x * torch.tensor([1e9, 1e-9]) + 7, 10 - label).recommended
     assert moved.value == pytest.approx(first.value, abs=0.02)
