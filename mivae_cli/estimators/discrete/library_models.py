@@ -94,13 +94,11 @@ def fit_library(
         rows: The number n of the module; default: N.
         more: Further arguments of `fit` of the models.
     """
-    from sklearn.exceptions import ConvergenceWarning  # slow to import
-
     counts = np.bincount(codes, minlength=classes) + 0.5
     margin: Floats = np.divide(counts, counts.sum(), dtype=np.float64)
     seen = np.unique(codes)
-    with warnings.catch_warnings():  # steps are limited; held-out rows judge the result
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings.catch_warnings():  # few steps, many classes: held-out rows judge the result
+        warnings.simplefilter("ignore", UserWarning)
         fitted = [model.fit(x, codes, **more) for model in models] if len(seen) > 1 else []
     return LibraryModel(fitted, margin, seen, rows or len(x))
 

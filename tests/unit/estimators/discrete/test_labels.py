@@ -100,6 +100,14 @@ def test_rare_labels_cause_a_warning() -> None:
     assert "fewer than 30" in label_estimates(x, label).warnings[0]
 
 
+def test_labels_of_single_rows_are_estimated() -> None:
+    x, label, _ = ring(60, 2, 0.4)
+    label[:30] = torch.arange(2, 32)
+    best = label_estimates(x, label).recommended
+    assert best.ci_low is not None
+    assert 0 <= best.ci_low <= best.value
+
+
 def test_too_few_or_unmatched_rows_are_rejected() -> None:
     x, label, _ = ring(60, 2, 0.4)
     for wrong in (x[:40], x[:, 0]):
