@@ -91,7 +91,7 @@ def test_every_form_holds_the_same_pairs(
 
 
 def test_the_table_names_the_figure_to_quote_and_why(mivae: Mivae, inside: Path) -> None:
-    out = mivae("estimate-mi", "--demo", "swiss-roll", "--n", "3000", "--permutations", "19").out
+    out = mivae("estimate-mi", "--demo", "swiss-roll", "--n", "1200", "--permutations", "19").out
     assert "recommended: model-ksg" in out
     assert "density model" in out
     assert "true value: 0.413 nats" in out

@@ -33,7 +33,7 @@ from support.small import small_config, train_to_end, write_scenes
 TIMES = ("tokens_per_second", "seconds_left", "seconds")
 
 
-STEPS = 120  # training steps of the run below
+STEPS = 60  # training steps of the run below
 BEGINNING, STEP, END = 250_000, 35_000, 250_000  # calls before the steps, per step, and after
 
 
@@ -106,7 +106,7 @@ def configuration(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
         "model = { latent_size = 4, encoder = { embedding_size = 8, hidden_size = 16 }, "
         "decoder = { embedding_size = 8, hidden_size = 16, dropout = 0.3 } }\n"
         "critic = { queue_size = 64, network = { hidden_size = 8, score_size = 8 } }\n"
-        "training = { epochs = 10, batch_size = 32, log_every = 5, save_minutes = 1e-9 }\n"
+        "training = { epochs = 5, batch_size = 32, log_every = 5, save_minutes = 1e-9 }\n"
     )
     return path
 
@@ -176,7 +176,7 @@ def moment(chance: random.Random, left: int, signals: tuple[int, ...]) -> Moment
         return None
     if chance.random() < 0.2:
         return Moment(0, chance.randrange(BEGINNING), signals)
-    steps = chance.randint(1, min(40, left))
+    steps = chance.randint(1, min(15, left))
     return Moment(steps, chance.randrange(END if steps == left else 2 * STEP), signals)
 
 
@@ -229,8 +229,8 @@ def stop(
     def ask(left: int) -> Moment | None:
         nonlocal between
         asked = (chance.choice([signal.SIGTERM, signal.SIGINT, signal.SIGHUP]),)
-        if between := left > 25 and chance.random() < 0.8:
-            return Moment(chance.randint(1, 20), chance.randrange(2 * STEP), asked)
+        if between := left > 12 and chance.random() < 0.8:
+            return Moment(chance.randint(1, 10), chance.randrange(2 * STEP), asked)
         return moment(chance, left, asked)
 
     while done < stops:

@@ -37,7 +37,7 @@ def estimates_table(report: Report, title: str, truth: float | None = None) -> R
     """Returns estimates of mutual information side by side, and the recommended one."""
     numbers = (right(head, no_wrap=True) for head in ("nats", "95 % interval", "bits"))
     others = ("bound", "held out", right("ceiling"), right("s", style="dim"))
-    table = new_table(title, "estimator", *numbers, *others)
+    table = new_table(title, Column("estimator", no_wrap=True), *numbers, *others)
     table.padding = (0, 1, 0, 0)  # to fit into 80 columns
     recommended = report.recommended
     for row in report.estimates:

@@ -5,6 +5,7 @@ import io
 import json
 import math
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -98,10 +99,10 @@ def test_lines_and_notes_keep_brackets(text: str, capsys: pytest.CaptureFixture[
         assert (captured.out + captured.err).rstrip("\n") == plain(text)
 
 
-def shown(table: RenderableType) -> str:
+def shown(table: RenderableType, width: int = 500) -> str:
     """Returns a table as a terminal without colours gets it."""
     with pytest.MonkeyPatch.context() as patch, console.stdout.capture() as capture:
-        patch.setenv("COLUMNS", "500")
+        patch.setenv("COLUMNS", str(width))
         console.stdout.print(table)
     found = capture.get()
     assert not set(found) & (set(STEERS) - {"\n"})
@@ -133,6 +134,16 @@ class TestTables:
         found = shown(tables.estimates_table(report, text))
         assert found.count(plain(text)) == 6
         assert "[0.500, 1.500]" in found
+
+
+def test_long_names_of_estimators_fit_into_80_columns() -> None:
+    row = Estimate("known-posterior", 13.391, 13.345, 13.437, "lower", None, True, 118.7)
+    ceiling = replace(row, estimator="dual", ceiling=13.71)
+    found = shown(tables.estimates_table(Report(None, [row, ceiling], 9, 1, 1), "run"), 80)
+    assert "known-posterior" in found
+    assert "[13.345, 13.437]" in found
+    assert "13.71" in found
+    assert "118.7" in found
 
 
 class Failing(io.StringIO):

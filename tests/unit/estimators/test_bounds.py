@@ -91,14 +91,14 @@ def test_what_is_computed_from_z_knows_no_more_of_x_than_z_does() -> None:
 
 def test_the_dual_at_a_fixed_xi_is_unbiased_even_on_tiny_batches() -> None:
     channel = GaussianChannel(2, 1.0)
-    estimates = [dual(channel.log_ratios(*channel.draw(4)), 0.0) for _ in range(4000)]
+    estimates = [dual(channel.log_ratios(*channel.draw(4)), 0.0) for _ in range(1500)]
     assert_near(torch.stack(estimates), channel.mutual_information)
 
 
 def test_donsker_varadhan_is_biased_upward_on_tiny_batches() -> None:
     channel = GaussianChannel(2, 1.0)
     estimates = torch.stack(
-        [donsker_varadhan(channel.log_ratios(*channel.draw(4))) for _ in range(4000)]
+        [donsker_varadhan(channel.log_ratios(*channel.draw(4))) for _ in range(1500)]
     )
     error = estimates.std() / len(estimates) ** 0.5
     assert estimates.mean() > channel.mutual_information + 5 * error

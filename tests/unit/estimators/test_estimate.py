@@ -315,7 +315,7 @@ def test_columns_that_hardly_ever_vary_do_no_harm() -> None:
     rare[5] = 1e6
     transforms: tuple[Transform, ...] = get_args(Transform)
     for transform in transforms:
-        for seed in range(4):
+        for seed in range(2):
             report = QUICK(
                 torch.cat([x, rare], dim=1), z, ["dual"], transform=transform, seed=seed
             )

@@ -14,7 +14,7 @@ def _channel_encodings(channel: GaussianChannel, count: int, seed: int) -> Sampl
     return SampledPosteriors.draw(single, seed)
 
 
-def test_the_interval_lies_below_leave_one_out_and_close_to_the_truth() -> None:
+def test_the_interval_lies_below_leave_one_out_and_close_to_the_truth(brief: None) -> None:
     channel = GaussianChannel(4, 0.7)
     train, valid, test = (
         _channel_encodings(channel, count, seed) for seed, count in enumerate((3000, 600, 600))
