@@ -161,8 +161,9 @@ def _reason(suite: EstimatorSuite, missed: bool) -> str:
     assert found is not None
     reason = f"density model chosen on held-out pairs: {found.model_name}"
     if reduction is not None:
+        plural = "" if reduction.rank == 1 else "s"
         reason += (
-            f", of {reduction.rank} canonical variates each of x and z. What the variates share "
+            f", of {reduction.rank} canonical variate{plural} each of x and z. What variates share "
             "is a lower bound on what x and z share"
         )
     if missed:
