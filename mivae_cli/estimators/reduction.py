@@ -150,7 +150,7 @@ def _fitted(chosen: _Candidate, train: Pair, valid: Pair, seed: int) -> Reductio
     reference = CanonicalMaps.fit(pairs, chosen.ridge, rank).kept(chosen.numbers)
     fitted = cross_fit(pairs, chosen.ridge, rank, towards=reference)
     maps = ReductionMaps(of_columns, features, fitted.maps)
-    model = choose_model((fitted.x, fitted.z), maps(*valid), seed)
+    model = choose_model((fitted.x, fitted.z), maps(*valid), seed, growth=False)
     if model is None:
         return None
     return ReductionChoice(chosen.kind, chosen.ridge, rank, chosen.numbers, maps, model)

@@ -113,15 +113,19 @@ def split_pairs(count: int, seed: int) -> tuple[Tensor, Tensor]:
     return order[held_out:], order[:held_out]
 
 
-def choose_model(train: Pair, valid: Pair, seed: int) -> ModelChoice | None:
+def choose_model(
+    train: Pair, valid: Pair, seed: int, *, growth: bool = True
+) -> ModelChoice | None:
     """Chooses a candidate; None if even a Gaussian needs more pairs.
 
     Arguments:
         train: Pairs x (N, X) and z (N, Z) for fitting; at most the first 4,000 are used.
         valid: Pairs for the matching score; at most the first 1,000 are used.
         seed: Seed of k-means.
+        growth: Whether to measure how the score grows with the pairs, which takes as long again.
     """
-    return _choose([_Split.of(train, valid)], seed)
+    split = _Split.of(train, valid)
+    return _choose([split], seed) if growth else _best([split], seed)
 
 
 def choose_model_by_folds(x: Tensor, z: Tensor, seed: int) -> ModelChoice | None:
