@@ -67,9 +67,8 @@ class CorrectedNeighbours:
     residual: float
     residual_error: float  # standard error
     growth: tuple[float, float] = (0.0, 0.0)  # of ksg, by the last two doublings of the pairs
-    bias_share: float = BIAS_SHARE  # of the bias of neighbours that may be left
     model_growth: float = 0.0  # of the matching score, by the last doubling of the training pairs
-    unseen_share: float = 0.0  # of the estimate that may be missing
+    columns: int = 2  # of x and z together
 
     @property
     def unbounded(self) -> bool:
@@ -114,14 +113,16 @@ class CorrectedNeighbours:
         dependence may escape models, neighbours and critics alike.
         """
         value = self.information + self.kept_residual
+        many = max(1.0, self.columns / KSG_DIMENSIONS)
         margin = NORMAL * math.hypot(
             self.sampling_error,
-            self.bias_share * self.neighbours_bias,
+            # in many columns, neighbours see so little that their bias is nearly all of it
+            BIAS_SHARE / many**2 * self.neighbours_bias,
             RESIDUAL_SHARE * self.kept_residual,
             OVERFIT_SHARE * self.overfit,
             self.residual_error,
         )
-        unseen = self.unseen_share * max(value, 0.0)
+        unseen = UNSEEN_SHARE * max(value, 0.0) if many > 1 else 0.0
         above = math.hypot(margin, GROWTH_SHARE * self.model_growth, unseen)
         return Interval(value, value - margin, value + above)
 
@@ -161,7 +162,6 @@ def correct_neighbours(
         biases.append(float((seen - true[near]).mean()))
     overfit = fmean(overfits) if overfits else 0.0
     around = mean_interval(terms)
-    size = x.shape[1] + z.shape[1]
     gap_error = INFLATION * float(gap.std()) / math.sqrt(len(gap))
     return CorrectedNeighbours(
         model_name=str(choice.candidate),
@@ -173,10 +173,8 @@ def correct_neighbours(
         residual=float(gap.mean()) - fmean(gaps),
         residual_error=gap_error * math.sqrt(1 + 1 / DRAWS),
         growth=_growth(x[near], z[near], choice.candidate, neighbours),
-        # in many dimensions, neighbours see so little that their bias is nearly all of it
-        bias_share=BIAS_SHARE * min(1.0, KSG_DIMENSIONS / size) ** 2,
         model_growth=choice.growth,
-        unseen_share=UNSEEN_SHARE if size > KSG_DIMENSIONS else 0.0,
+        columns=x.shape[1] + z.shape[1],
     )
 
 

@@ -45,11 +45,11 @@ SHARES = 0.25, 0.5, 1.0  # of the pairs of the other folds to which maps are fit
 DRAWS = 4  # of the model, for the matching score
 TOLERATED, TOLERATED_ERRORS = 0.1, 2.0  # difference of matching scores: a share, standard errors
 MIN_GAIN = 0.03  # nats of matching score by which a reduction must beat a model of all columns
-FEW = 25  # columns
+FEW = 25  # columns, in which a reduction must always beat the model
 # Share of the score of the model that a reduction must reach if the model contradicts held-out
 # pairs, and if nonlinear variates match them better than linear ones or columns are many
 SHARE_OF_WRONG, SHARE_OF_OTHERS = 0.8, 0.9
-MANY = 40  # columns
+MANY = 40  # columns, above which linear variates may be worse, too
 MIN_RATIO = 4  # of columns to variates
 # Standard deviation of the error of the residual, as a share; measured by simulation
 KEPT_SHARE = 0.15
