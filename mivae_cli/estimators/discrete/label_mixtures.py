@@ -45,7 +45,33 @@ def choose(
         held: The numbers of the rows that are held out, in random order.
         train: The numbers of the other rows, in random order.
     """
-    train, held = train[:MAX_ROWS], held[:MAX_HELD]
+    found = _tried(features, codes, classes, held[:MAX_HELD], train[:MAX_ROWS])
+    loss, best, mixed = found[0]
+    chosen = [best]
+    least = max(GAIN, GAIN_ROWS / len(mixed))
+    while len(chosen) < MEMBERS:
+        trials = [
+            (-float(np.log((1 - weight) * mixed + weight * other).mean()), number, weight)
+            for number, (_, _, other) in enumerate(found)
+            for weight in TRIED_WEIGHTS
+        ]
+        smaller, number, weight = min(trials)
+        if smaller > loss - least:
+            break
+        loss, mixed = smaller, (1 - weight) * mixed + weight * found[number][2]
+        chosen.append(found[number][1])
+    # the simplest that predicts well keeps a flexible one in check that was best by chance
+    chosen += [each for _, each, _ in found if not each.flexible][:1]
+    return list(dict.fromkeys(chosen))
+
+
+def _tried(
+    features: dict[Features, Floats], codes: Ints, classes: int, held: Ints, train: Ints
+) -> list[tuple[float, Candidate, Floats]]:
+    """Returns held-out losses in nats with the classifiers, smallest first.
+
+    The third entry has the probabilities of the held-out labels, roughly calibrated, (N,).
+    """
     found: list[tuple[float, Candidate, Floats]] = []
     patience: dict[tuple[str, str, int], tuple[float, int]] = {}
     shares = np.bincount(codes[held]) / len(held)
@@ -76,24 +102,7 @@ def choose(
         more = candidate.flexible and loss > smallest
         patience[key] = min(loss, smallest), worse + 1 if more else 0
         found.append((loss, candidate, likelihood))
-    found.sort(key=lambda each: each[0])
-    loss, best, mixed = found[0]
-    chosen = [best]
-    least = max(GAIN, GAIN_ROWS / len(held))
-    while len(chosen) < MEMBERS:
-        trials = [
-            (-float(np.log((1 - weight) * mixed + weight * other).mean()), number, weight)
-            for number, (_, _, other) in enumerate(found)
-            for weight in TRIED_WEIGHTS
-        ]
-        smaller, number, weight = min(trials)
-        if smaller > loss - least:
-            break
-        loss, mixed = smaller, (1 - weight) * mixed + weight * found[number][2]
-        chosen.append(found[number][1])
-    # the simplest that predicts well keeps a flexible one in check that was best by chance
-    chosen += [each for _, each, _ in found if not each.flexible][:1]
-    return list(dict.fromkeys(chosen))
+    return sorted(found, key=lambda each: each[0])
 
 
 def mixture_weights(likelihoods: Floats) -> Floats:
