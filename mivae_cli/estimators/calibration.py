@@ -21,7 +21,7 @@ References:
     | Formal Limitations on the Measurement of Mutual Information (McAllester & Stratos, 2020)
 """
 
-__all__ = ["Calibration"]
+__all__ = ["MAX_LOSS", "Calibration"]
 
 import math
 from collections.abc import Callable

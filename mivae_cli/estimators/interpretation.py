@@ -7,12 +7,12 @@ __all__ = ["interpreted"]
 
 from dataclasses import replace
 
+from .calibration import MAX_LOSS
 from .report import Estimate, Recommendation, Report
 
 LEVEL = 0.05  # of the test of independence
 NEAR_ZERO = 0.01  # nats
 ROUNDING = 1e-9  # nats
-MAX_LOSS = 0.1  # nats below 0, within the noise of a critic that has found little
 MIN_WIDENING = 1.1  # of an interval beyond its sampling error, to be mentioned
 LOWER_BOUNDS = (
     "the interval of a lower bound covers the sampling error, not the dependence that the bound "
@@ -24,7 +24,7 @@ NOTHING_FOUND = (
 )
 BELOW_ZERO = (
     "{}: worse than the trivial bound, 0, because the critic scores some test pairs unlike all "
-    "validation pairs; with heavy tails, use the transform 'rank'"
+    'validation pairs; with heavy tails, use --transform rank (in Python, transform="rank")'
 )
 
 

@@ -1,9 +1,11 @@
 r"""Features of many columns in principal coordinates, fitted without the other variable.
 
-To linear features, random cosines may be added, :math:`\sqrt 2 \cos(w^\top x + b)`. If the
-frequencies w are normal, their products average to a Gaussian kernel of two rows, so that linear
-functions of the cosines approximate all smooth functions of the columns. Linear and cosine features
-get the same total variance.
+To linear features of normal scores, nonlinear ones may be added. Additive features are cosines of
+the ranks of single columns, :math:`\cos(k \pi \Phi(x_j)) / \sqrt k`; their linear functions
+approximate sums of smooth functions of single columns. Random cosines are
+:math:`\sqrt 2 \cos(w^\top x + b)`. If the frequencies w are normal, their products average to a
+Gaussian kernel of two rows, so that their linear functions approximate all smooth functions of the
+columns. Linear and nonlinear features get the same total variance.
 
 The features of x depend on no row of z, and so create no dependence, even on the rows to which
 they were fitted.
@@ -11,6 +13,8 @@ they were fitted.
 Shapes: N rows, X columns, F random features, P principal coordinates.
 
 References:
+    | Estimating Optimal Transformations for Multiple Regression and Correlation (Breiman & Friedman,
+      1985), for sums of functions of single columns
     | Random Features for Large-Scale Kernel Machines (Rahimi & Recht, 2007)
     | Randomized nonlinear component analysis (Lopez-Paz et al., 2014), for their canonical variates
 """

@@ -1,10 +1,10 @@
 r"""Reduce x and z to a few canonical variates that held-out pairs confirm.
 
 The candidates are ridge canonical correlation analyses of linear features, of functions of single
-columns, and of random cosines (`principal_features`), with different ridges. Of their cross-fitted variates
-(`canonical_variates`), a pair is kept if it improves the matching of held-out pairs (symmetric
-InfoNCE of Gaussian copulas), and by at least half of what a pair of its correlation adds if it is
-independent of the others. Further variates are often functions of the same factors, which a copula
+columns, and of random cosines (`principal_features`), with different ridges. Of their cross-fitted
+variates (`canonical_variates`), a pair is kept if it improves the matching of held-out pairs
+(symmetric InfoNCE of Gaussian copulas), and by at least half of what a pair of its correlation adds
+if it is independent of the others. Further variates are often functions of the same factors, which a copula
 would count again. The candidate with the best score is chosen, and of nearly equal ones the
 simplest.
 
