@@ -40,6 +40,9 @@ PairNetwork = Literal["separable", "bilinear", "concatenated"]
 # Distances of `neighbours` between posteriors
 Distance = Literal["mean", "cosine", "bhattacharyya"]
 
+# Maps of a corpus in two dimensions
+MapMethod = Literal["pca", "umap"]
+
 # Reading of text files
 TextFormat = Literal["auto", "text", "json", "csv", "tsv"]
 Quoting = Literal["auto", "minimal", "none"]
