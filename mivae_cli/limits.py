@@ -21,6 +21,7 @@ MAX_PERMUTATIONS = 100_000
 MAX_PAIRS = 10_000_000  # pairs drawn from a sampler
 MAX_KSG_NEIGHBOURS = 1000
 MAX_SCALE = 1000  # multiples of the difference of two latents
+MAX_SPREAD = 1000.0  # multiples of the standard deviation of a posterior
 MAX_COUNT = 1_000_000  # epochs, and most other counts in a configuration
 MAX_BATCH = 65_536  # sentences
 MAX_LATENT = 65_536  # latent units

@@ -13,9 +13,11 @@ from ..data.records import TextRecords
 from ..devices import kept_torch_state
 from ..evaluation.evaluate import Evaluation
 from ..experiments.evaluate_run import evaluate_run
+from ..generation.decoding import Decoding
 from ..generation.evaluate_text import Plan
 from ..generation.generate import sentence_pair
 from ..generation.neighbours import Neighbour, as_read, encoded_blocks, nearest, stored_texts
+from ..generation.vary import Variations, vary
 from ..limits import MAX_SENTENCES, check_count
 from ..runs.directory import RunDirectory
 from ..runs.loading import load_checkpoint
@@ -23,6 +25,7 @@ from ..stages import finish
 from .measured_model import MeasuredModel
 from .progress import Progress, callback
 from .texts import HeldOut, Sentences, file_settings, strings
+from .trained_model import GREEDY
 
 
 def load(path: str | Path, device: str = "auto") -> "Run":
@@ -142,6 +145,44 @@ class Run(MeasuredModel):
         blocks = encoded_blocks(self._model, tokenizer, texts, longest)
         same = {sentence.strip(), as_read(tokenizer, sentence, longest)}
         return nearest(query, blocks, by, k, same)
+
+    def vary(
+        self,
+        sentence: str,
+        n: int = 5,
+        *,
+        spread: float = 1.0,
+        decoding: Decoding = GREEDY,
+        seed: int = 0,
+    ) -> Variations:
+        """Returns up to n different sentences decoded from around a sentence's posterior mean.
+
+        Latents are drawn from q(z|x), with its standard deviation multiplied by `spread`, until n
+        different sentences are found, at most 20 n times. The sentence itself may be among them.
+
+        Arguments:
+            sentence: The sentence.
+            n: The maximum number of different sentences.
+            spread: 1 draws from the posterior, larger values from wider neighbourhoods.
+            decoding: How words are chosen; by default greedily.
+            seed: Seeds latents and words.
+
+        Returns:
+            A record that yields variations, the most frequent first. Each has a `text`, the number
+            `count` of draws that gave it, and its `distance` from the mean, where 1 is that of a
+            typical draw from q(z|x). `remark` says why there are few variations, if so.
+
+        Raises:
+            ConfigError: A number is out of range.
+            DataError: The sentence is empty or not valid UTF-8.
+
+        >>> found = run.vary("a man rides a horse .", n=3, seed=1)
+        >>> len(found) <= 3 and sum(variation.count for variation in found) == found.samples
+        True
+        """
+        posterior = self.encode([sentence]).posterior
+        chosen = self._with_length(decoding)
+        return vary(self._model, self._tokenizer, sentence, posterior, n, spread, chosen, seed)
 
     def evaluate(
         self,

@@ -100,13 +100,8 @@ class TrainedModel:
         >>> next(run.iter_decode(run.sample_latents(1000))) in run.decode(run.sample_latents(1000))
         True
         """
-        if not isinstance(decoding, Decoding):
-            raise ConfigError(f"decoding is {cut(repr(decoding))}, but must be a mivae.Decoding")
-        if decoding.max_tokens is None:
-            decoding = replace(decoding, max_tokens=self._max_tokens)
-        return generated(
-            self._model, self._tokenizer, self._latents(latents), decoding, check_seed(seed)
-        )
+        chosen, z = self._with_length(decoding), self._latents(latents)
+        return generated(self._model, self._tokenizer, z, chosen, check_seed(seed))
 
     def sample(self, n: int = 10, *, decoding: Decoding = DRAWN, seed: int = 0) -> list[str]:
         """Returns n sentences decoded from latents drawn from the prior.
@@ -242,6 +237,14 @@ class TrainedModel:
         ids = chain.from_iterable(token_ids(self._tokenizer, texts))
         unknown = (word for word, index in zip(words, ids, strict=True) if index == UNKNOWN)
         return list(dict.fromkeys(unknown))
+
+    def _with_length(self, decoding: Decoding) -> Decoding:
+        """Returns a decoding with a maximum length, by default the run's."""
+        if not isinstance(decoding, Decoding):
+            raise ConfigError(f"decoding is {cut(repr(decoding))}, but must be a mivae.Decoding")
+        if decoding.max_tokens is None:
+            decoding = replace(decoding, max_tokens=self._max_tokens)
+        return decoding
 
     def _require_latents(self) -> None:
         if not self.latent_size:

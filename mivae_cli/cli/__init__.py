@@ -31,11 +31,12 @@ from .sample import sample
 from .support.streams import discard_output, open_streams, settle_streams
 from .sweep import sweep
 from .train import train
+from .vary import vary
 from .verify import verify
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Train and evaluate": (train, sweep, evaluate, compare, estimate_mi),
-    "Use a trained model": (sample, reconstruct, interpolate, analogy, neighbours, encode),
+    "Use a trained model": (sample, reconstruct, interpolate, analogy, vary, neighbours, encode),
     "Runs and settings": (presets, verify),
 }
 app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")

@@ -71,6 +71,18 @@ class Posterior(ABC):
         """Returns reparameterised samples of z: (B, Z), or (count, B, Z) if count is given."""
 
     @abstractmethod
+    def widened(self, spread: float) -> Self:
+        """Returns posteriors with the same means and their scale multiplied by spread > 0."""
+
+    @abstractmethod
+    def deviations(self, z: Tensor) -> Tensor:
+        r"""Returns the distances of z from the means, relative to those of samples of q(z|x).
+
+        The mean square of this distance is 1 for :math:`z \sim q(z \mid x)`, and :math:`s^2` for
+        samples of Gaussians widened by s. In double precision, from (..., B, Z) to (..., B).
+        """
+
+    @abstractmethod
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z \mid x)` in nats, for z of shape (..., B, Z): (..., B)."""
 
@@ -168,6 +180,19 @@ class DiagonalGaussian(Posterior):
             shape, generator=generator, device=self.mean.device, dtype=self.mean.dtype
         )
         return self.mean + self.scale * noise
+
+    def widened(self, spread: float) -> "DiagonalGaussian":
+        r"""Returns Gaussians with standard deviations :math:`s \, \sigma`."""
+        return DiagonalGaussian(self.mean, self.log_scale + math.log(spread))
+
+    def deviations(self, z: Tensor) -> Tensor:
+        r"""Returns :math:`\sqrt{\tfrac{1}{Z} \sum_k (z_k - \mu_k)^2 / \sigma_k^2}`, (..., B).
+
+        It is the root mean square over units of the distance in standard deviations.
+        """
+        apart = z.double() - self.mean.double()
+        scale = self.log_scale.double().exp()
+        return torch.where(apart == 0, 0.0, apart / scale).square().mean(dim=-1).sqrt()
 
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z \mid x)` in nats, for z of shape (..., B, Z): (..., B)."""

@@ -127,6 +127,23 @@ class VonMisesFisher(Posterior):
             missing = missing[~accepted]
         return found
 
+    def widened(self, spread: float) -> "VonMisesFisher":
+        r"""Returns distributions with concentration :math:`\kappa / s^2`.
+
+        Around its mean, a concentrated distribution has a standard deviation of about
+        :math:`1 / \sqrt{\kappa}` in each direction. With growing s, it becomes the prior.
+        """
+        return VonMisesFisher(self.mean, self.concentration / spread**2)
+
+    def deviations(self, z: Tensor) -> Tensor:
+        r"""Returns :math:`\lVert z - \mu \rVert / \sqrt{2 (1 - A)}`, from (..., B, Z) to (..., B).
+
+        The denominator is the root mean square of the numerator under the posterior.
+        """
+        typical = 2 * (1 - resultant_length(self.concentration, self.size))
+        apart = (z.double() - self.mean.double()).square().sum(dim=-1)
+        return (apart / max(typical, ROUNDING)).sqrt()
+
     def log_prob(self, z: Tensor) -> Tensor:
         r"""Returns :math:`\log q(z \mid x)` in nats, for z of shape (..., B, Z): (..., B)."""
         log_ratio = self.concentration * (z * self.mean).sum(dim=-1) - self._log_mean

@@ -27,7 +27,7 @@ from support.small import write_scenes
 
 COMMANDS = [
     "train", "sweep", "eval", "compare", "estimate-mi", "sample", "interpolate", "analogy",
-    "neighbours", "reconstruct", "encode", "verify", "presets", "config init", "config show",
+    "neighbours", "reconstruct", "vary", "encode", "verify", "presets", "config init", "config show",
     "config validate",
 ]  # fmt: skip
 TINY = [
@@ -151,6 +151,18 @@ def test_reconstruct_shows_a_sentence_and_its_reconstruction(mivae: Mivae, insid
     assert len(mivae("reconstruct", "--limit", "3").out.splitlines()) == 6
     whole = mivae("reconstruct", "--data", "scenes.txt", "--json").out.splitlines()
     assert len(whole) == 500
+
+
+def test_vary_counts_the_samples_of_each_variation(mivae: Mivae, inside: Path) -> None:
+    given = ["vary", "one dog slept on the hill at dawn .", "--n", "3", "--spread", "2", "--json"]
+    rows = [json.loads(line) for line in mivae(*given).out.splitlines()]
+    assert 1 <= len(rows) <= 3
+    assert len({row["variation"] for row in rows}) == len(rows)
+    assert sum(row["count"] for row in rows) == rows[0]["samples"] <= 60
+    assert all(row["exact"] == (row["text"] == row["variation"]) for row in rows)
+    several = mivae("vary", "--data", "scenes.txt", "--limit", "4", "--n", "1").out.splitlines()
+    assert len(several) == 8
+    assert several[2] == (inside / "scenes.txt").read_text().splitlines()[1]
 
 
 @pytest.mark.parametrize("suffix", ["npz", "safetensors", "npy"])
@@ -383,6 +395,7 @@ RUN_BAD: list[tuple[list[str], int, str]] = [
     (["interpolate", "--temperature", "1", "--beam", "3"], 2, "--temperature"),
     (["reconstruct", "a", "--temperature", "1", "--beam", "2"], 2, "--beam"),
     (["reconstruct", "a", "--data", "scenes.txt"], 2, "--data"),
+    (["vary", "a", "--data", "scenes.txt"], 2, "--data"),
     (["encode", "scenes.txt", "-o", "vectors.pkl"], 2, "vectors.pkl"),
     (["encode", "scenes.txt", "-o", "nowhere/vectors.npz"], 2, "nowhere/vectors.npz"),
     (["encode", "-o", "vectors.npz"], 2, "FILE"),
@@ -492,6 +505,7 @@ def test_names_and_sentences_are_shown_without_markup_or_control_characters(
     for arguments in (
         ["eval", odd, "--iw-samples", "1"],
         ["reconstruct", odd, "--data", "odd.txt"],
+        ["vary", odd, "--data", "odd.txt"],
         ["interpolate", odd, f"the {odd} dog", "a man", "--steps", "2"],
         ["analogy", odd, f"the {odd} dog", "a man", "a dog"],
         ["neighbours", odd, "a man", "--in", "odd.txt"],

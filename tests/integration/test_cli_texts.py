@@ -39,6 +39,8 @@ COMMANDS = [
     ("neighbours", SENTENCES[0], "--in"),
     ("reconstruct", "--data"),
     ("reconstruct",),
+    ("vary", "--data"),
+    ("vary",),
     ("encode", "-o", "vectors.npz"),
 ]
 
@@ -89,7 +91,7 @@ def test_sentences_that_are_cut_are_counted(
 
 
 @pytest.mark.parametrize(
-    "command", [row for row in COMMANDS if row != ("reconstruct",)], ids=" ".join
+    "command", [row for row in COMMANDS if row not in (("reconstruct",), ("vary",))], ids=" ".join
 )
 def test_every_command_takes_the_options_for_tables(
     mivae: Mivae, typed: Callable[[str], None], run: Path, tmp_path: Path,
@@ -117,7 +119,7 @@ def test_every_command_takes_the_options_for_tables(
     assert (ran.code, ".jsonl" in ran.err) == (3, True)
 
 
-@pytest.mark.parametrize("command", ["eval", "reconstruct"])
+@pytest.mark.parametrize("command", ["eval", "reconstruct", "vary"])
 def test_options_for_a_file_need_one(mivae: Mivae, run: Path, command: str) -> None:
     ran = mivae(command, "--column", "sentence", "--run", run)
     assert (ran.code, "data.column" in ran.err) == (2, True)

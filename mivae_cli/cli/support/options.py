@@ -34,6 +34,14 @@ Data = Annotated[
         help="Sentences to use instead of the run's test split; - for standard input.",
     ),
 ]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=limits.MAX_SENTENCES,
+        help="Maximum number of sentences; default: 10 for the test split, else all.",
+    ),
+]
 AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 AsCSV = Annotated[bool, typer.Option("--csv", help="Print CSV with full precision.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")]

@@ -273,6 +273,8 @@ class TestArguments:
             lambda: run.interpolate(a, b, value),
             lambda: run.analogy(a, b, a, value),
             lambda: run.neighbours(a, value),
+            lambda: run.vary(a, value),
+            lambda: run.vary(a, seed=value),
             lambda: run.sentence_pair(value),
             lambda: run.estimate_mutual_information(seed=value),
             lambda: mivae.Decoding(beam=value),
@@ -309,6 +311,7 @@ class TestArguments:
             lambda: run.estimate_mutual_information(profile=name),
             lambda: mivae.estimate_mutual_information([0.0], [0.0], [name]),
             lambda: run.sample(1, decoding=name),
+            lambda: run.vary(a, decoding=name),
         ]
         for call in calls:
             with pytest.raises(mivae.ConfigError, match=str(name)):
@@ -492,7 +495,7 @@ def test_a_language_model_samples_and_has_no_codes(folder: Path) -> None:
     run = mivae.train(CORPUS, ["lm"], {**SMALL, "model.latent_size": 0}, out="runs/lm")
     assert run.latent_size == 0
     assert len(run.sample(2)) == 2
-    for call in (run.encode, run.reconstruct):
+    for call in (run.encode, run.reconstruct, lambda texts: run.vary(texts[0])):
         with pytest.raises(mivae.CheckpointError):
             call([CORPUS[0]])
     with pytest.raises(mivae.CheckpointError):
