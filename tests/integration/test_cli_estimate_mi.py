@@ -123,7 +123,7 @@ def test_demos_are_listed_and_know_the_truth(mivae: Mivae) -> None:
 
 
 def test_a_picture_is_drawn(mivae: Mivae, inside: Path) -> None:
-    pytest.importorskip("matplotlib")
+    pytest.importorskip("altair")
     ran = mivae("estimate-mi", "pairs.npz", *FAST, "-e", "ksg", "--plot", "out.png")
     assert ran.code == 0
     assert (inside / "out.png").read_bytes().startswith(b"\x89PNG")
