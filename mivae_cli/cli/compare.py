@@ -54,8 +54,8 @@ def compare(
     from ..experiments import comparison
     from ..experiments.status import find_runs, outcome
     from ..experiments.train_run import RUNS
-    from ..report.charts.plane import draw_plane, plane
-    from ..report.export import check_figure_path
+    from ..reports.charts.plane import draw_plane, plane
+    from ..reports.export import check_figure_path
     from .support.comparison_output import chosen_format, list_columns, show_comparison
     from .support.console import note
 

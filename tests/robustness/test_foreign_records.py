@@ -26,7 +26,7 @@ from mivae_cli.experiments.latex import latex_text
 from mivae_cli.experiments.status import find_runs, outcome
 from mivae_cli.experiments.summary import Outcome
 from mivae_cli.experiments.verify import verify
-from mivae_cli.report.charts.plane import plane
+from mivae_cli.reports.charts.plane import plane
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, write_manifest
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed

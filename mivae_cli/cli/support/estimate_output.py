@@ -22,7 +22,7 @@ def show_report(
     if report.given:
         title += f": {conditional_title(report.given)}"
     if plot is not None:
-        from ...report.charts.estimates import draw_estimates
+        from ...reports.charts.estimates import draw_estimates
 
         best = report.recommended.estimator if report.recommended else None
         draw_estimates(report.estimates, plot, truth, title, best)

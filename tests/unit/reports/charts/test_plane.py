@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from mivae_cli.errors import ConfigError
 from mivae_cli.experiments.comparison import compare
 from mivae_cli.experiments.summary import Outcome
-from mivae_cli.report.charts.plane import (
+from mivae_cli.reports.charts.plane import (
     HEIGHT,
     LEVELS,
     WIDTH,

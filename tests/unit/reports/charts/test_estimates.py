@@ -11,7 +11,7 @@ import pytest
 from mivae_cli.choices import Direction
 from mivae_cli.errors import ConfigError
 from mivae_cli.estimators.report import Estimate
-from mivae_cli.report.charts.estimates import draw_estimates, estimates_chart
+from mivae_cli.reports.charts.estimates import draw_estimates, estimates_chart
 from support.charts import axis_titles, rows_of
 from support.pictures import shape_of
 

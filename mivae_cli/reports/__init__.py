@@ -1,0 +1,1 @@
+"""Reports: what runs contain, their charts, and the page."""
