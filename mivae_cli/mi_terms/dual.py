@@ -35,14 +35,16 @@ from torch.nn.utils import clip_grad_norm_
 
 from ..config.training import CriticConfig
 from ..estimators.bounds import dual, log_mean_exp_product
+from ..estimators.score_matrix import score_summary
 from ..finite_checks import Checker, FiniteCheck, Quantity, verify_all
-from .critics import build_critic
+from .critics import ConcatenatedCritic, build_critic
 from .queue import FeatureQueue
 
 # Nats outside the possible range at which the bound of a batch is an error. A bound on B pairs is
 # noisy, and xi lags behind the critic, so a healthy batch may be a few nats outside. Diverging values
 # exceed any margin within a few steps; 20 nats are a factor of 5e8 in Z.
 MARGIN = 20.0
+MAX_CONCATENATED = 256  # sentences whose pairs a concatenated critic scores at a validation
 
 
 class MutualInformationTerm(FeatureQueue):
@@ -122,6 +124,29 @@ class MutualInformationTerm(FeatureQueue):
         check([FiniteCheck(Quantity.LOG_XI, -log_partition), bounded])
         self.log_partition.copy_(log_partition)
         return bound
+
+    @torch.no_grad()
+    def held_out_bound(self, features: Tensor, z: Tensor) -> float | None:
+        r"""Returns the dual bound on other sentences in nats, or None if its value is impossible.
+
+        .. math:: \frac{1}{N} \sum_j f(x_j, z_j)
+            - \frac{\xi}{N (N - 1)} \sum_{i \ne j} e^{f(x_i, z_j)} + \log \xi + 1
+
+        The critic and :math:`\xi` do not depend on these sentences, so its expectation is a lower
+        bound on I(x; z). A value outside the possible range shows that one of them has diverged.
+
+        Arguments:
+            features: Features of N sentences, with shape (N, F). A concatenated critic, whose cost
+                is a pass of its network per pair, scores only the first 256.
+            z: A sample of each posterior, with shape (N, Z).
+        """
+        if isinstance(self.critic, ConcatenatedCritic):
+            features, z = features[:MAX_CONCATENATED], z[:MAX_CONCATENATED]
+        if len(z) < 2:
+            return None
+        scores = score_summary(lambda x, z: self.critic(x, z).cpu(), features, z).scores
+        bound = float(dual(scores, self.log_xi.cpu()))
+        return bound if self.floor <= bound <= self.ceiling else None
 
     def _moving_average(self, log_mean: Tensor) -> Tensor:
         """Returns the updated log EMA(Z), including this batch, so xi Z <= 1 / (1 - decay)."""

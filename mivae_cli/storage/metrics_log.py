@@ -39,6 +39,7 @@ from .sealed_json import json_value
 Count = Annotated[int, Field(ge=0, le=limits.MAX_TRAINING_STEPS)]
 Number = Annotated[float, Field(ge=-limits.MAX_RECORD_VALUE, le=limits.MAX_RECORD_VALUE)]
 
+ShortText = Annotated[str, Field(max_length=limits.MAX_NAME)]
 Rates = Annotated[tuple[Number, ...], Field(max_length=limits.MAX_LOGGED_RATES)]
 
 
@@ -80,7 +81,9 @@ class LoggedValidation:
     seconds: Number | None = None  # of training, since its start
     encoder_steps: Number | None = None  # encoder-only steps per decoder step
     mi_dual: Number | None = None  # dual bound of the training critic; None without one
-    rates: Rates | None = None  # mean rate of each latent unit
+    rates: Rates | None = None  # mean rate of each latent unit; None for more than 256 units
+    device: ShortText | None = None  # that trained the epoch's last step
+    time: ShortText | None = None  # of the validation: UTC, ISO 8601
 
 
 @dataclass(frozen=True, slots=True)

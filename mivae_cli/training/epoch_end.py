@@ -3,6 +3,7 @@
 __all__ = ["finish_epoch", "learning_rate_factor", "update_plateau"]
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 from ..config.run import RunConfig
 from ..config.training import TrainingConfig
@@ -13,7 +14,12 @@ from .events import Validation
 
 
 def finish_epoch(
-    state: TrainingState, found: HeldOut, config: RunConfig, learning_rate: float, steps: int
+    state: TrainingState,
+    found: HeldOut,
+    config: RunConfig,
+    learning_rate: float,
+    steps: int,
+    device: str,
 ) -> Validation:
     """Updates the training state after a validation, and returns its record.
 
@@ -23,6 +29,7 @@ def finish_epoch(
         config: The run's settings.
         learning_rate: The model's learning rate at the end of the epoch.
         steps: The number of steps of the epoch.
+        device: The device that trains.
     """
     training, objective = config.training, config.objective
     settled = min(objective.settled + training.autoencoder_epochs, training.epochs)
@@ -47,6 +54,8 @@ def finish_epoch(
         stopped=last,
         seconds=state.seconds,
         encoder_steps=encoder_steps,
+        device=device,
+        time=datetime.now(UTC).isoformat(timespec="seconds"),
     )
 
 

@@ -21,6 +21,8 @@ from torch import Tensor
 from ..config.run import RunConfig
 from ..data.batches import Batch
 from ..evaluation.validation import HeldOut
+from ..mi_terms.build import Term
+from ..mi_terms.dual import MutualInformationTerm
 from ..objectives.objective import Terms
 from ..runs.training_state import Window
 
@@ -55,6 +57,8 @@ class Step:
     mi_bound: float | None  # on training batches: to monitor training, not to report
     tokens_per_second: float
     seconds_left: float
+    log_xi: float | None  # of the dual bound, after the last of the steps
+    multiplier: float | None  # of a constrained rate, after the last of the steps
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,8 @@ class Validation(HeldOut):
     stopped: bool  # training ends with this epoch
     seconds: float
     encoder_steps: float  # encoder-only steps per decoder step
+    device: str  # that trained the epoch's last step
+    time: str  # of this validation: UTC, ISO 8601
 
 
 @dataclass(frozen=True)
@@ -120,8 +126,15 @@ class Meter:
         self.steps += 1
         self.tokens += int(batch.lengths.sum()) + len(batch)
 
-    def means(self, step: int, epoch: float, steps_left: int, has_bound: bool = True) -> Step:
-        """Returns the means over the steps as a record, with a bound if there is an MI term."""
+    def means(
+        self,
+        step: int,
+        epoch: float,
+        steps_left: int,
+        term: Term | None = None,
+        multiplier: float | None = None,
+    ) -> Step:
+        """Returns the means over the steps as a record, with figures of the MI term, if any."""
         distortion, rate, bound = (self.sums / self.steps).tolist()
         seconds = self.seconds
         return Step(
@@ -130,9 +143,11 @@ class Meter:
             loss=self.loss / self.steps,
             distortion=distortion,
             rate=rate,
-            mi_bound=bound if has_bound else None,
+            mi_bound=None if term is None else bound,
             tokens_per_second=self.tokens / seconds,
             seconds_left=steps_left * seconds / self.steps,
+            log_xi=float(term.log_xi) if isinstance(term, MutualInformationTerm) else None,
+            multiplier=multiplier,
         )
 
     def window(self) -> Window:

@@ -15,8 +15,9 @@ from ..data.prepared_corpus import Corpus
 from ..devices import check_memory, release_memory, resolve_device
 from ..errors import DivergedError
 from ..evaluation.encode import encode_split
-from ..evaluation.validation import held_out_figures
+from ..evaluation.validation import SENTENCES, held_out_figures
 from ..finite_checks import NonFiniteBatch
+from ..mi_terms.dual import MutualInformationTerm
 from ..models.vae import build_model
 from ..objectives.objective import Terms
 from ..objectives.rate_transforms import MinimumRate
@@ -177,6 +178,12 @@ class Trainer:
         self._advance(bad=0)
         return terms, loss
 
+    @property
+    def _multiplier(self) -> float | None:
+        """The Lagrange multiplier, if the objective constrains the rate."""
+        constrained = isinstance(self.config.objective.rate, MinimumRate)
+        return self.state.multiplier if constrained else None
+
     def _encoder_step(self, batch: Batch) -> float:
         """Makes one step of the encoder alone; returns the loss in nats per sentence."""
         _, loss = self.learner.step(batch, self.epoch, self.state.multiplier, "encoder")
@@ -220,7 +227,7 @@ class Trainer:
             if state.step % training.log_every == 0:
                 if self._meter.steps:
                     place = state.step, self.done, self.steps_left
-                    yield writer.append(self._meter.means(*place, self.term is not None))
+                    yield writer.append(self._meter.means(*place, self.term, self._multiplier))
                 self._meter = Meter()
             if writer.due:
                 yield from self._save(writer)
@@ -231,17 +238,20 @@ class Trainer:
         """Ends the epoch: evaluates the validation split, updates the schedules, and saves."""
         state, steps = self.state, self.state.position
         with interruption.breakable():
-            encoded = encode_split(self.model, self.corpus["valid"], self.config.seed)
+            # features are the input of a critic
+            featured = SENTENCES if isinstance(self.term, MutualInformationTerm) else 0
+            encoded = encode_split(self.model, self.corpus["valid"], self.config.seed, featured)
         state.epoch += 1
         state.position, state.earlier = 0, ()
         self._part = self.sampler.epoch_part(state.epoch)
         self._meter = Meter()
-        found = held_out_figures(self.model, encoded, self.config.objective)
+        found = held_out_figures(self.model, encoded, self.config.objective, self.term)
         if not (math.isfinite(found.elbo) and math.isfinite(found.loss)):
             raise validation_divergence(state.epoch, found, self.config)
         self._set_learning_rate()  # before the plateau rule: the rate at the end of this epoch
         self._count_seconds()
-        validation = finish_epoch(state, found, self.config, self.learner.learning_rate, steps)
+        rate, device = self.learner.learning_rate, str(self.device)
+        validation = finish_epoch(state, found, self.config, rate, steps, device)
         writer.append(validation)  # before the save, so that the checkpoint covers the record
         yield from self._save(writer)
         yield validation

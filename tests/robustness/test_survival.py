@@ -30,7 +30,7 @@ from mivae_cli.training.events import SaveFailed, TrainingRecord, Validation
 from mivae_cli.training.trainer import Trainer
 from support.small import small_config, train_to_end, write_scenes
 
-TIMES = ("tokens_per_second", "seconds_left", "seconds")
+TIMES = ("tokens_per_second", "seconds_left", "seconds", "time")
 
 
 STEPS = 60  # training steps of the run below

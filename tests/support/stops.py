@@ -16,7 +16,7 @@ from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted, Interruption
 from mivae_cli.training.trainer import Trainer
 
-CLOCK = ("tokens_per_second", "seconds_left", "seconds")
+CLOCK = ("tokens_per_second", "seconds_left", "seconds", "time")
 
 
 class AfterSteps(Interruption):

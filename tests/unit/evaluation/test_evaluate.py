@@ -259,6 +259,21 @@ def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(
     torch.testing.assert_close(whole.posterior.mean[int(indices[0])], alone[0])
 
 
+def test_the_features_of_the_first_sentences_are_kept_in_the_order_of_the_store(
+    trained: tuple[VAE, Corpus], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus = trained
+    monkeypatch.setattr("mivae_cli.evaluation.encode.BATCH", 3)
+    encoded = encode_split(model, corpus["test"], seed=0, featured=7)
+    assert encoded.features.shape == (7, model.features)
+    with torch.no_grad():
+        posterior = model.head(encoded.features)
+    torch.testing.assert_close(posterior.mean, encoded.posterior.mean[:7])
+    assert encode_split(model, corpus["test"], 0).features.shape == (0, model.features)
+    everything = encode_split(model, corpus["test"], 0, featured=10**6).features
+    assert len(everything) == len(corpus["test"])
+
+
 def test_a_language_model_has_no_information_to_report(store: TokenStore) -> None:
     record = finish(evaluate(uniform_model(latent_size=0), store))
     assert record.mi is None

@@ -95,6 +95,60 @@ def test_the_critic_learns_most_of_a_known_information() -> None:
     assert 0.7 * channel.mutual_information < value < 1.1 * channel.mutual_information
 
 
+class OptimalCritic(nn.Module):
+    """The pointwise information of a channel, plus a constant."""
+
+    def __init__(self, channel: GaussianChannel, constant: float) -> None:
+        super().__init__()
+        self.channel, self.constant = channel, constant
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.channel.log_ratios(x, z) + self.constant
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0])
+def test_the_held_out_bound_of_the_optimal_critic_is_the_information(constant: float) -> None:
+    channel = GaussianChannel(2, 0.5)
+    term = _term()
+    term.critic = OptimalCritic(channel, constant)  # type: ignore[assignment]
+    term.log_partition.fill_(constant)  # the optimal xi
+    found = term.held_out_bound(*channel.draw(3000))
+    assert found == pytest.approx(channel.mutual_information, abs=0.06)
+    term.log_partition.fill_(constant + 0.7)  # loses e^-0.7 - 1 + 0.7 nats
+    lower = term.held_out_bound(*channel.draw(3000))
+    expected = channel.mutual_information + 0.3 - math.exp(-0.7)
+    assert lower == pytest.approx(expected, abs=0.06)
+
+
+@pytest.mark.parametrize("network", [SeparableCriticConfig(), ConcatenatedCriticConfig()])
+def test_the_held_out_bound_is_that_of_the_score_matrix(
+    network: SeparableCriticConfig | ConcatenatedCriticConfig,
+) -> None:
+    term = MutualInformationTerm(CriticConfig(network=network, clip=0.1), 3, 2, sentences=1000)
+    features, z = torch.randn(300, 3), torch.randn(300, 2)
+    term.log_partition.fill_(0.25)
+    count = 300 if isinstance(network, SeparableCriticConfig) else 256
+    scores = term.critic(features[:count], z[:count]).double().detach()
+    product = (scores.exp().sum() - scores.diag().exp().sum()) / (count * (count - 1))
+    expected = scores.diag().mean() - math.exp(-0.25) * product - 0.25 + 1  # not clipped
+    random = torch.get_rng_state()
+    assert term.held_out_bound(features, z) == pytest.approx(float(expected), abs=1e-5)
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+@pytest.mark.parametrize("log_partition", [math.nan, -60.0, 60.0])
+def test_an_impossible_held_out_bound_is_not_reported(log_partition: float) -> None:
+    term = MutualInformationTerm(CriticConfig(), 3, 2, sentences=1000)
+    term.log_partition.fill_(log_partition)
+    assert term.held_out_bound(torch.randn(20, 3), torch.randn(20, 2)) is None
+
+
+def test_one_sentence_has_no_held_out_bound() -> None:
+    term = _term()
+    term.log_partition.fill_(0.0)
+    assert term.held_out_bound(torch.randn(1, 3), torch.randn(1, 2)) is None
+
+
 def test_xi_times_z_is_bounded_whatever_the_scores_do() -> None:
     term = _term(xi_decay=0.9)
     for log_mean in (0.0, 50.0, -50.0, 80.0):

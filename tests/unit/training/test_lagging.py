@@ -52,5 +52,5 @@ def test_windows_weigh_batches_by_their_tokens() -> None:
 def test_the_encoder_lags_until_its_information_decreases(mi: float, lagging: bool) -> None:
     state = TrainingState(epoch=1, lagging_mi=1.0)
     found = HeldOut(1.0, -1.0, 1.0, 1.0, mi, 5.0, 1, 1, 1.0)
-    finish_epoch(state, found, read_config("lagging"), learning_rate=1e-3, steps=1)
+    finish_epoch(state, found, read_config("lagging"), learning_rate=1e-3, steps=1, device="cpu")
     assert (state.lagging, state.lagging_mi) == (lagging, mi)

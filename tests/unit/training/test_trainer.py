@@ -3,6 +3,8 @@
 import contextlib
 import json
 import math
+from dataclasses import asdict
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from mivae_cli.objectives.objective import Terms
 from mivae_cli.runs.create import create_run
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.signals import Interrupted
+from mivae_cli.storage.metrics_log import read_metrics
 from mivae_cli.storage.sealed_json import sealed
 from mivae_cli.training.events import Step, Validation
 from mivae_cli.training.trainer import Trainer
@@ -419,6 +422,54 @@ def test_records_are_kept_as_lines_and_not_twice_after_a_resume(
     assert trainer.resume(run) == []
     list(trainer.fit(run))
     assert run.metrics_path.read_text().splitlines()[: len(lines)] == lines
+
+
+def test_the_records_of_a_critic_are_those_of_its_run(text: Path, tmp_path: Path) -> None:
+    config = small_config(text, training={"epochs": 2, "log_every": 1})
+    run, _, records = train_to_end(config, tmp_path / "run")
+    steps = [record for record in records if isinstance(record, Step)]
+    validations = [record for record in records if isinstance(record, Validation)]
+    newest, _ = run.checkpoints.newest()
+    critic = load_file(str(newest.manifest.checked_path("critic.safetensors")))
+    assert steps[-1].log_xi == -float(critic["log_partition"])
+    assert len({step.log_xi for step in steps}) == len(steps)
+    assert {step.multiplier for step in steps} == {None}
+    for record in validations:
+        assert record.mi_dual is not None
+        assert -0.5 < record.mi_dual < record.mi_ceiling
+        assert record.rates is not None
+        assert len(record.rates) == 4
+        assert sum(record.rates) == pytest.approx(record.rate, abs=1e-4)
+        assert record.device == "cpu"
+        assert datetime.fromisoformat(record.time).utcoffset() == timedelta(0)
+    found = read_metrics(run.metrics_path)
+    assert [asdict(each) for each in found.steps] == [asdict(each) for each in steps]
+    assert [asdict(each) for each in found.validations] == [asdict(each) for each in validations]
+
+
+def test_the_records_of_a_constrained_rate_have_its_multiplier(text: Path, tmp_path: Path) -> None:
+    objective = {"mi_weight": 0.0, "rate": {"kind": "minimum-rate", "step_size": 0.1}}
+    config = small_config(text, objective=objective, training={"epochs": 1, "log_every": 1})
+    corpus = prepare_corpus(config.data)
+    trainer = Trainer(config, corpus)
+    multipliers = []
+    for record in trainer.fit(create_run(tmp_path / "run", config, corpus)):
+        if isinstance(record, Step):
+            assert record.multiplier == trainer.state.multiplier > 0
+            assert record.log_xi is None
+            multipliers.append(record.multiplier)
+        elif isinstance(record, Validation):
+            assert record.mi_dual is None
+    assert multipliers == sorted(set(multipliers))  # the rate stays below its minimum
+
+
+def test_rates_of_many_units_are_not_recorded(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mivae_cli.evaluation.validation.MAX_LOGGED_RATES", 3)
+    config = small_config(text, training={"epochs": 1})
+    _, _, records = train_to_end(config, tmp_path / "run")
+    assert [record.rates for record in records if isinstance(record, Validation)] == [None]
 
 
 def test_a_save_in_the_middle_of_an_epoch_is_one_to_go_on_from(text: Path, tmp_path: Path) -> None:
