@@ -38,6 +38,25 @@ MIN_PENALTY, MAX_PENALTY = 0.01, 100.0
 MAX_GRID_RUNS = 1000  # runs of a sweep
 MAX_KEY_PARTS = 10  # parts of a dotted key; the longest key that exists has four
 
+# Explorer
+MAX_EXPLORED = 200_000  # sentences on the map; their vectors and texts are in memory
+MAX_REQUEST_BYTES = 2**16
+MAX_REQUEST_CHARACTERS = 1000  # of a sentence
+MAX_REQUEST_STEPS = 32  # sentences of an interpolation
+MAX_REQUEST_ROWS = 100  # sentences of an answer
+MAX_REQUEST_INDICES = 1000  # sentences chosen on the map
+MAX_REQUEST_UNITS = 64  # latent units set by sliders
+MAX_REQUEST_TEMPERATURE = 2.0
+MAX_REQUEST_SPREAD = 5.0
+MAX_REQUEST_COORDINATE = 1e6  # of a place on the map, and of a latent unit
+MAX_REQUEST_SEED = 2**53 - 1  # the largest integer that JavaScript keeps exactly
+MAX_WAITING_REQUESTS = 100  # for the model
+MAX_MAP_FILE_BYTES = 2**28  # of a cached map
+MAX_MAP_FILES = 20  # cached maps; the oldest are removed
+MAX_EXPORT_POINTS = 5000  # sentences of an exported map with stored answers
+MAX_LABEL_COLUMNS = 12
+MAX_CATEGORIES = 20  # of a label with a colour each
+
 # Configuration files
 MAX_TOML_BYTES = 2**20
 MAX_TOML_DOTS = 50  # dots per line; tomllib needs quadratic time and memory for a dotted key

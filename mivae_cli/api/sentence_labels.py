@@ -10,7 +10,9 @@ __all__ = [
     "Labels",
     "TextSource",
     "label_rows",
+    "label_values",
     "matched",
+    "matched_places",
     "source_of",
     "source_of_split",
 ]
@@ -26,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..config.data import DataConfig
 from ..data.corpus import Split
 from ..data.file_formats import format_of
-from ..data.ingestion import content_hash
+from ..data.ingestion import Lines, content_hash
 from ..data.lines import read_lines, read_rows
 from ..data.prepared_corpus import Corpus
 from ..data.records import TextRecords
@@ -50,11 +52,13 @@ class LabelRows:
         frame: One column; missing labels are allowed.
         lines: The line number of each row in its file, with shape (L,).
         table: The file, if it is a table.
+        values: Text or a number for each row, or None; only of labels from a file.
     """
 
     frame: Frame
     lines: NDArray[np.int64]
     table: Path | None = None
+    values: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,10 +105,10 @@ def label_rows(labels: Labels, column: str = "label") -> LabelRows:
     if not rows:
         raise DataError(f"'{path}' is empty; provide one label for each sentence")
     lines = np.array([line for line, _ in rows], np.int64)
-    values = _values([text.strip() or None for _, text in rows])
+    values = label_values([text.strip() or None for _, text in rows])
     made = frame_of(values, f"'{path}'")
     frame = Frame(made.blocks, made.name, lines=lines)
-    return LabelRows(frame, lines, path if suffix in TABLES else None)
+    return LabelRows(frame, lines, path if suffix in TABLES else None, tuple(values))
 
 
 def matched(labels: LabelRows, store: TokenStore, source: TextSource) -> Frame:
@@ -113,14 +117,32 @@ def matched(labels: LabelRows, store: TokenStore, source: TextSource) -> Frame:
     Raises:
         DataError: There are neither as many labels as sentences nor as many as rows of the text.
     """
-    count, rows = len(store), len(labels.frame)
+    places = matched_places(labels, len(store), store.lines, source)
+    return labels.frame if len(labels.frame) == len(store) else labels.frame.rows(places)
+
+
+def matched_places(
+    labels: LabelRows, count: int, lines: Lines | None, source: TextSource
+) -> NDArray[np.int64]:
+    """Returns the row of the label of each of N = count sentences, from 0, with shape (N,).
+
+    Arguments:
+        labels: The labels.
+        count: The number of sentences.
+        lines: Their line numbers in the text, with shape (N,).
+        source: The text.
+
+    Raises:
+        DataError: There are neither as many labels as sentences nor as many as rows of the text.
+    """
+    rows = len(labels.frame)
     if rows == count:
-        return labels.frame
-    if rows == source.rows and store.lines is not None and _same_lines(labels, source):
+        return np.arange(count)
+    if rows == source.rows and lines is not None and _same_lines(labels, source):
         places = {line: place for place, line in enumerate(labels.lines.tolist())}
-        found = [places.get(line) for line in store.lines.tolist()]
+        found = [places.get(line) for line in lines.tolist()]
         if None not in found:
-            return labels.frame.rows(np.array(found, np.int64))
+            return np.array(found, np.int64)
     of_text = "" if source.rows in (None, count) else f", of {source.rows:,} rows"
     advice = "provide one label for each sentence"
     if of_text and source.table is None:
@@ -186,7 +208,7 @@ def _same_lines(labels: LabelRows, source: TextSource) -> bool:
     return labels.table is not None and content_hash(labels.table) == source.table
 
 
-def _values(texts: list[str | None]) -> list[Any]:
+def label_values(texts: list[str | None]) -> list[Any]:
     """Returns numbers if all texts are numbers that double precision keeps apart."""
     try:
         numbers = [None if text is None else float(text) for text in texts]

@@ -23,6 +23,7 @@ from .config import config
 from .encode import encode
 from .estimate_mi import estimate_mi
 from .eval import evaluate
+from .explore import explore
 from .interpolate import interpolate
 from .neighbours import neighbours
 from .presets import presets
@@ -36,7 +37,10 @@ from .verify import verify
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Train and evaluate": (train, sweep, evaluate, compare, estimate_mi),
-    "Use a trained model": (sample, reconstruct, interpolate, analogy, vary, neighbours, encode),
+    "Use a trained model": (
+        *(sample, reconstruct, interpolate, analogy, vary, neighbours, encode),
+        explore,
+    ),
     "Runs and settings": (presets, verify),
 }
 app = typer.Typer(name="mivae", no_args_is_help=True, rich_markup_mode="rich")

@@ -18,6 +18,7 @@ __all__ = [
     "Corpus",
     "SplitSummary",
     "TokenStore",
+    "default_cache",
     "encode_sentences",
     "open_corpus",
     "prepare_corpus",
@@ -100,7 +101,7 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
     if config.train == "-":
         with text_file(config.train) as path:
             return prepare_corpus(config.model_copy(update={"train": str(path)}), cache)
-    files, cache = locate_splits(config), cache or _default_cache()
+    files, cache = locate_splits(config), cache or default_cache()
     try:
         return _prepared(config, files, cache)
     except SourceChanged as change:  # perhaps saved just now: try once more
@@ -244,7 +245,12 @@ def encode_sentences(
     return store
 
 
-def _default_cache() -> Path:
+def default_cache() -> Path:
+    """Returns the folder of cached files: `MIVAE_CACHE`, or the user's cache folder.
+
+    Raises:
+        ConfigError: There is no home directory.
+    """
     if named := os.environ.get("MIVAE_CACHE"):
         return Path(os.path.expanduser(named))  # a quoted ~ is not expanded by the shell
     base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from mivae_cli.cli import app, main
 from mivae_cli.config.messages import known_keys
 from mivae_cli.config.resolve import preset_names
 from mivae_cli.estimators.critic_training import PROFILES
+from mivae_cli.explorer import server
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
 
@@ -101,6 +103,8 @@ def test_the_code_of_a_page_runs(
     if not any("runs/mine" in each for each in made):
         shutil.copytree(workspace / "trained", tmp_path / "runs" / "mine")
     monkeypatch.setattr(mivae_cli, "train", quick_train)
+    monkeypatch.setattr(server, "serve", lambda *_: None)  # it would wait for Ctrl-C
+    monkeypatch.setattr(webbrowser, "open", lambda _: True)
     for profile, plan in PROFILES.items():
         monkeypatch.setitem(PROFILES, profile, replace(plan, steps=10))
     variables: dict[str, object] = {}

@@ -37,6 +37,7 @@ ORDER = (
     "generation",
     "experiments",
     "reports",
+    "explorer",
     "api",
     "cli",
     "__main__",
