@@ -42,6 +42,7 @@ from .sentence_labels import (
 )
 
 POINTS = 100_000  # sentences on the map, by default
+SEED = 0  # of the sentences drawn from a long file
 FITTED = 20_000  # sentences that determine the map of a file
 
 
@@ -215,7 +216,7 @@ def _drawn(records: TextRecords, most: int) -> tuple[list[tuple[int, Record]], l
     """
     kept: list[tuple[int, Record]] = []
     lines: list[int] = []
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(SEED)
     for ordinal, record in enumerate(records):
         lines.append(record.line)
         if ordinal < most:

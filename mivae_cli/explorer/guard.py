@@ -5,7 +5,7 @@ machine's address (DNS rebinding). Host and Origin must therefore be those of th
 request for data needs the random token from the URL that the command prints.
 """
 
-__all__ = ["HEADERS", "Guard"]
+__all__ = ["HEADERS", "App", "Guard", "TooLarge", "too_large"]
 
 import json
 import secrets
@@ -40,8 +40,8 @@ NO_TOKEN = (
 )
 
 
-class _TooLarge(Exception):
-    pass
+class TooLarge(Exception):
+    """The body of a request without a Content-Length is too large; the application answers."""
 
 
 class Guard:
@@ -67,7 +67,6 @@ class Guard:
         if problem is not None:
             await _refuse(scope, send, *problem)
             return
-        started = False
         left = MAX_REQUEST_BYTES
 
         async def limited() -> Message:
@@ -75,21 +74,15 @@ class Guard:
             message = await receive()
             left -= len(message.get("body", b""))
             if left < 0:
-                raise _TooLarge
+                raise TooLarge
             return message
 
         async def with_headers(message: Message) -> None:
-            nonlocal started
             if message["type"] == "http.response.start":
-                started = True
                 message = {**message, "headers": [*message.get("headers", ()), *HEADERS]}
             await send(message)
 
-        try:
-            await self._app(scope, limited, with_headers)
-        except _TooLarge:
-            if not started:
-                await _refuse(scope, send, *_too_large())
+        await self._app(scope, limited, with_headers)
 
     def _problem(self, scope: Scope) -> tuple[int, str] | None:
         """Returns the status and the message of the first failed check."""
@@ -103,7 +96,7 @@ class Guard:
         if any(not size.isdigit() or len(size) > 18 for size in sizes):
             return 400, "The Content-Length is invalid."
         if any(int(size) > MAX_REQUEST_BYTES for size in sizes):
-            return _too_large()
+            return too_large()
         if scope["path"].startswith(STATIC) or secrets.compare_digest(_token(scope), self._token):
             return None
         return 403, "The token is missing or wrong; open the URL that mivae explore printed."
@@ -118,7 +111,8 @@ def _token(scope: Scope) -> bytes:
     return bytes(found[0]) if len(found) == 1 else b""
 
 
-def _too_large() -> tuple[int, str]:
+def too_large() -> tuple[int, str]:
+    """Returns the status and the message about a large body."""
     return 413, f"The request has more than {MAX_REQUEST_BYTES:,} bytes; send less at once."
 
 

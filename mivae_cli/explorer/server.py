@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ..errors import OUT_OF_MEMORY, ConfigError, MivaeError, is_out_of_memory, reason
 from . import requests as ask
-from .guard import App, Guard
+from .guard import App, Guard, TooLarge, too_large
 from .session import Explorer
 from .worker import Busy
 
@@ -105,6 +105,10 @@ def application(explorer: Explorer, port: int, token: str) -> App:
     async def on_mivae_error(request: "Request", error: Exception) -> "Response":
         return failed(_sentence(str(error)), 503 if isinstance(error, Busy) else 422)
 
+    async def on_large_body(request: "Request", error: Exception) -> "Response":
+        status, message = too_large()
+        return failed(message, status)
+
     async def on_http_error(request: "Request", error: Exception) -> "Response":
         status = cast(HTTPException, error).status_code
         what = "There is no such page." if status == 404 else "The method is not allowed."
@@ -139,6 +143,7 @@ def application(explorer: Explorer, port: int, token: str) -> App:
         routes=routes,
         exception_handlers={
             MivaeError: on_mivae_error,
+            TooLarge: on_large_body,
             HTTPException: on_http_error,
             Exception: on_other_error,
         },
