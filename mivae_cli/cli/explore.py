@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..choices import MapMethod
-from ..limits import MAX_EXPLORED
+from ..limits import MAX_EXPLORED, MAX_EXPORT_POINTS
 from .support.options import Device, Run, RunArgument
 from .support.text_options import Reading, reads_text
 
@@ -50,6 +50,21 @@ def explore(
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Print the URL without opening a browser.")
     ] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write a read-only copy of the page to a folder, instead of serving it.",
+        ),
+    ] = None,
+    export_points: Annotated[
+        int,
+        typer.Option(
+            min=2,
+            max=MAX_EXPORT_POINTS,
+            help="Sentences of the copy with stored reconstructions and neighbours.",
+        ),
+    ] = 500,
     device: Device = "auto",
 ) -> None:
     """Explore the latent space of a run on a local web page, until Ctrl-C.
@@ -60,18 +75,18 @@ def explore(
 
     Example: [bold]mivae explore runs/mine[/]
     """
-    import secrets
-    import webbrowser
+    from contextlib import closing, nullcontext
 
     from ..api.exploration import open_explorer
-    from ..explorer.server import check_packages, listen, serve
-    from .support.console import note, print_line, stderr
+    from ..explorer.server import check_packages, listen
+    from .support.console import note, stderr
+    from .support.exploration import export_page, serve_page
     from .support.run_lookup import locate, open_run
     from .support.text_input import opened_sentences
 
-    check_packages()
-    listening = listen(port)
-    with listening:
+    if export is None:
+        check_packages()
+    with nullcontext() if export is not None else listen(port) as listening:
         model = open_run(locate(run, run_option), device)
         with (
             stderr.status("encoding the first sentences"),
@@ -80,15 +95,9 @@ def explore(
             explorer = open_explorer(
                 model, text, labels=labels, column=label_column, points=points, method=method
             )
-        try:
-            token = secrets.token_urlsafe(24)
-            url = f"http://127.0.0.1:{listening.getsockname()[1]}/?token={token}"
-            print_line(url)
-            typer.get_text_stream("stdout").flush()
-            note(f"{explorer.codes.total:,} sentences; stop with Ctrl-C")
-            if not no_browser:
-                webbrowser.open(url)
-            serve(explorer, listening, token)
-        finally:
-            explorer.close()
-    note("stopped")
+        with closing(explorer):
+            if export is not None:
+                export_page(explorer, export, export_points)
+            elif listening is not None:
+                serve_page(explorer, listening, not no_browser)
+                note("stopped")

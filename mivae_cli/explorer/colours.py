@@ -29,6 +29,11 @@ class Colours:
         self._label_codes = {key: label.codes() for key, label in self._labels.items()}
         self._units = {f"unit:{unit.unit}": unit.unit for unit in codes.units()}
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all colours."""
+        return ["length", "rate", *self._units, *self._labels]
+
     def values(self, key: str) -> Floats:
         """Returns the value of each encoded sentence, NaN if missing, with shape (N,).
 

@@ -94,6 +94,8 @@ def application(explorer: Explorer, port: int, token: str) -> App:
 
     async def points(request: "Request") -> "Response":
         start, loaded = _start(request), explorer.codes.loaded
+        if start >= loaded:
+            explorer.check_encoding()
         places = explorer.codes.places[start:loaded]
         return vector(places.astype("<f4").tobytes(), total=explorer.codes.total, loaded=loaded)
 

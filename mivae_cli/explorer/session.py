@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..choices import MapMethod
-from ..errors import DataError, cut
+from ..errors import DataError, MivaeError, cut, reason
 from ..generation.generate import analogous, interpolation, prior_samples
 from . import requests as ask
 from .codes import CorpusCodes
@@ -65,6 +65,22 @@ class Explorer:
     def close(self) -> None:
         """Ends the thread of the model."""
         self.worker.close()
+
+    def finish_encoding(self) -> None:
+        """Waits until the whole corpus is encoded.
+
+        Raises:
+            MivaeError: Encoding failed.
+        """
+        self.worker.finished.wait()
+        self.check_encoding()
+
+    def check_encoding(self) -> None:
+        """Raises MivaeError if encoding failed."""
+        problem = self.worker.problem
+        if problem is not None:
+            count = f"{self.codes.loaded:,} of {self.codes.total:,}"
+            raise MivaeError(f"encoding stopped after {count} sentences: {reason(problem)}")
 
     @property
     def map(self) -> LatentMap:

@@ -77,6 +77,8 @@ class ModelWorker:
         self._closed = False
         self.problem: Exception | None = None
         """The error that ended the background work, if any."""
+        self.finished = threading.Event()
+        """Set when the background work has ended."""
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
@@ -148,6 +150,9 @@ class ModelWorker:
                 self._answer(jobs)
             else:
                 more = self._step()
+                if not more:
+                    self.finished.set()
+        self.finished.set()
         with self._changed:
             for job in self._waiting:
                 job.future.set_exception(Busy("the explorer is closing"))

@@ -90,3 +90,13 @@ def test_errors_name_what_to_change(
     ran = mivae("explore", run)
     assert ran.code == 2
     assert "mivae[explore]" in ran.err
+
+
+def test_a_copy_needs_no_server(
+    mivae: Mivae, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "check_packages", pytest.fail)
+    ran = mivae("explore", run, "--export", tmp_path / "copy", "--export-points", "5")
+    assert ran.code == 0
+    assert ran.out == f"{tmp_path / 'copy' / 'index.html'}\n"
+    assert (tmp_path / "copy" / "data.js").exists()
