@@ -54,6 +54,13 @@ mivae.App = class {
     this.map.setPlaced(placed);
   }
 
+  // Numbers decoded rows, in their list and on the map.
+  number(rows) {
+    const numbered = rows.map((row, i) => ({...row, number: i + 1}));
+    this.mark([], numbered.map(({x, y, number}) => ({x, y, label: String(number)})));
+    return numbered;
+  }
+
   // The next click on the map fills this field; null ends the choice.
   pickFor(field) {
     this.picking?.button.setAttribute("aria-pressed", "false");
@@ -168,12 +175,13 @@ mivae.App = class {
   }
 
   #header() {
-    const {run, checkpoint, model, corpus, map} = this.overview;
-    document.title = `${run} · mivae explore`;
-    mivae.byId("title").textContent = `Latent space of ${run}`;
-    const facts = [`checkpoint ${checkpoint}`, ...Object.entries(model).map(([name, value]) => `${name} ${value}`),
-      corpus.name, map.note];
-    mivae.byId("facts").textContent = facts.filter(Boolean).join(" · ");
+    const {run, title, checkpoint, model, corpus, map} = this.overview;
+    const fact = ([name, value]) =>
+      `${name.toLowerCase()} ${typeof value === "number" ? value.toLocaleString("en") : value}`;
+    document.title = `${title} · mivae explore`;
+    mivae.byId("title").textContent = `Latent space of ${title}`;
+    mivae.byId("facts").textContent =
+      [run, `checkpoint ${checkpoint}`, ...Object.entries(model).map(fact), corpus.name, map.note].join(" · ");
   }
 
   #map() {

@@ -87,9 +87,9 @@ mivae.csv = function (columns, rows) {
 };
 
 // Shows `rows` as a table in `node`. `columns`: [{key, head, digits?}], the text first or later.
-// Options: `name` of downloaded files, `onSelect(row)`, `diff` (mark changes from the row before),
-// `all` (function that returns every row, if the table shows only the first).
-mivae.showList = function (node, columns, rows, {name, onSelect, diff = false, all = null}) {
+// Options: `name` of downloaded files, `onSelect(row)`, `before(i)` (the sentence from which the changes
+// of row i are marked), `all` (function that returns every row, if the table shows only the first).
+mivae.showList = function (node, columns, rows, {name, onSelect, before = () => null, all = null}) {
   node.replaceChildren();
   if (!rows.length) {
     node.append(mivae.element("p", {class: "muted", textContent: "No sentences."}));
@@ -105,7 +105,7 @@ mivae.showList = function (node, columns, rows, {name, onSelect, diff = false, a
       }
       if (column.key !== "text") return mivae.element("td", {textContent: row[column.key] ?? "–"});
       const button = mivae.element("button", {type: "button"});
-      mivae.showText(button, row.text, diff && i ? rows[i - 1].text : null);
+      mivae.showText(button, row.text, before(i));
       button.addEventListener("click", () => onSelect(row));
       return mivae.element("td", {}, button);
     });

@@ -145,7 +145,7 @@ mivae.InterpolatePanel = class {
     mivae.showList(mivae.byId("interpolation"), [
       {key: "t", head: "t", digits: 2}, {key: "text", head: "Sentence"},
       {key: "log_likelihood", head: "log p(x|z) (nats)", digits: 1}],
-      rows, {name: "interpolation", diff: true, onSelect: (row) => app.show(row)});
+      rows, {name: "interpolation", before: (i) => i ? rows[i - 1].text : null, onSelect: (row) => app.show(row)});
   }
 
   // Two lists of sentences between which an exported copy holds interpolations.
@@ -228,9 +228,10 @@ mivae.VaryPanel = class {
         const {rows} = await app.source.request("vary", {from: this.field.value(),
           count: mivae.number("vary-count", "Number"), spread: mivae.number("vary-spread", "Spread"),
           temperature: mivae.number("vary-temperature", "Temperature"), seed: mivae.number("vary-seed", "Seed")});
-        app.mark([], rows.map(({x, y}, i) => ({x, y, label: String(i + 1)})));
-        mivae.showList(mivae.byId("variations"), [{key: "text", head: "Variation"},
-          {key: "distance", head: "Distance", digits: 2}], rows, {name: "variations", onSelect: (row) => app.show(row)});
+        const sentence = this.field.text;
+        mivae.showList(mivae.byId("variations"), [{key: "number", head: "#", digits: 0},
+          {key: "text", head: "Variation"}, {key: "distance", head: "Distance", digits: 2}], app.number(rows),
+          {name: "variations", before: () => sentence, onSelect: (row) => app.show(row)});
       });
     });
   }
@@ -267,8 +268,8 @@ mivae.SamplesPanel = class {
   }
 
   show({rows}) {
-    this.app.mark([], rows.map(({x, y}, i) => ({x, y, label: String(i + 1)})));
-    mivae.showList(mivae.byId("samples"), [{key: "text", head: "Sample"}], rows,
+    mivae.showList(mivae.byId("samples"), [{key: "number", head: "#", digits: 0},
+      {key: "text", head: "Sample"}], this.app.number(rows),
       {name: "samples", onSelect: (row) => this.app.show(row)});
   }
 };
