@@ -114,7 +114,7 @@ mivae.App = class {
         this.mark([], [{x, y, label: "place"}]);
         this.openTab("sentence");
         this.sentence.show({text: row.text, reconstruction: row.text,
-          neighbours: [row.nearest]}, {x, y});
+          neighbours: [row.nearest]}, {x, y}, "Decoded at the chosen place");
       }
     });
   }

@@ -75,20 +75,20 @@ mivae.SentencePanel = class {
     this.app.map.select(-1);
     this.app.mark([], [{x: row.x, y: row.y, label: "your sentence"}]);
     this.app.map.reveal(row.x, row.y);
-    this.show(row, {text});
+    this.show(row, {text}, "Your sentence");
   }
 
   async select(index) {
     const {map, source} = this.app;
     map.select(index);
     map.reveal(map.positions[2 * index], map.positions[2 * index + 1]);
-    this.show(await source.request("sentence", {index}), {index});
+    this.show(await source.request("sentence", {index}), {index}, "Selected sentence");
   }
 
-  show(row, end) {
+  show(row, end, label) {
     this.end = end;
     this.text = row.text;
-    this.app.here(row, row.index === null || row.index === undefined ? "Your sentence" : "Selected sentence");
+    this.app.here({text: row.text}, label);
     mivae.byId("sentence-empty").hidden = true;
     mivae.byId("sentence").hidden = false;
     mivae.showText(mivae.byId("sentence-text"), row.text);
@@ -173,8 +173,9 @@ mivae.UnitsPanel = class {
     const box = mivae.byId("sliders");
     for (const unit of app.overview.units) {
       const output = mivae.element("output", {textContent: "–"});
-      const slider = mivae.element("input", {type: "range", min: unit.low, max: unit.high, step: "any",
-        value: unit.mean, disabled: true, id: `unit-${unit.unit}`});
+      const margin = Math.max(0.25 * (unit.high - unit.low), 0.5); // beyond the corpus
+      const slider = mivae.element("input", {type: "range", min: unit.low - margin,
+        max: unit.high + margin, step: "any", disabled: true, id: `unit-${unit.unit}`});
       slider.addEventListener("input", () => {
         this.moved[unit.unit] = slider.valueAsNumber;
         output.textContent = mivae.format(slider.valueAsNumber);
@@ -211,6 +212,8 @@ mivae.UnitsPanel = class {
     for (const [unit, value] of Object.entries(row.units)) {
       const {slider, output} = this.sliders.get(unit);
       slider.disabled = false;
+      slider.min = Math.min(slider.min, value);
+      slider.max = Math.max(slider.max, value);
       if (this.moved[unit] !== undefined) continue;
       slider.value = value;
       output.textContent = mivae.format(value);

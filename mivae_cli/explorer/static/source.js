@@ -7,6 +7,8 @@ window.mivae = window.mivae || {};
 mivae.LiveSource = class {
   constructor(token) {
     this.headers = {"X-Mivae-Token": token};
+    // of live requests: a newer one of the same page replaces an older one
+    this.page = crypto.getRandomValues(new Uint32Array(2)).join("-");
   }
 
   overview() {
@@ -20,7 +22,8 @@ mivae.LiveSource = class {
   }
 
   request(name, body) {
-    return this.#json(`/api/${name}`, {method: "POST", body: JSON.stringify(body)});
+    const sent = "sequence" in body ? {...body, page: this.page} : body;
+    return this.#json(`/api/${name}`, {method: "POST", body: JSON.stringify(sent)});
   }
 
   async #json(path, options) {
