@@ -88,6 +88,7 @@ MAX_METRICS_LINE = 2**22  # bytes; a skipped batch names up to 65,536 sentences
 MAX_METRICS_RECORDS = 1_000_000  # steps and validations of a metrics log, all in memory
 MAX_LOGGED_RATES = 256  # latent units whose rates a metrics log has
 MAX_EVALUATION_BYTES = 2**23  # bytes of eval.json: half of a document
+MAX_SENTENCE_VALUES_BYTES = 2**30  # bytes of a file of figures per sentence, all in memory
 MAX_RECORD_COUNT = 2**63 - 1  # an integer of an evaluation record, such as a seed
 MAX_RECORD_VALUE = 1e300  # a float of an evaluation record; sums and squares must stay finite
 MAX_RECORD_DEPTH = 10  # nesting of an evaluation record; mivae writes four levels

@@ -3,7 +3,14 @@ r"""Evaluation of a model on held-out sentences.
 Shapes: N sentences, B sentences per batch, K samples, Z latent units. All in nats.
 """
 
-__all__ = ["CheckpointName", "Evaluation", "TextFigures", "evaluate", "importance_weighted"]
+__all__ = [
+    "CheckpointName",
+    "Evaluation",
+    "TextFigures",
+    "evaluate",
+    "evaluate_sentences",
+    "importance_weighted",
+]
 
 import math
 from collections.abc import Generator
@@ -29,6 +36,7 @@ from .metrics import (
     units_above,
 )
 from .mutual_information import MutualInformation, measure_information
+from .sentence_values import SentenceFile, SentenceValues
 from .text_record import Full
 
 BATCH = 32  # sentences of similar length
@@ -84,6 +92,7 @@ class Evaluation:
     text: TextFigures | None = None  # likelihood per word and character; null without a tokenizer
     checkpoint: CheckpointName | None = None  # the evaluated checkpoint
     full: Full | None = None  # results of eval --full
+    sentence_values: SentenceFile | None = None  # file of figures per sentence; null if not stored
     warnings: list[str] = field(default_factory=list)  # figures that contradict each other
 
 
@@ -97,7 +106,27 @@ def evaluate(
 ) -> Generator[Stage, None, Evaluation]:
     """Yields progress, and returns the evaluation record.
 
-    The result does not depend on the order of the sentences.
+    The result does not depend on the order of the sentences. The arguments are those of
+    `evaluate_sentences`.
+
+    Raises:
+        ConfigError: `iw_samples` or `seed` is out of range.
+    """
+    work = evaluate_sentences(model, store, fitting, iw_samples, seed, tokenizer)
+    return (yield from work)[0]
+
+
+def evaluate_sentences(
+    model: VAE,
+    store: TokenStore,
+    fitting: tuple[TokenStore, TokenStore] | None = None,
+    iw_samples: int = 500,
+    seed: int = 0,
+    tokenizer: Tokenizer | None = None,
+) -> Generator[Stage, None, tuple[Evaluation, SentenceValues]]:
+    """Yields progress, and returns the evaluation record and the figures of each sentence.
+
+    The results do not depend on the order of the sentences.
 
     Arguments:
         model: The model.
@@ -118,18 +147,25 @@ def evaluate(
     sentences, tokens = len(store), len(store.tokens) + len(store)
     distortion, rate = float(encoded.distortion.mean()), float(encoded.rate.mean())
     nll = iw_nll = distortion + rate
+    iw_nlls = encoded.distortion + encoded.rate
     mi, kl_aggregated_prior, warnings = None, 0.0, list[str]()
     active = active_units(encoded.posterior.scaled_means())
     if model.latent_size:  # the likelihood of a language model is exact
         bounds = yield from importance_weighted(model, store, iw_samples, seed)
-        iw_nll = -float(bounds.mean())
+        iw_nll, iw_nlls = -float(bounds.mean()), -bounds
         yield Stage("measuring mutual information", 0, 1)
         mi = measure_information(model, store, encoded, fitting, seed)
         kl_aggregated_prior = rate - mi.known_posterior.value
     ppl_elbo, ppl_iw = (perplexity(value, sentences, tokens) for value in (nll, iw_nll))
     if mi is not None:
         warnings = contradictions(mi, rate, active, (ppl_elbo, ppl_iw), iw_samples)
-    return Evaluation(
+    values = SentenceValues(
+        distortion=encoded.distortion.float().numpy(),
+        rate=encoded.rate.float().numpy(),
+        iw_nll=iw_nlls.float().numpy(),
+        line=store.lines,
+    )
+    record = Evaluation(
         elbo=-nll,
         nll=nll,
         iw_nll=iw_nll,
@@ -151,6 +187,7 @@ def evaluate(
         text=None if tokenizer is None else _text_figures(store, tokenizer, nll, iw_nll),
         warnings=warnings,
     )
+    return record, values
 
 
 def _text_figures(

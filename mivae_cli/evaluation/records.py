@@ -9,9 +9,10 @@ A checksum shows that a record has not changed, not who wrote it. Types and size
 therefore checked before a comparison computes with them.
 """
 
-__all__ = ["EvaluationRecords", "Record", "checkpoint_of", "samples_of"]
+__all__ = ["SENTENCE_FILE", "EvaluationRecords", "Record", "checkpoint_of", "samples_of"]
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -31,7 +32,10 @@ COUNTS = (
 )
 FIGURES = ("elbo", "nll", "iw_nll", "ppl_elbo", "ppl_iw", "distortion", "rate", "effective_units",
            "kl_aggregated_prior")  # fmt: skip
-GROUPS = ("mi", "text", "checkpoint", "full")
+GROUPS = ("mi", "text", "checkpoint", "full", "sentence_values")
+# A plain name, so that a record never leads to a file outside its run
+SENTENCE_FILE = re.compile(r"(epoch-\d{4,20}|step-\d{8,20})-[0-9a-f]{16}\.safetensors", re.ASCII)
+CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -180,7 +184,20 @@ def _check_record(record: Record) -> None:
     name = (record.get("checkpoint") or {}).get("name")
     if not isinstance(name, str | None):
         raise ValueError("'checkpoint.name' is not a string")  # noqa: TRY004
+    if (values := record.get("sentence_values")) is not None:
+        _check_sentence_file(values)
     _check_sizes(record, "", limits.MAX_RECORD_DEPTH)
+
+
+def _check_sentence_file(entry: Record) -> None:
+    """Raises ValueError unless an entry names a file of a run, with its size and checksum."""
+    for key, pattern in (("file", SENTENCE_FILE), ("sha256", CHECKSUM)):
+        value = entry.get(key)
+        if not (isinstance(value, str) and pattern.fullmatch(value)):
+            raise ValueError(f"'sentence_values.{key}' is not valid")
+    size = entry.get("size")
+    if type(size) is not int or size < 0:
+        raise ValueError("'sentence_values.size' is not a count")
 
 
 def _check_sizes(value: object, path: str, depth: int) -> None:

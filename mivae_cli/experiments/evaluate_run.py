@@ -9,8 +9,9 @@ from typing import Any
 from ..config.run import EvaluationConfig
 from ..data.token_store import TokenStore
 from ..errors import MivaeError
-from ..evaluation.evaluate import CheckpointName, Evaluation, evaluate
+from ..evaluation.evaluate import CheckpointName, Evaluation, evaluate_sentences
 from ..evaluation.records import EvaluationRecords
+from ..evaluation.sentence_values import SentenceValues, file_of
 from ..generation.evaluate_text import Plan, evaluate_text
 from ..runs.directory import RunDirectory
 from ..runs.loading import LoadedCheckpoint, default_device, load_checkpoint, load_language_model
@@ -24,6 +25,7 @@ class EvaluatedRun:
 
     checkpoint: LoadedCheckpoint
     record: Evaluation
+    sentences: SentenceValues  # figures of each sentence
     stored: EvaluationRecords | None = None  # None: the record was not stored
     store_error: MivaeError | None = None  # why storing failed
 
@@ -82,7 +84,7 @@ def evaluate_run(
         sizes, tokenizer = protocol or config.evaluation, corpus.tokenizer
         tested = corpus["test"] if sentences is None else sentences
         fitting = corpus["train"], corpus["valid"]
-        record = yield from evaluate(
+        record, values = yield from evaluate_sentences(
             model, tested, fitting, sizes.iw_samples, sizes.seed, tokenizer
         )
         record = replace(record, checkpoint=CheckpointName(checkpoint.name, checkpoint.step))
@@ -90,15 +92,18 @@ def evaluate_run(
             longest = config.data.max_tokens
             text = evaluate_text(model, corpus, tested, longest, sizes.seed, full, forward_lm)
             record = replace(record, full=(yield from text))
-        return EvaluatedRun(loaded, record)
+        return EvaluatedRun(loaded, record, values)
 
     evaluated = yield from interruptible(work(), interruption or Interruption())
     if not store or sentences is not None or run.name != "best":
         return evaluated
-    record = evaluated.record
+    record, values = evaluated.record, evaluated.sentences
+    content = values.content() if values.finite else None
+    if content is not None and record.checkpoint is not None:
+        record = replace(record, sentence_values=file_of(content, record.checkpoint.name))
     try:
-        records = run.write_evaluation(asdict(record))
+        records = run.write_evaluation(asdict(record), content)
     except MivaeError as error:
         return replace(evaluated, store_error=error)
-    assert record.checkpoint is not None
-    return replace(evaluated, stored=records.about(record.checkpoint.name))
+    name = record.checkpoint and record.checkpoint.name
+    return replace(evaluated, record=record, stored=records.about(name))

@@ -14,6 +14,7 @@ from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..errors import CheckpointError, MivaeError
 from ..runs.checkpoints import Checkpoint
 from ..runs.directory import RunDirectory
+from ..runs.sentence_files import SENTENCES, unlisted
 from ..runs.training_state import load_training
 from ..storage.lock import lock_holder
 from ..storage.manifest import MANIFEST, Manifest
@@ -68,7 +69,7 @@ def _findings(run: RunDirectory) -> Iterator[Finding]:
     yield _checked("config.json", run.load_config)
     yield from _corpus_findings(run)
     if manifest.body.get("evaluated") or (run.path / "eval.json").exists():
-        yield _checked("eval.json", run.load_evaluations)
+        yield from _evaluation_findings(run)
     if found := run.checkpoints.all([]):
         metrics = partial(check_prefix, run.metrics_path, found[-1].metrics)
         yield _checked(run.metrics_path.name, metrics)
@@ -90,6 +91,23 @@ def _corpus_findings(run: RunDirectory) -> Iterator[Finding]:
     yield from (found := _file_findings(manifest, "data/"))
     if not any(finding.problem for finding in found):  # otherwise reported already
         yield _checked(f"data/{CORPUS_MANIFEST}", run.open_corpus)
+
+
+def _evaluation_findings(run: RunDirectory) -> Iterator[Finding]:
+    try:
+        records = run.load_evaluations().records
+    except CheckpointError as error:
+        yield Finding("eval.json", str(error))
+        return
+    yield Finding("eval.json")
+    for record in records:
+        if (listed := record.get("sentence_values")) is not None:
+            load = partial(run.load_sentence_values, record)
+            yield _checked(f"{SENTENCES}/{listed['file']}", load)
+    for path in sorted(unlisted(run.path, records)):
+        if not draft_target(path.name):
+            remark = "not listed in eval.json; left by an interrupted save"
+            yield Finding(f"{SENTENCES}/{path.name}", remark=remark)
 
 
 def _trainer(run: RunDirectory) -> Trainer | MivaeError | None:
@@ -137,7 +155,8 @@ def _remarks(run: RunDirectory) -> Iterator[Finding]:
     if (holder := lock_holder(run.path)) is not None:
         yield Finding("lock.json", remark=f"{holder} is writing the run")
     # interrupted saves leave drafts in the run, its data and its checkpoints
-    places = [run.path, run.path / "data", run.checkpoints.folder, *run.checkpoints.folders()]
+    places = [run.path, run.path / "data", run.path / SENTENCES, run.checkpoints.folder]
+    places += run.checkpoints.folders()
     inside = (path for place in places for path in place.glob("*"))
     for path in sorted(path for path in inside if draft_target(path.name)):
         yield Finding(str(path.relative_to(run.path)), remark="left by an interrupted save")

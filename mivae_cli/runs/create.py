@@ -20,6 +20,7 @@ from ..data.cache import CORPUS_FILE
 from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..data.prepared_corpus import Corpus
 from ..errors import CheckpointError, ConfigError, reason
+from ..evaluation.records import SENTENCE_FILE
 from ..storage.files import write_durably
 from ..storage.lock import LOCK, is_lock, locked
 from ..storage.manifest import MANIFEST, entry_of, write_manifest
@@ -27,6 +28,7 @@ from ..storage.ownership import draft_target, holds_only, remove_folder
 from ..storage.sealed_json import claimed_kind, read_sealed, sealed, write_sealed
 from .checkpoints import CHECKPOINT_FILE, CHECKPOINTS, NAME
 from .directory import RunDirectory
+from .sentence_files import SENTENCES
 
 ELSEWHERE = "choose another output directory (--out; in Python, out=)"
 
@@ -150,6 +152,8 @@ def _other_files(path: Path) -> Iterator[str]:
     for entry in path.iterdir():
         if entry.name == "data":
             own = holds_only(entry, CORPUS_FILE)
+        elif entry.name == SENTENCES:
+            own = holds_only(entry, SENTENCE_FILE)
         elif entry.name == CHECKPOINTS:
             own = not entry.is_symlink() and entry.is_dir()
             for inner in entry.iterdir() if own else ():
@@ -169,6 +173,8 @@ def _clear(path: Path) -> None:
     for entry in list(path.iterdir()):
         if entry.name == "data":
             remove_folder(entry, CORPUS_FILE)
+        elif entry.name == SENTENCES:
+            remove_folder(entry, SENTENCE_FILE)
         elif entry.name == CHECKPOINTS:
             for inner in list(entry.iterdir()):
                 remove_folder(inner, CHECKPOINT_FILE)

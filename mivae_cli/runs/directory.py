@@ -7,6 +7,7 @@
     data/                   the prepared corpus (see `data.prepared_corpus`)
     metrics.jsonl           one line per training record
     eval.json               the evaluation records (see `evaluation.records`)
+    sentences/              figures per sentence of these records (see `runs.sentence_files`)
     lock.json               present while a process writes the run
     checkpoints/            see `runs.checkpoints`
 
@@ -30,7 +31,8 @@ from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..data.prepared_corpus import Corpus, open_corpus
 from ..data.tokenizer import Tokenizer
 from ..errors import CheckpointError, ConfigError
-from ..evaluation.records import EvaluationRecords, checkpoint_of
+from ..evaluation.records import EvaluationRecords, Record, checkpoint_of
+from ..evaluation.sentence_values import SentenceValues
 from ..mi_terms.build import build_term
 from ..models.vae import VAE, build_model
 from ..storage.files import writable
@@ -40,6 +42,7 @@ from ..storage.ownership import check_no_links, set_aside
 from ..storage.sealed_json import Kind, json_value, read_sealed, write_sealed
 from .checkpoints import Checkpoint, Checkpoints
 from .find import check_is_run, split_checkpoint
+from .sentence_files import SENTENCES, load_values, remove_unlisted, write_values
 from .tensor_files import check_weights, read_weights
 
 WRITTEN_FILES = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)
@@ -177,6 +180,14 @@ class RunDirectory:
         latest = found.about(checkpoint_of(found.records[-1]))
         return dict(latest.best(protocol.iw_samples, protocol.seed) or {})
 
+    def load_sentence_values(self, record: Record) -> SentenceValues | None:
+        """Returns the figures per sentence of an evaluation record of this run, if it has any.
+
+        Raises:
+            CheckpointError: Their file is missing or damaged.
+        """
+        return load_values(self.path, record)
+
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Context manager that holds the run's lock.
@@ -188,7 +199,8 @@ class RunDirectory:
         """
         # not the files in data/: in runs of older versions they are hard links to the cache
         files = [self.path / name for name in WRITTEN_FILES]
-        check_no_links(files, [self.path / "data", *self.checkpoints.folders()])
+        folders = [self.path / "data", self.path / SENTENCES, *self.checkpoints.folders()]
+        check_no_links(files, folders)
         with locked(self.path):
             if Manifest.read(self.path, "run").body.get("id") != self.id:
                 raise ConfigError(
@@ -220,11 +232,17 @@ class RunDirectory:
             write_sealed(path, "config", body)
         self._loaded["config"] = config
 
-    def write_evaluation(self, record: dict[str, Any]) -> EvaluationRecords:
+    def write_evaluation(
+        self, record: dict[str, Any], sentence_values: bytes | None = None
+    ) -> EvaluationRecords:
         """Adds a record to `eval.json`, without NaN and infinity; returns all records in the file.
 
         The record replaces one of the same checkpoint and protocol. An unreadable `eval.json` is
         kept as `eval.damaged.json`.
+
+        Arguments:
+            record: The record.
+            sentence_values: The content of the file that the record names as `sentence_values`.
 
         Raises:
             ConfigError: The file is not writable, or another process is writing the run.
@@ -237,9 +255,12 @@ class RunDirectory:
                 earlier = EvaluationRecords()
                 set_aside(path)
             found = earlier.with_record(json_value(record))
+            if sentence_values is not None:
+                write_values(self.path, record["sentence_values"]["file"], sentence_values)
             write_sealed(path, "evaluation", {"run": self.id, **found.body()})
             body = {key: self.manifest.body[key] for key in MANIFEST_TYPES} | {"evaluated": True}
             write_manifest(self.path, "run", self.manifest.files, body)
+            remove_unlisted(self.path, found.records)
         return found
 
     def _once(self, name: str, read: Callable[[], T]) -> T:

@@ -30,7 +30,7 @@ from .. import __version__, limits
 from ..errors import CheckpointError, ConfigError
 from .files import read_plain, write_durably
 
-FORMAT = 2  # of the run directory and every file in it
+FORMAT = 3  # of the run directory and every file in it
 SHOWN = 40  # characters of an untrusted value that a message repeats
 
 Kind = Literal["run", "config", "environment", "corpus", "checkpoint", "state", "evaluation"]

@@ -484,7 +484,7 @@ def test_lack_of_memory_is_one_error(
     def starved(*_: object) -> None:
         torch.empty(2**60)
 
-    monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate", starved)
+    monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate_sentences", starved)
     ran = mivae("eval")
     assert ran.code == 1
     assert "out of memory" in ran.err

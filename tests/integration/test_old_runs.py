@@ -41,6 +41,11 @@ def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirector
     for name in ("nll", "iw_nll", "distortion", "kl_aggregated_prior"):
         assert getattr(found, name) == pytest.approx(record[name], abs=near), name
     assert found.mi is not None
+    values = run.load_sentence_values(record)
+    assert (values is None) == (run.path.name in ("format-1", "format-2"))
+    if values is not None:
+        assert values.nll.mean() == pytest.approx(record["nll"], abs=1e-4)
+        assert values.iw_nll.mean() == pytest.approx(record["iw_nll"], abs=1e-4)
     known = record["mi"]["known_posterior"]["value"]
     assert found.mi.known_posterior.value == pytest.approx(known, abs=near)
 

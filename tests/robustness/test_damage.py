@@ -17,6 +17,7 @@ from mivae_cli.generation.decoding import Decoding
 from mivae_cli.generation.generate import generated, prior_samples
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.training.trainer import Trainer
+from support.evaluated import sentence_values, stored
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
 
@@ -38,7 +39,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
     text = write_scenes(folder / "scenes.txt", count=300)
     config = small_config(text, training={"epochs": 2, "save_minutes": 1e-9})
     run, _, _ = train_to_end(config, folder / "first")
-    run.write_evaluation({"nll": 1.0})
+    run.write_evaluation(*stored(sentence_values(), nll=1.0))
     path = shutil.copytree(
         run.path, folder / "run"
     )  # the cache must not be damaged through hard links

@@ -124,7 +124,7 @@ def test_the_original_runs_are_valid(targets: FuzzTargets) -> None:
         run = RunDirectory.open(path)
         assert verify(run).sound
         assert run.load_model().latent_size == 2
-        assert run.load_evaluation() == {"nll": 1.0, "rates": [0.5, 0.5]}
+        assert run.load_evaluation()["rates"] == [0.5, 0.5]
         assert resume_training(RunDirectory.open(path)).trainer.state.epoch == 1
 
 

@@ -132,6 +132,7 @@ def ends(run: RunDirectory) -> dict[str, Any]:
     del state["seconds"], state["window"]["seconds"]
     records = [json.loads(line) for line in run.metrics_path.read_text().splitlines()]
     return {
+        "sentences": {path.name: path.read_bytes() for path in run.path.glob("sentences/*")},
         "checkpoints": [found.name for found in run.checkpoints.all()],
         "tensors": [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))],
         "state": state,

@@ -1,9 +1,13 @@
 """Outcomes of evaluated runs that were never trained, with known records."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+
 from mivae_cli.config.run import RunConfig
+from mivae_cli.evaluation.sentence_values import SentenceValues, file_of
 from mivae_cli.experiments.summary import Outcome
 
 HOSTILE = ["=1+1", "+1", "-x", "@SUM(A1)", " =cmd()", "\t=1", "a,b", 'say "x"', "a|b", "x_{1}$%&#",
@@ -45,3 +49,20 @@ def run(
 
 def weight(value: float, seed: int = 0) -> dict[str, Any]:
     return {"objective": {"mi_weight": value}, "seed": seed}
+
+
+def sentence_values(count: int = 20, seed: int = 0, mean: float = 30.0) -> SentenceValues:
+    """Returns figures of sentences, drawn at random."""
+    generator = np.random.default_rng(seed)
+    figures = generator.normal((mean - 5, 5, mean - 1), 1, (count, 3)).astype(np.float32)
+    distortion, rate, iw_nll = figures.T
+    return SentenceValues(distortion, rate, iw_nll, np.arange(count, dtype=np.uint32))
+
+
+def stored(
+    values: SentenceValues, checkpoint: str = "epoch-0001", **record: object
+) -> tuple[dict[str, Any], bytes]:
+    """Returns an evaluation record with figures per sentence, and the content of their file."""
+    content = values.content()
+    entry = asdict(file_of(content, checkpoint))
+    return {"sentences": len(values), **record, "sentence_values": entry}, content

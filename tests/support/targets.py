@@ -37,6 +37,7 @@ from mivae_cli.data.tokenizer import Tokenizer
 from mivae_cli.errors import MivaeError
 from mivae_cli.estimators.io.checks import check_variables
 from mivae_cli.estimators.io.pairs import read_pairs
+from mivae_cli.evaluation.sentence_values import SentenceValues
 from mivae_cli.experiments.train_run import resume_training
 from mivae_cli.experiments.verify import verify
 from mivae_cli.generation.decoding import Decoding
@@ -47,6 +48,7 @@ from mivae_cli.storage.lock import locked
 from mivae_cli.storage.manifest import entry_of
 from mivae_cli.storage.sealed_json import read_sealed
 from mivae_cli.training.trainer import Trainer
+from support.evaluated import sentence_values, stored
 from support.hostile import (
     KEYS,
     PLAUSIBLE,
@@ -260,7 +262,13 @@ class FuzzTargets:
 
     def _weights(self, choices: Choices) -> object:
         run = choices.pick(self.runs)
-        name = choices.pick(("model", "critic", "training"))
+        name = choices.pick(("model", "critic", "training", "sentences"))
+        if name == "sentences":
+            [path] = (run / "sentences").iterdir()
+            content = safetensors_bytes(choices, self.original[path])
+            with suppress(ValueError):
+                return SentenceValues.of(content)
+            return None
         path = run / CHECKPOINT / f"{name}.safetensors"
         self.put(path, safetensors_bytes(choices, self.original[path]))
         self.update_manifests(run)
@@ -379,7 +387,10 @@ class FuzzTargets:
 
         def settings() -> object:
             run = RunDirectory.open(path)
-            return run.load_config(), run.find_checkpoint().best, run.load_evaluation()
+            record = run.load_evaluation()
+            values = run.load_sentence_values(record)
+            assert values is None or len(values) == record["sentences"]
+            return run.load_config(), run.find_checkpoint().best, record
 
         actions: tuple[Callable[[], object], ...] = (
             resume,
@@ -406,7 +417,8 @@ class FuzzTargets:
         once = config.model_copy(update={"training": training})
         for _ in Trainer(once, corpus).fit(run):
             pass
-        run.write_evaluation({"nll": 1.0, "rates": [0.5, 0.5]})
+        values = sentence_values(8)
+        run.write_evaluation(*stored(values, nll=1.0, rates=[0.5, 0.5]))
         # copy, because the cache may share files by hard links
         shutil.copytree(path, path.with_name("copy"))
         shutil.rmtree(path)

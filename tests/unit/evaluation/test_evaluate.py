@@ -20,7 +20,12 @@ from mivae_cli.data.prepared_corpus import Corpus, TokenStore
 from mivae_cli.evaluation import mutual_information as information
 from mivae_cli.evaluation.consistency import contradictions
 from mivae_cli.evaluation.encode import encode_split
-from mivae_cli.evaluation.evaluate import Evaluation, evaluate, importance_weighted
+from mivae_cli.evaluation.evaluate import (
+    Evaluation,
+    evaluate,
+    evaluate_sentences,
+    importance_weighted,
+)
 from mivae_cli.models.vae import VAE, build_model
 from mivae_cli.models.von_mises_fisher import log_mean_exp_cosine, resultant_length
 from mivae_cli.stages import Stage, finish
@@ -243,6 +248,33 @@ def test_how_many_samples_pass_at_once_changes_nothing(
     monkeypatch.setattr("mivae_cli.evaluation.evaluate.SEQUENCES", 1)
     one_by_one = finish(importance_weighted(model, corpus["test"], samples=6, seed=0))
     torch.testing.assert_close(together, one_by_one, rtol=1e-4, atol=1e-4)
+
+
+def test_figures_of_sentences_average_to_those_of_the_record(trained: tuple[VAE, Corpus]) -> None:
+    model, corpus = trained
+    store = corpus["test"]
+    record, values = finish(evaluate_sentences(model, store, iw_samples=20))
+    assert len(values) == record.sentences
+    for name in ("distortion", "rate", "nll", "iw_nll"):
+        mean = getattr(values, name).mean(dtype=float)
+        assert mean == pytest.approx(getattr(record, name), abs=1e-4), name
+    # of the same sentences, wherever they are in the file
+    _, others = finish(evaluate_sentences(model, shuffled(store, 1), iw_samples=20))
+    assert others.iw_nll.tolist() == values.iw_nll.tolist()
+    assert store.lines is not None
+    assert values.line is not None
+    assert sorted(values.line.tolist()) == sorted(store.lines.tolist())
+    [place] = (values.line == store.lines[3]).nonzero()[0]
+    alone = finish(evaluate_sentences(model, store._selected([3]), iw_samples=1))[1]
+    assert alone.rate[0] == pytest.approx(values.rate[place], abs=1e-4)
+
+
+def test_figures_of_sentences_of_a_language_model_are_exact(store: TokenStore) -> None:
+    _, values = finish(evaluate_sentences(uniform_model(latent_size=0), store))
+    expected = (store.canonical().lengths + 1) * math.log(VOCABULARY)
+    assert values.iw_nll == pytest.approx(expected, rel=1e-5)
+    assert values.nll == pytest.approx(expected, rel=1e-5)
+    assert values.line is None
 
 
 def test_a_reading_keeps_the_order_of_the_store_and_needs_no_batches(

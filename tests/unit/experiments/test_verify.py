@@ -23,6 +23,7 @@ from mivae_cli.storage.manifest import Manifest, entry_of, write_manifest
 from mivae_cli.storage.ownership import draft_path
 from mivae_cli.storage.sealed_json import Kind, read_sealed, write_sealed
 from mivae_cli.training.trainer import Trainer
+from support.evaluated import sentence_values, stored
 from support.locks import held_elsewhere
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
@@ -44,7 +45,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
     trainer.state.best = 0.0  # an ELBO that no text has
     list(trainer.fit(run))
     run = RunDirectory.open(run.path)
-    run.write_evaluation({"rate": 1.0})
+    run.write_evaluation(*stored(sentence_values(), SECOND, rate=1.0))
     assert [found.name for found in run.checkpoints.all()] == [FIRST, SECOND, THIRD]
     assert run.find_checkpoint().name == SECOND
     return run
@@ -92,7 +93,9 @@ def test_verifying_changes_nothing_and_draws_no_random_numbers(run: RunDirectory
     assert torch.equal(torch.get_rng_state(), state)
 
 
+VALUES = stored(sentence_values(), SECOND)[0]["sentence_values"]["file"]
 ALL = [
+    f"sentences/{VALUES}",
     "config.json",
     "environment.json",
     "tokenizer.json",

@@ -357,7 +357,7 @@ def test_what_does_not_fit_is_said_before_anything_is_measured(
     def never(*_: object) -> None:
         pytest.fail("it was measured")
 
-    monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate", never)
+    monkeypatch.setattr("mivae_cli.experiments.evaluate_run.evaluate_sentences", never)
     run = runs / "vae"
     ran = mivae("eval", run, "--samples", "5")
     assert (ran.code, "--full" in ran.err) == (2, True)

@@ -324,6 +324,8 @@ def test_a_folder_with_other_files_is_never_replaced(
         ["data/train.tokens"],
         ["checkpoints/epoch-0001/notes.txt"],
         ["metrics.jsonl"],
+        ["sentences/corpus.txt"],
+        ["sentences/epoch-0001-0123456789abcdef.safetensors"],
         ["lock.json"],
         [".draft-vectors.npz"],
         ["environment.json", "manifest.json", "eval.json"],
@@ -505,7 +507,7 @@ def test_a_damaged_metrics_log_is_set_aside_beside_earlier_ones(
 
 IN_A_RUN = [
     "metrics.jsonl", "lock.json", "config.json", "eval.json", "manifest.json",
-    "checkpoints", "checkpoints/epoch-0001", "data",
+    "checkpoints", "checkpoints/epoch-0001", "data", "sentences",
 ]  # fmt: skip
 
 
@@ -520,6 +522,8 @@ def test_nothing_is_written_through_a_link(
     if name in ("eval.json", "lock.json"):
         path.write_text("years of work")
     elsewhere = tmp_path / "elsewhere"
+    if name == "sentences":
+        path.mkdir()
     if path.is_dir():
         shutil.copytree(path, elsewhere)
         shutil.rmtree(path)
