@@ -12,6 +12,7 @@ import pytest
 
 import mivae_cli
 from mivae_cli.api.exploration import open_explorer
+from mivae_cli.explorer.export import export_copy
 from mivae_cli.explorer.server import application, check_packages, listen
 from support.browser import Pages, Theme, wait_until
 from support.small import scenes, small_config, train_to_end, write_scenes
@@ -275,6 +276,38 @@ def test_errors_are_shown(pages: Pages, run: "mivae_cli.Run", corpus: Path) -> N
     # Chromium itself reports the failed requests
     reported = [p for p in pages.problems if not p.startswith("Failed to load resource")]
     pages.problems[:] = reported
+
+
+def test_an_exported_copy_opens_from_a_file(pages: Pages, served: Served, tmp_path: Path) -> None:
+    list(export_copy(served.explorer, tmp_path / "copy", 20))
+    page = pages.open((tmp_path / "copy" / "index.html").as_uri())
+    page.get_by_text("120 sentences.").wait_for()
+    assert not page.get_by_role("tab", name="Vary").is_visible()
+    page.locator("#map").hover(position={"x": 300, "y": 200})
+    page.get_by_text("Nearest sentence", exact=True).wait_for()
+    stored = page.evaluate("Object.keys(mivae.app.source.data.details).map(Number)")
+    assert len(stored) == 20
+    choose(page, stored[0])
+    assert rows(page, "neighbours")
+    page.get_by_role("tab", name="Interpolate").click()
+    page.select_option("#anchor-end", index=2)
+    forward = rows(page, "interpolation")
+    ends = [page.input_value(f"#anchor-{end}") for end in ("end", "start")]
+    page.select_option("#anchor-end", index=3)
+    page.select_option("#anchor-start", ends[0])
+    page.select_option("#anchor-end", ends[1])
+    wait_until(page, "mivae.app.map.path.length", len(forward))
+    backward = rows(page, "interpolation")
+    assert [row[1] for row in backward] == [row[1] for row in forward[::-1]]
+    assert [row[0] for row in backward] == [row[0] for row in forward]
+    page.get_by_role("tab", name="Samples").click()
+    assert rows(page, "samples")
+    page.fill("#search", SCRIPT[:8])
+    page.get_by_role("button", name="Find").click()
+    found = rows(page, "selection")
+    assert found[0][0] == SCRIPT
+    assert found[0][3] == TOPICS[0]
+    assert all(url.startswith("file:") for url in pages.requests)
 
 
 def test_keyboard(pages: Pages, served: Served) -> None:

@@ -53,6 +53,7 @@ mivae.LiveSource = class {
 mivae.ExportedSource = class {
   constructor(data) {
     this.data = data;
+    this.decoded = new Map(); // arrays by their text
   }
 
   async overview() {
@@ -62,9 +63,15 @@ mivae.ExportedSource = class {
   async floats(path) {
     const url = new URL(path, "http://export/");
     const key = url.searchParams.get("key");
-    const text = key === null ? this.data.points : this.data.colours[key];
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    return new Float32Array(bytes.buffer);
+    return this.#values(key === null ? this.data.points : this.data.colours[key]);
+  }
+
+  #values(text) {
+    if (!this.decoded.has(text)) {
+      const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+      this.decoded.set(text, new Float32Array(bytes.buffer));
+    }
+    return this.decoded.get(text);
   }
 
   async request(name, body) {
@@ -79,7 +86,13 @@ mivae.ExportedSource = class {
   }
 
   #row(index) {
-    return {index, text: this.data.texts[index]};
+    const {colours, texts, overview} = this.data;
+    const value = (key) => this.#values(colours[key])[index];
+    const labels = {};
+    for (const {key, name, categories} of overview.colours) {
+      if (key.startsWith("label:")) labels[name] = categories ? categories[value(key)] : value(key);
+    }
+    return {index, text: texts[index], length: value("length"), rate: value("rate"), labels};
   }
 
   #sentence(index) {
@@ -98,7 +111,8 @@ mivae.ExportedSource = class {
 
   #interpolate(from, to) {
     const stored = this.data.interpolations;
-    const rows = stored[`${from}-${to}`] ?? stored[`${to}-${from}`]?.toReversed();
+    const backward = stored[`${to}-${from}`]?.toReversed().map((row) => ({...row, t: 1 - row.t}));
+    const rows = stored[`${from}-${to}`] ?? backward;
     if (!rows) throw new Error("Choose two different sentences.");
     return {rows};
   }
