@@ -37,6 +37,9 @@ Discrete = Literal["auto", "x", "z", "both", "none"]  # the variables whose colu
 Correction = Literal["bh", "by"]  # of p-values: Benjamini-Hochberg, Benjamini-Yekutieli
 PairNetwork = Literal["separable", "bilinear", "concatenated"]
 
+# Trackers of `train`, by their packages
+TrackerName = Literal["tensorboard", "wandb", "trackio"]
+
 # Distances of `neighbours` between posteriors
 Distance = Literal["mean", "cosine", "bhattacharyya"]
 

@@ -21,6 +21,7 @@ from ..runs.directory import RunDirectory
 from ..signals import CtrlC, Interrupted
 from ..stages import finish
 from ..storage.manifest import MANIFEST
+from ..tracking.trackers import Tracking
 from .configuration import checked_settings, plain_value
 from .progress import Progress, callback
 
@@ -60,6 +61,8 @@ def sweep(
     config: str | Path | None = None,
     out: str | Path | None = None,
     full: bool = False,
+    track: str | Iterable[str] = (),
+    track_dir: str | Path | None = None,
     progress: Progress = None,
 ) -> Comparison:
     """Trains and evaluates a run for each combination of settings, and compares them.
@@ -75,6 +78,8 @@ def sweep(
         config: A TOML file for all runs.
         out: The folder of the runs; by default a new one under `runs/`.
         full: Whether to evaluate generated text, too.
+        track: A tracker (tensorboard, wandb, trackio) that also gets curves and texts, or several.
+        track_dir: The folder for trackers; by default `tracking` in `out`.
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
@@ -88,7 +93,7 @@ def sweep(
     """
     if not isinstance(corpus, str | Path):
         raise ConfigError("the corpus of a sweep must be a path")
-    show = callback(progress)
+    show, tracking = callback(progress), Tracking.of(track, track_dir)
     grid = {**checked_settings(settings), **({} if seeds is None else {"seed": seeds})}
     overrides = [f"{key}={_alternatives(key, value)}" for key, value in grid.items()]
     members = expand(presets, overrides)
@@ -105,7 +110,9 @@ def sweep(
     try:
         with CtrlC() as interruption:
             plan = Plan() if full else None
-            work = run_sweep(planned, corpora, full=plan, interruption=interruption)
+            work = run_sweep(
+                planned, corpora, full=plan, interruption=interruption, tracking=tracking
+            )
             return comparison.compare(finish(work, show))
     except Interrupted:
         raise KeyboardInterrupt(

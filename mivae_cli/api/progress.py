@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from ..errors import ConfigError, cut
 from ..stages import Stage
+from ..tracking.follow import TrackerFailed, TrackerStarted
 from ..training.events import SaveFailed, Skipped, Validation
 
 Progress = bool | Callable[[object], object] | None
@@ -43,6 +44,10 @@ class _Printer:
                 )
             case Skipped() | SaveFailed():
                 self._print(f"warning: step {record.step}: {record.reason}")
+            case TrackerStarted(name, view):
+                self._print(f"tracking with {name}: {view}")
+            case TrackerFailed(name, why):
+                self._print(f"warning: tracking with {name} has failed and ends here: {why}")
             case Stage() if record.name != self.stage:
                 self.stage = record.name
                 self._print(record.name)

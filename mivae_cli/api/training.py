@@ -3,7 +3,7 @@
 __all__ = ["resume", "train"]
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from ..experiments.train_run import (
 from ..runs.directory import RunDirectory
 from ..signals import CtrlC, Interrupted
 from ..stages import finish
+from ..tracking.follow import follow
+from ..tracking.trackers import Tracking
 from .configuration import checked_settings
 from .progress import Progress, callback
 from .run import Run
@@ -39,6 +41,8 @@ def train(
     seed: int | None = None,
     overwrite: bool = False,
     evaluate: bool = True,
+    track: str | Iterable[str] = (),
+    track_dir: str | Path | None = None,
     progress: Progress = None,
 ) -> Run:
     """Trains a model, evaluates its best checkpoint on the test split, and returns the run.
@@ -53,12 +57,14 @@ def train(
         seed: Seeds all random draws; by default 0.
         overwrite: Whether to replace an existing run.
         evaluate: Whether to evaluate the run and store the record in `eval.json`.
+        track: A tracker (tensorboard, wandb, trackio) that also gets curves and texts, or several.
+        track_dir: The folder for trackers; by default `tracking` beside the run.
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
         KeyboardInterrupt: Ctrl-C was pressed. Training stops after the current step and is saved;
             `resume` continues it. A second Ctrl-C stops at once.
-        ConfigError: A setting does not exist, or `out` is in use.
+        ConfigError: A setting does not exist, `out` is in use, or a tracker is not installed.
         DataError: The text cannot be read, or has too few sentences.
         DivergedError: The loss is no longer finite.
         StorageError: The run cannot be written.
@@ -67,7 +73,7 @@ def train(
     >>> run.load_evaluation()["sentences"] == len(list(run.sentences("test")))
     True
     """
-    show = callback(progress)
+    show, tracking = callback(progress), Tracking.of(track, track_dir)
     options = {**checked_settings(settings), "seed": seed}
     resolved = read_config(presets, None if config is None else Path(config), options)
     if isinstance(corpus, str | Path):
@@ -80,7 +86,7 @@ def train(
             read = _with_data(resolved, train=str(path), format="text")
             # a list cannot be read again, which is what "-" says in a stored configuration
             training = _created(read, _with_data(read, train="-"), out, overwrite)
-    return _trained(training, evaluate, show)
+    return _trained(training, evaluate, show, tracking)
 
 
 @kept_torch_state()
@@ -89,6 +95,8 @@ def resume(
     settings: Mapping[str, object] | None = None,
     *,
     evaluate: bool = True,
+    track: str | Iterable[str] = (),
+    track_dir: str | Path | None = None,
     progress: Progress = None,
 ) -> Run:
     """Continues the training of a run from its last checkpoint, and returns the run.
@@ -97,6 +105,8 @@ def resume(
         path: The run directory.
         settings: Settings to change, such as `{"training.epochs": 20}`.
         evaluate: Whether to evaluate the run and store the record in `eval.json`.
+        track: A tracker (tensorboard, wandb, trackio) that also gets curves and texts, or several.
+        track_dir: The folder for trackers; by default `tracking` beside the run.
         progress: True to print a line per epoch, or a callback that receives all records.
 
     Raises:
@@ -110,9 +120,9 @@ def resume(
     def changed(config: RunConfig) -> RunConfig:
         return read_config(options=checked_settings(settings), base=config)
 
-    show = callback(progress)
+    show, tracking = callback(progress), Tracking.of(track, track_dir)
     training = resume_training(RunDirectory.open(Path(path)), changed)
-    return _trained(training, evaluate, show)
+    return _trained(training, evaluate, show, tracking)
 
 
 def _with_data(config: RunConfig, **changes: str) -> RunConfig:
@@ -128,16 +138,24 @@ def _created(
 
 
 def _trained(
-    training: RunInTraining, evaluate: bool, show: Callable[[object], object] | None
+    training: RunInTraining,
+    evaluate: bool,
+    show: Callable[[object], object] | None,
+    tracking: Tracking | None,
 ) -> Run:
     try:
         with CtrlC() as interruption:
             if evaluate:
-                found = finish(train_run(training, interruption=interruption), show)
+                work = train_run(training, interruption=interruption, tracking=tracking)
+                found = finish(work, show)
                 if found.store_error is not None:
                     raise found.store_error
             else:
-                finish(training.trainer.fit(training.run, interruption), show)
+                fit = training.trainer.fit(training.run, interruption)
+                if tracking is not None:
+                    finish(follow(fit, tracking, training.run, training.trainer), show)
+                else:
+                    finish(fit, show)
     except Interrupted:
         raise KeyboardInterrupt(
             f"training is saved; continue it with mivae.resume('{training.run.path}')"

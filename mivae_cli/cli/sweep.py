@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from .support.options import AsCSV, AsJSON, AsLaTeX, AsMarkdown, Epochs, IWSamples, NoFold
+from .support.options import (
+    AsCSV,
+    AsJSON,
+    AsLaTeX,
+    AsMarkdown,
+    Epochs,
+    IWSamples,
+    NoFold,
+    Track,
+    TrackDir,
+)
 from .support.text_options import Reading, option_of, reads_text
 
 
@@ -64,6 +74,8 @@ def sweep(
             help="Language model with the same vocabulary, for --full; default: train one per run.",
         ),
     ] = None,
+    track: Track = [],
+    track_dir: TrackDir = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -94,6 +106,7 @@ def sweep(
     from ..runs.directory import RunDirectory
     from ..stages import finish
     from ..storage.manifest import MANIFEST
+    from ..tracking.trackers import Tracking
     from .support.comparison_output import chosen_format, show_comparison
     from .support.console import note, warn
     from .support.live_progress import LiveProgress, listening
@@ -104,6 +117,7 @@ def sweep(
         raise ConfigError("--lm requires --full")
     if full:
         require_sacrebleu()  # before hours of computing
+    tracking = Tracking.of(track, track_dir)
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     options = {
         "data.train": corpus,
@@ -146,6 +160,7 @@ def sweep(
             full=Plan() if full else None,
             lm=None if lm is None else RunDirectory.open(lm),
             interruption=interruption,
+            tracking=tracking,
         )
         outcomes = finish(work, show)
     show_comparison(compare(outcomes, not no_fold), form, f"{place}, test split")

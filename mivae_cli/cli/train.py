@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ..limits import MAX_BATCH, MAX_LATENT, MAX_SEED, MAX_WEIGHT
-from .support.options import Epochs, IWSamples, Sets
+from .support.options import Epochs, IWSamples, Sets, Track, TrackDir
 from .support.text_options import Reading, reads_text
 
 
@@ -58,6 +58,8 @@ def train(
         str | None, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")
     ] = None,
     iw_samples: IWSamples = None,
+    track: Track = [],
+    track_dir: TrackDir = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -87,10 +89,12 @@ def train(
     from ..runs.latest import newest_interrupted
     from ..storage.manifest import MANIFEST
     from ..storage.sealed_json import claimed_kind
+    from ..tracking.trackers import Tracking
     from .support.console import warn
     from .support.run_lookup import locate
     from .support.training_output import note_corpus, show_cost, show_profile, show_training
 
+    tracking = Tracking.of(track, track_dir)
     if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
         raise ConfigError(
             f"'{corpus}' is a run, not a text. To resume it: mivae train --resume --out {corpus}"
@@ -118,7 +122,7 @@ def train(
             raise ConfigError("--resume cannot be combined with --overwrite, --dry-run, --profile")
         training = resume_training(locate(None, out, newest_interrupted), with_options)
         warn(*budget_warnings(training.trainer.config))
-        return show_training(training, as_json)
+        return show_training(training, as_json, tracking)
     settings = with_options(None)
     if not settings.data.train:
         raise ConfigError("no corpus given. Usage: mivae train corpus.txt")
@@ -130,4 +134,5 @@ def train(
     if profile:
         return show_profile(settings, prepared.corpus, as_json)
     path = out or unused_path(settings)
-    return show_training(create_training(settings, prepared.corpus, path, overwrite), as_json)
+    training = create_training(settings, prepared.corpus, path, overwrite)
+    return show_training(training, as_json, tracking)

@@ -29,6 +29,7 @@ from ..generation.evaluate_text import Plan
 from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
 from ..storage.manifest import MANIFEST
+from ..tracking.trackers import Tracking
 from .status import outcome, sources, with_own_paths
 from .summary import Outcome
 from .train_run import (
@@ -133,6 +134,7 @@ def run_sweep(
     full: Plan | None = None,
     lm: RunDirectory | None = None,
     interruption: Interruption | None = None,
+    tracking: Tracking | None = None,
 ) -> Generator[SweepProgress, None, list[Outcome]]:
     """Trains and evaluates every run that is not complete, and returns what became of each.
 
@@ -144,6 +146,7 @@ def run_sweep(
         full: Sizes of a text evaluation; by default there is none.
         lm: The run of a language model that scores samples in the text evaluation.
         interruption: Signals that stop the sweep.
+        tracking: Trackers that also receive the records of each training.
 
     Raises:
         Interrupted: A signal arrived.
@@ -159,7 +162,8 @@ def run_sweep(
             raise
         yield RunStarted(number, len(planned), plan.name)
         try:
-            yield from _completed(plan, corpora[plan.config.data], full, lm, interruption)
+            corpus = corpora[plan.config.data]
+            yield from _completed(plan, corpus, full, lm, interruption, tracking)
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001  # a bug that one run meets costs no other run
@@ -177,6 +181,7 @@ def _completed(
     full: Plan | None,
     lm: RunDirectory | None,
     interruption: Interruption,
+    tracking: Tracking | None,
 ) -> Generator[SweepProgress, None, None]:
     if plan.exists:
         found = outcome(plan.path, plan.name)
@@ -195,7 +200,9 @@ def _completed(
         training = resume_training(run, lambda _: plan.config)
     else:
         training = create_training(plan.config, corpus, plan.path)
-    evaluated = yield from train_run(training, full=full, lm=lm, interruption=interruption)
+    evaluated = yield from train_run(
+        training, full=full, lm=lm, interruption=interruption, tracking=tracking
+    )
     if evaluated.store_error is not None:
         raise evaluated.store_error
 

@@ -30,6 +30,8 @@ from ..runs.create import create_run
 from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
 from ..stages import Stage
+from ..tracking.follow import TrackerFailed, TrackerStarted, follow
+from ..tracking.trackers import Tracking
 from ..training.events import SaveFailed, Skipped, Started, Step, Stopped, Validation
 from ..training.trainer import Trainer
 from .evaluate_run import EvaluatedRun, evaluate_run
@@ -39,7 +41,17 @@ RUNS = Path("runs")  # the default parent folder of new runs
 FEW_WORDS = 2.0  # per sentence
 MANY_UNKNOWN = 0.2  # share of a split's words
 
-TrainingProgress = Started | Step | Skipped | SaveFailed | Validation | Stage | Stopped
+TrainingProgress = (
+    Started
+    | Step
+    | Skipped
+    | SaveFailed
+    | Validation
+    | Stage
+    | Stopped
+    | TrackerStarted
+    | TrackerFailed
+)
 
 
 @dataclass(frozen=True)
@@ -153,6 +165,7 @@ def train_run(
     full: Plan | None = None,
     lm: RunDirectory | None = None,
     interruption: Interruption | None = None,
+    tracking: Tracking | None = None,
 ) -> Generator[TrainingProgress, None, EvaluatedRun]:
     """Trains a run to the end, evaluates its best checkpoint and stores the record.
 
@@ -164,13 +177,30 @@ def train_run(
         full: Sizes of a text evaluation; by default there is none.
         lm: The run of a language model that scores samples in the text evaluation.
         interruption: Signals that stop training after a step, and the evaluation at once.
+        tracking: Trackers that also receive the records.
 
     Raises:
         Interrupted: A signal arrived. Training has been saved.
+        ConfigError: A tracker cannot be started.
         MivaeError: What `Trainer.fit` and `evaluate_run` raise.
     """
+    work = _train_run(training, full, lm, interruption or Interruption())
+    if tracking is None:
+        return (yield from work)
+    return (
+        yield from follow(
+            work, tracking, training.run, training.trainer, lambda found: found.record
+        )
+    )
+
+
+def _train_run(
+    training: RunInTraining,
+    full: Plan | None,
+    lm: RunDirectory | None,
+    interruption: Interruption,
+) -> Generator[TrainingProgress, None, EvaluatedRun]:
     run, trainer = training.run, training.trainer
-    interruption = interruption or Interruption()
     yield Started(
         path=run.path,
         config=trainer.config,

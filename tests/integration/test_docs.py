@@ -70,8 +70,9 @@ def quick_train(
     settings: Mapping[str, object] | None = None,
     out: str | None = None,
     progress: bool = False,
+    track: str | Sequence[str] = (),
 ) -> mivae_cli.Run:
-    return train(corpus, presets, {**(settings or {}), **QUICK}, out=out)
+    return train(corpus, presets, {**(settings or {}), **QUICK}, out=out, track=track)
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ ORDER = (
     "runs",
     "training",
     "generation",
+    "tracking",
     "experiments",
     "reports",
     "explorer",

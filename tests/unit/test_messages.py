@@ -21,6 +21,8 @@ COMMANDS = {
     "experiments/comparison.py",
     "experiments/latex.py",
     "runs/latest.py",
+    "tracking/tensorboard.py",
+    "tracking/trackio.py",
     "training/collapse.py",
     "training/divergence.py",
 }

@@ -16,7 +16,8 @@ from ...evaluation.rounding import two_decimals
 from ...experiments.sweep import RunComplete, RunFailed, RunStarted, SweepProgress, SweepStopped
 from ...signals import Interruption
 from ...stages import Stage
-from ...training.collapse import remedies
+from ...tracking.follow import TrackerFailed, TrackerStarted
+from ...training.collapse import collapse_warning
 from ...training.events import SaveFailed, Skipped, Started, Step, Stopped, Validation
 from .console import complain, note, report_line, stderr, warn
 
@@ -26,9 +27,14 @@ LINES = 5  # line numbers in a warning; metrics.jsonl has all
 class LiveProgress:
     """Displays records: a line for each event, and a progress bar if stderr is a terminal."""
 
-    def __init__(self, command: str | None = None) -> None:
-        """Takes the command that continues after an interruption; by default that of the run."""
-        self._command = command
+    def __init__(self, command: str | None = None, options: str = "") -> None:
+        """Prepares the display.
+
+        Arguments:
+            command: The command that continues after an interruption; by default that of the run.
+            options: Further options of that command.
+        """
+        self._command, self._options = command, options
         description = progress.TextColumn("{task.description}", markup=False)
         self._training = _bar(description)
         self._stages = _bar(
@@ -66,6 +72,10 @@ class LiveProgress:
                     f"step {record.step:,} could not be saved ({record.reason}). Earlier "
                     "checkpoints are intact; training continues and will try again."
                 )
+            case TrackerStarted(name, view):
+                note(f"tracking with {name}: {view}")
+            case TrackerFailed(name, why):
+                warn(f"tracking with {name} has failed and ends here: {why}")
             case Stopped():
                 self._show(None)
                 self._on_stop(record)
@@ -136,19 +146,14 @@ class LiveProgress:
         stderr.print(_validation_line(record, epochs, latent_size), markup=False, soft_wrap=True)
         if record.collapsed and not self._warned:
             self._warned = True
-            warn(
-                f"the posterior has collapsed: I(x; z) is {record.mi:.2f} nats. The latent code "
-                "carries almost no information about the sentence. Train another run with "
-                + ", or ".join(remedies(config))
-                + ". The figures are those of image captions. To list all remedies: mivae presets"
-            )
+            warn(collapse_warning(record.mi, config))
         if record.stopped and record.epoch < epochs:
             note("validation no longer improves: stopping early")
 
     def _on_stop(self, record: Stopped) -> None:
         assert self._run is not None
         path = self._run.path
-        resume = self._command or f"mivae train --resume --out {path}"
+        resume = self._command or f"mivae train --resume --out {path}{self._options}"
         with _closed_terminal_tolerated():
             if record.finished:
                 evaluate = self._command or f"mivae eval {path}"

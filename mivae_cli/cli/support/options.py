@@ -1,11 +1,12 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
 from ... import limits
+from ...choices import TrackerName
 from ...errors import ConfigError
 
 if TYPE_CHECKING:
@@ -86,6 +87,19 @@ RepetitionPenalty = Annotated[
         min=limits.MIN_PENALTY,
         max=limits.MAX_PENALTY,
         help="Penalty on tokens already in the sentence; above 1 makes them less likely.",
+    ),
+]
+Track = Annotated[
+    list[str],
+    typer.Option(
+        metavar="NAME",
+        help=f"Also write curves and texts for {', '.join(get_args(TrackerName))}. May be repeated.",
+    ),
+]
+TrackDir = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR", help="Folder for trackers; default: tracking/ beside the run directory."
     ),
 ]
 Device = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]

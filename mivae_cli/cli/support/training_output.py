@@ -16,6 +16,7 @@ from ...experiments.cost import estimate_cost
 from ...experiments.train_run import CorpusPrepared, RunInTraining, train_run
 from ...finite_checks import NonFiniteBatch
 from ...stages import finish
+from ...tracking.trackers import Tracking
 from ...training.collapse import COLLAPSED
 from ...training.divergence import with_advice
 from ...training.profiler import Timing, profile
@@ -102,12 +103,16 @@ def _measured(trainer: Trainer, measure: Callable[[Trainer], T]) -> T:
         raise with_advice(error, trainer.config) from error
 
 
-def show_training(training: RunInTraining, as_json: bool) -> None:
+def show_training(
+    training: RunInTraining, as_json: bool, tracking: Tracking | None = None
+) -> None:
     """Trains a run to the end and prints the evaluation of its best checkpoint."""
     path, trainer = training.run.path, training.trainer
+    options = "" if tracking is None else f" {_options(tracking)}"
     try:
-        with listening() as interruption, LiveProgress() as show:
-            evaluated = finish(train_run(training, interruption=interruption), show)
+        with listening() as interruption, LiveProgress(options=options) as show:
+            work = train_run(training, interruption=interruption, tracking=tracking)
+            evaluated = finish(work, show)
     except (MemoryError, RuntimeError) as error:
         size = trainer.config.training.batch_size // 2
         if trainer.finished or size < SMALLEST_BATCH or not is_out_of_memory(error):
@@ -115,7 +120,7 @@ def show_training(training: RunInTraining, as_json: bool) -> None:
         raise MivaeError(
             f"not enough memory for batches of {trainer.config.training.batch_size:,} sentences. "
             "Resume with smaller batches: mivae train --resume --out "
-            f"{shlex.quote(str(path))} --batch-size {size}"
+            f"{shlex.quote(str(path))} --batch-size {size}{options}"
         ) from error
     show_evaluation(evaluated, f"{path}, test split", as_json)
     if as_json:
@@ -127,3 +132,10 @@ def show_training(training: RunInTraining, as_json: bool) -> None:
             style="dim",
         )
     note("next: mivae sample, mivae interpolate, mivae estimate-mi")
+
+
+def _options(tracking: Tracking) -> str:
+    """Returns the options that ask for trackers."""
+    given = [option for name in tracking.names for option in ("--track", name)]
+    folder = [] if tracking.folder is None else ["--track-dir", str(tracking.folder)]
+    return shlex.join(given + folder)
