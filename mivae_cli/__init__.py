@@ -28,6 +28,7 @@ __all__ = [
     "load",
     "rank_features",
     "read_config",
+    "report",
     "resume",
     "sweep",
     "train",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from .api.codes import Codes
     from .api.configuration import config_template, list_presets, read_config
     from .api.experiments import compare, sweep, verify
+    from .api.report import report
     from .api.run import Run, load
     from .api.training import resume, train
     from .errors import (
@@ -62,6 +64,7 @@ _MODULES = {
     "api.codes": ["Codes"],
     "api.configuration": ["config_template", "list_presets", "read_config"],
     "api.experiments": ["compare", "sweep", "verify"],
+    "api.report": ["report"],
     "api.run": ["Run", "load"],
     "api.training": ["resume", "train"],
     "errors": [name for name in __all__ if name.endswith("Error")],

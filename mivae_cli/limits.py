@@ -18,6 +18,7 @@ MAX_BEAM = 1000  # hypotheses per sentence
 MAX_IW_SAMPLES = 100_000  # samples per sentence
 MAX_DRAWS = 1000  # draws of z per sentence; all are in memory
 MAX_PERMUTATIONS = 100_000
+MAX_REPORT_POINTS = 100_000  # sentences on the map of a report
 MAX_PAIRS = 10_000_000  # pairs drawn from a sampler
 MAX_KSG_NEIGHBOURS = 1000
 MAX_SCALE = 1000  # multiples of the difference of two latents

@@ -19,11 +19,13 @@ from ..generation.generate import sentence_pair
 from ..generation.neighbours import Neighbour, as_read, encoded_blocks, nearest, stored_texts
 from ..generation.vary import Variations, vary
 from ..limits import MAX_SENTENCES, check_count
+from ..reports.records import ReportData
 from ..runs.directory import RunDirectory
 from ..runs.loading import load_checkpoint
 from ..stages import finish
 from .measured_model import MeasuredModel
 from .progress import Progress, callback
+from .report import report
 from .texts import HeldOut, Sentences, file_settings, strings
 from .trained_model import GREEDY
 
@@ -237,6 +239,17 @@ class Run(MeasuredModel):
         if found.store_error is not None:
             raise found.store_error
         return found.record
+
+    def report(self, path: str | Path = "report.html") -> ReportData:
+        """Writes a report on the run as one HTML page, and returns its contents; see `mivae.report`.
+
+        Raises:
+            ConfigError: A package is missing, or the file cannot be written.
+
+        >>> run.report("report.html").runs[0].name
+        'mine'
+        """
+        return report(self.path, path)
 
     def load_evaluation(self) -> dict[str, Any]:
         """Returns the evaluation record stored for the run, with the keys of `eval.json`.

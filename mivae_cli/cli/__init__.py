@@ -28,6 +28,7 @@ from .interpolate import interpolate
 from .neighbours import neighbours
 from .presets import presets
 from .reconstruct import reconstruct
+from .report import report
 from .sample import sample
 from .support.streams import discard_output, open_streams, settle_streams
 from .sweep import sweep
@@ -36,7 +37,7 @@ from .vary import vary
 from .verify import verify
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Train and evaluate": (train, sweep, evaluate, compare, estimate_mi),
+    "Train and evaluate": (train, sweep, evaluate, report, compare, estimate_mi),
     "Use a trained model": (
         *(sample, reconstruct, interpolate, analogy, vary, neighbours, encode),
         explore,

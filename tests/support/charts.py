@@ -19,8 +19,8 @@ def parts(value: object) -> Iterator[dict[str, Any]]:
 def rows_of(chart: dict[str, Any], key: str) -> list[dict[str, Any]]:
     """Returns the distinct rows of data that have a key."""
     found: list[dict[str, Any]] = []
-    for part in parts(chart):
-        values = part.get("values")
+    inline = [part.get("values") for part in parts(chart)]
+    for values in (*chart.get("datasets", {}).values(), *inline):
         if isinstance(values, list):
             found += [row for row in values if isinstance(row, dict) and key in row]
     return [row for place, row in enumerate(found) if row not in found[:place]]
@@ -45,3 +45,16 @@ def axis_titles(chart: dict[str, Any]) -> set[str]:
                 titles.add(title if isinstance(title, str) else title[0])
     assert all(named.values()), named
     return titles
+
+
+def literal_colours(chart: dict[str, Any]) -> set[str]:
+    """Returns colours in a chart, which would be the same on light and on dark pages."""
+    found = set()
+    for part in parts(chart):
+        for key in ("color", "fill", "stroke"):
+            value = part.get(key)
+            if isinstance(value, str):
+                found.add(value)
+            elif isinstance(value, dict) and isinstance(value.get("value"), str):
+                found.add(value["value"])
+    return found

@@ -111,7 +111,7 @@ def estimates_chart(
         scale=alt.Scale(domain=domain, range=[mark for _, mark in MARKS.values()]),
         legend=alt.Legend(orient="bottom", values=seen),
     )
-    base = alt.Chart(alt.Data(values=shown))
+    base = alt.Chart(alt.InlineData(values=shown))
     number = "isValid(datum.value)"
     tooltip = [
         alt.Tooltip("name:N", title="estimator"),
@@ -120,14 +120,14 @@ def estimates_chart(
         alt.Tooltip("most:N", title="ceiling, nats"),
     ]
     rules = [
-        alt.Chart(alt.Data(values=[{"value": value, "name": f"{name}, {value:#.3g}"}]))
+        alt.Chart(alt.InlineData(values=[{"value": value, "name": f"{name}, {value:#.3g}"}]))
         for name, value in lines.items()
     ]
     layers: list[alt.Chart] = [
         base.transform_filter("datum.recommended")
         .mark_bar(style="band", height={"band": 1})
         .encode(y=y, x=alt.value(0), x2=alt.value("width")),
-        alt.Chart(alt.Data(values=[{"value": 0}])).mark_rule(style="frame").encode(x=x),
+        alt.Chart(alt.InlineData(values=[{"value": 0}])).mark_rule(style="frame").encode(x=x),
         *(rule.mark_rule(style="truth").encode(x=x) for rule in rules),
         *(
             rule.mark_text(style="note", align="left", baseline="bottom", dx=-4, dy=-4).encode(
@@ -169,7 +169,7 @@ def estimates_chart(
         .encode(x=alt.value({"expr": "width / 2"}), y=y, text="told:N", color=colour),
     ]
     bits = (
-        alt.Chart(alt.Data(values=[{"value": NAT * low}]))
+        alt.Chart(alt.InlineData(values=[{"value": NAT * low}]))
         .mark_point(opacity=0)
         .encode(
             x=alt.X(

@@ -90,8 +90,8 @@ def draw_plane(points: Sequence[Point], path: Path) -> None:
     write_chart(plane_chart(points).properties(width=WIDTH).to_dict(), path)
 
 
-def plane_chart(points: Sequence[Point]) -> "alt.LayerChart":
-    """Returns the chart of some points, at least one."""
+def plane_chart(points: Sequence[Point], connected: bool = True) -> "alt.LayerChart":
+    """Returns the chart of some points, at least one; `connected` draws a line for each series."""
     import altair as alt
 
     window = Window(*_limits(p.rate for p in points), *_limits(p.distortion for p in points))
@@ -108,7 +108,7 @@ def plane_chart(points: Sequence[Point]) -> "alt.LayerChart":
         scale=alt.Scale(domain=[window.low, window.high], nice=False),
         axis=alt.Axis(grid=False),
     )
-    legend = alt.Legend(title=None) if len(series) > 1 else None
+    legend = alt.Legend(title=None) if len(series) > 1 and connected else None
     colour = alt.Color("series:N", title=None, legend=legend, scale=alt.Scale(domain=series))
     shapes = [SHAPES[number % len(SHAPES)] for number in range(len(series))]
     shape = alt.Shape(
@@ -133,14 +133,18 @@ def plane_chart(points: Sequence[Point]) -> "alt.LayerChart":
         }
         for label in labels(points, window)
     ]
-    data = alt.Chart(alt.Data(values=runs))
-    lines = alt.Chart(alt.Data(values=_level_lines(window)))
+    data = alt.Chart(alt.InlineData(values=runs))
+    lines = alt.Chart(alt.InlineData(values=_level_lines(window)))
     layers = [
         lines.mark_rule(style="frame").encode(x=x, y=y, x2="rate_end:Q", y2="distortion_end:Q"),
         lines.transform_filter("isValid(datum.text)")
         .mark_text(style="note", align="left", baseline="middle", dx=6, dy=-8)
         .encode(x=alt.X("text_rate:Q"), y=alt.Y("text_distortion:Q"), text="text:N"),
-        data.mark_line().encode(x=x, y=y, color=colour, order="rate:Q", detail="series:N"),
+        *(
+            [data.mark_line().encode(x=x, y=y, color=colour, order="rate:Q", detail="series:N")]
+            if connected
+            else []
+        ),
         data.mark_point(filled=True, size=60, opacity=1).encode(
             x=x,
             y=y,
@@ -152,7 +156,7 @@ def plane_chart(points: Sequence[Point]) -> "alt.LayerChart":
                 alt.Tooltip("distortion:Q", title="distortion D, nats", format=".3f"),
             ],
         ),
-        alt.Chart(alt.Data(values=names))
+        alt.Chart(alt.InlineData(values=names))
         .mark_text(
             style="word",
             fontSize=11,

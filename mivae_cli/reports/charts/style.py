@@ -67,6 +67,7 @@ def configuration(palette: Palette) -> dict[str, Any]:
         "legend": {**words, **sizes, "orient": "top", "labelLimit": 260, "symbolOpacity": 1},
         "header": {**words, **sizes, "labelFontWeight": "normal", "labelPadding": 4},
         "title": {"color": palette.text, "fontSize": SIZE + 1, "fontWeight": "normal"},
+        "mark": {"color": palette.category[0]},
         "line": {"strokeWidth": 1.8},
         "range": {"category": list(palette.category), "ramp": list(palette.ramp)},
         "style": {

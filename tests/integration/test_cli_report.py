@@ -1,0 +1,138 @@
+"""`mivae report` and `mivae.report`: complete runs, and runs that lack something."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import mivae_cli
+from mivae_cli.reports.contents import collect_report
+from mivae_cli.reports.records import RunContents
+from mivae_cli.stages import finish
+from support.program import Mivae, shorten_critics
+from support.small import SMALL, write_scenes
+
+pytest.importorskip("vl_convert")
+
+SETTINGS = {
+    f"{section}.{key}": value for section, table in SMALL.items() for key, value in table.items()
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with a run that is not evaluated, and the same run evaluated."""
+    folder = tmp_path_factory.mktemp("reports")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(folder)
+        shorten_critics(patched)
+        text = write_scenes(folder / "corpus.txt")
+        run = mivae_cli.train(text, settings=SETTINGS, out="runs/new", evaluate=False)
+        shutil.copytree(run.path, "runs/done")
+        mivae_cli.load("runs/done").evaluate(iw_samples=2)
+        yield folder
+
+
+@pytest.fixture(autouse=True)
+def _inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def contents(path: str) -> RunContents:
+    [run] = finish(collect_report([Path(path)])).runs
+    return run
+
+
+def test_a_page_with_figures_and_the_same_as_json(mivae: Mivae) -> None:
+    lines = Path("corpus.txt").read_text(encoding="utf-8").splitlines()
+    Path("labels.txt").write_text("".join(f"{line.split()[0]}\n" for line in lines), "utf-8")
+    ran = mivae("report", "runs/done", "-o", "page.html", "--svg", "figures", "--json",
+                "--labels", "labels.txt", "--points", "10")  # fmt: skip
+    assert ran.code == 0
+    assert "page.html" in ran.err
+    page = Path("page.html").read_text(encoding="utf-8")
+    names = sorted(path.name for path in Path("figures").iterdir())
+    assert {"map-length.svg", "map-rate.svg", "map-label.svg", "estimates.svg"} <= set(names)
+    assert all(path.read_bytes().startswith(b"<svg") for path in Path("figures").iterdir())
+    [run] = json.loads(ran.out)["runs"]
+    assert run["missing"] == []
+    assert len(run["map"]["points"]) == 10
+    assert {point["label"] for point in run["map"]["points"]} <= {
+        line.split()[0] for line in lines
+    }
+    assert {row["key"] for row in run["headline"]} >= {"rate", "mi_dual", "ppl_iw", "active_units"}
+    assert all(row["meaning"] in page for row in run["headline"] if "|" not in row["meaning"])
+
+
+def test_the_figures_are_those_of_the_evaluation() -> None:
+    run, record = contents("runs/done"), mivae_cli.load("runs/done").load_evaluation()
+    assert run.rate == record["rate"]
+    assert list(run.rates) == record["rates"]
+    values = {each.estimator: each.value for each in run.estimates}
+    assert values["known posterior"] == record["mi"]["known_posterior"]["value"]
+    shown = {row.key: row.value for row in run.headline}
+    assert shown["ppl_iw"] == f"{record['ppl_iw']:.2f}"
+    changed = {row.key: (row.value, row.default) for row in run.settings if row.changed}
+    assert changed["training.epochs"] == ("2", "25")
+    assert [row.changed for row in run.settings] == sorted((row.changed for row in run.settings),
+                                                          reverse=True)  # fmt: skip
+    assert [split.split for split in run.splits] == ["train", "valid", "test"]
+    assert [len(path) for path in run.interpolations] == [9, 9]
+    assert len(run.metrics.validations) == 2
+
+
+def test_the_same_seed_gives_the_same_report() -> None:
+    assert contents("runs/done") == contents("runs/done")
+
+
+def test_several_runs_are_compared(mivae: Mivae) -> None:
+    ran = mivae("report", "runs", "--json")
+    assert ran.code == 0
+    found = json.loads(ran.out)
+    assert [run["name"] for run in found["runs"]] == ["done", "new"]
+    assert [row["run"] for row in found["comparison"]] == ["done", "new"]
+    assert "Report on 2 runs" in Path("report.html").read_text(encoding="utf-8")
+    assert mivae("report", "runs", "--labels", "labels.txt").code == 2
+
+
+def test_a_run_that_is_not_evaluated_says_how_to_evaluate_it() -> None:
+    run = contents("runs/new")
+    assert [gap.command for gap in run.missing] == ["mivae eval runs/new"]
+    assert run.map is not None
+    assert run.samples
+    assert not run.headline
+
+
+@pytest.mark.parametrize(
+    ("lost", "damage", "command"),
+    [
+        ("checkpoints", "", "mivae train --resume"),
+        ("metrics.jsonl", '{"kind": "validation", "epoch": "one"}\n', "mivae verify"),
+        ("environment.json", "", "mivae verify"),
+        ("config.json", "{}", "mivae verify"),
+        ("data/test.tokens", "", "mivae verify"),
+        ("eval.json", "{}", "mivae verify"),
+    ],
+)
+def test_a_damaged_run_says_what_is_missing(lost: str, damage: str, command: str) -> None:
+    shutil.rmtree("broken", ignore_errors=True)
+    shutil.copytree("runs/done", "broken")
+    place = Path("broken", lost)
+    if place.is_dir():
+        shutil.rmtree(place)
+    else:
+        place.write_text(damage, encoding="utf-8")
+    run = contents("broken")
+    assert run.missing
+    assert any(gap.command.startswith(command) for gap in run.missing)
+
+
+def test_what_is_no_run_or_cannot_be_written_is_an_error(mivae: Mivae) -> None:
+    assert mivae("report", "corpus.txt").code == 4
+    assert mivae("report", "runs/done", "-o", "absent/page.html").code == 2
+    ran = mivae("report", "runs/done", "-o", "runs/done/data/page.html")
+    assert ran.code == 2
+    assert "corpus" in ran.err
+    assert mivae("report", "runs/done", "--labels", "absent.txt").code == 3

@@ -1,0 +1,122 @@
+"""The page: nothing from a corpus or a model is markup, and nothing comes from elsewhere."""
+
+import base64
+import hashlib
+import json
+import re
+from functools import cache
+from html.parser import HTMLParser
+
+import pytest
+
+from mivae_cli.reports.figures import figures_of
+from mivae_cli.reports.page import page_html
+from mivae_cli.reports.records import Missing, ReportData, RunContents
+from support.reports import HOSTILE, report_data, run_contents
+
+pytest.importorskip("vl_convert")
+
+
+class Page(HTMLParser):
+    """The elements of a page, and the text of its scripts and of its body."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        self._inside = tag
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts[-1] += data
+        else:
+            self.text += f"{data} "
+
+
+def page_of(data: ReportData) -> str:
+    return page_html(data, figures_of(data))
+
+
+@cache
+def complete() -> str:
+    return page_of(report_data(run_contents()))
+
+
+def test_hostile_text_is_shown_as_text() -> None:
+    page = Page(complete())
+    # the data of the charts, the runtime and the page's own script
+    assert len(page.scripts) == page.tags.count("script") == 3
+    assert "img" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert page.text.count(HOSTILE) > 10
+    assert HOSTILE not in complete()
+
+
+def test_only_the_scripts_of_the_page_may_run_and_nothing_is_loaded() -> None:
+    page = Page(complete())
+    policy = next(value for _, value in page.attributes if value and "default-src" in value)
+    directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
+    assert directives["default-src"] == "'none'"
+    hashes = {
+        f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in page.scripts[1:]
+    }
+    assert set(directives["script-src"].split()) == hashes
+    assert not [name for name, _ in page.attributes if name in ("src", "srcset")]
+    assert {value for name, value in page.attributes if name == "href"} == {
+        "#trained",
+        "#training",
+        "#latent",
+        "#text",
+    }
+    style = re.search(r"<style>(.*?)</style>", complete(), flags=re.DOTALL)
+    assert style is not None
+    assert "url(" not in style[1]
+    assert "@import" not in style[1]
+
+
+def test_the_charts_are_the_figures() -> None:
+    charts = json.loads(Page(complete()).scripts[0])
+    assert set(charts["themes"]) == {"light", "dark"}
+    assert set(charts["figures"]) == {
+        value for name, value in Page(complete()).attributes if name == "data-figure"
+    }
+
+
+def test_a_page_of_one_run_is_small() -> None:
+    assert len(complete().encode()) < 1_100_000
+
+
+def test_headings_captions_and_controls_are_for_everybody() -> None:
+    page = Page(complete())
+    assert page.tags.count("h1") == 1
+    assert page.tags.count("table") == page.tags.count("caption") + 1  # all settings
+    labels = [value for name, value in page.attributes if name == "aria-label"]
+    assert len([label for label in labels if label and label.startswith("Save")]) == 20
+    assert page.tags.count("select") == page.tags.count("label") == 1
+
+
+def test_settings_that_differ_come_first_with_their_defaults() -> None:
+    text = " ".join(Page(complete()).text.split())
+    assert "training. epochs 6 25" in text
+
+
+def test_what_is_missing_is_named_with_its_command() -> None:
+    gap = Missing("All figures", "not evaluated yet", "mivae eval runs/<new>")
+    bare = RunContents("new", "runs/new", "not evaluated", "A text VAE.", missing=(gap,))
+    page = Page(page_of(report_data(bare)))
+    assert "mivae eval runs/<new>" in page.text
+    assert "figure" not in page.tags
