@@ -7,7 +7,15 @@ holds the means only, so no row of the text may have been skipped.
 Shapes: N sentences, Z latent units.
 """
 
-__all__ = ["VECTOR_FORMATS", "TextRows", "check_aligned", "check_output_path", "write_vectors"]
+__all__ = [
+    "VECTOR_FORMATS",
+    "TextRows",
+    "check_aligned",
+    "check_output_path",
+    "free_name",
+    "pyarrow_modules",
+    "write_vectors",
+]
 
 import csv
 import importlib
@@ -58,7 +66,7 @@ def check_output_path(path: Path, sources: Sequence[Path] = ()) -> None:
             f"cannot write '{path}': the extension must be {', '.join(VECTOR_FORMATS)}"
         )
     if path.suffix == ".parquet":
-        _pyarrow(path)
+        pyarrow_modules(path)
     check_output(path, sources)
 
 
@@ -117,7 +125,7 @@ def _table(
     table: dict[str, Column] = dict(numbers)
     taken = {*numbers, *vectors}
     for name, values in carried.items():
-        table[_free(_text(name), taken)] = values
+        table[free_name(_text(name), taken)] = values
     return table | vectors
 
 
@@ -125,7 +133,9 @@ def _columns(records: Sequence[Record], header: Sequence[str]) -> dict[str, list
     """Returns the values of records by column or field name."""
     if header:
         taken: set[str] = set()
-        names = [_free(name or f"column_{place}", taken) for place, name in enumerate(header, 1)]
+        names = [
+            free_name(name or f"column_{place}", taken) for place, name in enumerate(header, 1)
+        ]
         cells = zip(*(record.source for record in records), strict=True)
         return {name: list(column) for name, column in zip(names, cells, strict=True)}
     columns: dict[str, list[object]] = {}
@@ -138,7 +148,7 @@ def _columns(records: Sequence[Record], header: Sequence[str]) -> dict[str, list
     return columns
 
 
-def _free(name: str, taken: set[str]) -> str:
+def free_name(name: str, taken: set[str]) -> str:
     """Returns a name that is not in use yet, and adds it to the names in use."""
     found, number = name, 2
     while found in taken:
@@ -171,7 +181,7 @@ def _text(value: object) -> str:
 
 
 def _write_parquet(path: Path, table: dict[str, Column]) -> None:
-    pyarrow, parquet = _pyarrow(path)
+    pyarrow, parquet = pyarrow_modules(path)
     columns = {
         name: pyarrow.array(column if isinstance(column, np.ndarray) else _of_one_type(column))
         for name, column in table.items()
@@ -197,7 +207,7 @@ def _float(value: Any) -> float | None:  # noqa: ANN401  # a number or None
     return None if value is None else float(value)
 
 
-def _pyarrow(path: Path) -> tuple[Any, Any]:
+def pyarrow_modules(path: Path) -> tuple[Any, Any]:
     """Returns pyarrow and its module for Parquet files; raises ConfigError if they are missing."""
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")

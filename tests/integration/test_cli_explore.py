@@ -100,3 +100,20 @@ def test_a_copy_needs_no_server(
     assert ran.code == 0
     assert ran.out == f"{tmp_path / 'copy' / 'index.html'}\n"
     assert (tmp_path / "copy" / "data.js").exists()
+
+
+def test_encode_writes_a_map(mivae: Mivae, run: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = tmp_path / "captions.csv"
+    table.write_text("caption,topic\na man sings,a\ntwo dogs sing,b\na cat,a\n")
+    out = tmp_path / "codes.parquet"
+    ran = mivae("encode", run, table, "--column", "caption", "-o", out, "--map")
+    assert ran.code == 0
+    found = parquet.read_table(out)
+    assert found.column_names == ["text", "topic", "x", "y", "rate", "vector"]
+    assert found["topic"].to_pylist() == ["a", "b", "a"]
+    ran = mivae("encode", run, table, "--column", "caption", "-o", tmp_path / "a.csv", "--map")
+    assert (ran.code, "--map" in ran.err) == (2, True)
+    labels = tmp_path / "labels.txt"
+    ran = mivae("encode", run, table, "--column", "caption", "-o", out, "--labels", labels)
+    assert (ran.code, "--map" in ran.err) == (2, True)
