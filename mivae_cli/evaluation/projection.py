@@ -12,6 +12,8 @@ Shapes: N vectors, Z latent units.
 """
 
 __all__ = [
+    "UMAP_AXES",
+    "UMAP_NOTE",
     "PrincipalComponents",
     "Projection",
     "UMAPProjection",
@@ -36,6 +38,8 @@ from ..errors import ConfigError, DataError
 Vectors = NDArray[np.float32]
 Plane = NDArray[np.float32]  # places on the map, (N, 2)
 NEIGHBOURS = 15  # the default of UMAP
+UMAP_AXES = ("UMAP 1", "UMAP 2")
+UMAP_NOTE = "UMAP keeps neighbourhoods; distances and axes have no unit"
 MIN_UMAP = 4  # sentences; fewer have no neighbourhoods
 
 
@@ -85,12 +89,12 @@ class UMAPProjection:
     @property
     def axis_names(self) -> tuple[str, str]:
         """Titles of the axes."""
-        return "UMAP 1", "UMAP 2"
+        return UMAP_AXES
 
     @property
     def note(self) -> str:
         """What the map shows, in one sentence without a full stop."""
-        return "UMAP keeps neighbourhoods; distances and axes have no unit"
+        return UMAP_NOTE
 
     def apply(self, vectors: Vectors) -> Plane:
         """Returns the places of vectors, from (N, Z) to (N, 2)."""

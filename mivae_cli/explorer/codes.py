@@ -18,7 +18,13 @@ from numpy.typing import NDArray
 
 from ..choices import MapMethod
 from ..data.batches import collate
-from ..evaluation.projection import PrincipalComponents, Projection, fit_projection
+from ..evaluation.projection import (
+    UMAP_AXES,
+    UMAP_NOTE,
+    PrincipalComponents,
+    Projection,
+    fit_projection,
+)
 from ..models.latent import Posterior
 from ..models.vae import VAE
 from .cache import cache_key, load_arrays, store_arrays
@@ -103,13 +109,13 @@ class CorpusCodes:
     def axis_names(self) -> tuple[str, str]:
         """Titles of the axes of the map."""
         known = self._projection
-        return ("UMAP 1", "UMAP 2") if known is None else known.axis_names
+        return UMAP_AXES if known is None else known.axis_names
 
     @property
     def note(self) -> str:
         """What the map shows, in one sentence."""
         known = self._projection
-        return "UMAP keeps neighbourhoods; axes have no unit" if known is None else known.note
+        return UMAP_NOTE if known is None else known.note
 
     def map(self) -> LatentMap:
         """Returns the map of the sentences that are encoded so far."""
