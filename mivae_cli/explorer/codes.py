@@ -32,7 +32,7 @@ from .inverse import LatentMap
 from .sentences import Sentences
 
 FIRST = 2048  # sentences of the first block
-BATCH = 128  # sentences encoded between two requests
+BATCH = 64  # sentences encoded between two requests
 PLACED = 512  # sentences placed on the map between two requests
 MOST_ACTIVE = 16  # units that have sliders
 

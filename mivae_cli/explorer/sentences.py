@@ -9,6 +9,7 @@ __all__ = ["Label", "LabelKind", "Sentences", "drawn_order", "label_kind"]
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -30,12 +31,12 @@ class Label:
     name: str
     values: Sequence[str | float | None]
 
-    @property
+    @cached_property
     def kind(self) -> LabelKind:
         """Whether the values are numbers or categories."""
         return label_kind(self.values)
 
-    @property
+    @cached_property
     def categories(self) -> list[str]:
         """The most frequent categories, and "other" if there are more; sorted."""
         counts: dict[str, int] = {}
