@@ -11,7 +11,7 @@ __all__ = [
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +54,7 @@ def open_explorer(
     column: str = "label",
     points: int = POINTS,
     method: MapMethod = "pca",
+    name: str | None = None,
 ) -> Explorer:
     """Returns the explorer of a run, with its first sentences encoded.
 
@@ -64,6 +65,7 @@ def open_explorer(
         column: The column of a table with the labels.
         points: Maximum number of sentences, drawn at random from more.
         method: How the map is made.
+        name: What the page calls the sentences; by default the name of the file or split.
 
     Raises:
         CheckpointError: The run is a language model, or its corpus is missing.
@@ -72,6 +74,8 @@ def open_explorer(
     """
     check_explorable(run, method)
     sentences = explored_sentences(run, records, labels=labels, column=column, points=points)
+    if name is not None:
+        sentences = replace(sentences, name=name)
     about = About(str(run.path), run.checkpoint, Path(run.path).name, described(run))
     return Explorer(explored_model(run), sentences, about, method, cache_folder())
 

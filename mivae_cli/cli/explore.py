@@ -17,7 +17,10 @@ def explore(
     run_option: Run = None,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Sentences to map; default: the run's test split."),
+        typer.Option(
+            metavar="FILE",
+            help="Sentences to map instead of the run's test split; - for standard input.",
+        ),
     ] = None,
     reading: Reading = {},
     labels: Annotated[
@@ -82,7 +85,7 @@ def explore(
     from .support.console import note, stderr
     from .support.exploration import export_page, serve_page
     from .support.run_lookup import locate, open_run
-    from .support.text_input import opened_sentences
+    from .support.text_input import named, opened_sentences
 
     if export is None:
         check_packages()
@@ -93,7 +96,13 @@ def explore(
             opened_sentences(model, data, reading) as text,
         ):
             explorer = open_explorer(
-                model, text, labels=labels, column=label_column, points=points, method=method
+                model,
+                text,
+                labels=labels,
+                column=label_column,
+                points=points,
+                method=method,
+                name=None if data is None else Path(named(data)).name,
             )
         with closing(explorer):
             if export is not None:

@@ -2,9 +2,11 @@
 
 import http.client
 import importlib.util
+import io
 import json
 import os
 import signal
+import sys
 import threading
 import webbrowser
 from pathlib import Path
@@ -72,6 +74,16 @@ def test_the_browser_stays_closed_on_request(
     monkeypatch.setattr(server, "serve", lambda *_: None)
     ran = mivae("explore", run, "--no-browser")
     assert (ran.code, len(ran.out.splitlines()), opened) == (0, 1, [])
+
+
+def test_standard_input_is_mapped(
+    mivae: Mivae, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = io.TextIOWrapper(io.BytesIO(b"a man sings\ntwo dogs sing\n"))
+    monkeypatch.setattr(sys, "stdin", text)
+    ran = mivae("explore", run, "--data", "-", "--export", tmp_path / "copy")
+    assert ran.code == 0
+    assert "standard input" in (tmp_path / "copy" / "data.js").read_text()
 
 
 def test_errors_name_what_to_change(

@@ -211,3 +211,18 @@ def test_directions_on_a_sphere_are_compared_by_cosine() -> None:
         assert explorer.point(ask.PointRequest(x=0.0, y=0.0, sequence=1))["text"]
     finally:
         explorer.close()
+
+
+def test_a_map_of_one_sentence_answers() -> None:
+    explorer = scene_explorer(count=1)
+    try:
+        found = explorer.sentence(ask.SentenceRequest(index=0))
+        assert found["neighbours"] == []
+        point = explorer.point(ask.PointRequest(x=3.0, y=4.0, sequence=1))
+        assert point["nearest"]["index"] == 0
+        assert all(np.isfinite(explorer.overview()["map"]["bounds"]))
+        assert explorer.vary(ask.VaryRequest.model_validate({"from": {"x": 0.0, "y": 0.0}}))[
+            "rows"
+        ]
+    finally:
+        explorer.close()
