@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Self
 
 from rich import progress
+from rich.console import RenderableType
 
 from ...errors import MivaeError
 from ...evaluation.rounding import two_decimals
@@ -20,6 +21,7 @@ from ...tracking.follow import TrackerFailed, TrackerStarted
 from ...training.collapse import collapse_warning
 from ...training.events import SaveFailed, Skipped, Started, Step, Stopped, Validation
 from .console import complain, note, report_line, stderr, warn
+from .live_curves import LiveCurves
 
 LINES = 5  # line numbers in a warning; metrics.jsonl has all
 
@@ -36,7 +38,8 @@ class LiveProgress:
         """
         self._command, self._options = command, options
         description = progress.TextColumn("{task.description}", markup=False)
-        self._training = _bar(description)
+        self._curves = LiveCurves()
+        self._training = _bar(description, curves=self._curves)
         self._stages = _bar(
             description, progress.TaskProgressColumn(), progress.TimeRemainingColumn()
         )
@@ -113,6 +116,7 @@ class LiveProgress:
 
     def _on_start(self, run: Started) -> None:
         self._run, self._stage, self._units, self._warned = run, "", "", False
+        self._curves.latent_units, self._curves.seen = run.config.model.latent_size, []
         warn(*run.warnings, style="dim")
         if run.changes:
             note(f"changed: {'; '.join(run.changes)}")
@@ -139,6 +143,7 @@ class LiveProgress:
     def _on_validation(self, record: Validation) -> None:
         assert self._run is not None
         self._advance(record.step)
+        self._curves.seen.append(record)
         config = self._run.config
         epochs, latent_size = config.training.epochs, config.model.latent_size
         if latent_size:
@@ -174,12 +179,23 @@ def minutes(seconds: float) -> str:
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
-def _bar(*columns: progress.ProgressColumn) -> progress.Progress:
+class _Bar(progress.Progress):
+    """A progress bar with curves below it."""
+
+    curves = LiveCurves()
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield from super().get_renderables()
+        yield self.curves
+
+
+def _bar(*columns: progress.ProgressColumn, curves: LiveCurves | None = None) -> progress.Progress:
     # on a pipe or in a log file, a bar that redraws itself is noise
     hidden = not sys.stderr.isatty()
-    bar = progress.Progress(
+    bar = _Bar(
         progress.BarColumn(bar_width=10), *columns, console=stderr, disable=hidden, transient=True
     )
+    bar.curves = curves or LiveCurves()
     bar.add_task("", visible=False)
     return bar
 
