@@ -8,6 +8,7 @@ import hypothesis
 import pytest
 import torch
 
+from mivae_cli.reports import run_report
 from support.program import Mivae, shorten_critics
 
 # rich reads it once, when a console is made; tests set it later
@@ -39,6 +40,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def private_cache(cache: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("MIVAE_CACHE", str(cache))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_reports() -> Iterator[None]:
+    """Trainings end without a report, which would take seconds."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(run_report, "installed", lambda: False)
         yield
 
 

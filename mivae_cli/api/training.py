@@ -5,6 +5,7 @@ __all__ = ["resume", "train"]
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from ..config.resolve import read_config
@@ -19,9 +20,10 @@ from ..experiments.train_run import (
     train_run,
     unused_path,
 )
+from ..reports.run_report import write_run_report
 from ..runs.directory import RunDirectory
 from ..signals import CtrlC, Interrupted
-from ..stages import finish
+from ..stages import Stage, finish
 from ..tracking.follow import follow
 from ..tracking.trackers import Tracking
 from .configuration import checked_settings
@@ -150,6 +152,7 @@ def _trained(
                 found = finish(work, show)
                 if found.store_error is not None:
                     raise found.store_error
+                _report(training, show)
             else:
                 fit = training.trainer.fit(training.run, interruption)
                 if tracking is not None:
@@ -161,6 +164,16 @@ def _trained(
             f"training is saved; continue it with mivae.resume('{training.run.path}')"
         ) from None
     return Run(RunDirectory.open(training.run.path), str(training.trainer.device))
+
+
+def _report(training: RunInTraining, show: Callable[[object], object] | None) -> None:
+    """Writes the report of a run, if it is wanted; a problem is a stage of the progress."""
+    stage = Stage("writing the report", 0, 1)
+    if show is not None and training.trainer.config.training.report:
+        show(stage)
+    outcome = write_run_report(training.run, training.trainer.config)
+    if outcome.problem and show is not None:
+        show(replace(stage, name=f"warning: {outcome.problem}"))
 
 
 @contextmanager

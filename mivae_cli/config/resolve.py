@@ -56,6 +56,7 @@ CHANGEABLE = {  # settings that a resumed run may change, besides objective.*
     "training.optimizer.learning_rate",
     "training.optimizer.word_learning_rate",
     "training.patience",
+    "training.report",
     "training.save_minutes",
 }
 

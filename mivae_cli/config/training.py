@@ -95,5 +95,7 @@ class TrainingConfig(Frozen):
     """Minutes between checkpoints within an epoch."""
     keep: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 1
     """Checkpoints to keep besides the best and the last."""
+    report: bool = True
+    """Whether training ends with report.html in the run, if the extra 'report' is installed."""
     max_bad_batches: Count = 5
     """Consecutive batches without a finite loss or gradient before training stops."""

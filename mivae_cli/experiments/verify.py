@@ -13,7 +13,7 @@ import torch
 from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..errors import CheckpointError, MivaeError
 from ..runs.checkpoints import Checkpoint
-from ..runs.directory import RunDirectory
+from ..runs.directory import REPORT, RunDirectory
 from ..runs.sentence_files import SENTENCES, unlisted
 from ..runs.training_state import load_training
 from ..storage.lock import lock_holder
@@ -152,6 +152,8 @@ def _load(checkpoint: Checkpoint, trainer: Trainer | MivaeError) -> None:
 
 
 def _remarks(run: RunDirectory) -> Iterator[Finding]:
+    if (run.path / REPORT).exists():
+        yield Finding(REPORT, remark="without a checksum; 'mivae report' writes it again")
     if (holder := lock_holder(run.path)) is not None:
         yield Finding("lock.json", remark=f"{holder} is writing the run")
     # interrupted saves leave drafts in the run, its data and its checkpoints

@@ -34,7 +34,7 @@ ELSEWHERE = "choose another output directory (--out; in Python, out=)"
 
 RUN_FILE = re.compile(
     r"(manifest|config|environment|tokenizer|eval(\.damaged(-\d+)?)?|lock)\.json|"
-    r"metrics(\.damaged(-\d+)?)?\.jsonl"
+    r"metrics(\.damaged(-\d+)?)?\.jsonl|report\.html"
 )
 MARKERS = {  # documents found only in runs, and their kinds
     MANIFEST: "run",

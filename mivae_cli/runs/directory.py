@@ -8,13 +8,14 @@
     metrics.jsonl           one line per training record
     eval.json               the evaluation records (see `evaluation.records`)
     sentences/              figures per sentence of these records (see `runs.sentence_files`)
+    report.html             the report that training writes at its end (see `reports`)
     lock.json               present while a process writes the run
     checkpoints/            see `runs.checkpoints`
 
 `runs.create` makes new runs, `runs.checkpoint_writer` adds checkpoints.
 """
 
-__all__ = ["RunDirectory"]
+__all__ = ["REPORT", "RunDirectory"]
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -45,7 +46,8 @@ from .find import check_is_run, split_checkpoint
 from .sentence_files import SENTENCES, load_values, remove_unlisted, write_values
 from .tensor_files import check_weights, read_weights
 
-WRITTEN_FILES = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", LOCK)
+REPORT = "report.html"
+WRITTEN_FILES = (MANIFEST, "config.json", "eval.json", "metrics.jsonl", REPORT, LOCK)
 MANIFEST_TYPES = {"id": str, "corpus": str, "evaluated": bool}  # fields of a run's manifest
 T = TypeVar("T")
 

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import mivae_cli
+from mivae_cli.reports import page, run_report
 from mivae_cli.reports.contents import collect_report
 from mivae_cli.reports.records import RunContents
+from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.stages import finish
 from support.program import Mivae, shorten_critics
 from support.small import SMALL, write_scenes
@@ -136,3 +138,47 @@ def test_what_is_no_run_or_cannot_be_written_is_an_error(mivae: Mivae) -> None:
     assert ran.code == 2
     assert "corpus" in ran.err
     assert mivae("report", "runs/done", "--labels", "absent.txt").code == 3
+
+
+class TestTheReportOfATraining:
+    @pytest.fixture(autouse=True)
+    def _installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(run_report, "installed", lambda: True)
+
+    def test_training_ends_with_it_and_a_resume_renews_it(self, mivae: Mivae) -> None:
+        shutil.copytree("runs/done", "trained")
+        written = Path("trained/report.html")
+        ran = mivae("train", "--resume", "--out", "trained", "--epochs", "3", "--iw-samples", "1")
+        assert ran.code == 0, ran.err
+        assert "trained/report.html" in ran.err
+        assert "epoch-0003" in written.read_text(encoding="utf-8")
+        assert mivae("verify", "trained").code == 0
+        assert mivae_cli.verify("trained").sound
+        # a run with its report can be replaced
+        settings = {**SETTINGS, "training.epochs": 1, "training.report": False}
+        run = mivae_cli.train("corpus.txt", settings=settings, out="trained", overwrite=True)
+        assert run.config.training.epochs == 1
+        assert not written.exists()
+
+    def test_a_failure_is_a_warning(self, mivae: Mivae, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fail(*_: object) -> str:
+            raise RuntimeError("no memory left")
+
+        monkeypatch.setattr(page, "page_html", fail)
+        shutil.copytree("runs/done", "failed")
+        ran = mivae("train", "--resume", "--out", "failed", "--epochs", "3", "--iw-samples", "1")
+        assert ran.code == 0
+        assert "no memory left" in ran.err
+        assert "mivae report failed" in " ".join(ran.err.split())
+        assert not Path("failed/report.html").exists()
+        told: list[object] = []
+        mivae_cli.resume("failed", {"training.epochs": 4}, progress=told.append)
+        assert "no memory left" in str(told[-1])
+
+    def test_a_link_is_not_followed(self) -> None:
+        shutil.copytree("runs/done", "linked")
+        Path("other.html").write_text("mine", encoding="utf-8")
+        Path("linked/report.html").symlink_to(Path("other.html").resolve())
+        run = RunDirectory.open(Path("linked"))
+        assert "report.html" in run_report.write_run_report(run, run.load_config()).problem
+        assert Path("other.html").read_text(encoding="utf-8") == "mine"

@@ -83,7 +83,9 @@ def serve() -> None:
     import mivae_cli.cli.support.training_output  # noqa: F401
     from mivae_cli.choices import Profile
     from mivae_cli.estimators.critic_training import PROFILES, FitSettings
+    from mivae_cli.reports import run_report
 
+    run_report.installed = lambda: False
     torch.set_num_threads(1)
     torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # its imports take a second
     for profile in get_args(Profile):

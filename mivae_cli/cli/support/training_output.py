@@ -15,13 +15,14 @@ from ...errors import MivaeError, is_out_of_memory
 from ...experiments.cost import estimate_cost
 from ...experiments.train_run import CorpusPrepared, RunInTraining, train_run
 from ...finite_checks import NonFiniteBatch
+from ...reports.run_report import write_run_report
 from ...stages import finish
 from ...tracking.trackers import Tracking
 from ...training.collapse import COLLAPSED
 from ...training.divergence import with_advice
 from ...training.profiler import Timing, profile
 from ...training.trainer import Trainer
-from .console import note, print_json, stdout, warn
+from .console import note, print_json, stderr, stdout, warn
 from .evaluation_table import show_evaluation
 from .live_progress import LiveProgress, listening, minutes
 from .tables import cell, new_table, right
@@ -123,6 +124,7 @@ def show_training(
             f"{shlex.quote(str(path))} --batch-size {size}{options}"
         ) from error
     show_evaluation(evaluated, f"{path}, test split", as_json)
+    _write_report(training)
     if as_json:
         return
     mi = evaluated.record.mi
@@ -132,6 +134,16 @@ def show_training(
             style="dim",
         )
     note("next: mivae sample, mivae interpolate, mivae estimate-mi")
+
+
+def _write_report(training: RunInTraining) -> None:
+    """Writes the report of a run, if it is wanted, and prints its path."""
+    with stderr.status("writing the report"):
+        outcome = write_run_report(training.run, training.trainer.config)
+    if outcome.problem:
+        warn(outcome.problem, style="dim")
+    elif outcome.path is not None:
+        note(f"report: {outcome.path}")
 
 
 def _options(tracking: Tracking) -> str:
