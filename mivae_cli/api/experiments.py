@@ -9,9 +9,9 @@ from ..config.grid import configurations, expand
 from ..config.toml import toml_text
 from ..devices import kept_torch_state
 from ..errors import ConfigError
-from ..experiments import comparison
 from ..experiments import verify as verification
 from ..experiments.comparison import Comparison
+from ..experiments.paired import compare_paired
 from ..experiments.status import find_runs, outcome
 from ..experiments.sweep import PlannedRun, prepare_corpora, run_sweep
 from ..experiments.train_run import unused_path
@@ -26,29 +26,45 @@ from .configuration import checked_settings, plain_value
 from .progress import Progress, callback
 
 
-def compare(*paths: str | Path, fold: bool = True) -> Comparison:
+def compare(
+    *paths: str | Path, fold: bool = True, baseline: str | Path | None = None
+) -> Comparison:
     """Returns runs side by side: the settings that differ, perplexity, mutual information.
+
+    `row.figures["nll_difference"]` is the difference in negative log-likelihood to a baseline, with
+    its 95 % interval: paired over the test sentences, and over seeds if a row has several.
 
     Arguments:
         paths: Run directories, or folders of runs; by default `runs`.
         fold: Whether runs that differ only in their seed become one row, with mean and standard
             deviation.
+        baseline: The row, by its name or the path of a run, that the differences refer to; by
+            default the row with the lowest negative log-likelihood.
 
     Returns:
-        A record with `rows`, `columns`, `settings` and `warnings`. The figures of a row are by
-        column key, such as `row.figures["mi_known_posterior"].value`, in nats per sentence.
+        A record with `rows`, `columns`, `settings`, `warnings`, and the `pairing` of the
+        differences. The figures of a row are by column key, such as
+        `row.figures["mi_known_posterior"].value`, in nats per sentence.
 
     Raises:
         CheckpointError: There is no run at a path.
+        ConfigError: The baseline is not one of the evaluated rows.
 
     >>> compared = mivae.compare("runs/mine", "runs/vae")
     >>> [row.name for row in compared.rows]
     ['mine', 'vae']
     >>> compared.rows[0].figures["ppl_iw"].value > 1
     True
+    >>> compared = mivae.compare("runs/mine", "runs/vae", baseline="runs/vae")
+    >>> compared.pairing.baseline
+    'vae'
+    >>> difference = compared.rows[0].figures["nll_difference"]
+    >>> difference.low < difference.value < difference.high
+    True
     """
     found = find_runs([Path(path) for path in paths or ("runs",)])
-    return comparison.compare([outcome(path, name) for name, path in found.items()], fold)
+    outcomes = [outcome(path, name) for name, path in found.items()]
+    return compare_paired(outcomes, fold, None if baseline is None else str(baseline))
 
 
 @kept_torch_state()
@@ -113,7 +129,7 @@ def sweep(
             work = run_sweep(
                 planned, corpora, full=plan, interruption=interruption, tracking=tracking
             )
-            return comparison.compare(finish(work, show))
+            return compare_paired(finish(work, show))
     except Interrupted:
         raise KeyboardInterrupt(
             f"the runs are saved; call sweep again with out='{folder}' to continue"

@@ -17,6 +17,14 @@ def compare(
         ),
     ] = None,
     no_fold: NoFold = False,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN",
+            help="The row, by its name or the path of a run, that the differences in NLL refer to. "
+            "Default: the row with the lowest NLL.",
+        ),
+    ] = None,
     no_settings: Annotated[
         bool, typer.Option("--no-settings", help="Omit the columns of settings.")
     ] = False,
@@ -52,6 +60,7 @@ def compare(
 
     from ..errors import ConfigError
     from ..experiments import comparison
+    from ..experiments.paired import compare_paired
     from ..experiments.status import find_runs, outcome
     from ..experiments.train_run import RUNS
     from ..reports.charts.plane import draw_plane, plane
@@ -67,7 +76,7 @@ def compare(
         raise ConfigError("--no-settings cannot be used with --columns")
     if plot is not None:
         check_figure_path(plot)  # before the table, which would hide the error
-    compared = comparison.compare(outcomes, not no_fold)
+    compared = compare_paired(outcomes, not no_fold, baseline)
     if columns == "list":
         list_columns(compared)
         return

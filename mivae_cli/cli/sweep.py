@@ -98,7 +98,7 @@ def sweep(
     from ..config.epoch_budget import shared_budget_warnings
     from ..config.grid import configurations, expand
     from ..errors import ConfigError, MivaeError
-    from ..experiments.comparison import compare
+    from ..experiments.paired import compare_paired
     from ..experiments.sweep import PlannedRun, prepare_corpora, run_sweep
     from ..experiments.train_run import unused_path
     from ..generation.evaluate_text import Plan
@@ -163,7 +163,7 @@ def sweep(
             tracking=tracking,
         )
         outcomes = finish(work, show)
-    show_comparison(compare(outcomes, not no_fold), form, f"{place}, test split")
+    show_comparison(compare_paired(outcomes, not no_fold), form, f"{place}, test split")
     failed = [found.name for found in outcomes if found.standing != "evaluated"]
     if failed:
         raise MivaeError(

@@ -4,7 +4,7 @@ An uncertainty is rounded to two significant digits, and the value to the same d
 18.2371 ± 0.1094 becomes 18.24 ± 0.11.
 """
 
-__all__ = ["Rounded", "grouped", "rounded", "two_decimals"]
+__all__ = ["Rounded", "grouped", "rounded", "rounded_interval", "two_decimals"]
 
 import math
 from typing import NamedTuple
@@ -45,6 +45,23 @@ def rounded(
     if digits and abs(value) >= LARGE:
         return _large(value, 0.0)
     return Rounded(_text(value, digits), "")
+
+
+def rounded_interval(
+    value: float, low: float, high: float, sd: float | None = None
+) -> tuple[Rounded, tuple[str, str]]:
+    """Returns a number with its standard deviation, and the ends of its interval, as text.
+
+    All have the digits that half the interval's width justifies.
+    """
+    half = (high - low) / 2
+    if max(map(abs, (value, low, high))) >= LARGE:
+        ends = f"{low:.3g}", f"{high:.3g}"
+        return Rounded(f"{value:.3g}", "" if sd is None else f"{sd:.2g}"), ends
+    digits = max(0, min(MAX_DIGITS, _digits(half))) if half > 10.0**-MAX_DIGITS else 2
+    spread = "" if sd is None else _text(sd, digits)
+    spread = spread if float(spread or 0) else ""
+    return Rounded(_text(value, digits), spread), (_text(low, digits), _text(high, digits))
 
 
 def grouped(text: str) -> str:

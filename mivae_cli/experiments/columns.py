@@ -1,6 +1,6 @@
 """The columns of a comparison: heading, rounding, and whether low or high is better."""
 
-__all__ = ["COLUMNS", "Column", "best_rows", "further_columns", "shown"]
+__all__ = ["COLUMNS", "NLL_DIFFERENCE", "Column", "best_rows", "further_columns", "shown"]
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,12 +19,16 @@ class Column:
     digits: int = 2
     better: Literal["low", "high"] | None = None
     limit: Literal["ceiling", "of"] | None = None  # the attribute of Figure with its limit
+    interval: bool = False  # whether figures are shown with their interval
 
+
+NLL_DIFFERENCE = "nll_difference"  # the key of the column that `paired` computes
 
 # Rate, distortion and information have no best value by themselves. Nor has the ELBO, which
 # charges the whole rate: a collapsed run would be the best.
 COLUMNS = (
     Column("ppl_iw", "IW-PPL", better="low"),
+    Column(NLL_DIFFERENCE, "ΔNLL", interval=True),
     Column("nll", "-ELBO"),
     Column("distortion", "D"),
     Column("rate", "KL"),

@@ -5,13 +5,13 @@ standard deviation (n - 1) of each figure. Figures are in nats per sentence unle
 says otherwise.
 """
 
-__all__ = ["Comparison", "Row", "compare", "select"]
+__all__ = ["Comparison", "Pairing", "Row", "compare", "select"]
 
 import statistics
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from ..config.data import PATHS
 from ..config.grid import shortened
@@ -38,6 +38,17 @@ class Row:
     seeds: tuple[int, ...]
     settings: Mapping[str, Any]  # by dotted key, the settings that differ among all runs
     figures: Mapping[str, Figure | None]  # by column key
+    members: tuple[Outcome, ...] = field(default=(), repr=False)  # its runs
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How the differences in NLL between rows were computed."""
+
+    baseline: str  # the name of the row that the others are compared with
+    figure: Literal["iw_nll", "nll"]  # importance-weighted, or the negative ELBO
+    iw_samples: int | None  # samples of the importance-weighted bound
+    sentences: int
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Comparison:
     # indices of the best rows, by column key
     best: Mapping[str, frozenset[int]] = field(default_factory=dict)
     selected: bool = False  # whether the user chose the columns
+    pairing: Pairing | None = None  # of the differences in NLL, if there are any
 
     def __repr__(self) -> str:
         return f"<Comparison of {listing(row.name for row in self.rows) or 'no runs'}>"
@@ -181,6 +193,7 @@ def _row(members: Sequence[Outcome], settings: Mapping[str, Any]) -> Row:
         seeds=tuple(outcome.config.seed for outcome in members if outcome.config is not None),
         settings=settings,
         figures={key: _mean([figures.get(key) for figures in found]) for key in found[0]},
+        members=tuple(members),
     )
 
 

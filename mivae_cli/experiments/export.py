@@ -5,6 +5,7 @@ A sheet is for readers: rounded, with the best figures in bold and without uninf
 
 __all__ = [
     "AT_CEILING",
+    "EXCLUDES_ZERO",
     "MISSING",
     "TOO_HIGH",
     "Cell",
@@ -23,17 +24,19 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..evaluation.rounding import Rounded, grouped
-from .columns import Column, shown
-from .comparison import Comparison, Row
+from ..evaluation.rounding import Rounded, grouped, rounded_interval
+from .columns import NLL_DIFFERENCE, Column, shown
+from .comparison import Comparison, Pairing, Row
 from .summary import WORDS, Figure
 
 MISSING = "-"
 AT_CEILING = "†"
 TOO_HIGH = "‡"
+EXCLUDES_ZERO = "*"
 NOTES = {
     AT_CEILING: "at its ceiling for this number of sentences: the true value may be higher",
     TOO_HIGH: "likely too high: too few pairs of sentences for so much information",
+    EXCLUDES_ZERO: "significant: the interval excludes 0",
 }
 SEEDS = 4  # seeds listed in a cell; more are counted
 # first characters of a formula in a spreadsheet, with full-width forms
@@ -49,6 +52,7 @@ class Cell:
     number: Rounded | None = None
     mark: str = ""
     bold: bool = False
+    interval: tuple[str, str] | None = None  # shown after the number
 
     @property
     def text(self) -> str:
@@ -60,7 +64,8 @@ class Cell:
         if self.number.power:
             power = f"e{self.number.power}"
             text = f"({text})" if sd else text
-        return f"{text}{power}{self.mark}"
+        ends = f" [{', '.join(self.interval)}]" if self.interval else ""
+        return f"{text}{power}{ends}{self.mark}"
 
 
 @dataclass(frozen=True)
@@ -100,6 +105,10 @@ def sheet(comparison: Comparison) -> Sheet:
     spread = any(cell.number and cell.number.uncertainty for _, _, row in columns for cell in row)
     if spread:
         notes.append("± standard deviation over n seeds")
+    if comparison.pairing is not None and any(
+        cell.interval for _, _, row in columns for cell in row
+    ):
+        notes.insert(0, _pairing_note(comparison.pairing, rows))
     if any(cell.bold for _, _, cells in columns for cell in cells) and not spread:
         notes.append("bold: the best of single runs; the spread over seeds is unknown")
     headings, numeric, cells = zip(*columns, strict=True)
@@ -108,7 +117,6 @@ def sheet(comparison: Comparison) -> Sheet:
 
 def records(comparison: Comparison) -> list[dict[str, Any]]:
     """Returns a comparison in JSON form: one record per row, all with the same keys."""
-    keys = [column.key for column in comparison.columns]
     return [
         {
             "run": row.name,
@@ -117,10 +125,21 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
             "problem": row.problem or None,
             "seeds": list(row.seeds),
             "settings": {key: row.settings.get(key) for key in comparison.settings},
-            "figures": {key: (found := row.figures[key]) and asdict(found) for key in keys},
+            "pairing": None if comparison.pairing is None else asdict(comparison.pairing),
+            "figures": {
+                column.key: _figure_record(row.figures[column.key], column)
+                for column in comparison.columns
+            },
         }
         for row in comparison.rows
     ]
+
+
+def _figure_record(figure: Figure | None, column: Column) -> dict[str, Any] | None:
+    if figure is None:
+        return None
+    significant = {"significant": figure.excludes_zero} if column.interval else {}
+    return asdict(figure) | significant
 
 
 def csv_text(comparison: Comparison) -> str:
@@ -132,6 +151,9 @@ def csv_text(comparison: Comparison) -> str:
     for column in comparison.columns:
         head += [column.key, f"{column.key}_sd"]
         head += [f"{column.key}_{column.limit}"] if column.limit else []
+        if column.interval:
+            head += [f"{column.key}_{end}" for end in ("low", "high", "significant", "baseline")]
+    baseline = None if comparison.pairing is None else comparison.pairing.baseline
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(map(_escaped_formula, head))
@@ -142,6 +164,9 @@ def csv_text(comparison: Comparison) -> str:
             figure = row.figures[column.key]
             cells += [figure and figure.value, figure and figure.sd]
             cells += [figure and getattr(figure, column.limit)] if column.limit else []
+            if column.interval:
+                cells += [figure and figure.low, figure and figure.high]
+                cells += [figure and figure.excludes_zero, figure and baseline]
         writer.writerow(map(_escaped_formula, cells))
     return file.getvalue()
 
@@ -157,7 +182,7 @@ def markdown_text(comparison: Comparison) -> str:
             for row in made.rows
         ),
     ]
-    notes = "".join(f"\n{note}\n" for note in made.notes)
+    notes = "".join(f"\n{_markdown(note)}\n" for note in made.notes)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines) + notes
 
 
@@ -179,8 +204,28 @@ def _figure_columns(comparison: Comparison) -> list[tuple[str, bool, list[Cell]]
             columns.append(("Z", True, [Cell(text) for text in units]))
         best = comparison.best.get(column.key, frozenset())
         cells = [_cell(column, figure, row in best) for row, figure in enumerate(figures)]
+        if column.key == NLL_DIFFERENCE and comparison.pairing is not None:
+            names = [row.name for row in comparison.rows]
+            cells[names.index(comparison.pairing.baseline)] = Cell("baseline")
         columns.append((heading, True, cells))
     return columns
+
+
+def _pairing_note(pairing: Pairing, rows: Sequence[Row]) -> str:
+    figure = "the negative ELBO"
+    if pairing.figure == "iw_nll":
+        samples = "" if pairing.iw_samples is None else f", {pairing.iw_samples:,} samples"
+        figure = f"the negative log-likelihood (importance-weighted{samples})"
+    found = [each for row in rows if (each := row.figures[NLL_DIFFERENCE]) is not None]
+    seeds = "; the spread over seeds is unknown"
+    if any(each.sd is not None for each in found):
+        seeds = " and over seeds"
+        if any(each.sd is None for each in found):
+            seeds += ", of rows with several seeds"
+    return (
+        f"ΔNLL: {figure} minus that of {pairing.baseline}, in nats per sentence, with its paired "
+        f"95 % interval over {pairing.sentences:,} sentences{seeds}"
+    )
 
 
 def _is_shown(column: Column, rows: Sequence[Row]) -> bool:
@@ -209,6 +254,10 @@ def setting_text(value: object) -> str:
 def _cell(column: Column, figure: Figure | None, bold: bool) -> Cell:
     if figure is None:
         return Cell(MISSING)
+    if column.interval and figure.low is not None and figure.high is not None:
+        number, ends = rounded_interval(figure.value, figure.low, figure.high, figure.sd)
+        mark = EXCLUDES_ZERO if figure.excludes_zero else ""
+        return Cell(number=number, mark=mark, interval=ends)
     mark = AT_CEILING if figure.at_ceiling else TOO_HIGH if figure.too_high else ""
     return Cell(number=shown(figure, column), mark=mark, bold=bold)
 

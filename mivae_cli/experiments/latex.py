@@ -8,14 +8,23 @@ __all__ = ["latex_text"]
 
 from collections.abc import Sequence
 
+from .columns import NLL_DIFFERENCE
 from .comparison import Comparison, select
-from .export import AT_CEILING, MISSING, TOO_HIGH, Cell, setting_text, sheet
+from .export import AT_CEILING, EXCLUDES_ZERO, MISSING, TOO_HIGH, Cell, setting_text, sheet
 
-PAPER = ("ppl_iw", "rate", "mi_dual", "mi_known_posterior", "active_units", "effective_units")
+PAPER = (
+    "ppl_iw",
+    NLL_DIFFERENCE,
+    "rate",
+    "mi_dual",
+    "mi_known_posterior",
+    "active_units",
+    "effective_units",
+)
 MAX_SETTINGS = 3  # columns of settings that are shown by default
 LONGEST = 16  # characters of a setting that is shown by default
 LISTED = 10  # settings that a comment lists
-MARKS = {AT_CEILING: r"$^\dagger$", TOO_HIGH: r"$^\ddagger$"}
+MARKS = {AT_CEILING: r"$^\dagger$", TOO_HIGH: r"$^\ddagger$", EXCLUDES_ZERO: "$^*$"}
 LETTERS = (
     "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
     "upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
@@ -123,7 +132,7 @@ def _for_paper(comparison: Comparison) -> tuple[Comparison, list[str]]:
 def _number_type(cells: Sequence[Cell]) -> str:
     """Returns the LaTeX type of a column of numbers, as wide as the longest."""
     numbers = [cell.number for cell in cells if cell.number and not cell.number.power]
-    if not numbers:
+    if not numbers or any(cell.interval for cell in cells):
         return "r"
     parts = [number.value.lstrip("-").partition(".") for number in numbers]
     sign = "-" if any(number.value.startswith("-") for number in numbers) else ""
@@ -143,6 +152,10 @@ def _number_type(cells: Sequence[Cell]) -> str:
 def _latex_cell(cell: Cell) -> str:
     if cell.number is None:
         return "{--}" if cell.words == MISSING else _escaped(cell.words)
+    if cell.interval:
+        spread = f" \\pm {cell.number.uncertainty}" if cell.number.uncertainty else ""
+        mark = "^*" if cell.mark else ""
+        return f"${cell.number.value}{spread}\\;[{', '.join(cell.interval)}]{mark}$"
     number, mark = cell.number, MARKS.get(cell.mark, "")
     weight = "\\bfseries " if cell.bold else ""
     text = number.value + (f" \\pm {number.uncertainty}" if number.uncertainty else "")

@@ -37,6 +37,11 @@ class Figure:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     @property
+    def excludes_zero(self) -> bool:
+        """Whether the interval of a difference excludes 0."""
+        return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
+
+    @property
     def at_ceiling(self) -> bool:
         """Whether the true information may be higher."""
         return at_ceiling(self.value, self.ceiling)

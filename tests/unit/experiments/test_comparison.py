@@ -35,7 +35,7 @@ def test_a_row_has_the_figures_of_its_record_and_the_settings_that_differ() -> N
     assert [row.settings["objective.mi_weight"] for row in compared.rows] == [0.0, 0.5]
     values = {key: figure and figure["value"] for key, figure in figures(compared).items()}
     assert values == {
-        "ppl_iw": 18.0, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "mi_known_posterior": 4.5,
+        "ppl_iw": 18.0, "nll_difference": None, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "mi_known_posterior": 4.5,
         "mi_dual": 4.25, "mi_leave_one_out": 4.75, "mi_batch32": 3.45, "active_units": 8.0,
         "units_above": None, "effective_units": None, "parameters": 1e6, "minutes": 12.5,
     }  # fmt: skip
@@ -377,7 +377,7 @@ def test_json_has_equal_keys_and_full_precision() -> None:
     for key in ("figures", "settings"):
         assert len({tuple(row[key]) for row in made}) == 1
     assert {tuple(row) for row in made} == {
-        ("run", "paths", "standing", "problem", "seeds", "settings", "figures")
+        ("run", "paths", "standing", "problem", "seeds", "settings", "pairing", "figures")
     }
 
 
