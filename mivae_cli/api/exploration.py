@@ -28,7 +28,6 @@ from ..explorer.model import ExploredModel
 from ..explorer.overview import About
 from ..explorer.sentences import Label, Sentences, drawn_order, label_kind
 from ..explorer.session import Explorer
-from ..generation.generate import token_ids
 from ..generation.latent_files import TextRows
 from ..limits import MAX_CATEGORIES, MAX_EXPLORED, MAX_LABEL_COLUMNS, check_count
 from .run import Run
@@ -201,7 +200,7 @@ def _of_file(
     order = drawn_order(len(kept), points) if shuffled else np.arange(len(kept))
     chosen = [kept[place] for place in order]
     texts = [record.text for _, record in chosen]
-    ids = [row[: run._max_tokens] for row in token_ids(run._tokenizer, texts)]
+    store = _tokenized(run, texts)
     labels = list(_columns([record for _, record in chosen], records, texts))
     if given is not None:
         numbers = np.array(lines, np.uint32)
@@ -210,7 +209,17 @@ def _of_file(
         labels = [Label(column, values), *(each for each in labels if each.name != column)]
     own_lines = np.array([record.line for _, record in chosen], np.int64)
     name = Path(records.path).name
-    return Sentences(name, texts, TokenStore.from_ids(ids), own_lines, tuple(labels))
+    return Sentences(name, texts, store, own_lines, tuple(labels))
+
+
+def _tokenized(run: Run, texts: list[str]) -> TokenStore:
+    """Returns sentences of a file as token ids, of which at most the run's maximum is kept."""
+    ids, lengths = run._tokenizer.encode_flat(texts)
+    kept = np.minimum(lengths, run._max_tokens)
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(ids)) - np.repeat(starts, lengths)  # within their sentences
+    ids = ids[places < np.repeat(kept, lengths)]
+    return TokenStore(ids, np.concatenate([[0], np.cumsum(kept)]))
 
 
 def _drawn(records: TextRecords, most: int) -> tuple[list[tuple[int, Record]], list[int]]:
@@ -235,6 +244,8 @@ def _columns(records: list[Record], source: TextRecords, texts: list[str]) -> It
 
     Text that is different in every row, such as a title, is no label.
     """
+    if records[0].source is None:  # lines of text
+        return
     found = 0
     for name, values in TextRows.of(records, source.header).columns.items():
         texts_of = [None if value is None else _as_text(value) for value in values]

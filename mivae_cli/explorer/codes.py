@@ -31,7 +31,7 @@ from .cache import cache_key, load_arrays, store_arrays
 from .inverse import LatentMap
 from .sentences import Sentences
 
-FIRST = 2048  # sentences of the first block
+FIRST = 1024  # sentences of the first block
 BATCH = 64  # sentences encoded between two requests
 PLACED = 512  # sentences placed on the map between two requests
 MOST_ACTIVE = 16  # units that have sliders

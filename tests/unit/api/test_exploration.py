@@ -95,6 +95,20 @@ def test_a_long_file_is_sampled_without_bias(run: Run, tmp_path: Path) -> None:
     assert [int(value or 0) for value in found.labels[0].values] == found.lines.tolist()
 
 
+def test_long_sentences_are_cut_as_the_run_cuts_them(run: Run, tmp_path: Path) -> None:
+    longest = run.config.data.max_tokens
+    text = tmp_path / "long.txt"
+    words = ["a", "man", "sings"]
+    lines = [" ".join(words * (longest // 2)), "a man sings", " ".join(words * longest)]
+    text.write_text("\n".join(lines))
+    found = explored_sentences(run, run.read_file(text), shuffled=False)
+    assert found.store.lengths.tolist() == [longest, 3, longest]
+    expected = run.encode(lines)
+    assert expected.truncated == 2
+    vectors = map_sentences(run, run.read_file(text)).vectors
+    np.testing.assert_allclose(vectors, expected.mean, atol=1e-5)
+
+
 def test_every_line_is_drawn_equally_often(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
