@@ -8,7 +8,7 @@ Stored are details of sentences that are spread over the map, and interpolations
 these, the anchors. Text enters `data.js` as JSON in which no character can end a script.
 """
 
-__all__ = ["export_copy", "script_json", "spread_rows"]
+__all__ = ["export_copy", "script_json", "spread_rows", "write_page"]
 
 import base64
 import itertools
@@ -81,7 +81,7 @@ def export_copy(
         "interpolations": interpolations,
         "samples": samples,
     }
-    _write(folder, data)
+    write_page(folder, data)
     return len(chosen)
 
 
@@ -137,7 +137,8 @@ def _encoded(values: NDArray[np.float32]) -> str:
     return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
-def _write(folder: Path, data: dict[str, Any]) -> None:
+def write_page(folder: Path, data: dict[str, Any]) -> None:
+    """Writes the page with its data to a folder."""
     page = static_text("index.html")
     head, scripts = "<head>", '<script src="static/'
     if head not in page or scripts not in page:

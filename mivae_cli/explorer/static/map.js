@@ -253,7 +253,7 @@ mivae.LatentMap = class {
 
   #drawAxes(g, colour) {
     const ticks = (low, high) => {
-      const raw = (high - low) / 5, power = 10 ** Math.floor(Math.log10(raw));
+      const raw = (high - low) / 7, power = 10 ** Math.floor(Math.log10(raw));
       const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= raw);
       const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
       const found = [];
