@@ -18,7 +18,7 @@ from ..config.resolve import flattened
 from ..config.run import RunConfig
 from ..config.toml import toml_text
 from ..errors import MivaeError
-from ..experiments.comparison import compare
+from ..experiments.paired import compare_paired
 from ..experiments.status import find_runs, outcome
 from ..experiments.summary import WORDS, Outcome
 from ..runs.directory import RunDirectory
@@ -40,6 +40,13 @@ from .records import (
 )
 from .texts import interpolations, reconstructions, samples
 
+KINDS = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
+POSTERIORS = {
+    "gaussian": "Gaussian",
+    "batch-norm": "batch-normalised Gaussian",
+    "committed-rate": "committed-rate",
+    "von-mises-fisher": "von Mises-Fisher",
+}
 WEIGHT_POINTS = 100  # of the curves of beta and lambda
 OWN_SECTION = ("data.train", "data.valid", "data.test", "name")  # settings that other parts show
 
@@ -88,7 +95,7 @@ def collect_report(
         runs.append(contents)
     title = f"Report on {runs[0].name}" if alone else f"Report on {len(runs)} runs"
     written = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-    compared = None if alone else compare(outcomes)
+    compared = None if alone else compare_paired(outcomes)
     return ReportData(title, tuple(runs), compared, __version__, written)
 
 
@@ -130,7 +137,8 @@ def run_contents(found: Outcome) -> RunContents:
         language_model=not config.model.latent_size,
         settings=settings_of(config),
         splits=_splits(environment),
-        sources=tuple(map(str, _table(environment.get("sources")))),
+        # a page that is sent around does not tell where its author keeps files
+        sources=tuple(Path(path).name for path in map(str, _table(environment.get("sources")))),
         facts=_facts(found, environment, metrics),
         metrics=metrics,
         weights=_weights(config, metrics),
@@ -212,13 +220,12 @@ def _summary(found: Outcome, environment: Mapping[str, Any]) -> str:
     """Returns one sentence about model, data, duration and machine."""
     config = found.config
     assert config is not None
-    kinds = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
-    decoder = kinds[config.model.decoder.kind]
+    decoder = KINDS[config.model.decoder.kind]
     if config.model.latent_size:
-        encoder = kinds[config.model.encoder.kind]
+        encoder = KINDS[config.model.encoder.kind]
         networks = f"{encoder} encoder and {decoder} decoder"
         units = config.model.latent_size
-        posterior = config.model.posterior.kind
+        posterior = POSTERIORS[config.model.posterior.kind]
         model = f"a text VAE with {units:,} latent units ({posterior} posterior, {networks})"
     else:
         model = f"a language model without a latent ({decoder})"

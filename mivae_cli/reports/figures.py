@@ -92,8 +92,8 @@ def _training(run: RunContents) -> Iterator[Figure]:
         "Dual variable",
         "log ξ, nats",
         [stepped("log ξ", "log_xi")],
-        "The dual variable log ξ of the bound in the training loss. It follows the log-partition "
-        "of the critic; drift without end means that the critic is unstable.",
+        "Dual variable of the bound in the training loss. It follows the log-partition of the "
+        "critic's scores, so it moves while the critic learns.",
         marks,
         small=True,
     )

@@ -53,6 +53,12 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
     add("active_units", "Active units", "", "variance of the posterior mean at least 0.01")
     add("units_above", "Units above 0.1 nats", "", "units that carry a rate worth naming")
     add("effective_units", "Effective units", "", "number over which the rate is spread")
+    prior = record.get("kl_aggregated_prior")
+    if prior is not None:
+        text = "distance of the codes in use from the prior, R - MI"
+        rows.append(
+            Quantity("kl_aggregated_prior", "KL(q(z)‖p(z))", two_decimals(prior), "", "nats", text)
+        )
     samples = record.get("iw_samples")
     add("ppl_iw", "Perplexity, importance-weighted", "", f"{samples} samples per sentence")
     add("nll", "Negative ELBO, D + R", "nats", "an upper bound on the negative log-likelihood")

@@ -16,12 +16,24 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from ..experiments.columns import NLL_DIFFERENCE
 from ..experiments.comparison import Comparison
 from ..experiments.export import Cell, Sheet, sheet
 from .charts.style import DARK, LIGHT, configuration
 from .figures import Figure
 from .records import ReportData
 
+COLUMNS = (  # of a comparison; others would not fit
+    "ppl_iw",
+    NLL_DIFFERENCE,
+    "nll",
+    "distortion",
+    "rate",
+    "mi_known_posterior",
+    "mi_dual",
+    "active_units",
+    "effective_units",
+)
 SECTIONS = {
     "trained": "What was trained",
     "results": "Results",
@@ -85,7 +97,8 @@ def page_html(data: ReportData, figures: Sequence[Figure]) -> str:
 
 def _sheets(compared: Comparison) -> list[tuple[Sheet, str]]:
     """Returns the tables of a comparison with their captions: figures, then settings."""
-    figures = sheet(replace(compared, settings={}))
+    columns = tuple(column for column in compared.columns if column.key in COLUMNS)
+    figures = sheet(replace(compared, settings={}, columns=columns))
     found = [(figures, "Figures of the test split; likelihoods, rates and MI in nats.")]
     if compared.settings:
         rows = list(zip(*sheet(replace(compared, columns=(), best={})).rows, strict=True))

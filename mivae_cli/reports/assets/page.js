@@ -15,7 +15,7 @@
     const chart = structuredClone(figure.chart);
     if (figure.colour) chart.encoding.color = figure.colours[figure.colour];
     if (chart.spec) { // small charts, as many in a row as fit
-      const columns = Math.max(1, Math.min(3, Math.floor(width / 200)));
+      const columns = Math.max(1, Math.min(3, Math.floor(width / 160)));
       chart.columns = columns;
       chart.spacing = 18;
       chart.spec.width = Math.floor((width - 58 - 18 * (columns - 1)) / columns);
