@@ -111,4 +111,6 @@ def _of_test_split(path: Path, labels: Labels, column: str) -> tuple[str, LabelV
     source = source_of_split(corpus, run.load_config().data, "test")
     places = matched_places(given, len(store), store.lines, source)
     name = column if given.table is not None else "label"
+    if isinstance(labels, str | Path) and given.table is None:
+        name = Path(labels).name.partition(".")[0]
     return name, [given.values[place] for place in places]

@@ -209,7 +209,11 @@ def _latent(run: RunContents) -> Iterator[Figure]:
         )
     if run.densities:
         whole = run.aggregated_divergence
-        total = f" In all units together, KL(q(z)‖p(z)) = {whole:.2f} nats." if whole else ""
+        total = (
+            f" KL(q(z)‖p(z)) of all units together, {whole:.2f} nats, also counts their dependence."
+            if whole
+            else ""
+        )
         worst = max(run.densities, key=lambda each: each.divergence)
         yield Figure(
             "aggregated-posterior",

@@ -56,7 +56,7 @@ def test_a_page_with_figures_and_the_same_as_json(mivae: Mivae) -> None:
     assert "page.html" in ran.err
     page = Path("page.html").read_text(encoding="utf-8")
     names = sorted(path.name for path in Path("figures").iterdir())
-    assert {"map-length.svg", "map-rate.svg", "map-label.svg", "estimates.svg"} <= set(names)
+    assert {"map-length.svg", "map-rate.svg", "map-labels.svg", "estimates.svg"} <= set(names)
     assert all(path.read_bytes().startswith(b"<svg") for path in Path("figures").iterdir())
     [run] = json.loads(ran.out)["runs"]
     assert run["missing"] == []

@@ -34,8 +34,11 @@ def map_colours(found: LatentMap) -> list[MapColour]:
         MapColour("rate", "rate", "nats", True),
     ]
     labels = [point.label for point in found.points if point.label is not None]
+    name = found.label or "label"
+    if any(colour.name == name for colour in colours):
+        name = f"label {name}"
     if labels and all(isinstance(label, int | float) for label in labels):
-        colours.append(MapColour("label", found.label, "", True))
+        colours.append(MapColour("label", name, "", True))
     elif labels:
         counts: dict[str, int] = {}
         for label in labels:
@@ -43,7 +46,7 @@ def map_colours(found: LatentMap) -> list[MapColour]:
         names = sorted(counts, key=lambda name: -counts[name])
         if len(names) > CATEGORIES:
             names = [*names[: CATEGORIES - 1], OTHER]
-        colours.append(MapColour("group", found.label, "", False, tuple(names)))
+        colours.append(MapColour("group", name, "", False, tuple(names)))
     return colours
 
 

@@ -55,13 +55,14 @@ def rates_chart(rates: Sequence[float]) -> "alt.LayerChart":
         if shown
     ]
     threshold = alt.Chart(alt.InlineData(values=[{"rate": RATE_THRESHOLD, "text": "0.1 nats"}]))
-    layers = [
-        *bars,
-        threshold.mark_rule(style="reference").encode(y="rate:Q"),
-        threshold.mark_text(style="note", align="right", baseline="bottom", dy=-3).encode(
-            x=alt.value("width"), y="rate:Q", text="text:N"
-        ),
-    ]
+    layers = [*bars]
+    if min(row["rate"] for row in rows) <= RATE_THRESHOLD:
+        layers += [
+            threshold.mark_rule(style="reference").encode(y="rate:Q"),
+            threshold.mark_text(style="note", align="right", baseline="bottom", dy=-3).encode(
+                x=alt.value("width"), y="rate:Q", text="text:N"
+            ),
+        ]
     chart: alt.LayerChart = alt.LayerChart(layer=layers).properties(height=HEIGHT)
     return chart
 
