@@ -15,6 +15,7 @@ demo: .venv/installed
 	$(BIN)/mivae sample $(DEMO) --n 10
 	$(BIN)/mivae interpolate $(DEMO)
 	$(BIN)/mivae reconstruct $(DEMO) --limit 5
+	$(BIN)/mivae report $(DEMO) -o demo/report.html
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
