@@ -2,17 +2,33 @@
 
 import json
 import struct
+import time
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 BLOCK = 32_768  # bytes
+TRIES = 2000  # 100 seconds
 HEADER = 7  # bytes of the file's header, and of a record's: checksum, length, type
 
 
-def records(path: Path) -> Iterator[Any]:
-    """Yields the records of a file, as messages of `wandb.proto`.
+def records(path: Path) -> list[Any]:
+    """Returns the records of a finished run, as messages of `wandb.proto`.
+
+    wandb writes the file in a process of its own, which may be behind: this waits for the last
+    record.
+    """
+    for _ in range(TRIES):
+        found = list(_records(path))
+        if any(record.WhichOneof("record_type") == "exit" for record in found):
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"{path} has no last record")
+
+
+def _records(path: Path) -> Iterator[Any]:
+    """Yields the records written so far.
 
     A record is stored whole (type 1) or in parts (types 2, 3, ..., 4), which do not cross blocks.
     """
@@ -27,6 +43,8 @@ def records(path: Path) -> Iterator[Any]:
         if not kind:
             at += left
             continue
+        if at + HEADER + length > len(data):
+            return
         part += data[at + HEADER : at + HEADER + length]
         at += HEADER + length
         if kind in (1, 4):
