@@ -171,8 +171,8 @@ class Run(MeasuredModel):
 
         Returns:
             A record that yields variations, the most frequent first. Each has a `text`, the number
-            `count` of draws that gave it, and its `distance` from the mean, where 1 is that of a
-            typical draw from q(z|x). `remark` says why there are few variations, if so.
+            `count` of draws that gave it, the nearest of them as `latent` with shape (Z,), and its
+            `distance` from the mean, where 1 is that of a typical draw from q(z|x). `remark` says why there are few variations, if so.
 
         Raises:
             ConfigError: A number is out of range.

@@ -3,10 +3,9 @@
 Shapes: M latents, Z latent units.
 """
 
-__all__ = ["ExploredModel", "Variant", "at_mean"]
+__all__ = ["ExploredModel", "at_mean"]
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,21 +17,12 @@ from ..data.tokenizer import UNKNOWN, Tokenizer
 from ..devices import tune_cpu
 from ..generation.decoding import Decoding, decode
 from ..generation.generate import encode_texts, token_ids
-from ..generation.vary import neighbourhood
+from ..generation.vary import Variation, vary
 from ..models.latent import DiagonalGaussian, Posterior
 from ..models.vae import VAE
 from .worker import Decoded
 
 Latents = NDArray[np.float32]
-ATTEMPTS = 4  # batches of samples in which different sentences are searched for
-
-
-class Variant(NamedTuple):
-    """A sentence decoded from a sample around the mean of a posterior."""
-
-    text: str
-    latent: Latents  # (Z,)
-    distance: float  # see `Posterior.deviations`
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +45,7 @@ class ExploredModel:
 
     def decode(self, latents: Latents, temperature: float, seed: int) -> list[Decoded]:
         """Returns the sentences of latents (M, Z); greedily at temperature 0."""
-        how = Decoding(beam=1) if temperature == 0 else Decoding(temperature=temperature)
-        how = replace(how, max_tokens=self.max_tokens)
+        how = self._decoding(temperature)
         z = self.projected(torch.from_numpy(np.ascontiguousarray(latents)))
         generator = torch.Generator().manual_seed(seed + 1)  # as `generate.generated`
         rows = decode(self.vae, z, how, generator)
@@ -64,26 +53,14 @@ class ExploredModel:
 
     def vary(
         self, posterior: Posterior, count: int, spread: float, temperature: float, seed: int
-    ) -> list[Variant]:
+    ) -> list[Variation]:
         """Returns at most `count` different sentences from samples of a posterior (1, Z).
 
         The nearest come first. The standard deviations are multiplied by the spread.
         """
-        generator = torch.Generator().manual_seed(seed)
-        found: dict[str, Variant] = {}
-        for _ in range(ATTEMPTS):
-            z = neighbourhood(posterior, spread, count, generator)
-            distances = posterior.deviations(z[:, None])[:, 0].tolist()
-            decoded = self.decode(z.numpy(), temperature, seed)
-            for row, latent, distance in zip(decoded, z.numpy(), distances, strict=True):
-                before = found.get(row.text)
-                if before is None or distance < before.distance:
-                    found[row.text] = Variant(row.text, latent, distance)
-            seed += 1  # of the words
-            if len(found) >= count:
-                break
-        ordered = sorted(found.values(), key=lambda variant: variant.distance)
-        return ordered[:count]
+        how = self._decoding(temperature)
+        found = vary(self.vae, self.tokenizer, "", posterior, count, spread, how, seed)
+        return sorted(found, key=lambda variation: variation.distance)
 
     @torch.inference_mode()
     def log_likelihoods(self, rows: list[Decoded], latents: Latents) -> list[float]:
@@ -93,6 +70,10 @@ class ExploredModel:
         z = self.projected(torch.from_numpy(np.ascontiguousarray(latents)))
         found: list[float] = self.vae.log_likelihood(batch, z.to(self.vae.device)).cpu().tolist()
         return found
+
+    def _decoding(self, temperature: float) -> Decoding:
+        how = Decoding(beam=1) if temperature == 0 else Decoding(temperature=temperature)
+        return replace(how, max_tokens=self.max_tokens)
 
     def projected(self, latents: torch.Tensor) -> torch.Tensor:
         """Returns the nearest latents in the support of the prior."""

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from ..choices import MapMethod
 from ..errors import DataError, MivaeError, cut, reason
 from ..generation.generate import analogous, interpolation, prior_samples
+from ..generation.vary import Variation
 from . import requests as ask
 from .codes import CorpusCodes
 from .colours import Colours
 from .inverse import LatentMap
-from .model import ExploredModel, Variant, at_mean
+from .model import ExploredModel, at_mean
 from .neighbours import Metric, nearest_vectors
 from .overview import About, overview
 from .sentences import Sentences, shown
@@ -179,7 +180,7 @@ class Explorer:
             [(nearest, _)] = self._nearest(latent[0].numpy(), 1)
             text = self.sentences.texts[nearest]
 
-        def variants() -> list[Variant]:
+        def variants() -> list[Variation]:
             posterior = at_mean(self._model.encode([text]), latent)
             how = (request.count, request.spread, request.temperature, request.seed)
             return self._model.vary(posterior, *how)

@@ -9,9 +9,11 @@ Shapes: N samples, Z latent units.
 __all__ = ["Variation", "Variations", "neighbourhood", "vary"]
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.tokenizer import Tokenizer
@@ -39,6 +41,8 @@ class Variation:
     """
     count: int
     """Number of samples that gave this sentence."""
+    latent: NDArray[np.float32] = field(compare=False, repr=False)
+    """Its nearest sample of z, with shape (Z,)."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,13 @@ def vary(
         count = min(max(n, AT_LEAST), AT_ONCE, most - samples)
         z = neighbourhood(posterior, spread, count, generator)
         distances = posterior.deviations(z[:, None])[:, 0].tolist()
-        for ids, distance in zip(decode(model, z, decoding, generator), distances, strict=True):
-            text = tokenizer.decode(ids)
+        decoded = decode(model, z, decoding, generator)
+        for ids, distance, latent in zip(decoded, distances, z.numpy(), strict=True):
             samples += 1
-            before = found.get(text, Variation(text, distance, 0))
-            nearest = min(distance, before.distance)
-            found[text] = Variation(text, nearest, before.count + 1)
+            new = Variation(tokenizer.decode(ids), distance, 1, latent)
+            before = found.get(new.text, replace(new, count=0))
+            nearest = min(new, before, key=lambda variation: variation.distance)
+            found[new.text] = replace(nearest, count=before.count + 1)
             if len(found) == n:
                 break
     ordered = sorted(found.values(), key=lambda variation: -variation.count)

@@ -327,6 +327,8 @@ BAD: list[tuple[list[str], int, str]] = [
     (["train", "missing.txt"], 3, "missing.txt"),
     (["train", "text.txt", "--out", "file/run"], 2, "file/run"),
     (["train", "text.txt", "--preset", "mien"], 2, "'mine'"),
+    (["train", "text.txt", "--track", "mlflow"], 2, "tensorboard"),
+    (["sweep", "text.txt", "--track-dir", "here"], 2, "--track"),
     (["train", "text.txt", "--set", "objective.mi_wieght=1"], 2, "objective.mi_weight"),
     (["train", "text.txt", "--set", "training.epochs=-1"], 2, "training.epochs"),
     (["train", "text.txt", "--set", "seed"], 2, "key=value"),

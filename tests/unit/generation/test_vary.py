@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -128,6 +129,9 @@ class TestVary:
         assert "spread" in found.remark
         # the nearest of 1,500 samples in two units; the other sentence begins at 0.67 / sqrt(2)
         assert often.distance < 0.1
+        latents = torch.from_numpy(np.stack([often.latent, seldom.latent]))[:, None]
+        distances = gaussian([5.0, 0.0], [1.0, 1.0]).deviations(latents)[:, 0]
+        assert distances.tolist() == pytest.approx([often.distance, seldom.distance])
         assert 0.6745 / math.sqrt(2) < seldom.distance < 0.55
 
     def test_no_more_is_drawn_than_needed(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,17 @@
-"""Curves in the terminal: known pictures, and terminals without room for them."""
+"""The display of a training: curves in terminals with room for them, and messages."""
 
 import io
 import math
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from mivae_cli.cli.support.live_curves import LiveCurves, braille
-from mivae_cli.training.events import Validation
+from mivae_cli.cli.support.live_progress import LiveProgress
+from mivae_cli.config.run import RunConfig
+from mivae_cli.tracking.follow import TrackerFailed, TrackerStarted
+from mivae_cli.training.events import Started, Stopped, Validation
 
 
 def dots(lines: list[str]) -> list[str]:
@@ -102,3 +106,24 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
 )
 def test_without_room_nothing_is_drawn(width: int, height: int, encoding: str, count: int) -> None:
     assert shown(curves(count=count), width, height, encoding) == []
+
+
+def test_a_stopped_training_says_how_to_resume_it_with_its_trackers(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    started = Started(
+        path=Path("runs/a"), config=RunConfig(), parameters=1, device="cpu", step=0, epoch=0,
+        batches=0, steps=9, finished=True, resumed=False, warnings=(), changes=(),
+    )  # fmt: skip
+    with LiveProgress(options=" --track wandb") as show:
+        for record in (
+            started,
+            TrackerStarted("wandb", "wandb sync here"),
+            TrackerFailed("wandb", "the disk is full"),
+            Stopped(step=3, finished=False),
+        ):
+            show(record)
+    messages = capsys.readouterr().err
+    assert "wandb sync here" in messages
+    assert "the disk is full" in messages
+    assert "mivae train --resume --out runs/a --track wandb" in messages
