@@ -4,9 +4,10 @@ In random order, the first sentences are a sample of the corpus: they determine 
 are shown while the others are still being encoded.
 """
 
-__all__ = ["Label", "LabelKind", "Sentences", "drawn_order", "label_kind"]
+__all__ = ["Label", "LabelKind", "Sentences", "drawn_order", "json_label", "label_kind", "shown"]
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 
 from ..data.permutation import Permutation
 from ..data.token_store import TokenStore
+from ..errors import cut
 from ..limits import MAX_CATEGORIES
 
 LabelKind = Literal["number", "category"]
 FEW_NUMBERS = 10  # distinct integers that are taken as categories
 OTHER = "other"
+LABEL_SHOWN = 200  # characters
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,3 +104,12 @@ def shown(value: str | float) -> str:
     """Returns a label as text; whole numbers without a decimal point."""
     whole = isinstance(value, float) and value.is_integer() and abs(value) < 2**53
     return str(int(value)) if whole else str(value)
+
+
+def json_label(value: str | float | None) -> str | int | float | None:
+    """Returns a label as a JSON value: long texts are cut, whole numbers are integers."""
+    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    if isinstance(value, str):
+        return cut(value, LABEL_SHOWN)
+    return int(value) if float(value).is_integer() else value

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..choices import MapMethod
-from ..errors import DataError, MivaeError, cut, reason
+from ..errors import DataError, MivaeError, reason
 from ..generation.generate import analogous, interpolation, prior_samples
 from ..generation.vary import Variation
 from . import requests as ask
@@ -25,13 +25,12 @@ from .inverse import LatentMap
 from .model import ExploredModel, at_mean
 from .neighbours import Metric, nearest_vectors
 from .overview import About, overview
-from .sentences import Sentences, shown
+from .sentences import Sentences, json_label
 from .worker import Decoded, ModelWorker
 
 Latents = NDArray[np.float32]
 Answer = dict[str, Any]
 NEIGHBOURS = 8
-LABEL_SHOWN = 200  # characters
 
 
 class Explorer:
@@ -263,11 +262,14 @@ class Explorer:
             "line": None if lines is None else int(lines[index]),
             "length": int(self.colours.lengths[index]),
             "rate": float(self.codes.rates[index]),
-            "labels": {label.name: _label(label.values[index]) for label in self.sentences.labels},
+            "labels": {
+                label.name: json_label(label.values[index]) for label in self.sentences.labels
+            },
         }
 
     def _rows(self, texts: list[str], latents: Latents) -> list[Answer]:
-        places = self.map.place(latents).tolist()
+        inside = self._model.projected(torch.from_numpy(np.ascontiguousarray(latents)))
+        places = self.map.place(inside.numpy()).tolist()
         return [
             {"index": None, "text": text, "x": x, "y": y}
             for text, (x, y) in zip(texts, places, strict=True)
@@ -289,15 +291,3 @@ class Explorer:
 
     def _likelihoods(self, decoded: list[Decoded], latents: Latents) -> list[float]:
         return self.worker.call(lambda: self._model.log_likelihoods(decoded, latents))
-
-
-def _label(value: str | float | None) -> str | float | None:
-    return cut(value, LABEL_SHOWN) if isinstance(value, str) else _number(value)
-
-
-def _number(value: float | None) -> str | float | None:
-    """Returns a finite number as it is, a whole one as text without a decimal point."""
-    if value is None or not np.isfinite(value):
-        return None
-    text = shown(value)
-    return text if float(value).is_integer() else value

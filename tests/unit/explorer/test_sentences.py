@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mivae_cli.data.token_store import TokenStore
-from mivae_cli.explorer.sentences import Label, Sentences, drawn_order, label_kind
+from mivae_cli.explorer.sentences import Label, Sentences, drawn_order, json_label, label_kind
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,10 @@ def test_the_digest_depends_on_ids_and_boundaries() -> None:
 
     assert digest([[2, 3], [4]]) == digest([[2, 3], [4]])
     assert len({digest(ids) for ids in ([[2, 3], [4]], [[2], [3, 4]], [[2, 3], [5]])}) == 3
+
+
+def test_labels_are_json_values() -> None:
+    found = [json_label(value) for value in ("a", None, math.nan, 2.0, 0.5, "b" * 300)]
+    assert found[:5] == ["a", None, None, 2, 0.5]
+    assert isinstance(found[3], int)
+    assert len(str(found[5])) < 210

@@ -209,6 +209,12 @@ def test_directions_on_a_sphere_are_compared_by_cosine() -> None:
         ]
         assert rows
         assert explorer.point(ask.PointRequest(x=0.0, y=0.0, sequence=1))["text"]
+        asked = {"from": {"index": 0}, "units": {1: 4.0}}
+        row = explorer.decode(ask.DecodeRequest.model_validate(asked))
+        latent = explorer.codes.vectors[0].copy()
+        latent[0] = 4
+        expected = explorer.map.place(latent[None] / np.linalg.norm(latent))[0]
+        np.testing.assert_allclose([row["x"], row["y"]], expected, atol=1e-5)
     finally:
         explorer.close()
 
