@@ -5,7 +5,6 @@ A run that lacks something gives a report that says so: only paths that are no r
 
 __all__ = ["ReportOptions", "collect_report", "run_contents"]
 
-import math
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -14,41 +13,20 @@ from typing import Any
 
 from .. import __version__
 from ..choices import MapMethod
-from ..config.resolve import flattened
-from ..config.run import RunConfig
-from ..config.toml import toml_text
 from ..errors import MivaeError
 from ..experiments.paired import compare_paired
 from ..experiments.status import find_runs, outcome
 from ..experiments.summary import WORDS, Outcome
 from ..runs.directory import RunDirectory
 from ..runs.loading import load_checkpoint
-from ..schema import NONE
 from ..stages import Stage
 from ..storage.metrics_log import Metrics, read_metrics
 from ..storage.sealed_json import read_sealed
+from .description import facts_of, settings_of, sources_of, splits_of, summary_of, weights_of
 from .headline import estimates_of, headline, notes
 from .latent import LatentSample, latent_map, latent_sample, unit_densities
-from .records import (
-    Fact,
-    Missing,
-    ReportData,
-    RunContents,
-    SettingRow,
-    SplitSize,
-    Weighting,
-)
+from .records import Missing, ReportData, RunContents
 from .texts import interpolations, reconstructions, samples
-
-KINDS = {"lstm": "LSTM", "gru": "GRU", "transformer": "Transformer"}
-POSTERIORS = {
-    "gaussian": "Gaussian",
-    "batch-norm": "batch-normalised Gaussian",
-    "committed-rate": "committed-rate",
-    "von-mises-fisher": "von Mises-Fisher",
-}
-WEIGHT_POINTS = 100  # of the curves of beta and lambda
-OWN_SECTION = ("data.train", "data.valid", "data.test", "name")  # settings that other parts show
 
 Labels = Sequence[str | float | None]
 
@@ -102,11 +80,12 @@ def collect_report(
 def run_contents(found: Outcome) -> RunContents:
     """Returns what a report shows of a run without loading its model."""
     state = WORDS.get(found.standing, found.standing)
-    name = Path(found.path).resolve().name
     config = found.config
     if config is None:
         gap = Missing("Everything", found.problem, f"mivae verify {found.path}")
-        return RunContents(name, found.path, state, "This run cannot be read.", missing=(gap,))
+        return RunContents(
+            found.name, found.path, state, "This run cannot be read.", missing=(gap,)
+        )
     run = RunDirectory.open(Path(found.path))
     missing: list[Missing] = []
     metrics = Metrics()
@@ -130,18 +109,17 @@ def run_contents(found: Outcome) -> RunContents:
         missing.append(Missing("Curves of training", "the log has no validation"))
     record = found.evaluation if found.measured else None
     contents = RunContents(
-        name=name,
+        name=found.name,
         path=found.path,
         standing=state,
-        summary=_summary(found, environment),
+        summary=summary_of(found, environment),
         language_model=not config.model.latent_size,
         settings=settings_of(config),
-        splits=_splits(environment),
-        # a page that is sent around does not tell where its author keeps files
-        sources=tuple(Path(path).name for path in map(str, _table(environment.get("sources")))),
-        facts=_facts(found, environment, metrics),
+        splits=splits_of(environment),
+        sources=sources_of(environment),
+        facts=facts_of(found, environment, metrics),
         metrics=metrics,
-        weights=_weights(config, metrics),
+        weights=weights_of(config, metrics),
         missing=tuple(missing),
     )
     if record is None:
@@ -199,111 +177,3 @@ def _with_latents(
         command = f"mivae verify {run.path}" if saved else f"mivae train --resume --out {run.path}"
         gap = Missing("The latent space and generated text", str(error), command)
         return replace(contents, missing=(*contents.missing, gap))
-
-
-def settings_of(config: RunConfig) -> tuple[SettingRow, ...]:
-    """Returns the settings of a run, those that differ from the defaults first."""
-    own, defaults = flattened(config), flattened(RunConfig())
-    rows = [
-        SettingRow(key, _toml(value), _toml(defaults[key]) if key in defaults else "")
-        for key, value in own.items()
-        if key not in OWN_SECTION
-    ]
-    return tuple(sorted(rows, key=lambda row: not row.changed))
-
-
-def _toml(value: object) -> str:
-    return toml_text(NONE if value is None else value)
-
-
-def _summary(found: Outcome, environment: Mapping[str, Any]) -> str:
-    """Returns one sentence about model, data, duration and machine."""
-    config = found.config
-    assert config is not None
-    decoder = KINDS[config.model.decoder.kind]
-    if config.model.latent_size:
-        encoder = KINDS[config.model.encoder.kind]
-        networks = f"{encoder} encoder and {decoder} decoder"
-        units = config.model.latent_size
-        posterior = POSTERIORS[config.model.posterior.kind]
-        model = f"a text VAE with {units:,} latent units ({posterior} posterior, {networks})"
-    else:
-        model = f"a language model without a latent ({decoder})"
-    size = f", {found.parameters:,} weights" if found.parameters else ""
-    splits = _splits(environment)
-    data = ""
-    if splits:
-        data = f", trained on {splits[0].sentences:,} sentences"
-        if config.data.train not in ("", "-"):
-            data += f" of {Path(config.data.train).name}"
-    text = f"{model}{size}{data}"
-    if found.minutes is not None:
-        text += " in " + duration(found.minutes * 60).replace(" ", "\u00a0")
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _splits(environment: Mapping[str, Any]) -> tuple[SplitSize, ...]:
-    found = []
-    for split, table in _table(environment.get("splits")).items():
-        counts = _table(table)
-        keys = ("sentences", "tokens", "unknown", "truncated")
-        sizes = [size for key in keys if isinstance(size := counts.get(key), int)]
-        if len(sizes) == len(keys):
-            found.append(SplitSize(str(split), *sizes))
-    return tuple(found)
-
-
-def _facts(found: Outcome, environment: Mapping[str, Any], metrics: Metrics) -> tuple[Fact, ...]:
-    """Returns when, how long and where a run was trained."""
-    config = found.config
-    assert config is not None
-    device = environment.get("device") or config.device
-    gpu = environment.get("gpu")
-    cpus = environment.get("cpus")
-    where = f"{gpu}" if gpu and device != "cpu" else f"CPU, {cpus} cores" if cpus else str(device)
-    facts = [Fact("Preset", config.name), Fact("Seed", str(config.seed))]
-    if metrics.validations:
-        last = metrics.validations[-1]
-        facts.append(Fact("Trained", f"{last.epoch:,} epochs, {last.step:,} steps"))
-    if found.minutes is not None:
-        facts.append(Fact("Duration", duration(60 * found.minutes)))
-    speeds = [each.tokens_per_second for each in metrics.steps if each.tokens_per_second]
-    if speeds:
-        facts.append(Fact("Speed", f"{sorted(speeds)[len(speeds) // 2]:,.0f} tokens per second"))
-    if environment:
-        facts += [
-            Fact("Started", str(environment.get("started", "")).replace("T", " ")[:19] + " UTC"),
-            Fact("Device", where),
-            Fact("System", str(environment.get("platform", ""))),
-            Fact("Python, torch", f"{environment.get('python')}, {environment.get('torch')}"),
-            Fact("mivae", str(environment.get("mivae", ""))),
-        ]
-    return tuple(facts)
-
-
-def duration(seconds: float) -> str:
-    """Returns a duration as text, such as `2 h 5 min`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours:,} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _weights(config: RunConfig, metrics: Metrics) -> tuple[Weighting, ...]:
-    """Returns beta and lambda over the epochs that were trained."""
-    epochs = [float(each.epoch) for each in metrics.steps]
-    last = max([*epochs, *(float(each.epoch) for each in metrics.validations)], default=0.0)
-    if not last or not math.isfinite(last):
-        return ()
-    found = []
-    for place in range(WEIGHT_POINTS + 1):
-        epoch = last * place / WEIGHT_POINTS
-        weights = config.objective.weights(epoch - config.training.autoencoder_epochs)
-        beta, information = weights.rate or 0.0, weights.information or 0.0
-        found.append(Weighting(round(epoch, 4), float(beta), float(information)))
-    return tuple(found)
-
-
-def _table(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

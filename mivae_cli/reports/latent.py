@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..choices import MapMethod
 from ..data.prepared_corpus import Corpus, TokenStore
+from ..errors import DataError
 from ..evaluation.encode import posteriors
 from ..evaluation.projection import fit_projection
 from ..limits import MAX_REPORT_POINTS, check_count
@@ -59,6 +60,7 @@ def latent_sample(model: VAE, corpus: Corpus, points: int, seed: int) -> LatentS
 
     Raises:
         ConfigError: `points` is not between 1 and 100,000.
+        DataError: A posterior is not finite.
     """
     points = check_count("the number of points", points, 1, MAX_REPORT_POINTS)
     store = corpus["test"]
@@ -71,6 +73,9 @@ def latent_sample(model: VAE, corpus: Corpus, points: int, seed: int) -> LatentS
     scales = None
     if isinstance(posterior, DiagonalGaussian):
         scales = np.asarray(posterior.scale.double().numpy(), np.float64)
+    known = [posterior.mean.numpy(), *([] if scales is None else [1 / scales])]
+    if not all(np.isfinite(values).all() for values in known):
+        raise DataError("some posteriors are not finite: training has probably diverged")
     return LatentSample(
         texts=tuple(texts),
         places=places,

@@ -11,6 +11,7 @@ import pytest
 
 from mivae_cli.evaluation.evaluate import evaluate
 from mivae_cli.experiments.verify import verify
+from mivae_cli.reports.contents import collect_report
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.stages import finish
 from mivae_cli.storage.sealed_json import FORMAT
@@ -48,6 +49,15 @@ def test_an_old_run_is_sound_and_gives_the_figures_that_it_gave(run: RunDirector
         assert values.iw_nll.mean() == pytest.approx(record["iw_nll"], abs=1e-4)
     known = record["mi"]["known_posterior"]["value"]
     assert found.mi.known_posterior.value == pytest.approx(known, abs=near)
+
+
+def test_an_old_run_has_a_report(run: RunDirectory) -> None:
+    [found] = finish(collect_report([run.path])).runs
+    assert found.missing == ()
+    assert found.map is not None
+    assert {"rate", "ppl_iw", "mi_known_posterior"} <= {row.key for row in found.headline}
+    assert len(found.metrics.validations) == 3
+    assert found.metrics.validations[0].rate is not None
 
 
 def test_an_old_run_goes_on(run: RunDirectory, mivae: Mivae) -> None:

@@ -27,8 +27,10 @@ from mivae_cli.experiments.status import find_runs, outcome
 from mivae_cli.experiments.summary import Outcome
 from mivae_cli.experiments.verify import verify
 from mivae_cli.reports.charts.plane import plane
+from mivae_cli.reports.headline import estimates_of, headline, notes
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.storage.manifest import MANIFEST, Manifest, entry_of, write_manifest
+from mivae_cli.storage.metrics_log import Metrics
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 from support.program import Mivae
 from support.small import small_config, train_to_end, write_scenes
@@ -79,6 +81,7 @@ def shown(body: dict[str, Any]) -> str:
                 RECORD, EvaluationRecords((RECORD,)), tested="t")
         for n in (1, 2)
     ]  # fmt: skip
+    headline(own), notes(own, Metrics()), estimates_of(own)
     for fold in (True, False):
         made = compare([own, *others], fold)
         text = csv_text(made) + markdown_text(made) + latex_text(made)

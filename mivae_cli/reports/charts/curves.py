@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ...limits import MAX_COUNT
+
 if TYPE_CHECKING:  # optional dependency
     import altair as alt
 
@@ -34,8 +36,13 @@ class Mark:
 
 
 def thinned(points: Iterable[tuple[float, float | None]]) -> tuple[tuple[float, float], ...]:
-    """Returns the finite points of a curve, at most 300, with the first and the last."""
-    finite = [(x, y) for x, y in points if y is not None and math.isfinite(x + y)]
+    """Returns the finite points of a curve, at most 300, with the first and the last.
+
+    Points after the largest number of epochs that a run can have come from an untrusted log.
+    """
+    finite = [
+        (x, y) for x, y in points if y is not None and math.isfinite(y) and 0 <= x <= MAX_COUNT
+    ]
     if len(finite) <= POINTS:
         return tuple(finite)
     step = (len(finite) - 1) / (POINTS - 1)

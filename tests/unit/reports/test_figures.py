@@ -1,11 +1,13 @@
 """Figures of a report: what they draw, their axes, and which are left out."""
 
+import json
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import pytest
 
+from mivae_cli.estimators.report import Estimate
 from mivae_cli.experiments.comparison import compare
 from mivae_cli.reports.charts.latent_map import OTHER, map_chart, map_colours
 from mivae_cli.reports.figures import Figure, figures_of
@@ -13,7 +15,7 @@ from mivae_cli.reports.records import LatentMap, MapPoint
 from mivae_cli.storage.metrics_log import LoggedStep, LoggedValidation, Metrics
 from support.charts import axis_titles, literal_colours, rows_of
 from support.evaluated import run as outcome
-from support.reports import HOSTILE, report_data, run_contents
+from support.reports import HOSTILE, report_data, run_contents, validation
 
 pytest.importorskip("altair")
 
@@ -95,6 +97,19 @@ def test_missing_values_leave_gaps_and_long_curves_are_thinned() -> None:
     assert len(points) == 300
     assert (points[0], points[-1]) == ((1, 1), (1000, 1000))
     assert 2 not in dict(points)
+
+
+def test_numbers_of_an_untrusted_run_give_charts_without_nan() -> None:
+    huge = 1e300
+    log = Metrics(
+        (LoggedStep(1, -huge, rate=huge), LoggedStep(2**53, huge, log_xi=-huge)),
+        (validation(1, elbo=huge, rate=-huge, mi=0.0), validation(2**53, distortion=1.0)),
+    )
+    estimates = (Estimate("known posterior", 1e100, -1e100, 1e100, "lower", 1e-100, True),)
+    found = figures(metrics=log, rates=(huge, -huge), rate=huge, estimates=estimates)
+    for figure in found.values():
+        json.dumps(dict(figure.chart), allow_nan=False)
+    assert curve(found["information"], "rate R") == [(1, -huge)]
 
 
 def test_a_language_model_has_no_information() -> None:
