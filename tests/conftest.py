@@ -53,7 +53,7 @@ def without_reports() -> Iterator[None]:
 
 @pytest.fixture
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trains critics for a few steps only; their estimates are still lower bounds."""
+    """Trains critics for a few steps only, and tries few mixtures."""
     shorten_critics(monkeypatch)
 
 

@@ -111,7 +111,7 @@ def test_the_code_of_a_page_runs(
     variables: dict[str, object] = {}
     for language, code in blocks(page):
         if language == "python":
-            code = code.replace("2_000", "1_200")  # rows
+            code = code.replace("2_000", "500")  # rows
             with contextlib.redirect_stdout(io.StringIO()):
                 exec(compile(code, page.name, "exec"), variables)  # noqa: S102
             continue

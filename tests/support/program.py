@@ -12,6 +12,7 @@ import pytest
 from mivae_cli.choices import Profile
 from mivae_cli.cli import main
 from mivae_cli.estimators.critic_training import PROFILES, FitSettings
+from mivae_cli.estimators.pair_models import selection
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ def run_once(*arguments: str | Path) -> Ran:
 
 
 def shorten_critics(patched: pytest.MonkeyPatch) -> None:
-    """Trains critics for a few steps only; their estimates are still lower bounds."""
+    """Trains critics for a few steps only, and tries few mixtures."""
     for profile in get_args(Profile):
         patched.setitem(
             PROFILES, profile, FitSettings(steps=100, hidden=16, batch=128, patience=1)
         )
+    patched.setattr(selection, "COMPONENTS", (2, 3))

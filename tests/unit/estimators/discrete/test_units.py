@@ -45,13 +45,15 @@ def drawn(coupling: float, seed: int, columns: int = 2) -> tuple[Variable, Varia
     return x, Variable.of("label", codes=torch.from_numpy((mixed > 0).astype(np.int64)))
 
 
-def persons(seed: int, dependent: bool) -> tuple[Variable, Variable, Rows]:
-    """Returns ten measurements of 100 persons each, with one label for each person."""
+def persons(
+    seed: int, dependent: bool, count: int = 100, each: int = 10
+) -> tuple[Variable, Variable, Rows]:
+    """Returns some measurements of some persons, with one label for each person."""
     random = np.random.default_rng(seed)
-    person = np.repeat(np.arange(100), 10)
-    label = random.integers(2, size=100)
-    trait = random.standard_normal((100, 2)) + (2 * label[:, None] if dependent else 0)
-    x = trait[person] + 0.05 * random.standard_normal((1_000, 2))
+    person = np.repeat(np.arange(count), each)
+    label = random.integers(2, size=count)
+    trait = random.standard_normal((count, 2)) + (2 * label[:, None] if dependent else 0)
+    x = trait[person] + 0.05 * random.standard_normal((count * each, 2))
     codes = torch.from_numpy(label[person])
     rows = Rows.by_group(person)
     return Variable.of("x", torch.from_numpy(x)), Variable.of("label", codes=codes), rows
@@ -199,7 +201,7 @@ def test_levels_beside_numbers_count_as_numbers() -> None:
 
 @pytest.mark.usefixtures("brief")
 def test_the_entry_point_knows_units() -> None:
-    x, label, rows = persons(3, False)
+    x, label, rows = persons(3, False, count=60, each=5)
     codes = ["ab"[code] for code in label.joint_code().tolist()]
     numbers, person = x.continuous.numpy(), rows.unit.numpy()
     report = estimate_mutual_information(numbers, codes, groups=person, permutations=19)
