@@ -28,7 +28,7 @@ from support.small import write_scenes
 COMMANDS = [
     "train", "sweep", "eval", "compare", "estimate-mi", "sample", "interpolate", "analogy",
     "neighbours", "reconstruct", "vary", "encode", "verify", "presets", "config init", "config show",
-    "config validate",
+    "config validate", "report", "explore",
 ]  # fmt: skip
 TINY = [
     "--set", "model.encoder.hidden_size=24", "--set", "model.decoder.hidden_size=24",
