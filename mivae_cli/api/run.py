@@ -12,6 +12,7 @@ from ..data.corpus import Split
 from ..data.records import TextRecords
 from ..devices import kept_torch_state
 from ..evaluation.evaluate import Evaluation
+from ..evaluation.sentence_values import SentenceValues
 from ..experiments.evaluate_run import evaluate_run
 from ..generation.decoding import Decoding
 from ..generation.evaluate_text import Plan
@@ -261,3 +262,19 @@ class Run(MeasuredModel):
         4
         """
         return self._directory.load_evaluation()
+
+    def load_sentence_values(self) -> SentenceValues | None:
+        """Returns the figures of each test sentence in the stored evaluation, in nats.
+
+        They are arrays of N numbers: `distortion`, `rate`, `iw_nll`, `nll` (the negative ELBO), and
+        `line`, the line in the source, counted from 1. None if an earlier version made the
+        evaluation.
+
+        Raises:
+            CheckpointError: The run has no record, or a file is damaged.
+
+        >>> values = run.load_sentence_values()
+        >>> len(values) == len(values.iw_nll) == run.load_evaluation()["sentences"]
+        True
+        """
+        return self._directory.load_sentence_values(self.load_evaluation())
