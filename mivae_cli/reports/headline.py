@@ -60,7 +60,8 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
             Quantity("kl_aggregated_prior", "KL(q(z)‖p(z))", two_decimals(prior), "", "nats", text)
         )
     samples = record.get("iw_samples")
-    add("ppl_iw", "Perplexity, importance-weighted", "", f"{samples} samples per sentence")
+    drawn = "1 sample" if samples == 1 else f"{samples} samples"
+    add("ppl_iw", "Perplexity, importance-weighted", "", f"{drawn} per sentence")
     add("nll", "Negative ELBO, D + R", "nats", "an upper bound on the negative log-likelihood")
     add("distortion", "Distortion D", "nats", "reconstruction error, -log p(x|z)")
     return tuple(rows)

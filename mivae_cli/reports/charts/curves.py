@@ -75,8 +75,8 @@ def curves_chart(
         for epoch, value in curve.points
     ]
     epochs = [epoch for curve in curves for epoch, _ in curve.points] or [0.0]
-    start = 0.0 if min(epochs) < 1 else 1.0  # the first epoch ends at 1
-    last = max(*epochs, start + 0.5)
+    last = max(epochs) or 1.0
+    start = 0.0 if min(epochs) < 1 or last <= 1 else 1.0  # the first epoch ends at 1
     x = alt.X(
         "epoch:Q",
         title="epoch",
@@ -97,7 +97,7 @@ def curves_chart(
         empty=False,
     )
     layers: list[alt.Chart] = [
-        *_marks(marks, x),
+        *_marks(marks, x, (start + last) / 2),
         base.mark_line(
             interpolate="step-after" if steps else "linear",
             point=alt.OverlayMarkDef(size=18, filled=True) if few and not steps else False,
@@ -121,8 +121,8 @@ def curves_chart(
     return chart
 
 
-def _marks(marks: Sequence[Mark], x: "alt.X") -> "list[alt.Chart]":
-    """Returns vertical rules with their words."""
+def _marks(marks: Sequence[Mark], x: "alt.X", middle: float) -> "list[alt.Chart]":
+    """Returns vertical rules with their words, on the side with more room."""
     import altair as alt
 
     layers = []
@@ -132,9 +132,12 @@ def _marks(marks: Sequence[Mark], x: "alt.X") -> "list[alt.Chart]":
         words = "alarm-note" if mark.alarm else "note"
         layers += [
             data.mark_rule(style=style).encode(x=x),
-            data.mark_text(style=words, align="right", dx=-4, baseline="top").encode(
-                x=x, y=alt.value(2 + 14 * place), text="note:N"
-            ),
+            data.mark_text(
+                style=words,
+                align="right" if mark.epoch > middle else "left",
+                dx=-4 if mark.epoch > middle else 4,
+                baseline="top",
+            ).encode(x=x, y=alt.value(2 + 14 * place), text="note:N"),
         ]
     return layers
 

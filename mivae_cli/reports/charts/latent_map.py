@@ -37,12 +37,12 @@ def map_colours(found: LatentMap) -> list[MapColour]:
     name = found.label or "label"
     if any(colour.name == name for colour in colours):
         name = f"label {name}"
-    if labels and all(isinstance(label, int | float) for label in labels):
+    if _are_numbers(labels):
         colours.append(MapColour("label", name, "", True))
     elif labels:
         counts: dict[str, int] = {}
         for label in labels:
-            counts[str(label)] = counts.get(str(label), 0) + 1
+            counts[_text(label)] = counts.get(_text(label), 0) + 1
         names = sorted(counts, key=lambda name: -counts[name])
         if len(names) > CATEGORIES:
             names = [*names[: CATEGORIES - 1], OTHER]
@@ -55,6 +55,7 @@ def map_chart(found: LatentMap, colours: Sequence[MapColour]) -> "alt.Chart":
     import altair as alt
 
     groups = {name for colour in colours for name in colour.values}
+    numeric = any(colour.field == "label" for colour in colours)
     labelled = any(point.label is not None for point in found.points)
     rows: list[dict[str, Any]] = []
     for point in found.points:
@@ -66,10 +67,10 @@ def map_chart(found: LatentMap, colours: Sequence[MapColour]) -> "alt.Chart":
             "rate": point.rate,
         }
         if labelled:
-            numeric = isinstance(point.label, int | float)
-            row["label"] = point.label if numeric or point.label is None else str(point.label)
+            row["label"] = point.label if numeric or point.label is None else _text(point.label)
             if groups and point.label is not None:
-                row["group"] = str(point.label) if str(point.label) in groups else OTHER
+                name = _text(point.label)
+                row["group"] = name if name in groups else OTHER
         rows.append(row)
     tooltip = [
         alt.Tooltip("text:N", title="sentence"),
@@ -77,7 +78,7 @@ def map_chart(found: LatentMap, colours: Sequence[MapColour]) -> "alt.Chart":
         alt.Tooltip("rate:Q", title="rate, nats", format=".2f"),
     ]
     if labelled:
-        kind = "Q" if any(isinstance(row.get("label"), int | float) for row in rows) else "N"
+        kind = "Q" if numeric else "N"
         tooltip.append(alt.Tooltip(f"label:{kind}", title=found.label or "label"))
     axis = alt.Axis(tickCount=6)
     base = alt.Chart(alt.InlineData(values=rows))
@@ -124,4 +125,19 @@ def _colour(colour: MapColour) -> "alt.Color":
 def _unit(found: LatentMap, axis: int) -> str:
     """Returns the title of an axis of the map."""
     name = found.axes[axis]
-    return name if found.method != "pca" else f"{name[:1].lower()}{name[1:]}, units of z"
+    return (
+        f"{name}, no unit"
+        if found.method != "pca"
+        else f"{name[:1].lower()}{name[1:]}, units of z"
+    )
+
+
+def _are_numbers(labels: Sequence[str | float]) -> bool:
+    """Returns whether labels are numbers that mean more than the names of a few classes."""
+    numbers = {label for label in labels if isinstance(label, int | float)}
+    classes = len(numbers) <= CATEGORIES and all(float(each).is_integer() for each in numbers)
+    return bool(labels) and not classes and all(isinstance(each, int | float) for each in labels)
+
+
+def _text(label: str | float) -> str:
+    return label if isinstance(label, str) else f"{label:g}"

@@ -143,6 +143,22 @@ def test_rare_labels_are_drawn_as_others() -> None:
     assert groups.count(OTHER) == 4
 
 
+@pytest.mark.parametrize(
+    ("labels", "field", "values"),
+    [
+        ((0.0, 1.0, 1.0), "group", ("1", "0")),
+        ((0.5, 1.0, 2.0), "label", ()),
+        (("a", 1.0), "group", ("a", "1")),
+    ],
+)
+def test_a_few_whole_numbers_are_classes_and_others_a_scale(
+    labels: tuple[str | float, ...], field: str, values: tuple[str, ...]
+) -> None:
+    points = tuple(MapPoint(0, 0, "text", 1, 0.0, label) for label in labels)
+    *_, colour = map_colours(LatentMap("pca", ("a", "b"), "", points, 3, "rate"))
+    assert (colour.field, colour.values, colour.name) == (field, values, "label rate")
+
+
 def test_several_runs_are_laid_over_each_other() -> None:
     runs = [run_contents("a", rates=()), run_contents("b", rates=())]
     compared = compare([outcome("a", rate=1.0), outcome("b", rate=2.0)], fold=False)
