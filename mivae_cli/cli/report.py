@@ -7,7 +7,7 @@ import typer
 
 from ..choices import MapMethod
 from ..limits import MAX_REPORT_POINTS
-from .support.options import AsJSON, Seed
+from .support.options import Seed
 
 
 def report(
@@ -47,7 +47,9 @@ def report(
         MapMethod, typer.Option("--map", help="How the map is made; umap needs umap-learn.")
     ] = "pca",
     seed: Seed = 0,
-    as_json: AsJSON = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Also print the contents as JSON, without figures.")
+    ] = False,
 ) -> None:
     """Write a report on a run, or a comparison of several, as one HTML page with figures.
 

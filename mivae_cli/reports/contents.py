@@ -13,10 +13,11 @@ from typing import Any
 
 from .. import __version__
 from ..choices import MapMethod
-from ..errors import MivaeError
+from ..errors import CheckpointError, MivaeError
 from ..experiments.paired import compare_paired
 from ..experiments.status import find_runs, outcome
 from ..experiments.summary import WORDS, Outcome
+from ..runs.checkpoints import CHECKPOINTS
 from ..runs.directory import RunDirectory
 from ..runs.loading import load_checkpoint
 from ..stages import Stage
@@ -101,10 +102,11 @@ def run_contents(found: Outcome) -> RunContents:
         missing.append(Missing("Machine and data", str(error), f"mivae verify {run.path}"))
     if found.standing in ("interrupted", "failed", "running"):
         command = "" if found.standing == "running" else f"mivae train --resume --out {run.path}"
-        missing.append(Missing("The end of training", found.problem, command))
-    if not found.measured:
-        reason = found.problem if found.standing == "trained" else "training has not ended"
-        missing.append(Missing("All figures of the test split", reason, f"mivae eval {run.path}"))
+        what = "The end of training, and all figures of the test split"
+        missing.append(Missing(what, found.problem, command))
+    elif not found.measured:
+        what = "All figures of the test split"
+        missing.append(Missing(what, found.problem, f"mivae eval {run.path}"))
     elif not metrics.validations and not any(each.what.startswith("Curves") for each in missing):
         missing.append(Missing("Curves of training", "the log has no validation"))
     record = found.evaluation if found.measured else None
@@ -144,7 +146,10 @@ def _with_latents(
     run = RunDirectory.open(Path(contents.path))
     try:
         yield Stage("loading the model", 0, 4)
-        loaded = load_checkpoint(run, "cpu")
+        try:
+            loaded = load_checkpoint(run, "cpu")
+        except CheckpointError:  # while the objective changes, no checkpoint is the best
+            loaded = load_checkpoint(RunDirectory.open(run.path / CHECKPOINTS / "last"), "cpu")
         corpus = run.open_corpus()
         config = run.load_config()
         longest = config.data.max_tokens

@@ -53,7 +53,11 @@ def _training(run: RunContents) -> Iterator[Figure]:
     def stepped(name: str, key: str) -> Curve:
         return Curve(name, thinned((each.epoch, getattr(each, key)) for each in steps))
 
-    split = "on the validation split after each epoch"
+    split, terms = (
+        "on the validation split after each epoch",
+        "Distortion D and negative ELBO, D + R,",
+    )
+    distance = ": the distance between the curves is KL(q(z)‖p(z))"
     if found:
         loss = [validated("distortion D", "distortion"), _negative_elbo(found)]
         information = [
@@ -62,7 +66,8 @@ def _training(run: RunContents) -> Iterator[Figure]:
             validated("MI, dual bound", "mi_dual"),
         ]
     else:
-        split = "on training batches, as no epoch has ended"
+        split, terms = "on training batches, as no epoch has ended", "Distortion D and loss"
+        distance = ""
         loss = [stepped("distortion D", "distortion"), stepped("loss", "loss")]
         information = [stepped("rate R", "rate"), stepped("MI bound", "mi_bound")]
     if run.language_model:
@@ -73,8 +78,7 @@ def _training(run: RunContents) -> Iterator[Figure]:
         "Likelihood",
         "nats per sentence",
         loss,
-        f"{'Negative log-likelihood' if run.language_model else 'Distortion D and negative ELBO, D + R,'} "
-        f"{split}. Lower is better.",
+        f"{'Negative log-likelihood' if run.language_model else terms} {split}. Lower is better.",
         marks,
     )
     yield from _curves(
@@ -82,8 +86,8 @@ def _training(run: RunContents) -> Iterator[Figure]:
         "Information",
         "nats per sentence",
         information,
-        f"Rate R and mutual information of sentence and code {split}. The rate is an upper bound: "
-        "the distance between the curves is KL(q(z)‖p(z)).",
+        f"Rate R and mutual information of sentence and code {split}. The rate is an upper "
+        f"bound{distance}.",
         marks,
         zero=True,
     )

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mivae_cli.reports.contents import collect_report
 from mivae_cli.reports.records import RunContents
 from mivae_cli.runs.directory import RunDirectory
 from mivae_cli.stages import finish
+from mivae_cli.training.events import Step
 from support.program import Mivae, shorten_critics
 from support.small import SMALL, write_scenes
 
@@ -107,6 +109,22 @@ def test_a_run_that_is_not_evaluated_says_how_to_evaluate_it() -> None:
     assert not run.headline
 
 
+def test_a_run_killed_in_its_first_epoch_is_shown_at_its_last_checkpoint() -> None:
+    def kill(record: object) -> None:
+        if isinstance(record, Step) and record.step == 4:
+            raise RuntimeError
+
+    settings = {**SETTINGS, "training.log_every": 1, "training.save_minutes": 1e-9}
+    with pytest.raises(RuntimeError):
+        mivae_cli.train("corpus.txt", settings=settings, out="killed", progress=kill)
+    run = contents("killed")
+    assert [gap.command for gap in run.missing] == ["mivae train --resume --out killed"]
+    assert run.checkpoint.startswith("step-")
+    assert run.map is not None
+    assert run.metrics.steps
+    assert not run.metrics.validations
+
+
 @pytest.mark.parametrize(
     ("lost", "damage", "command"),
     [
@@ -129,6 +147,15 @@ def test_a_damaged_run_says_what_is_missing(lost: str, damage: str, command: str
     run = contents("broken")
     assert run.missing
     assert any(gap.command.startswith(command) for gap in run.missing)
+
+
+def test_without_the_extra_the_error_says_what_to_install(
+    mivae: Mivae, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "vl_convert", None)
+    ran = mivae("report", "runs/done")
+    assert (ran.code, ran.out) == (2, "")
+    assert "mivae[report]" in ran.err
 
 
 def test_what_is_no_run_or_cannot_be_written_is_an_error(mivae: Mivae) -> None:

@@ -124,16 +124,15 @@ def show_training(
             f"{shlex.quote(str(path))} --batch-size {size}{options}"
         ) from error
     show_evaluation(evaluated, f"{path}, test split", as_json)
-    _write_report(training)
-    if as_json:
-        return
-    mi = evaluated.record.mi
+    mi = None if as_json else evaluated.record.mi
     if mi is not None and (known := mi.known_posterior.value) < COLLAPSED:
         warn(
             f"the posterior has collapsed: I(x; z) is {known:.2f} nats on the test split",
             style="dim",
         )
-    note("next: mivae sample, mivae interpolate, mivae estimate-mi")
+    _write_report(training)
+    if not as_json:
+        note("next: mivae sample, mivae interpolate, mivae estimate-mi")
 
 
 def _write_report(training: RunInTraining) -> None:

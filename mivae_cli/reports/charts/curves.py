@@ -81,7 +81,9 @@ def curves_chart(
         "epoch:Q",
         title="epoch",
         scale=alt.Scale(domain=[start, last], nice=False),
-        axis=alt.Axis(grid=False, values=_ticks(start, last), format="d"),
+        axis=alt.Axis(grid=False, values=_ticks(start, last), format="d")
+        if last >= 1
+        else alt.Axis(grid=False, tickCount=5),
     )
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=zero), axis=alt.Axis(tickCount=5))
     legend = alt.Legend(title=None, columns=3, symbolType="stroke") if len(curves) > 1 else None
