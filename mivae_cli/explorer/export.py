@@ -14,6 +14,7 @@ import base64
 import itertools
 import json
 import os
+import re
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def export_copy(
 
 
 def script_json(value: object) -> str:
-    r"""Returns JSON that is safe inside a script: `<`, `>`, `&`, U+2028 and U+2029 are escaped.
+    r"""Returns a value as JavaScript: JSON that cannot end a script, and in which every key is plain.
 
     Raises:
         ValueError: A number is not finite.
@@ -94,6 +95,8 @@ def script_json(value: object) -> str:
     text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
+    # a key of an object literal would otherwise set its prototype
+    text = re.sub(r'(?<=[{,])"__proto__":', '["__proto__"]:', text)
     return text.encode("utf-8", "replace").decode()  # lone surrogates
 
 

@@ -24,6 +24,7 @@ __all__ = [
     "explain_request",
 ]
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -186,5 +187,6 @@ def explain_request(error: ValidationError) -> str:
         return f"The field '{name}' does not exist; remove it."
     if detail["type"] == "missing":
         return f"The field '{name}' is missing."
-    what = detail["msg"].replace("Input should", "must", 1).replace("String should", "must", 1)
-    return f"'{name}': {what[0].lower()}{what[1:]}." if name else f"The request {what}."
+    what = re.sub(r"^\w+ should", "must", detail["msg"]).replace(" after validation", "")
+    what = what.partition(", unable to parse")[0]
+    return f"'{name}' {what}." if name else f"The request {what}."

@@ -180,7 +180,7 @@ def serve(explorer: Explorer, listening: socket.socket, token: str) -> None:
     app = application(explorer, listening.getsockname()[1], token)
     config = uvicorn.Config(
         cast(Any, app),
-        log_level="warning",
+        log_level="error",  # invalid requests are answered, and need no attention
         access_log=False,  # the token is in the URL
         lifespan="off",
         ws="none",

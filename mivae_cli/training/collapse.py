@@ -53,7 +53,7 @@ def has_collapsed(
 def collapse_warning(mi: float, config: RunConfig) -> str:
     """Returns a warning about a collapsed posterior, with remedies."""
     return (
-        f"the posterior has collapsed: I(x; z) is {mi:.2f} nats. The latent code carries almost no "
+        f"the posterior has collapsed: I(x; z) is {mi:z.2f} nats. The latent code carries almost no "
         "information about the sentence. Train another run with "
         + ", or ".join(remedies(config))
         + ". The figures are those of image captions. To list all remedies: mivae presets"

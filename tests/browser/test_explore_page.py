@@ -26,13 +26,16 @@ TOPICS = ("calm", "busy")
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """120 sentences with a topic; the first looks like a script, the second like a formula."""
+    """120 sentences with labels; the first looks like a script, the second like a formula.
+
+    Two labels are named like other columns of the page.
+    """
     path = tmp_path_factory.mktemp("texts") / "labelled.csv"
     sentences = [SCRIPT, "=1+1 a man ."] + [s.sentence() for s in scenes.scenes(118, 7)]
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["text", "topic"])
-        rows.writerows([text, TOPICS[i % 2]] for i, text in enumerate(sentences))
+        rows.writerow(["text", "topic", "index", "rate"])
+        rows.writerows([text, TOPICS[i % 2], "first", "low"] for i, text in enumerate(sentences))
     return path
 
 
@@ -250,12 +253,45 @@ def test_search_lasso_and_colours(pages: Pages, served: Served) -> None:
     saved = list(csv.DictReader(download(page, "selection", "CSV").splitlines()))
     assert len(saved) == 120  # all, not only those of the table
     assert {row["topic"] for row in saved} == set(TOPICS)
+    assert {(row["index"], row["label:rate"]) for row in saved} == {("first", "low")}
+    assert all(float(row["rate"]) >= 0 for row in saved)
     assert "'=1+1 a man ." in {row["text"] for row in saved}  # not a formula in a spreadsheet
 
     for key in page.locator("#colour option").evaluate_all("all => all.map(o => o.value)"):
         page.select_option("#colour", key)
         wait_until(page, "mivae.app.map.colour.key", key)
+    page.select_option("#colour", "label:topic")
+    wait_until(page, "mivae.app.map.colour.key", "label:topic")
     assert page.locator("#legend").inner_text().split() == sorted(TOPICS)
+
+
+def test_a_lasso_stays_in_place_if_the_view_changes(pages: Pages, served: Served) -> None:
+    page = opened(pages, served)
+    page.get_by_role("button", name="Lasso").click()
+    page.locator("#map").scroll_into_view_if_needed()
+    box = page.locator("#map").bounding_box()
+    assert box is not None
+    middle = [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2]
+    wanted = page.evaluate(
+        "(m => Array.from({length: m.count}, (_, i) => i).filter(i =>"
+        " m.pixels(m.positions[2 * i], m.positions[2 * i + 1])[0] < m.width / 2))(mivae.app.map)"
+    )
+    assert 0 < len(wanted) < 120
+    page.mouse.move(middle[0], box["y"])
+    page.mouse.down()
+    for x, y in ((box["x"] - 500, box["y"]), (box["x"] - 500, middle[1] + 2000)):
+        page.mouse.move(x, y)
+    page.mouse.move(middle[0], middle[1] + 2000)
+    page.mouse.move(middle[0], box["y"] - 1000)
+    page.mouse.move(middle[0], box["y"] + 20)
+    page.mouse.wheel(0, -120)
+    wait_until(page, "mivae.app.map.scale > mivae.app.map.home")
+    page.set_viewport_size({"width": 700, "height": 860})
+    wait_until(page, "mivae.app.map.width < 700")
+    page.mouse.up()
+    page.get_by_text("inside the lasso").wait_for()
+    focus = "Array.from(mivae.app.map.focus.keys()).filter(i => mivae.app.map.focus[i])"
+    assert page.evaluate(focus) == wanted
 
 
 def test_errors_are_shown(pages: Pages, run: "mivae_cli.Run", corpus: Path) -> None:

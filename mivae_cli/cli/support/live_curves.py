@@ -56,12 +56,12 @@ class LiveCurves:
     def _curves(self) -> list[Curve]:
         seen, last = self.seen, self.seen[-1]
         if not self.latent_units:
-            return [Curve(f"NLL {-last.elbo:.2f} nats", [-record.elbo for record in seen])]
+            return [Curve(f"NLL {-last.elbo:z.2f} nats", [-record.elbo for record in seen])]
         active = f"active units {last.active_units} of {self.latent_units}"
         return [
-            Curve(f"ELBO {last.elbo:.2f} nats", [record.elbo for record in seen]),
-            Curve(f"KL {last.rate:.2f} nats", [record.rate for record in seen]),
-            Curve(f"MI {last.mi:.2f} nats", [record.mi for record in seen]),
+            Curve(f"ELBO {last.elbo:z.2f} nats", [record.elbo for record in seen]),
+            Curve(f"KL {last.rate:z.2f} nats", [record.rate for record in seen]),
+            Curve(f"MI {last.mi:z.2f} nats", [record.mi for record in seen]),
             Curve(active, [float(record.active_units) for record in seen], digits=0),
         ]
 
@@ -70,7 +70,7 @@ class LiveCurves:
         values, digits = curve.values, curve.digits
         finite = [value for value in values if math.isfinite(value)] or [0.0]
         labels = [""] * ROWS
-        labels[0], labels[-1] = (f"{end(finite):.{digits}f}" for end in (max, min))
+        labels[0], labels[-1] = (f"{end(finite):z.{digits}f}" for end in (max, min))
         text = Text(f"  {curve.title}\n", no_wrap=True)
         for label, line in zip(labels, braille(values, width - LABEL - 1, ROWS), strict=True):
             text.append(f"{label:>{LABEL}} ", "dim").append(f"{line}\n", "cyan")

@@ -127,7 +127,7 @@ def show_training(
     mi = None if as_json else evaluated.record.mi
     if mi is not None and (known := mi.known_posterior.value) < COLLAPSED:
         warn(
-            f"the posterior has collapsed: I(x; z) is {known:.2f} nats on the test split",
+            f"the posterior has collapsed: I(x; z) is {known:z.2f} nats on the test split",
             style="dim",
         )
     _write_report(training)

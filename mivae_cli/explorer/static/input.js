@@ -17,11 +17,11 @@ mivae.MapInput = class {
       return [event.clientX - frame.left, event.clientY - frame.top];
     };
     box.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
+      if (event.button !== 0 || this.pointers.size && this.map.lasso) return;
       box.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, at(event));
       this.moved = 0;
-      if (this.map.lassoMode) this.map.lasso = [at(event)];
+      if (this.map.lassoMode) this.map.lasso = [this.map.place(...at(event))];
     });
     box.addEventListener("pointermove", (event) => {
       const here = at(event), before = this.pointers.get(event.pointerId);
@@ -30,7 +30,7 @@ mivae.MapInput = class {
         return;
       }
       if (this.map.lasso) {
-        this.map.lasso.push(here);
+        this.map.lasso.push(this.map.place(...here));
         this.map.draw("marks");
         return;
       }
@@ -52,7 +52,8 @@ mivae.MapInput = class {
     });
     const end = (event) => {
       if (!this.pointers.delete(event.pointerId)) return;
-      if (this.map.lasso) this.#finishLasso();
+      if (this.map.lasso && event.type === "pointercancel") this.map.setLassoMode(true);
+      else if (this.map.lasso) this.#finishLasso();
       else if (event.type === "pointerup" && this.moved <= 4) this.#click(at(event), event.pointerType === "mouse" ? 9 : 22);
     };
     box.addEventListener("pointerup", end);
@@ -84,7 +85,7 @@ mivae.MapInput = class {
         this.map.cursor = [px + dx + ox, py + dy + oy];
       }
     } else if (event.key === "Enter" && this.map.lassoMode) {
-      this.map.lasso = [...this.map.lasso ?? [], [px, py]];
+      this.map.lasso = [...this.map.lasso ?? [], this.map.place(px, py)];
       if (event.shiftKey) this.#finishLasso();
       this.map.draw("marks");
     } else if (event.key === "Enter") {
@@ -114,7 +115,7 @@ mivae.MapInput = class {
   }
 
   #finishLasso() {
-    const corners = this.map.lasso.map(([px, py]) => this.map.place(px, py)), inside = [];
+    const corners = this.map.lasso, inside = [];
     this.map.lasso = null;
     for (let i = 0; i < this.map.count; i++) {
       if (mivae.isInside(this.map.positions[2 * i], this.map.positions[2 * i + 1], corners)) inside.push(i);

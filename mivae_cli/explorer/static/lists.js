@@ -81,12 +81,13 @@ mivae.csv = function (columns, rows) {
     if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  const lines = [columns.map((column) => cell(column.key))];
+  const lines = [columns.map((column) => cell(column.name ?? column.key))];
   for (const row of rows) lines.push(columns.map((column) => cell(row[column.key])));
   return lines.map((line) => line.join(",")).join("\r\n") + "\r\n";
 };
 
-// Shows `rows` as a table in `node`. `columns`: [{key, head, digits?}], the text first or later.
+// Shows `rows` as a table in `node`. `columns`: [{key, head, digits?, name?}], the text first or later;
+// `name` is that of the column in downloaded files, by default the key.
 // Options: `name` of downloaded files, `onSelect(row)`, `before(i)` (the sentence from which the changes
 // of row i are marked), `all` (function that returns every row, if the table shows only the first).
 mivae.showList = function (node, columns, rows, {name, onSelect, before = () => null, all = null}) {
@@ -125,7 +126,7 @@ mivae.showList = function (node, columns, rows, {name, onSelect, before = () => 
     });
     return made;
   };
-  const plain = (list) => list.map((row) => Object.fromEntries(columns.map(({key}) => [key, row[key] ?? null])));
+  const plain = (list) => list.map((row) => Object.fromEntries(columns.map(({key, name: own}) => [own ?? key, row[key] ?? null])));
   node.append(table, mivae.element("div", {class: "row"},
     button("Copy", async (list) => {
       await mivae.copy(list.map((row) => row.text).join("\n"));

@@ -15,7 +15,7 @@ mivae.LatentMap = class {
     this.path = [];
     this.placed = [];
     this.cursor = null; // in pixels of the page, from the keyboard or the pointer
-    this.lasso = null;
+    this.lasso = null; // the places of its corners, which stay when the view changes
     this.lassoMode = false;
     this.dirty = {points: true, marks: true};
     new ResizeObserver(() => this.#resize()).observe(box);
@@ -220,7 +220,7 @@ mivae.LatentMap = class {
       g.lineWidth = 1.5;
       g.setLineDash([5, 4]);
       g.beginPath();
-      this.lasso.forEach(([px, py], i) => i ? g.lineTo(px, py) : g.moveTo(px, py));
+      this.lasso.forEach((place, i) => i ? g.lineTo(...this.pixels(...place)) : g.moveTo(...this.pixels(...place)));
       g.closePath();
       g.stroke();
       g.setLineDash([]);

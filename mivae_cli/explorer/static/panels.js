@@ -10,12 +10,15 @@ mivae.latest = function (action) {
     waiting = values;
     if (busy) return;
     busy = true;
-    while (waiting) {
-      const next = waiting;
-      waiting = null;
-      await action(...next);
+    try {
+      while (waiting) {
+        const next = waiting;
+        waiting = null;
+        await action(...next);
+      }
+    } finally {
+      busy = false;
     }
-    busy = false;
   };
 };
 
@@ -82,7 +85,8 @@ mivae.SentencePanel = class {
     const {map, source} = this.app;
     map.select(index);
     map.reveal(map.positions[2 * index], map.positions[2 * index + 1]);
-    this.show(await source.request("sentence", {index}), {index}, "Selected sentence");
+    const row = await source.request("sentence", {index});
+    if (map.selected === index) this.show(row, {index}, "Selected sentence"); // else another was chosen
   }
 
   show(row, end, label) {
@@ -285,12 +289,15 @@ mivae.SelectionPanel = class {
 
   async show(indices, summary) {
     const {app} = this, rows = await this.#load(indices.slice(0, this.shown));
-    const labels = app.overview.colours.filter(({key}) => key.startsWith("label:")).map(({name}) => name);
-    const flat = (list) => list.map((row) => ({...row, ...row.labels}));
+    const labels = app.overview.colours.filter(({key}) => key.startsWith("label:"));
+    // a label may be named like another column: its key has a prefix
+    const flat = (list) => list.map((row) => ({...row,
+      ...Object.fromEntries(Object.entries(row.labels).map(([name, value]) => [`label:${name}`, value]))}));
     const more = indices.length > rows.length ? ` The table shows the first ${rows.length}.` : "";
     mivae.byId("selection-summary").textContent = summary + more;
     const columns = [{key: "text", head: "Sentence"}, {key: "length", head: "Words", digits: 0},
-      {key: "rate", head: "Rate (nats)", digits: 2}, ...labels.map((name) => ({key: name, head: name}))];
+      {key: "rate", head: "Rate (nats)", digits: 2}, ...labels.map(({key, name}) => ({key, head: name,
+        name: ["text", "length", "rate"].includes(name) ? key : name}))];
     mivae.showList(mivae.byId("selection"), columns, flat(rows), {name: "selection",
       onSelect: (row) => app.select(row.index), all: async () => flat(await this.#load(indices))});
   }

@@ -88,10 +88,8 @@ mivae.ExportedSource = class {
   #row(index) {
     const {colours, texts, overview} = this.data;
     const value = (key) => this.#values(colours[key])[index];
-    const labels = {};
-    for (const {key, name, categories} of overview.colours) {
-      if (key.startsWith("label:")) labels[name] = categories ? categories[value(key)] : value(key);
-    }
+    const labels = Object.fromEntries(overview.colours.filter(({key}) => key.startsWith("label:"))
+      .map(({key, name, categories}) => [name, categories ? categories[value(key)] : value(key)]));
     return {index, text: texts[index], length: value("length"), rate: value("rate"), labels};
   }
 

@@ -85,6 +85,13 @@ def test_escaped_json_is_the_same_value(text: str) -> None:
         script_json(float("nan"))
 
 
+def test_a_label_named_proto_is_an_own_property_of_an_object() -> None:
+    text = '{"__proto__":1}'
+    found = script_json([{"a": 1, "__proto__": text}, {"__proto__": 2}])
+    kept = json.dumps(text)  # the same text as a value stays as it is
+    assert found == f'[{{"a":1,["__proto__"]:{kept}}},{{["__proto__"]:2}}]'
+
+
 def test_the_page_is_complete_and_may_load_nothing_else(copy: Path) -> None:
     page = (copy / "index.html").read_text(encoding="utf-8")
     assert "default-src 'none'" in page

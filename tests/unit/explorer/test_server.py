@@ -141,6 +141,7 @@ class TestRejected:
         assert list(reply.json) == ["error"]
         assert reply.json["error"].endswith(".")
         assert "\n" not in reply.json["error"]
+        assert "should" not in reply.json["error"]
         assert len(reply.json["error"]) < 250
 
     @pytest.mark.parametrize(
