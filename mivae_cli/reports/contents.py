@@ -126,13 +126,14 @@ def run_contents(found: Outcome) -> RunContents:
     )
     if record is None:
         return replace(contents, notes=notes(found, metrics))
-    rates = record.get("rates") or ()
+    rates = [rate for rate in record.get("rates") or () if rate is not None]
     return replace(
         contents,
         checkpoint=str((record.get("checkpoint") or {}).get("name") or ""),
         headline=headline(found),
         notes=notes(found, metrics),
-        rates=tuple(map(float, rates)) if all(each is not None for each in rates) else (),
+        # on the sphere, there is one rate for all units
+        rates=tuple(map(float, rates)) if len(rates) == config.model.latent_size else (),
         rate=record.get("rate"),
         aggregated_divergence=record.get("kl_aggregated_prior"),
         estimates=estimates_of(found),
@@ -164,7 +165,7 @@ def _with_latents(
         label_name, labels = options.labels or ("", None)
         contents = replace(
             contents,
-            rates=contents.rates or sample.unit_rates,
+            rates=contents.rates or (() if sample.scales is None else sample.unit_rates),
             densities=unit_densities(sample),
             map=latent_map(sample, options.map, options.seed, label_name, labels),
         )

@@ -158,13 +158,14 @@ def _curves(
     small: bool = False,
     zero: bool = False,
     section: Section = "training",
+    domain: Sequence[str] = (),
 ) -> Iterator[Figure]:
     """Yields a figure of curves, unless all are empty."""
     curves = [curve for curve in curves if curve.points]
     if not curves:
         return
     ends = "; ".join(f"{curve.name} ends at {curve.points[-1][1]:.4g}" for curve in curves)
-    chart = curves_chart(curves, unit, marks, zero=zero).to_dict()
+    chart = curves_chart(curves, unit, marks, zero, domain).to_dict()
     yield Figure(key, section, title, caption, f"{title}: {ends}.", chart, small=small)
 
 
@@ -274,6 +275,7 @@ def _comparison(data: ReportData) -> Iterator[Figure]:
         ("rate", "Rate R", "nats per sentence", True),
         ("mi", "Mutual information, known posterior", "nats per sentence", True),
     )
+    names = distinct(run.name for run in data.runs)  # each has the same colour in all figures
     for key, title, unit, zero in panels:
         curves = []
         for run in data.runs:
@@ -283,16 +285,17 @@ def _comparison(data: ReportData) -> Iterator[Figure]:
             else:
                 curves.append(Curve(run.name, thinned(values)))
         caption = f"{title} on the validation split after each epoch."
-        yield from _curves(key, title, unit, curves, caption, [], True, zero, "comparison")
+        yield from _curves(key, title, unit, curves, caption, [], True, zero, "comparison", names)
     rated = [run for run in data.runs if run.rates]
     if rated:
-        names = distinct(run.name for run in rated)
         yield Figure(
             "rates",
             "comparison",
             "Rates of the latent units",
             "Mean rates of the units of each run on its test split, sorted. A steep curve: few units "
             "carry everything.",
-            f"Sorted rates of {len(names)} runs.",
-            rate_curves_chart([run.name for run in rated], [run.rates for run in rated]).to_dict(),
+            f"Sorted rates of {len(rated)} runs.",
+            rate_curves_chart(
+                [run.name for run in rated], [run.rates for run in rated], names
+            ).to_dict(),
         )

@@ -54,7 +54,7 @@ def curves_chart(
     title: str,
     marks: Sequence[Mark] = (),
     zero: bool = False,
-    steps: bool = False,
+    domain: Sequence[str] = (),
 ) -> "alt.LayerChart":
     """Returns a chart of curves with one axis of values.
 
@@ -63,7 +63,7 @@ def curves_chart(
         title: The title of the axis of values, with its unit.
         marks: Epochs to mark.
         zero: Whether the axis of values starts at 0.
-        steps: Whether values stay the same until the next point.
+        domain: The names that have colours, if others than those of the curves.
     """
     import altair as alt
 
@@ -86,8 +86,10 @@ def curves_chart(
         else alt.Axis(grid=False, tickCount=5),
     )
     y = alt.Y("value:Q", title=title, scale=alt.Scale(zero=zero), axis=alt.Axis(tickCount=5))
-    legend = alt.Legend(title=None, columns=3, symbolType="stroke") if len(curves) > 1 else None
-    colour = alt.Color("curve:N", title=None, scale=alt.Scale(domain=names), legend=legend)
+    several = len(curves) > 1
+    legend = alt.Legend(columns=3, symbolType="stroke", values=names) if several else None
+    scale = alt.Scale(domain=list(domain) or names)
+    colour = alt.Color("curve:N", title=None, scale=scale, legend=legend)
     base = alt.Chart(alt.InlineData(values=rows))
     few = max((len(curve.points) for curve in curves), default=0) <= FEW
     near = alt.selection_point(
@@ -101,8 +103,7 @@ def curves_chart(
     layers: list[alt.Chart] = [
         *_marks(marks, x, (start + last) / 2),
         base.mark_line(
-            interpolate="step-after" if steps else "linear",
-            point=alt.OverlayMarkDef(size=18, filled=True) if few and not steps else False,
+            point=alt.OverlayMarkDef(size=18, filled=True) if few else False,
         ).encode(x=x, y=y, color=colour),
         base.transform_pivot("key", value="value", groupby=["epoch"])
         .mark_rule(style="faint")

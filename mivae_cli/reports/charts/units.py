@@ -68,9 +68,15 @@ def rates_chart(rates: Sequence[float]) -> "alt.LayerChart":
 
 
 def rate_curves_chart(
-    names: Sequence[str], rates: Sequence[Sequence[float]]
-) -> "alt.LayerChart | alt.Chart":
-    """Returns the sorted rates of the units of several runs as lines."""
+    names: Sequence[str], rates: Sequence[Sequence[float]], domain: Sequence[str]
+) -> "alt.Chart":
+    """Returns the sorted rates of the units of several runs as lines.
+
+    Arguments:
+        names: The names of the runs.
+        rates: The rates of each run, by unit.
+        domain: All names that have colours.
+    """
     import altair as alt
 
     rows: list[dict[str, Any]] = [
@@ -78,14 +84,20 @@ def rate_curves_chart(
         for name, values in zip(names, rates, strict=True)
         for place, rate in enumerate(sorted(values, reverse=True)[:BARS])
     ]
+    axis = alt.Axis(grid=False, tickMinStep=1, format="d")
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_line(point=alt.OverlayMarkDef(size=18, filled=True))
         .encode(
-            x=alt.X("rank:Q", title="rank of the latent unit", axis=alt.Axis(grid=False)),
+            x=alt.X(
+                "rank:Q", title="rank of the latent unit", axis=axis, scale=alt.Scale(zero=False)
+            ),
             y=alt.Y("rate:Q", title="rate, nats", axis=alt.Axis(tickCount=5)),
             color=alt.Color(
-                "run:N", title=None, scale=alt.Scale(domain=list(dict.fromkeys(names)))
+                "run:N",
+                title=None,
+                scale=alt.Scale(domain=list(domain)),
+                legend=alt.Legend(values=list(names)),
             ),
             tooltip=[
                 alt.Tooltip("run:N", title="run"),
