@@ -13,10 +13,9 @@ from ..experiments.status import find_runs
 from ..limits import MAX_REPORT_POINTS, check_count, check_seed
 from ..reports.contents import Labels as LabelValues
 from ..reports.contents import ReportOptions, collect_report
-from ..reports.export import require_charts
 from ..reports.figures import figures_of
 from ..reports.records import ReportData
-from ..reports.write import write_figures, write_report
+from ..reports.write import check_page_path, write_figures, write_report
 from ..runs.directory import RunDirectory
 from ..stages import Stage, finish
 from .progress import Progress, callback
@@ -64,7 +63,7 @@ def report(
     >>> [run.name for run in found.runs]
     ['mine']
     """
-    require_charts()
+    check_page_path(Path(path))
     places = [Path(runs)] if isinstance(runs, str | Path) else [Path(each) for each in runs]
     work = collected_report(
         places, labels=labels, column=column, points=points, map=map, seed=seed

@@ -61,14 +61,13 @@ def report(
     import webbrowser
 
     from ..api.report import collected_report
-    from ..reports.export import require_charts
     from ..reports.figures import figures_of
-    from ..reports.write import report_json, write_figures, write_report
+    from ..reports.write import check_page_path, report_json, write_figures, write_report
     from ..stages import finish
     from .support.console import note, print_json, stderr
     from .support.run_lookup import locate
 
-    require_charts()
+    check_page_path(out)
     places = runs or [locate(None, None).path]
     with stderr.status("reading the runs") as status:
         work = collected_report(

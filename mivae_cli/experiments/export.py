@@ -221,7 +221,7 @@ def _pairing_note(pairing: Pairing, rows: Sequence[Row]) -> str:
     if any(each.sd is not None for each in found):
         seeds = " and over seeds"
         if any(each.sd is None for each in found):
-            seeds += ", of rows with several seeds"
+            seeds = ", and over seeds for rows with several"
     return (
         f"ΔNLL: {figure} minus that of {pairing.baseline}, in nats per sentence, with its paired "
         f"95 % interval over {pairing.sentences:,} sentences{seeds}"

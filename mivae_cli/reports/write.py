@@ -1,6 +1,6 @@
 """Write a report: the page, its figures as files, and its contents as JSON."""
 
-__all__ = ["report_json", "write_figures", "write_report"]
+__all__ = ["check_page_path", "report_json", "write_figures", "write_report"]
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -20,14 +20,21 @@ from .records import ReportData
 WIDTH, SMALL_WIDTH = 620, 320  # pixels of a figure
 
 
+def check_page_path(path: Path) -> None:
+    """Raises ConfigError unless a page can be written to a path, or if a package is missing."""
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"cannot write a report to '{path}'; choose an .html file")
+    check_output(path)
+    require_charts()
+
+
 def write_report(data: ReportData, path: Path) -> None:
     """Writes the page of a report, which replaces an existing file.
 
     Raises:
-        ConfigError: The file cannot be written, or a package is missing.
+        ConfigError: See `check_page_path`, or the file cannot be written.
     """
-    require_charts()
-    check_output(path)
+    check_page_path(path)
     page = page_html(data, figures_of(data))
     with atomic_file(path) as draft:
         draft.write_text(page, encoding="utf-8")

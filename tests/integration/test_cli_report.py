@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import mivae_cli
+from mivae_cli.errors import ConfigError
 from mivae_cli.reports import page, run_report
 from mivae_cli.reports.contents import collect_report
 from mivae_cli.reports.records import RunContents
@@ -165,6 +166,16 @@ def test_what_is_no_run_or_cannot_be_written_is_an_error(mivae: Mivae) -> None:
     assert ran.code == 2
     assert "corpus" in ran.err
     assert mivae("report", "runs/done", "--labels", "absent.txt").code == 3
+
+
+def test_a_page_never_replaces_a_file_of_another_kind(mivae: Mivae) -> None:
+    record = Path("runs/done/eval.json").read_bytes()
+    ran = mivae("report", "runs/done", "-o", "runs/done/eval.json")
+    assert ran.code == 2
+    assert ".html" in ran.err
+    with pytest.raises(ConfigError, match="html"):
+        mivae_cli.report("runs/done", "runs/done/eval.json")
+    assert Path("runs/done/eval.json").read_bytes() == record
 
 
 class TestTheReportOfATraining:

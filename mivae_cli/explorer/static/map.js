@@ -82,7 +82,8 @@ mivae.LatentMap = class {
   reset() {
     const [x0, x1, y0, y1] = this.bounds;
     this.centre = [(x0 + x1) / 2, (y0 + y1) / 2];
-    this.home = Math.min((this.width - 60) / Math.max(x1 - x0, 1e-9), (this.height - 50) / Math.max(y1 - y0, 1e-9));
+    const least = x1 > x0 || y1 > y0 ? 1e-9 : 1; // all sentences may have one place
+    this.home = Math.min((this.width - 60) / Math.max(x1 - x0, least), (this.height - 50) / Math.max(y1 - y0, least));
     this.scale = Math.max(this.home, 1e-9);
     this.draw();
   }
