@@ -30,9 +30,9 @@ References:
 __all__ = ["ALPHA", "BATCH", "draw", "summary", "traces"]
 
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -53,6 +53,10 @@ from mivae_cli.estimators.bounds import (
 )
 from mivae_cli.estimators.coordinates import CoordinateTransform
 from mivae_cli.estimators.samplers import Sampler
+from mivae_cli.reports.export import write_chart
+
+if TYPE_CHECKING:
+    import altair as alt
 
 Trace = NDArray[np.float64]
 Traces = dict[str, dict[str, Trace]]  # by task and bound, each with shape (S,)
@@ -67,6 +71,7 @@ SUMMARISED = 1_000  # last estimates of a level
 CHUNK = 500  # batches drawn at once
 TRANSFORM_PAIRS = 20_000  # pairs to fit the transform on
 SMOOTH = 200  # estimates in a running mean
+DRAWN = 2_000  # points of a trace in the picture
 
 BOUNDS_OF = {  # bounds by the objective of their critic
     "dual": ("dual", "mine"),
@@ -237,43 +242,52 @@ def _objective(
 
 def draw(found: Traces, levels: Sequence[float], path: Path) -> None:
     """Draws one panel per bound: estimates, running mean and true value."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        print("matplotlib is not installed: pip install matplotlib", file=sys.stderr)
-        return
-    columns = 4
-    rows = math.ceil(len(ORDER) / columns)
-    figure = Figure(figsize=(12, 2.35 * rows * len(found) + 0.7), dpi=100, layout="constrained")
-    for part, (task, bounds) in zip(
-        figure.subfigures(len(found), 1, squeeze=False)[:, 0], found.items(), strict=True
-    ):
-        part.suptitle(f"20-d correlated Gaussian, {task}", fontsize=13)
-        panels = part.subplots(rows, columns, sharex=True, sharey=True)
-        for axes, (name, values) in zip(panels.flat, bounds.items(), strict=True):
-            steps = np.arange(len(values))
-            axes.plot(steps, values, color="#a6c8e4", linewidth=0.4)
-            kernel = np.ones(SMOOTH) / SMOOTH
-            axes.plot(
-                steps[SMOOTH - 1 :],
-                np.convolve(values, kernel, mode="valid"),
-                color="#0b4a7d",
-                linewidth=1.4,
+    import altair as alt
+
+    tasks = [
+        alt.layer(*_layers(levels), data=alt.InlineData(values=_rows(bounds, levels)))
+        .properties(width=220, height=140)
+        .facet(facet=alt.Facet("bound:N", sort=list(bounds), title=None), columns=4)
+        .properties(title=f"20-d correlated Gaussian, {task}")
+        for task, bounds in found.items()
+    ]
+    write_chart(alt.vconcat(*tasks).to_dict(), path)
+
+
+def _layers(levels: Sequence[float]) -> "list[alt.Chart]":
+    """Returns the layers of a panel; the ceiling is that of InfoNCE."""
+    import altair as alt
+
+    x = alt.X("step:Q", title="step", axis=alt.Axis(grid=False, tickCount=5))
+    scale = alt.Scale(domain=[-1, max(levels) + 4], nice=False, clamp=True)
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", title="nats", scale=scale, axis=alt.Axis(values=[0, *levels]))
+
+    ceiling = alt.Chart().transform_filter("datum.bound === 'infonce'")
+    return [
+        alt.Chart().mark_line(strokeWidth=0.5, opacity=0.4).encode(x=x, y=y("estimate")),
+        alt.Chart().mark_line(strokeWidth=1.6).encode(x=x, y=y("mean")),
+        alt.Chart().mark_line(style="truth", strokeWidth=1.1).encode(x=x, y=y("truth")),
+        ceiling.mark_line(style="alarm", strokeWidth=1.2).encode(x=x, y=y("ceiling")),
+    ]
+
+
+def _rows(bounds: Mapping[str, Trace], levels: Sequence[float]) -> list[dict[str, float | str]]:
+    """Returns about `DRAWN` points of each trace."""
+    rows: list[dict[str, float | str]] = []
+    for name, values in bounds.items():
+        means = np.convolve(values, np.ones(SMOOTH) / SMOOTH)[: len(values)]  # of earlier steps
+        truth = np.repeat(levels, len(values) // len(levels))
+        for step in range(SMOOTH - 1, len(truth), max(1, len(values) // DRAWN)):
+            rows.append(
+                {
+                    "bound": name,
+                    "step": step,
+                    "estimate": float(values[step]),
+                    "mean": float(means[step]),
+                    "truth": float(truth[step]),
+                    "ceiling": math.log(BATCH),
+                }
             )
-            truth = np.repeat(levels, len(values) // len(levels))
-            axes.plot(steps, truth, color="black", linewidth=1.1)
-            if name == "infonce":
-                ceiling = math.log(BATCH)
-                axes.axhline(ceiling, color="#c0392b", linestyle="--", linewidth=1.2)
-                axes.text(200, ceiling + 0.3, f"ln {BATCH}", color="#c0392b", fontsize=10)
-            axes.set_title(name, fontsize=12)
-            axes.set_ylim(-1, max(levels) + 4)
-            axes.set_yticks([0, *levels])
-            axes.set_xticks(range(0, len(values) + 1, 2 * len(values) // len(levels)))
-            axes.spines[["top", "right"]].set_visible(False)
-        for axes in panels[:, 0]:
-            axes.set_ylabel("nats")
-        for axes in panels[-1]:
-            axes.set_xlabel("step")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    return rows

@@ -68,7 +68,8 @@ class PrincipalComponents:
     @property
     def note(self) -> str:
         """What the map shows, in one sentence without a full stop."""
-        return f"two principal components hold {sum(self.shares):.0%} of the variance"
+        share = f"{sum(self.shares):.0%}".replace("%", " %")
+        return f"two principal components hold {share} of the variance"
 
     def apply(self, vectors: Vectors) -> Plane:
         """Returns the places of vectors, from (N, Z) to (N, 2)."""

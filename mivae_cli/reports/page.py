@@ -34,6 +34,7 @@ COLUMNS = (  # of a comparison; others would not fit
     "active_units",
     "effective_units",
 )
+FEW = 4  # rows of a comparison that become columns
 SECTIONS = {
     "trained": "What was trained",
     "results": "Results",
@@ -99,6 +100,8 @@ def _sheets(compared: Comparison) -> list[tuple[Sheet, str]]:
     """Returns the tables of a comparison with their captions: figures, then settings."""
     columns = tuple(column for column in compared.columns if column.key in COLUMNS)
     figures = sheet(replace(compared, settings={}, columns=columns))
+    if len(figures.rows) <= FEW:
+        figures = _turned(figures)
     found = [(figures, "Figures of the test split; likelihoods, rates and MI in nats.")]
     if compared.settings:
         rows = list(zip(*sheet(replace(compared, columns=(), best={})).rows, strict=True))
@@ -112,6 +115,20 @@ def _sheets(compared: Comparison) -> list[tuple[Sheet, str]]:
         )
         found.append((settings, "Settings that differ between the runs."))
     return found
+
+
+def _turned(figures: Sheet) -> Sheet:
+    """Returns a table with a column for each of its rows, which fits the page if they are few."""
+    names, *rest = zip(*figures.rows, strict=True)
+    return Sheet(
+        headings=("figure", *(cell.text for cell in names)),
+        numeric=(False, *(True for _ in names)),
+        rows=tuple(
+            (Cell(heading), *cells)
+            for heading, cells in zip(figures.headings[1:], rest, strict=True)
+        ),
+        notes=figures.notes,
+    )
 
 
 def _sections(data: ReportData, used: set[str]) -> list[str]:

@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patched.chdir(folder)
         shorten_critics(patched)
         text = write_scenes(folder / "corpus.txt")
-        run = mivae_cli.train(text, settings=SETTINGS, out="runs/new", evaluate=False)
+        settings = {**SETTINGS, "evaluation.iw_samples": 1}
+        run = mivae_cli.train(text, settings=settings, out="runs/new", evaluate=False)
         shutil.copytree(run.path, "runs/done")
         mivae_cli.load("runs/done").evaluate(iw_samples=2)
         yield folder
@@ -86,6 +87,13 @@ def test_the_figures_are_those_of_the_evaluation() -> None:
     assert [split.split for split in run.splits] == ["train", "valid", "test"]
     assert [len(path) for path in run.interpolations] == [9, 9]
     assert len(run.metrics.validations) == 2
+
+
+def test_the_record_with_the_most_samples_is_shown(tmp_path: Path) -> None:
+    shutil.copytree("runs/done", tmp_path / "run")
+    mivae_cli.load(tmp_path / "run").evaluate()  # with one sample, as configured
+    [perplexity] = [row for row in contents(str(tmp_path / "run")).headline if row.key == "ppl_iw"]
+    assert perplexity.meaning.startswith("2 samples")
 
 
 def test_the_same_seed_gives_the_same_report() -> None:

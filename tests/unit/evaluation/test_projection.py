@@ -26,7 +26,7 @@ def test_components_of_known_points() -> None:
     places = found.apply(cross())
     np.testing.assert_allclose(places, [[3, 0], [-3, 0], [0, 1], [0, -1]], atol=1e-6)
     assert "90.0 %" in found.axis_names[0]
-    assert "100%" in found.note
+    assert "100 %" in found.note
 
 
 def test_the_signs_do_not_depend_on_the_order_of_the_points() -> None:

@@ -9,8 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
+from mivae_cli.experiments.export import Cell, Sheet
 from mivae_cli.reports.figures import figures_of
-from mivae_cli.reports.page import page_html
+from mivae_cli.reports.page import _turned, page_html
 from mivae_cli.reports.records import Missing, ReportData, RunContents
 from support.reports import HOSTILE, report_data, run_contents
 
@@ -120,3 +121,14 @@ def test_what_is_missing_is_named_with_its_command() -> None:
     page = Page(page_of(report_data(bare)))
     assert "mivae eval runs/<new>" in page.text
     assert "figure" not in page.tags
+
+
+def test_few_compared_runs_are_columns() -> None:
+    cells = tuple((Cell(name), Cell("1"), Cell("2")) for name in "ab")
+    turned = _turned(Sheet(("run", "KL", "D"), (False, True, True), cells, ("a note",)))
+    assert turned.headings == ("figure", "a", "b")
+    assert [tuple(cell.text for cell in row) for row in turned.rows] == [
+        ("KL", "1", "1"),
+        ("D", "2", "2"),
+    ]
+    assert turned.notes == ("a note",)
