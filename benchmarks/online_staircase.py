@@ -30,6 +30,7 @@ References:
 __all__ = ["ALPHA", "BATCH", "draw", "summary", "traces"]
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
