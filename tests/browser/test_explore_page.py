@@ -22,20 +22,21 @@ if TYPE_CHECKING:
 
 SCRIPT = "<script>document.title = 'attack'</script> a & b"
 TOPICS = ("calm", "busy")
+LONG = "a-long-word-" * 12
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 sentences with labels; the first looks like a script, the second like a formula.
 
-    Two labels are named like other columns of the page.
+    Two labels are named like other columns of the page, and one is long.
     """
     path = tmp_path_factory.mktemp("texts") / "labelled.csv"
     sentences = [SCRIPT, "=1+1 a man ."] + [s.sentence() for s in scenes.scenes(118, 7)]
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["text", "topic", "index", "rate"])
-        rows.writerows([text, TOPICS[i % 2], "first", "low"] for i, text in enumerate(sentences))
+        rows.writerow(["text", "topic", "index", "rate", LONG])
+        rows.writerows([text, TOPICS[i % 2], "first", "low", LONG] for i, text in enumerate(sentences))
     return path
 
 
@@ -371,6 +372,13 @@ def test_a_phone_shows_the_whole_page(pages: Pages, served: Served, theme: Theme
     page = opened(pages, served, width=390, height=800, theme=theme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.documentElement.dataset.theme") == theme
+    page.fill("#search", "a man")
+    page.get_by_role("button", name="Find").click()
+    page.locator("#selection tbody button").first.click()
+    assert filled(page.locator("#sentence-text"))
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.get_by_role("tab", name="Selection").click()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.get_by_role("button", name="Dark theme").click()
     assert page.evaluate("document.documentElement.dataset.theme") != theme
     page.reload()

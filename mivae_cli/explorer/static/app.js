@@ -123,8 +123,9 @@ mivae.App = class {
   here(row, label) {
     mivae.byId("here-label").textContent = label;
     mivae.showText(mivae.byId("here-text"), row.text);
-    mivae.byId("here-nearest").textContent = row.nearest
-      ? `Nearest on the map: ${row.nearest.text} (distance ${mivae.format(row.nearest.distance)})` : "";
+    const {nearest} = row; // its text may be written from right to left
+    mivae.byId("here-nearest").replaceChildren(...nearest ? ["Nearest on the map: ",
+      mivae.element("bdi", {textContent: nearest.text}), ` (distance ${mivae.format(nearest.distance)})`] : []);
   }
 
   // ---- parts of the page ----
