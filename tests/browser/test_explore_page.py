@@ -36,7 +36,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["text", "topic", "index", "rate", LONG])
-        rows.writerows([text, TOPICS[i % 2], "first", "low", LONG] for i, text in enumerate(sentences))
+        rows.writerows(
+            [text, TOPICS[i % 2], "first", "low", LONG] for i, text in enumerate(sentences)
+        )
     return path
 
 
