@@ -5,6 +5,7 @@ A run that lacks something gives a report that says so: only paths that are no r
 
 __all__ = ["ReportOptions", "collect_report", "run_contents"]
 
+import shlex
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -85,7 +86,7 @@ def run_contents(found: Outcome) -> RunContents:
     state = WORDS.get(found.standing, found.standing)
     config = found.config
     if config is None:
-        gap = Missing("Everything", found.problem, f"mivae verify {found.path}")
+        gap = Missing("Everything", found.problem, _command("mivae verify", found.path))
         return RunContents(
             found.name, found.path, state, "This run cannot be read.", missing=(gap,)
         )
@@ -95,20 +96,24 @@ def run_contents(found: Outcome) -> RunContents:
     try:
         metrics = read_metrics(run.metrics_path)
     except MivaeError as error:
-        missing.append(Missing("Curves of training", str(error), f"mivae verify {run.path}"))
+        missing.append(
+            Missing("Curves of training", str(error), _command("mivae verify", run.path))
+        )
     environment: Mapping[str, Any] = {}
     try:
         path = run.manifest.checked_path("environment.json")
         environment = read_sealed(path, "environment")
     except MivaeError as error:
-        missing.append(Missing("Machine and data", str(error), f"mivae verify {run.path}"))
+        missing.append(Missing("Machine and data", str(error), _command("mivae verify", run.path)))
     if found.standing in ("interrupted", "failed", "running"):
-        command = "" if found.standing == "running" else f"mivae train --resume --out {run.path}"
+        command = (
+            "" if found.standing == "running" else _command("mivae train --resume --out", run.path)
+        )
         what = "The end of training, and all figures of the test split"
         missing.append(Missing(what, found.problem, command))
     elif not found.measured:
         what = "All figures of the test split"
-        missing.append(Missing(what, found.problem, f"mivae eval {run.path}"))
+        missing.append(Missing(what, found.problem, _command("mivae eval", run.path)))
     elif not metrics.validations and not any(each.what.startswith("Curves") for each in missing):
         missing.append(Missing("Curves of training", "the log has no validation"))
     record = found.evaluation if found.measured else None
@@ -182,6 +187,15 @@ def _with_latents(
         if options.labels is not None or options.map != "pca":
             raise  # the options may be at fault
         saved = any(run.checkpoints.folders())
-        command = f"mivae verify {run.path}" if saved else f"mivae train --resume --out {run.path}"
+        command = (
+            _command("mivae verify", run.path)
+            if saved
+            else _command("mivae train --resume --out", run.path)
+        )
         gap = Missing("The latent space and generated text", str(error), command)
         return replace(contents, missing=(*contents.missing, gap))
+
+
+def _command(name: str, path: str | Path) -> str:
+    """Returns a command for a run, as a shell takes it."""
+    return f"{name} {shlex.quote(str(path))}"

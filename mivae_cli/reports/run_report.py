@@ -2,6 +2,7 @@
 
 __all__ = ["ReportOutcome", "installed", "write_run_report"]
 
+import shlex
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,6 +48,7 @@ def write_run_report(run: RunDirectory, config: RunConfig) -> ReportOutcome:
     except Exception as error:  # noqa: BLE001  # whatever fails, the training has not
         reason = " ".join(str(error).split()) or type(error).__name__
         return ReportOutcome(
-            problem=f"no report was written: {reason}. To try again: mivae report {run.path}"
+            problem=f"no report was written: {reason}. "
+            f"To try again: mivae report {shlex.quote(str(run.path))}"
         )
     return ReportOutcome(path)

@@ -113,6 +113,8 @@ def test_several_runs_are_compared(mivae: Mivae) -> None:
 def test_a_run_that_is_not_evaluated_says_how_to_evaluate_it() -> None:
     run = contents("runs/new")
     assert [gap.command for gap in run.missing] == ["mivae eval runs/new"]
+    shutil.copytree("runs/new", "a copy")
+    assert [gap.command for gap in contents("a copy").missing] == ["mivae eval 'a copy'"]
     assert run.map is not None
     assert run.samples
     assert not run.headline

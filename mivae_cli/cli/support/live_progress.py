@@ -4,6 +4,7 @@ __all__ = ["LiveProgress", "listening", "minutes"]
 
 import errno
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,10 +159,12 @@ class LiveProgress:
     def _on_stop(self, record: Stopped) -> None:
         assert self._run is not None
         path = self._run.path
-        resume = self._command or f"mivae train --resume --out {path}{self._options}"
+        resume = (
+            self._command or f"mivae train --resume --out {shlex.quote(str(path))}{self._options}"
+        )
         with _closed_terminal_tolerated():
             if record.finished:
-                evaluate = self._command or f"mivae eval {path}"
+                evaluate = self._command or f"mivae eval {shlex.quote(str(path))}"
                 note(f"training is complete; evaluate it with: {evaluate}")
             elif not record.step:
                 note(f"stopped before the first step; start with: {resume}")
