@@ -1,6 +1,14 @@
 """The columns of a comparison: heading, rounding, and whether low or high is better."""
 
-__all__ = ["COLUMNS", "NLL_DIFFERENCE", "Column", "best_rows", "further_columns", "shown"]
+__all__ = [
+    "COLUMNS",
+    "IMPORTANCE_WEIGHTED",
+    "NLL_DIFFERENCE",
+    "Column",
+    "best_rows",
+    "further_columns",
+    "shown",
+]
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,11 +31,13 @@ class Column:
 
 
 NLL_DIFFERENCE = "nll_difference"  # the key of the column that `paired` computes
+IMPORTANCE_WEIGHTED = ("ppl_iw", "iw_nll")  # the more samples, the lower
 
 # Rate, distortion and information have no best value by themselves. Nor has the ELBO, which
 # charges the whole rate: a collapsed run would be the best.
 COLUMNS = (
     Column("ppl_iw", "IW-PPL", better="low"),
+    Column("iw_nll", "NLL (IW)", better="low"),
     Column(NLL_DIFFERENCE, "ΔNLL", interval=True),
     Column("nll", "-ELBO"),
     Column("distortion", "D"),

@@ -19,7 +19,7 @@ from ..config.messages import known_keys, suggestion
 from ..config.resolve import flattened
 from ..config.run import EvaluationConfig, RunConfig
 from ..errors import ConfigError, listing
-from .columns import COLUMNS, Column, best_rows, further_columns
+from .columns import COLUMNS, IMPORTANCE_WEIGHTED, Column, best_rows, further_columns
 from .comparability import comparability_warnings
 from .seed_groups import group_name
 from .summary import Figure, Outcome, Standing
@@ -49,6 +49,13 @@ class Pairing:
     figure: Literal["iw_nll", "nll"]  # importance-weighted, or the negative ELBO
     iw_samples: int | None  # samples of the importance-weighted bound
     sentences: int
+
+    @property
+    def heading(self) -> str:
+        """The heading of the differences, which says of what."""
+        if self.figure == "nll":
+            return "Δ(-ELBO)"
+        return "ΔNLL" if self.iw_samples is None else "ΔNLL (IW)"
 
 
 @dataclass(frozen=True)
@@ -240,7 +247,8 @@ def _best(comparison: Comparison, outcomes: Sequence[Outcome]) -> dict[str, froz
     samples = {outcome.samples for outcome in read} - {None}
     best = {}
     for column in comparison.columns:
-        if column.better is None or (column.key == "ppl_iw" and len(samples) > 1):
+        mixed = column.key in IMPORTANCE_WEIGHTED and len(samples) > 1
+        if column.better is None or mixed:
             continue
         found = [row.figures[column.key] for row in comparison.rows]
         figures = {index: figure for index, figure in enumerate(found) if figure is not None}

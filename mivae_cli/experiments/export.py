@@ -5,8 +5,8 @@ A sheet is for readers: rounded, with the best figures in bold and without uninf
 
 __all__ = [
     "AT_CEILING",
-    "EXCLUDES_ZERO",
     "MISSING",
+    "SIGNIFICANT",
     "TOO_HIGH",
     "Cell",
     "Sheet",
@@ -32,11 +32,11 @@ from .summary import WORDS, Figure
 MISSING = "-"
 AT_CEILING = "†"
 TOO_HIGH = "‡"
-EXCLUDES_ZERO = "*"
+SIGNIFICANT = "*"
 NOTES = {
     AT_CEILING: "at its ceiling for this number of sentences: the true value may be higher",
     TOO_HIGH: "likely too high: too few pairs of sentences for so much information",
-    EXCLUDES_ZERO: "significant: the interval excludes 0",
+    SIGNIFICANT: "significant: the interval excludes 0",
 }
 SEEDS = 4  # seeds listed in a cell; more are counted
 # first characters of a formula in a spreadsheet, with full-width forms
@@ -138,7 +138,7 @@ def records(comparison: Comparison) -> list[dict[str, Any]]:
 def _figure_record(figure: Figure | None, column: Column) -> dict[str, Any] | None:
     if figure is None:
         return None
-    significant = {"significant": figure.excludes_zero} if column.interval else {}
+    significant = {"significant": figure.significant} if column.interval else {}
     return asdict(figure) | significant
 
 
@@ -166,7 +166,7 @@ def csv_text(comparison: Comparison) -> str:
             cells += [figure and getattr(figure, column.limit)] if column.limit else []
             if column.interval:
                 cells += [figure and figure.low, figure and figure.high]
-                cells += [figure and figure.excludes_zero, figure and baseline]
+                cells += [figure and figure.significant, figure and baseline]
         writer.writerow(map(_escaped_formula, cells))
     return file.getvalue()
 
@@ -212,10 +212,9 @@ def _figure_columns(comparison: Comparison) -> list[tuple[str, bool, list[Cell]]
 
 
 def _pairing_note(pairing: Pairing, rows: Sequence[Row]) -> str:
-    figure = "the negative ELBO"
-    if pairing.figure == "iw_nll":
-        samples = "" if pairing.iw_samples is None else f", {pairing.iw_samples:,} samples"
-        figure = f"the negative log-likelihood (importance-weighted{samples})"
+    figure = "the negative ELBO" if pairing.figure == "nll" else "the negative log-likelihood"
+    if pairing.iw_samples is not None:
+        figure += f" (importance-weighted, {pairing.iw_samples:,} samples)"
     found = [each for row in rows if (each := row.figures[NLL_DIFFERENCE]) is not None]
     seeds = "; the spread over seeds is unknown"
     if any(each.sd is not None for each in found):
@@ -223,7 +222,7 @@ def _pairing_note(pairing: Pairing, rows: Sequence[Row]) -> str:
         if any(each.sd is None for each in found):
             seeds = ", and over seeds for rows with several"
     return (
-        f"ΔNLL: {figure} minus that of {pairing.baseline}, in nats per sentence, with its paired "
+        f"{pairing.heading}: {figure} minus that of {pairing.baseline}, in nats per sentence, with its paired "
         f"95 % interval over {pairing.sentences:,} sentences{seeds}"
     )
 
@@ -256,7 +255,7 @@ def _cell(column: Column, figure: Figure | None, bold: bool) -> Cell:
         return Cell(MISSING)
     if column.interval and figure.low is not None and figure.high is not None:
         number, ends = rounded_interval(figure.value, figure.low, figure.high, figure.sd)
-        mark = EXCLUDES_ZERO if figure.excludes_zero else ""
+        mark = SIGNIFICANT if figure.significant else ""
         return Cell(number=number, mark=mark, interval=ends)
     mark = AT_CEILING if figure.at_ceiling else TOO_HIGH if figure.too_high else ""
     return Cell(number=shown(figure, column), mark=mark, bold=bold)

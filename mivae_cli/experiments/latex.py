@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .columns import NLL_DIFFERENCE
 from .comparison import Comparison, select
-from .export import AT_CEILING, EXCLUDES_ZERO, MISSING, TOO_HIGH, Cell, setting_text, sheet
+from .export import AT_CEILING, SIGNIFICANT, MISSING, TOO_HIGH, Cell, setting_text, sheet
 
 PAPER = (
     "ppl_iw",
@@ -24,7 +24,7 @@ PAPER = (
 MAX_SETTINGS = 3  # columns of settings that are shown by default
 LONGEST = 16  # characters of a setting that is shown by default
 LISTED = 10  # settings that a comment lists
-MARKS = {AT_CEILING: r"$^\dagger$", TOO_HIGH: r"$^\ddagger$", EXCLUDES_ZERO: "$^*$"}
+MARKS = {AT_CEILING: r"$^\dagger$", TOO_HIGH: r"$^\ddagger$", SIGNIFICANT: "$^*$"}
 LETTERS = (
     "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
     "upsilon varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"

@@ -156,18 +156,22 @@ def compare_paired(
             f"no paired difference for {listing(others, LISTED)}: the test set or the vocabulary "
             f"is not that of {comparison.rows[chosen].name}"
         )
-    return replace(
-        _with_figures(comparison, differences),
-        warnings=(*comparison.warnings, *warnings),
-        pairing=Pairing(
-            baseline=comparison.rows[chosen].name,
-            figure=figure,
-            iw_samples=next(iter(samples), None) if figure == "iw_nll" else None,
-            sentences=len(found[chosen].mean),
-        )
-        if differences
-        else None,
+    warned = replace(
+        _with_figures(comparison, differences), warnings=(*comparison.warnings, *warnings)
     )
+    if not differences:
+        return warned
+    pairing = Pairing(
+        baseline=comparison.rows[chosen].name,
+        figure=figure,
+        iw_samples=next(iter(samples), None) if figure == "iw_nll" else None,
+        sentences=len(found[chosen].mean),
+    )
+    columns = tuple(
+        replace(column, heading=pairing.heading) if column.key == NLL_DIFFERENCE else column
+        for column in comparison.columns
+    )
+    return replace(warned, columns=columns, pairing=pairing)
 
 
 def _with_figures(comparison: Comparison, differences: Mapping[int, Figure]) -> Comparison:

@@ -16,6 +16,7 @@ from ..evaluation.metrics import effective_units, units_above
 from ..evaluation.records import EvaluationRecords, samples_of
 
 Standing = Literal["evaluated", "trained", "running", "interrupted", "failed", "damaged"]
+LIKELIHOODS = ("ppl_iw", "iw_nll", "nll", "distortion")
 WORDS = {"trained": "not evaluated"}  # how a standing is displayed, if not by its name
 
 
@@ -37,7 +38,7 @@ class Figure:
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
     @property
-    def excludes_zero(self) -> bool:
+    def significant(self) -> bool:
         """Whether the interval of a difference excludes 0."""
         return self.low is not None and self.high is not None and not self.low <= 0 <= self.high
 
@@ -94,7 +95,7 @@ class Outcome:
         mi = record.get("mi")
         latent = bool(record.get("latent_units"))
         figures: dict[str, Figure | None] = {
-            **{key: _figure(record.get(key)) for key in ("ppl_iw", "nll", "distortion")},
+            **{key: _figure(record.get(key)) for key in LIKELIHOODS},
             "rate": _figure(record.get("rate")) if latent else None,
             "active_units": _count(record.get("active_units"), record.get("latent_units")),
             **_unit_figures(record),

@@ -25,6 +25,7 @@ from .records import ReportData
 
 COLUMNS = (  # of a comparison; others would not fit
     "ppl_iw",
+    "iw_nll",
     NLL_DIFFERENCE,
     "nll",
     "distortion",

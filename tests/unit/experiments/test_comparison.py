@@ -35,7 +35,7 @@ def test_a_row_has_the_figures_of_its_record_and_the_settings_that_differ() -> N
     assert [row.settings["objective.mi_weight"] for row in compared.rows] == [0.0, 0.5]
     values = {key: figure and figure["value"] for key, figure in figures(compared).items()}
     assert values == {
-        "ppl_iw": 18.0, "nll_difference": None, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "mi_known_posterior": 4.5,
+        "ppl_iw": 18.0, "iw_nll": 35.5, "nll_difference": None, "nll": 36.0, "distortion": 31.0, "rate": 5.0, "mi_known_posterior": 4.5,
         "mi_dual": 4.25, "mi_leave_one_out": 4.75, "mi_batch32": 3.45, "active_units": 8.0,
         "units_above": None, "effective_units": None, "parameters": 1e6, "minutes": 12.5,
     }  # fmt: skip
@@ -191,7 +191,7 @@ def test_a_run_without_figures_has_a_row_with_its_status(standing: Standing) -> 
 
 def test_incomplete_records_are_read_as_far_as_possible() -> None:
     broken = record()
-    for key in ("ppl_iw", "rate"):
+    for key in ("ppl_iw", "iw_nll", "rate"):
         del broken[key]
     broken |= {"nll": None, "distortion": "31", "active_units": True}
     broken["mi"] |= {"dual": None, "leave_one_out": 3, "batch32": {}}

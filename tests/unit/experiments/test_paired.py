@@ -45,7 +45,7 @@ def test_the_difference_of_single_runs_has_the_interval_of_a_mean() -> None:
     assert found.sd is None
     error = math.sqrt((0.25 + 0.25 + 2.25 + 2.25) / 3 / 4)
     assert half_width(found) == pytest.approx(3.182446 * error, rel=1e-6)  # t, 3 degrees
-    assert not found.excludes_zero
+    assert not found.significant
     many = difference(values([1.0, 3.0] * 50_000), values([0.0] * 100_000))
     assert half_width(many) == pytest.approx(1.96 / math.sqrt(100_000), rel=1e-3)
 
@@ -53,15 +53,15 @@ def test_the_difference_of_single_runs_has_the_interval_of_a_mean() -> None:
 def test_one_sentence_has_no_interval() -> None:
     found = difference(values([31.0]), values([30.0]))
     assert (found.value, found.low, found.high) == (1.0, None, None)
-    assert not found.excludes_zero
+    assert not found.significant
 
 
 def test_a_constant_difference_is_certain() -> None:
     found = difference(values([31.0, 42.0]), values([30.0, 41.0]))
     assert (found.value, *ends(found)) == pytest.approx((1.0, 1.0, 1.0))
-    assert found.excludes_zero
+    assert found.significant
     same = difference(values([31.0, 42.0]), values([31.0, 42.0]))
-    assert not same.excludes_zero
+    assert not same.significant
 
 
 def test_seeds_widen_the_interval() -> None:
@@ -153,8 +153,8 @@ def test_pairing_removes_what_all_models_share() -> None:
     paired = difference(SeedValues.of([a]), SeedValues.of([b]))
     apart = difference(SeedValues.of([a]), SeedValues.of([generator.permutation(b)]))
     assert half_width(paired) < half_width(apart) / 5
-    assert paired.excludes_zero
-    assert not apart.excludes_zero
+    assert paired.significant
+    assert not apart.significant
 
 
 # ----------------------------------------------------------------------- rows of a comparison
@@ -174,7 +174,9 @@ def outcome(
     noise = np.random.default_rng([seed, *name.encode()]).normal(shift + luck, 0.5, len(HARD))
     nll = (HARD + noise).astype(np.float32)
     figures = SentenceValues(nll - 4, np.full_like(nll, 5), iw_nll=nll)
-    record, content = evaluated.stored(figures, nll=float(nll.mean() + 1))
+    record, content = evaluated.stored(
+        figures, iw_nll=float(nll.mean()), nll=float(nll.mean() + 1)
+    )
     samples = changes.pop("iw_samples", 100)
     latent = changes.pop("latent_units", 32)
     path = folder / f"{name},seed={seed}"
@@ -205,8 +207,8 @@ def test_rows_are_compared_with_the_one_of_the_lowest_nll(tmp_path: Path) -> Non
     assert first is not None
     assert last is not None
     assert first.value == pytest.approx(0.3, abs=0.1)
-    assert first.excludes_zero
-    assert not last.excludes_zero
+    assert first.significant
+    assert not last.significant
     # the same from the figures of the sentences
     half = 1.96 * math.sqrt(2 * 0.25 / len(HARD))
     assert half_width(first) == pytest.approx(half, rel=0.15)
@@ -241,9 +243,9 @@ def test_seeds_of_a_row_are_averaged(tmp_path: Path) -> None:
     assert found is not None
     assert found.value == pytest.approx(0.2, abs=0.05)
     assert found.sd == pytest.approx(math.sqrt(2) * np.std([-0.3, 0.1, 0.2], ddof=1), rel=0.2)
-    assert not found.excludes_zero  # although it differs significantly on these sentences
+    assert not found.significant  # although it differs significantly on these sentences
     apart = shown(compare_paired(runs, fold=False))
-    assert sum(each is not None and each.excludes_zero for each in apart.values()) >= 4
+    assert sum(each is not None and each.significant for each in apart.values()) >= 4
     assert any("over seeds" in note for note in sheet(compared).notes)
 
 
@@ -252,10 +254,35 @@ def test_runs_with_other_numbers_of_samples_are_compared_by_the_elbo(tmp_path: P
     compared = compare_paired(runs)
     assert compared.pairing is not None
     assert (compared.pairing.figure, compared.pairing.iw_samples) == ("nll", None)
+    assert "Δ(-ELBO)" in sheet(compared).headings
+    assert any(
+        note.startswith("Δ(-ELBO): the negative ELBO minus") for note in sheet(compared).notes
+    )
     lm = outcome(tmp_path, "c", 0.0, latent_units=0)  # exact: no samples
     compared = compare_paired([runs[0], lm])
     assert compared.pairing is not None
     assert (compared.pairing.figure, compared.pairing.iw_samples) == ("iw_nll", 100)
+
+
+def test_the_difference_is_that_of_the_likelihood_that_the_pairing_names(tmp_path: Path) -> None:
+    runs = [outcome(tmp_path, "a", 0.3), outcome(tmp_path, "b", 0.0)]
+    for pair in (runs, [runs[0], outcome(tmp_path, "c", 0.1, iw_samples=10)]):
+        compared = compare_paired(pair)
+        rows = {row["run"]: row["figures"] for row in records(compared)}
+        assert compared.pairing is not None
+        baseline, key = rows.pop(compared.pairing.baseline), compared.pairing.figure
+        [row] = rows.values()
+        expected = row[key]["value"] - baseline[key]["value"]
+        assert row["nll_difference"]["value"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_likelihoods_of_other_numbers_of_samples_have_no_best() -> None:
+    several = [
+        evaluated.run(f"{value}-{seed}", evaluated.weight(value, seed), iw_nll=30 + value,
+                      ppl_iw=10 + value, iw_samples=samples)
+        for value, samples in ((0.0, 10), (1.0, 100)) for seed in (0, 1)
+    ]  # fmt: skip
+    assert compare_paired(several).best == {}
 
 
 def test_other_test_sets_are_not_paired(tmp_path: Path) -> None:
@@ -306,7 +333,7 @@ def test_every_form_shows_the_difference_its_interval_and_the_baseline(tmp_path:
     low, high = ends(figure)
     text = f"{figure.value:.3f} [{low:.3f}, {high:.3f}]*"
     made = sheet(compared)
-    column = [row[made.headings.index("ΔNLL")].text for row in made.rows]
+    column = [row[made.headings.index("ΔNLL (IW)")].text for row in made.rows]
     assert column[:2] == [text, "baseline"]
     assert not column[2].endswith("*")
     assert any("b,seed=0" in note for note in made.notes)
@@ -333,5 +360,5 @@ def test_every_form_shows_the_difference_its_interval_and_the_baseline(tmp_path:
 
 def test_without_differences_there_is_no_column(tmp_path: Path) -> None:
     made = sheet(compare_paired([outcome(tmp_path, "a", 0.3)]))
-    assert "ΔNLL" not in made.headings
+    assert not any("ΔNLL" in heading for heading in made.headings)
     assert not any("ΔNLL" in note for note in made.notes)
