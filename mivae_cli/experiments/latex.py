@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from .columns import NLL_DIFFERENCE
 from .comparison import Comparison, select
-from .export import AT_CEILING, SIGNIFICANT, MISSING, TOO_HIGH, Cell, setting_text, sheet
+from .export import AT_CEILING, MISSING, SIGNIFICANT, TOO_HIGH, Cell, setting_text, sheet
 
 PAPER = (
     "ppl_iw",
