@@ -15,7 +15,8 @@ demo: .venv/installed
 	$(BIN)/mivae sample $(DEMO) --n 10
 	$(BIN)/mivae interpolate $(DEMO)
 	$(BIN)/mivae reconstruct $(DEMO) --limit 5
-	$(BIN)/mivae report $(DEMO) -o demo/report.html
+	$(BIN)/mivae report $(DEMO)
+	@echo "Next: open $(DEMO)/report.html in a browser, or run $(BIN)/mivae explore $(DEMO)"
 
 test: .venv/installed
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal

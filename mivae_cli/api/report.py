@@ -15,7 +15,7 @@ from ..reports.contents import Labels as LabelValues
 from ..reports.contents import ReportOptions, collect_report
 from ..reports.figures import figures_of
 from ..reports.records import ReportData
-from ..reports.write import check_page_path, write_figures, write_report
+from ..reports.write import page_path, write_figures, write_report
 from ..runs.directory import RunDirectory
 from ..stages import Stage, finish
 from .progress import Progress, callback
@@ -25,7 +25,7 @@ from .sentence_labels import Labels, label_rows, matched_places, source_of_split
 @kept_torch_state()
 def report(
     runs: str | Path | Sequence[str | Path],
-    path: str | Path = "report.html",
+    path: str | Path | None = None,
     *,
     png: str | Path | None = None,
     svg: str | Path | None = None,
@@ -43,7 +43,8 @@ def report(
 
     Arguments:
         runs: A run directory, a folder of runs, or a list of these.
-        path: The page, which replaces an existing file.
+        path: The page, which replaces an existing file. Default: `report.html` in the run, or in
+            the current folder if there are several runs.
         png: A folder for the figures as PNG.
         svg: A folder for the figures as SVG.
         labels: A label for each sentence of the test split, or for each row of the text: an array,
@@ -63,13 +64,13 @@ def report(
     >>> [run.name for run in found.runs]
     ['mine']
     """
-    check_page_path(Path(path))
     places = [Path(runs)] if isinstance(runs, str | Path) else [Path(each) for each in runs]
+    page = page_path(places, None if path is None else Path(path))
     work = collected_report(
         places, labels=labels, column=column, points=points, map=map, seed=seed
     )
     found = finish(work, callback(progress))
-    write_report(found, Path(path))
+    write_report(found, page)
     for folder, suffix in ((png, ".png"), (svg, ".svg")):
         if folder is not None:
             list(write_figures(figures_of(found), Path(folder), suffix))

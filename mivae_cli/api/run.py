@@ -241,13 +241,15 @@ class Run(MeasuredModel):
             raise found.store_error
         return found.record
 
-    def report(self, path: str | Path = "report.html") -> ReportData:
+    def report(self, path: str | Path | None = None) -> ReportData:
         """Writes a report on the run as one HTML page, and returns its contents; see `mivae.report`.
+
+        By default it is written to `report.html` in the run.
 
         Raises:
             ConfigError: A package is missing, or the file cannot be written.
 
-        >>> run.report("report.html").runs[0].name
+        >>> run.report().runs[0].name
         'mine'
         """
         return report(self.path, path)

@@ -19,8 +19,15 @@ def report(
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option("--out", "-o", metavar="FILE", help="The page, an HTML file.")
-    ] = Path("report.html"),
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            help="The page, an HTML file. Default: report.html in the run; for several runs, in "
+            "the current folder.",
+        ),
+    ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     png: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Also write the figures as PNG.")
@@ -62,26 +69,26 @@ def report(
 
     from ..api.report import collected_report
     from ..reports.figures import figures_of
-    from ..reports.write import check_page_path, report_json, write_figures, write_report
+    from ..reports.write import page_path, report_json, write_figures, write_report
     from ..stages import finish
     from .support.console import note, print_json, stderr
     from .support.run_lookup import locate
 
-    check_page_path(out)
     places = runs or [locate(None, None).path]
+    page = page_path(places, out)
     with stderr.status("reading the runs") as status:
         work = collected_report(
             places, labels=labels, column=label_column, points=points, map=method, seed=seed
         )
         found = finish(work, lambda stage: status.update(stage.name))
         status.update("drawing the figures")
-        write_report(found, out)
+        write_report(found, page)
         for folder, suffix in ((png, ".png"), (svg, ".svg")):
             if folder is not None:
                 count = sum(1 for _ in write_figures(figures_of(found), folder, suffix))
                 note(f"wrote {count} figures to {folder}")
-    note(f"wrote {out}")
+    note(f"wrote {page}")
     if as_json:
         print_json(report_json(found), indent=2)
     if open_:
-        webbrowser.open(out.resolve().as_uri())
+        webbrowser.open(page.resolve().as_uri())

@@ -1,6 +1,6 @@
 """Write a report: the page, its figures as files, and its contents as JSON."""
 
-__all__ = ["check_page_path", "report_json", "write_figures", "write_report"]
+__all__ = ["check_page_path", "page_path", "report_json", "write_figures", "write_report"]
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
@@ -9,7 +9,10 @@ from typing import Any
 
 from ..errors import ConfigError, reason
 from ..experiments.export import records
+from ..experiments.status import find_runs
+from ..runs.directory import REPORT
 from ..storage.files import atomic_file
+from ..storage.ownership import check_no_links
 from ..storage.sealed_json import check_output
 from .charts.units import FACET_WIDTH
 from .export import require_charts, write_chart
@@ -18,6 +21,23 @@ from .page import page_html
 from .records import ReportData
 
 WIDTH, SMALL_WIDTH = 620, 320  # pixels of a figure
+
+
+def page_path(runs: Sequence[Path], chosen: Path | None = None) -> Path:
+    """Returns the checked path of a page: by default in its run, or for several runs outside.
+
+    Raises:
+        CheckpointError: There is no run at a path, or `report.html` in the run is a link.
+        ConfigError: See `check_page_path`.
+    """
+    path = chosen
+    if path is None:
+        found = list(find_runs(runs).values())
+        path = found[0] / REPORT if len(found) == 1 else Path(REPORT)
+        if len(found) == 1:  # a run from elsewhere could replace any file
+            check_no_links([path], [])
+    check_page_path(path)
+    return path
 
 
 def check_page_path(path: Path) -> None:

@@ -110,6 +110,24 @@ def test_several_runs_are_compared(mivae: Mivae) -> None:
     assert mivae("report", "runs", "--labels", "labels.txt").code == 2
 
 
+def test_the_page_of_a_run_is_in_the_run(mivae: Mivae, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        shutil.copytree("runs/done", tmp_path / name)
+    page = tmp_path / "a" / "report.html"
+    before = Path("report.html").read_bytes() if Path("report.html").exists() else None
+    assert str(page) in mivae("report", str(tmp_path / "a")).err.replace("\n", "")
+    mivae_cli.load(tmp_path / "b").report()
+    assert "Report on a" in page.read_text(encoding="utf-8")
+    assert "Report on b" in (tmp_path / "b" / "report.html").read_text(encoding="utf-8")
+    assert before == (Path("report.html").read_bytes() if before else None)
+    page.unlink()
+    page.symlink_to(tmp_path / "b" / "report.html")
+    ran = mivae("report", str(tmp_path / "a"))
+    assert ran.code != 0
+    assert "report.html" in ran.err
+    assert "Report on b" in page.read_text(encoding="utf-8")
+
+
 def test_a_run_that_is_not_evaluated_says_how_to_evaluate_it() -> None:
     run = contents("runs/new")
     assert [gap.command for gap in run.missing] == ["mivae eval runs/new"]
@@ -199,6 +217,7 @@ class TestTheReportOfATraining:
         ran = mivae("train", "--resume", "--out", "trained", "--epochs", "3", "--iw-samples", "1")
         assert ran.code == 0, ran.err
         assert "trained/report.html" in ran.err
+        assert "mivae explore" in ran.err
         assert "epoch-0003" in written.read_text(encoding="utf-8")
         assert mivae("verify", "trained").code == 0
         assert mivae_cli.verify("trained").sound

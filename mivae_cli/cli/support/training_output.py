@@ -132,7 +132,9 @@ def show_training(
         )
     _write_report(training)
     if not as_json:
-        note("next: mivae sample, mivae interpolate, mivae estimate-mi")
+        note(
+            "next: mivae sample, mivae interpolate, mivae estimate-mi, mivae report, mivae explore"
+        )
 
 
 def _write_report(training: RunInTraining) -> None:
