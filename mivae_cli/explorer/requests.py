@@ -107,6 +107,7 @@ class PointRequest(Request):
     y: Coordinate
     sequence: Number
     page: Page = ""
+    neighbours: bool = False
 
 
 class DecodeRequest(Request):

@@ -129,8 +129,10 @@ class Explorer:
             return {"sequence": request.sequence, "superseded": True}
         nearest = known.nearest_place(place)
         apart = np.linalg.norm(known.places[nearest] - np.asarray(place, np.float64))
+        neighbours = self._neighbours(known.latent(place), ()) if request.neighbours else None
         return {
             "sequence": request.sequence,
+            "neighbours": neighbours,
             "text": decoded.text,
             "x": request.x,
             "y": request.y,
@@ -187,7 +189,7 @@ class Explorer:
         found = self.worker.call(variants)
         rows = self._rows([each.text for each in found], np.stack([each.latent for each in found]))
         for row, each in zip(rows, found, strict=True):
-            row["distance"] = each.distance
+            row |= {"distance": each.distance, "count": each.count}
         return {"rows": rows}
 
     def analogy(self, request: ask.AnalogyRequest) -> Answer:

@@ -1,4 +1,7 @@
-"""One browser for all tests of pages."""
+"""One browser for the tests of a module.
+
+Playwright keeps an event loop running in its thread, so it ends before other tests start theirs.
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator["Browser"]:
     with browser() as started:
         yield started

@@ -160,6 +160,8 @@ def test_pointing_and_selecting(pages: Pages, served: Served) -> None:
     page.evaluate("mivae.app.map.pan(4000, 4000)")
     space.click(position={"x": 200, "y": 200})
     page.get_by_text("Decoded at the chosen place").wait_for()
+    assert not page.locator("#sentence-reconstruction").is_visible()
+    assert len(rows(page, "neighbours")) == 8
     assert page.evaluate("mivae.app.map.placed[0].label") == "place"
 
 
@@ -261,9 +263,11 @@ def test_search_lasso_and_colours(pages: Pages, served: Served) -> None:
     assert "'=1+1 a man ." in {row["text"] for row in saved}  # not a formula in a spreadsheet
 
     for key in page.locator("#colour option").evaluate_all("all => all.map(o => o.value)"):
-        page.select_option("#colour", key)
+        page.select_option("#colour", value=key)
         wait_until(page, "mivae.app.map.colour.key", key)
-    page.select_option("#colour", "label:topic")
+    page.select_option("#colour", value="label:topic")
+    wait_until(page, "mivae.app.map.colour.key", "label:topic")
+    page.select_option("#colour", value="label:topic")
     wait_until(page, "mivae.app.map.colour.key", "label:topic")
     assert page.locator("#legend").inner_text().split() == sorted(TOPICS)
 
@@ -320,7 +324,8 @@ def test_errors_are_shown(pages: Pages, run: "mivae_cli.Run", corpus: Path) -> N
 def test_an_exported_copy_opens_from_a_file(pages: Pages, served: Served, tmp_path: Path) -> None:
     list(export_copy(served.explorer, tmp_path / "copy", 20))
     page = pages.open((tmp_path / "copy" / "index.html").as_uri())
-    page.get_by_text("120 sentences.").wait_for()
+    page.get_by_text("120 sentences.", exact=True).wait_for()
+    assert "20 of 120" in page.locator("#copy-note").inner_text()
     assert not page.get_by_role("tab", name="Vary").is_visible()
     page.locator("#map").hover(position={"x": 300, "y": 200})
     page.get_by_text("Nearest sentence", exact=True).wait_for()
@@ -329,6 +334,7 @@ def test_an_exported_copy_opens_from_a_file(pages: Pages, served: Served, tmp_pa
     choose(page, stored[0])
     assert rows(page, "neighbours")
     page.get_by_role("tab", name="Interpolate").click()
+    assert len(rows(page, "interpolation")) == 9  # without a choice
     page.select_option("#anchor-end", index=2)
     forward = rows(page, "interpolation")
     ends = [page.input_value(f"#anchor-{end}") for end in ("end", "start")]

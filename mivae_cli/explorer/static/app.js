@@ -105,7 +105,7 @@ mivae.App = class {
   async #place([x, y]) {
     if (!this.overview.live) return;
     await this.attempt(null, async () => {
-      const row = await this.source.request("point", {x, y, sequence: ++this.sequence});
+      const row = await this.source.request("point", {x, y, sequence: ++this.sequence, neighbours: true});
       if (row.superseded) return;
       this.here(row, "Decoded at the cursor");
       if (this.picking) await this.#picked({x, y}, row.text);
@@ -113,8 +113,7 @@ mivae.App = class {
         this.map.select(-1);
         this.mark([], [{x, y, label: "place"}]);
         this.openTab("sentence");
-        this.sentence.show({text: row.text, reconstruction: row.text,
-          neighbours: [row.nearest]}, {x, y}, "Decoded at the chosen place");
+        this.sentence.show({text: row.text, neighbours: row.neighbours}, {x, y}, "Decoded at the chosen place");
       }
     });
   }
@@ -160,6 +159,7 @@ mivae.App = class {
         mivae.byId(tab.getAttribute("aria-controls")).hidden = !chosen;
         if (chosen && focus) tab.focus();
       }
+      if (name === "interpolate") this.interpolate.open();
     };
     tabs.forEach((tab) => {
       const name = tab.id.slice(4);
@@ -229,7 +229,10 @@ mivae.App = class {
     } else {
       for (const node of document.querySelectorAll(".live, #tab-units, #tab-vary, #tab-analogy")) node.hidden = true;
       for (const node of document.querySelectorAll(".exported")) node.hidden = false;
-      this.interpolate.offer(this.source.data.anchors, this.source.data.texts);
+      const {anchors, texts, details} = this.source.data, stored = Object.keys(details).length;
+      mivae.byId("copy-note").textContent = "A read-only copy without the model: reconstructions and neighbours are "
+        + `stored for ${stored.toLocaleString("en")} of ${mivae.count(texts.length)}.`;
+      this.interpolate.offer(anchors, texts);
       this.samples.show({rows: this.source.data.samples});
       this.mark([], []);
     }
@@ -251,8 +254,13 @@ mivae.App = class {
       event.preventDefault();
       this.attempt(event.target, () => this.#search(mivae.byId("search").value.trim()));
     });
-    const colour = mivae.byId("colour");
-    for (const {key, name} of this.overview.colours) colour.append(new Option(name, key));
+    const colour = mivae.byId("colour"), {colours} = this.overview;
+    for (const [label, belongs] of [["Labels", (key) => key.startsWith("label:")],
+      ["Sentence", (key) => !key.includes(":")], ["Latent units", (key) => key.startsWith("unit:")]]) {
+      const group = mivae.element("optgroup", {label});
+      for (const {key, name} of colours) if (belongs(key)) group.append(new Option(name, key));
+      if (group.children.length) colour.append(group);
+    }
     colour.addEventListener("change", () => this.attempt(null, () => this.#recolour()));
   }
 
@@ -275,6 +283,7 @@ mivae.App = class {
 
   #select(indices, summary) {
     mivae.byId("clear").hidden = !indices;
+    this.mark([], []);
     this.map.setFocus(indices);
     if (!indices) {
       mivae.byId("selection-summary").textContent = "Search, or draw around points with the lasso.";

@@ -201,11 +201,9 @@ mivae.LatentMap = class {
       for (const [x, y] of this.path) this.#dot(g, ...this.pixels(x, y), 3.5);
     }
     g.font = "600 13px system-ui, sans-serif";
-    for (const {x, y, label} of this.placed) {
-      const [px, py] = this.pixels(x, y);
-      this.#dot(g, px, py, 5);
-      this.#text(g, label, px + 8, py - 6, colour("--paper"));
-    }
+    for (const {x, y} of this.placed) this.#dot(g, ...this.pixels(x, y), 5);
+    const taken = [];
+    for (const {x, y, label} of this.placed) this.#label(g, label, ...this.pixels(x, y), taken, colour("--paper"));
     if (this.selected >= 0 && this.selected < this.count) {
       const [px, py] = this.pixels(this.positions[2 * this.selected], this.positions[2 * this.selected + 1]);
       for (const [r, c] of [[9, "--paper"], [7, "--ink"]]) {
@@ -244,6 +242,17 @@ mivae.LatentMap = class {
     g.strokeText(text, px, py);
     Object.assign(g, {strokeStyle, lineWidth});
     g.fillText(text, px, py);
+  }
+
+  // A label beside its point, where it covers no other label and lies inside the map if possible.
+  #label(g, label, px, py, taken, paper) {
+    const width = g.measureText(label).width, right = px + 8, left = px - 8 - width;
+    const places = [[right, py - 6], [right, py + 16], [left, py - 6], [left, py + 16], [right, py - 22], [right, py + 32]];
+    const free = ([x, y]) => x >= 2 && x + width <= this.width - 2 && y >= 12 && y <= this.height - 2
+      && taken.every(([a, b, w]) => x > a + w || x + width < a || Math.abs(y - b) > 14);
+    const [x, y] = places.find(free) ?? places[0];
+    taken.push([x, y, width]);
+    this.#text(g, label, x, y, paper);
   }
 
   #dot(g, px, py, r) {

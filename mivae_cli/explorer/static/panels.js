@@ -104,10 +104,11 @@ mivae.SentencePanel = class {
     facts.push(...Object.entries(row.labels ?? {}));
     mivae.byId("sentence-facts").replaceChildren(...facts.flatMap(([name, value]) => [
       mivae.element("dt", {textContent: name}), mivae.element("dd", {textContent: value ?? "–"})]));
-    const reconstruction = mivae.byId("sentence-reconstruction");
-    if (row.reconstruction === undefined) {
-      reconstruction.textContent = "Not part of this exported copy.";
-    } else mivae.showText(reconstruction, row.reconstruction, row.text);
+    const reconstruction = mivae.byId("sentence-reconstruction"), {live} = this.app.overview;
+    const known = row.reconstruction !== undefined; // a decoded place has none, nor have some of a copy
+    mivae.byId("reconstruction-label").hidden = reconstruction.hidden = !known && live;
+    if (known) mivae.showText(reconstruction, row.reconstruction, row.text);
+    else reconstruction.textContent = "Not stored in this copy.";
     const {metric} = this.app.overview;
     mivae.showList(mivae.byId("neighbours"), [
       {key: "text", head: "Sentence"}, {key: "distance", head: `Distance (${metric})`, digits: 3}],
@@ -150,6 +151,13 @@ mivae.InterpolatePanel = class {
       {key: "t", head: "t", digits: 2}, {key: "text", head: "Sentence"},
       {key: "log_likelihood", head: "log p(x|z) (nats)", digits: 1}],
       rows, {name: "interpolation", before: (i) => i ? rows[i - 1].text : null, onSelect: (row) => app.show(row)});
+  }
+
+  // What an exported copy shows first: the path between the first two anchors.
+  open() {
+    if (!this.app.overview.live && !mivae.byId("interpolation").children.length) {
+      this.app.attempt(mivae.byId("interpolate-form"), () => this.interpolate());
+    }
   }
 
   // Two lists of sentences between which an exported copy holds interpolations.
@@ -237,7 +245,8 @@ mivae.VaryPanel = class {
           temperature: mivae.number("vary-temperature", "Temperature"), seed: mivae.number("vary-seed", "Seed")});
         const sentence = this.field.text;
         mivae.showList(mivae.byId("variations"), [{key: "number", head: "#", digits: 0},
-          {key: "text", head: "Variation"}, {key: "distance", head: "Distance", digits: 2}], app.number(rows),
+          {key: "text", head: "Variation"}, {key: "distance", head: "Distance", digits: 2},
+          {key: "count", head: "Samples", digits: 0}], app.number(rows),
           {name: "variations", before: () => sentence, onSelect: (row) => app.show(row)});
       });
     });
