@@ -21,7 +21,7 @@ def comparability_warnings(outcomes: Sequence[Outcome]) -> Iterator[str]:
     latent = [outcome for outcome in read if outcome.samples is not None]
     if found := _differing(latent, lambda each: each.samples, lambda e: f"{e.samples} samples"):
         yield (
-            f"IW-PPL is not comparable: the numbers of importance samples differ ({found}), and "
+            f"IW-PPL and NLL (IW) are not comparable: the numbers of importance samples differ ({found}), and "
             "more samples give a lower value"
         )
     collapsed = [

@@ -25,7 +25,7 @@ from ..stages import Stage
 from ..storage.metrics_log import Metrics, read_metrics
 from ..storage.sealed_json import read_sealed
 from .description import facts_of, settings_of, sources_of, splits_of, summary_of, weights_of
-from .headline import estimates_of, headline, notes
+from .headline import estimates_of, has_collapsed, headline, notes
 from .latent import LatentSample, latent_map, latent_sample, unit_densities
 from .records import Missing, ReportData, RunContents
 from .texts import interpolations, reconstructions, samples
@@ -142,6 +142,7 @@ def run_contents(found: Outcome) -> RunContents:
         # on the sphere, there is one rate for all units
         rates=tuple(map(float, rates)) if len(rates) == config.model.latent_size else (),
         rate=record.get("rate"),
+        collapsed=has_collapsed(found),
         aggregated_divergence=record.get("kl_aggregated_prior"),
         estimates=estimates_of(found),
     )

@@ -57,7 +57,7 @@ def _training(run: RunContents) -> Iterator[Figure]:
         "on the validation split after each epoch",
         "Distortion D and negative ELBO, D + R,",
     )
-    distance = ": the distance between the curves is KL(q(z)‖p(z))"
+    distance = ", by KL(q(z)‖p(z)) above the MI of the known posterior"
     if found:
         loss = [validated("distortion D", "distortion"), _negative_elbo(found)]
         information = [
@@ -201,13 +201,16 @@ def _latent(run: RunContents) -> Iterator[Figure]:
             estimates_chart(run.estimates, lines).to_dict(),
         )
     if run.rates and any(run.rates):
+        meaning = "A rate is an upper bound on the information of a unit, not its information."
+        if run.collapsed:
+            meaning += " The posterior has collapsed: whatever their rates, the units carry almost nothing."
         active = sum(rate > 0.1 for rate in run.rates)
         yield Figure(
             "rates",
             "latent",
             "Rate of each latent unit",
-            "Mean rate of each unit on the test split, largest first. Faint bars are below 0.1 nats: "
-            "such units carry almost nothing.",
+            "Mean rate of each unit on the test split, largest first. Faint bars are below 0.1 nats. "
+            f"{meaning}",
             f"Rates of {len(run.rates)} units: {active} are above 0.1 nats, the largest is "
             f"{max(run.rates):.3f} nats.",
             rates_chart(run.rates).to_dict(),
@@ -233,16 +236,12 @@ def _latent(run: RunContents) -> Iterator[Figure]:
     if run.map is not None and run.map.points:
         colours = map_colours(run.map)
         shown, total_points = len(run.map.points), run.map.sentences
-        size = (
-            f"{shown:,} sentences"
-            if shown == total_points
-            else (f"{shown:,} of {total_points:,} sentences")
-        )
+        size = f"{shown:,}" if shown == total_points else f"{shown:,} of {total_points:,}"
         yield Figure(
             "map",
             "latent",
             "Map of the posterior means",
-            f"{size} of the test split; {run.map.note}. Point at a dot to read its sentence.",
+            f"{size} sentences of the test split; {run.map.note}. Point at a dot to read its sentence.",
             f"A scatter plot of {shown:,} posterior means.",
             map_chart(run.map, colours).to_dict(),
             colours={colour.name: colour_encoding(colour) for colour in colours},
@@ -284,7 +283,7 @@ def _comparison(data: ReportData) -> Iterator[Figure]:
                 curves.append(Curve(run.name, _negative_elbo(run.metrics.validations).points))
             else:
                 curves.append(Curve(run.name, thinned(values)))
-        caption = f"{title} on the validation split after each epoch."
+        caption = "On the validation split after each epoch."
         yield from _curves(key, title, unit, curves, caption, [], True, zero, "comparison", names)
     rated = [run for run in data.runs if run.rates]
     if rated:
@@ -292,8 +291,8 @@ def _comparison(data: ReportData) -> Iterator[Figure]:
             "rates",
             "comparison",
             "Rates of the latent units",
-            "Mean rates of the units of each run on its test split, sorted. A steep curve: few units "
-            "carry everything.",
+            "Mean rate of each unit on the test split, largest first. In a steep curve, few units have "
+            "almost all of the rate.",
             f"Sorted rates of {len(rated)} runs.",
             rate_curves_chart(
                 [run.name for run in rated], [run.rates for run in rated], names

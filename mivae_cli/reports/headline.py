@@ -1,6 +1,6 @@
 """The headline table of a run, and notes on it in plain words. All in nats per sentence."""
 
-__all__ = ["estimates_of", "headline", "notes"]
+__all__ = ["estimates_of", "has_collapsed", "headline", "notes"]
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -51,7 +51,10 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
     for key, name, meaning in MI_ROWS:
         add(key, name, "nats", meaning)
     add("active_units", "Active units", "", "variance of the posterior mean at least 0.01")
-    add("units_above", "Units above 0.1 nats", "", "units that carry a rate worth naming")
+    meaning = "units with a mean rate above 0.1 nats, an upper bound on their information"
+    if has_collapsed(found):
+        meaning += "; collapsed: they carry almost none"
+    add("units_above", "Units above 0.1 nats", "", meaning)
     add("effective_units", "Effective units", "", "number over which the rate is spread")
     prior = record.get("kl_aggregated_prior")
     if prior is not None:
@@ -65,6 +68,12 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
     add("nll", "Negative ELBO, D + R", "nats", "an upper bound on the negative log-likelihood")
     add("distortion", "Distortion D", "nats", "reconstruction error, -log p(x|z)")
     return tuple(rows)
+
+
+def has_collapsed(found: Outcome) -> bool:
+    """Returns whether the code of an evaluated run carries almost no information."""
+    known = found.figures.get("mi_known_posterior")
+    return known is not None and known.value < COLLAPSED
 
 
 def estimates_of(found: Outcome) -> tuple[Estimate, ...]:
@@ -95,7 +104,7 @@ def _warnings(found: Outcome, metrics: Metrics) -> Iterator[str]:
     record: Mapping[str, Any] = (found.evaluation if found.measured else None) or {}
     known = figures.get("mi_known_posterior")
     collapse = next((each for each in metrics.validations if each.collapsed), None)
-    if known is not None and known.value < COLLAPSED:
+    if known is not None and has_collapsed(found):
         advice = f" Try {' or '.join(remedies(config)[:2])}." if config is not None else ""
         yield (
             f"The posterior has collapsed: the latent code carries {two_decimals(known.value)} nats "

@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache
 from importlib import resources
@@ -18,7 +19,7 @@ from typing import Any
 
 from ..experiments.columns import NLL_DIFFERENCE
 from ..experiments.comparison import Comparison
-from ..experiments.export import Cell, Sheet, sheet
+from ..experiments.export import AT_CEILING, SIGNIFICANT, TOO_HIGH, Cell, Sheet, sheet
 from .charts.style import DARK, LIGHT, configuration
 from .figures import Figure
 from .records import ReportData
@@ -78,6 +79,9 @@ def page_html(data: ReportData, figures: Sequence[Figure]) -> str:
     environment.filters["breakable"] = lambda key: Markup("<wbr>").join(
         escape(part) for part in re.split(r"(?<=[._])", key)
     )
+    names = {each.name for each in data.runs}
+    names |= set() if compared is None else {row.name for row in compared.rows}
+    environment.filters["prose"] = lambda text: _prose(text, names)
     template = environment.from_string(_asset("page.html"))
     return template.render(
         data=data,
@@ -130,6 +134,16 @@ def _turned(figures: Sheet) -> Sheet:
         ),
         notes=figures.notes,
     )
+
+
+def _prose(text: str, names: AbstractSet[str] = frozenset()) -> str:
+    """Returns text of mivae as one or more sentences; names of runs keep their first letter."""
+    text = re.sub(r"(?<=\d) ?%", "\u00a0%", text)
+    mark = re.match(rf"[{AT_CEILING}{TOO_HIGH}{re.escape(SIGNIFICANT)}] ", text)
+    start = mark.end() if mark else 0
+    if not any(text.startswith(name) for name in names):
+        text = text[:start] + text[start : start + 1].upper() + text[start + 1 :]
+    return text if not text or text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _sections(data: ReportData, used: set[str]) -> list[str]:

@@ -175,6 +175,7 @@ class RunContents:
     weights: tuple[Weighting, ...] = ()
     rates: tuple[float, ...] = ()  # by unit
     rate: float | None = None
+    collapsed: bool = False  # whether the code carries almost no information
     aggregated_divergence: float | None = None  # KL(q(z) || p(z))
     estimates: tuple[Estimate, ...] = ()
     densities: tuple[UnitDensity, ...] = ()

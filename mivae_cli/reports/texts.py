@@ -55,14 +55,14 @@ def interpolations(
         latents = interpolation(means[first], means[first + 1], STEPS, "slerp")
         latents = model.prior.projected(latents)
         decoded = list(generated(model, corpus.tokenizer, latents, decoding, seed))
-        before = [decoded[0], *decoded[:-1]]
-        heads = [f"{step / (STEPS - 1):.2f}" for step in range(STEPS)]
-        rows = [
-            Passage(head, *_both(text, above)[:1], separator=separator(text))
-            for head, text, above in zip(heads, decoded, before, strict=True)
-        ]
-        ends = [passage("A", texts[first], ""), *rows, passage("B", texts[first + 1], "")]
-        paths.append(tuple(ends))
+        whole = [texts[first], *decoded, texts[first + 1]]
+        heads = ["A", *(f"{step / (STEPS - 1):.2f}" for step in range(STEPS)), "B"]
+        above = [whole[0], *whole[:-1]]  # no word of A is marked
+        rows = (
+            Passage(head, compared(text, other), separator=separator(text))
+            for head, text, other in zip(heads, whole, above, strict=True)
+        )
+        paths.append(tuple(rows))
     return tuple(paths)
 
 

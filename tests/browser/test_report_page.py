@@ -102,6 +102,8 @@ def test_the_theme_the_colours_and_files_have_keyboard_controls(pages: Pages, ur
     button.press("Enter")
     wait_until(page, again)
     assert button.get_attribute("aria-pressed") == "true"
+    colour = "element => getComputedStyle(element).backgroundColor"
+    assert button.evaluate(colour) == "rgb(124, 192, 234)"
     assert page.evaluate(BACKGROUND) == DARK
     assert page.evaluate(LABEL) == "rgb(232, 230, 227)"
     again = redrawn(page)

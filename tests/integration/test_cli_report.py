@@ -86,6 +86,12 @@ def test_the_figures_are_those_of_the_evaluation() -> None:
                                                           reverse=True)  # fmt: skip
     assert [split.split for split in run.splits] == ["train", "valid", "test"]
     assert [len(path) for path in run.interpolations] == [9, 9]
+    for path in run.interpolations:
+        texts = [[each.word for each in row.words] for row in path]
+        assert not any(each.changed for each in path[0].words)
+        for row, words, above in zip(path[1:], texts[1:], texts, strict=False):
+            assert all(each.changed for each in row.words if each.word not in above)
+            assert words != above or not any(each.changed for each in row.words)
     assert len(run.metrics.validations) == 2
 
 

@@ -85,19 +85,23 @@ def rate_curves_chart(
         for place, rate in enumerate(sorted(values, reverse=True)[:BARS])
     ]
     axis = alt.Axis(grid=False, tickMinStep=1, format="d")
+    last = max((row["rank"] for row in rows), default=1)
     chart: alt.Chart = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_line(point=alt.OverlayMarkDef(size=18, filled=True))
         .encode(
             x=alt.X(
-                "rank:Q", title="rank of the latent unit", axis=axis, scale=alt.Scale(zero=False)
+                "rank:Q",
+                title="rank of the latent unit",
+                axis=axis,
+                scale=alt.Scale(domain=[1, max(last, 2)], nice=False),
             ),
             y=alt.Y("rate:Q", title="rate, nats", axis=alt.Axis(tickCount=5)),
             color=alt.Color(
                 "run:N",
                 title=None,
                 scale=alt.Scale(domain=list(domain)),
-                legend=alt.Legend(values=list(names)),
+                legend=alt.Legend(columns=3, symbolType="stroke", values=list(names)),
             ),
             tooltip=[
                 alt.Tooltip("run:N", title="run"),

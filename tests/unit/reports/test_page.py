@@ -4,15 +4,19 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from functools import cache
 from html.parser import HTMLParser
 
 import pytest
 
+from mivae_cli.experiments.comparison import compare
 from mivae_cli.experiments.export import Cell, Sheet
 from mivae_cli.reports.figures import figures_of
-from mivae_cli.reports.page import _turned, page_html
+from mivae_cli.reports.headline import has_collapsed, headline
+from mivae_cli.reports.page import _prose, _turned, page_html
 from mivae_cli.reports.records import Missing, ReportData, RunContents
+from support import evaluated
 from support.reports import HOSTILE, report_data, run_contents
 
 pytest.importorskip("vl_convert")
@@ -121,6 +125,54 @@ def test_what_is_missing_is_named_with_its_command() -> None:
     page = Page(page_of(report_data(bare)))
     assert "mivae eval runs/<new>" in page.text
     assert "figure" not in page.tags
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a map holds 39% or 18.3 %", "A map holds 39\u00a0% or 18.3\u00a0%."),
+        ("* significant: it excludes 0", "* Significant: it excludes 0."),
+        ("± standard deviation", "± standard deviation."),
+        ("vae-0: no figures.", "vae-0: no figures."),
+        ("ΔNLL: a difference", "ΔNLL: a difference."),
+        ("", ""),
+    ],
+)
+def test_remarks_are_sentences_and_names_stay(text: str, shown: str) -> None:
+    assert _prose(text, {"vae-0"}) == shown
+
+
+def test_a_collapsed_run_is_not_praised_for_its_rates() -> None:
+    collapsed = evaluated.run(
+        "a", rate=4.0, units_above=32, mi={"known_posterior": {"value": 0.05}}
+    )
+    [row] = [row for row in headline(collapsed) if row.key == "units_above"]
+    assert "collapsed" in row.meaning
+    assert has_collapsed(collapsed)
+    sound = evaluated.run("a", units_above=32)
+    [row] = [row for row in headline(sound) if row.key == "units_above"]
+    assert "collapsed" not in row.meaning
+    assert not has_collapsed(sound)
+    captions = {
+        each.collapsed: next(f.caption for f in figures_of(report_data(each)) if f.key == "rates")
+        for each in (run_contents(), run_contents(collapsed=True))
+    }
+    assert "collapsed" in captions[True]
+    assert "collapsed" not in captions[False]
+    assert all("upper bound" in caption for caption in captions.values())
+
+
+def test_captions_of_compared_runs_stay_outside_of_wide_tables() -> None:
+    runs = [evaluated.run("a", rate=1.0), evaluated.run("b", rate=2.0)]
+    data = replace(
+        report_data(run_contents("a"), run_contents("b")), comparison=compare(runs, fold=False)
+    )
+    page = Page(page_of(data))
+    assert "caption" not in page.tags
+    labels = [value for name, value in page.attributes if name == "aria-labelledby"]
+    anchors = [value for name, value in page.attributes if name == "id"]
+    assert labels
+    assert set(labels) <= set(anchors)
 
 
 def test_few_compared_runs_are_columns() -> None:
