@@ -4,7 +4,7 @@ Each target must return a value or raise a `MivaeError` with a short message, wi
 and memory. `FuzzTargets` implements the targets listed in `TARGETS`.
 """
 
-__all__ = ["TARGETS", "FuzzTargets", "Hang", "allowed", "check_memory", "memory", "seconds"]
+__all__ = ["TARGETS", "FuzzTargets", "Hang", "allowed", "check_memory", "seconds"]
 
 import csv
 import gzip
