@@ -24,6 +24,7 @@ from ..runs.loading import load_checkpoint
 from ..stages import Stage
 from ..storage.metrics_log import Metrics, read_metrics
 from ..storage.sealed_json import read_sealed
+from .command import training_command
 from .description import facts_of, settings_of, sources_of, splits_of, summary_of, weights_of
 from .headline import estimates_of, has_collapsed, headline, notes
 from .latent import LatentSample, latent_map, latent_sample, unit_densities
@@ -123,6 +124,7 @@ def run_contents(found: Outcome) -> RunContents:
         standing=state,
         summary=summary_of(found, environment),
         language_model=not config.model.latent_size,
+        command=training_command(config),
         settings=settings_of(config),
         splits=splits_of(environment),
         sources=sources_of(environment),

@@ -9,6 +9,7 @@ from ..choices import Direction
 from ..estimators.report import Estimate
 from ..evaluation.rounding import two_decimals
 from ..experiments.summary import Figure, Outcome
+from ..limits import MAX_SUMMARY_VALUE
 from ..storage.metrics_log import Metrics
 from ..training.collapse import COLLAPSED, remedies
 from .records import Note, Quantity
@@ -45,6 +46,7 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
 
     if not record.get("latent_units"):
         add("ppl_iw", "Perplexity", "", "exact: a language model has no latent")
+        rows += _per_word(record, "exact")
         add("nll", "Negative log-likelihood", "nats", "per sentence")
         return tuple(rows)
     add("rate", "Rate R (KL)", "nats", "an upper bound on the mutual information")
@@ -64,10 +66,24 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
         )
     samples = record.get("iw_samples")
     drawn = "1 sample" if samples == 1 else f"{samples} samples"
-    add("ppl_iw", "Perplexity, importance-weighted", "", f"{drawn} per sentence")
+    drawn += " per sentence"
+    add("ppl_iw", "Perplexity, importance-weighted", "", drawn)
+    rows += _per_word(record, drawn)
+    add("iw_nll", "Negative log-likelihood, importance-weighted", "nats", f"{drawn}; per sentence")
     add("nll", "Negative ELBO, D + R", "nats", "an upper bound on the negative log-likelihood")
     add("distortion", "Distortion D", "nats", "reconstruction error, -log p(x|z)")
     return tuple(rows)
+
+
+def _per_word(record: Mapping[str, Any], meaning: str) -> Iterator[Quantity]:
+    """Yields the perplexity per word, if tokens are not words."""
+    text = record.get("text")
+    if not isinstance(text, Mapping) or text.get("bits_per_character_iw") is None:
+        return
+    value = text.get("ppl_word_iw")
+    if isinstance(value, int | float) and abs(value) <= MAX_SUMMARY_VALUE:  # false for NaN
+        name, meaning = "Perplexity per word", f"{meaning}; comparable between tokenizers"
+        yield Quantity("ppl_word_iw", name, two_decimals(value), "", "", meaning)
 
 
 def has_collapsed(found: Outcome) -> bool:

@@ -164,6 +164,7 @@ class RunContents:
     summary: str  # one sentence
     checkpoint: str = ""
     language_model: bool = False
+    command: str = ""  # that trains the run again; empty if unknown
     settings: tuple[SettingRow, ...] = ()
     splits: tuple[SplitSize, ...] = ()
     sources: tuple[str, ...] = ()

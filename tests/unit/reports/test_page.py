@@ -162,6 +162,22 @@ def test_a_collapsed_run_is_not_praised_for_its_rates() -> None:
     assert all("upper bound" in caption for caption in captions.values())
 
 
+def test_likelihoods_are_those_that_an_evaluation_prints() -> None:
+    text = {"ppl_word_iw": 88.25, "bits_per_character_iw": 1.5}
+    values = {row.key: row.value for row in headline(evaluated.run("a", text=text))}
+    assert (values["iw_nll"], values["ppl_word_iw"], values["nll"]) == ("35.50", "88.25", "36.00")
+    text["ppl_word_iw"] = float("nan")
+    by_word = {"ppl_word_iw": 88.25, "bits_per_character_iw": None}
+    for other in (text, by_word, None, "text"):
+        rows = headline(evaluated.run("a", text=other))
+        assert "ppl_word_iw" not in {row.key for row in rows}
+
+
+def test_the_command_that_trains_the_run_again_is_shown() -> None:
+    shown = Page(page_of(report_data(run_contents(command="mivae train '<b>.txt'"))))
+    assert "mivae train '<b>.txt'" in shown.text
+
+
 def test_captions_of_compared_runs_stay_outside_of_wide_tables() -> None:
     runs = [evaluated.run("a", rate=1.0), evaluated.run("b", rate=2.0)]
     data = replace(
