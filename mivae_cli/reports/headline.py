@@ -54,7 +54,8 @@ def headline(found: Outcome) -> tuple[Quantity, ...]:
         add(key, name, "nats", meaning)
     add("active_units", "Active units", "", "variance of the posterior mean at least 0.01")
     meaning = "units with a mean rate above 0.1 nats, an upper bound on their information"
-    if has_collapsed(found):
+    above = figures.get("units_above")
+    if above is not None and above.value and has_collapsed(found):
         meaning += "; collapsed: they carry almost none"
     add("units_above", "Units above 0.1 nats", "", meaning)
     add("effective_units", "Effective units", "", "number over which the rate is spread")

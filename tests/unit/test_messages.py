@@ -22,6 +22,7 @@ COMMANDS = {
     "experiments/latex.py",
     "runs/latest.py",
     "tracking/tensorboard.py",
+    "reports/command.py",
     "tracking/trackio.py",
     "training/collapse.py",
     "training/divergence.py",
