@@ -83,7 +83,7 @@ def measure(points: int) -> dict[str, Any]:
         )
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
         page.goto((Path(folder) / "index.html").as_uri())
-        page.get_by_text(f"{points:,} sentences.").wait_for()
+        page.get_by_text(f"{points:,} sentences.", exact=True).wait_for()
         box = page.locator("#map").bounding_box()
         if box is None:
             raise RuntimeError("the page has no map")
