@@ -181,7 +181,9 @@ def fit_umap(vectors: Vectors, seed: int = 0) -> UMAPProjection:
 def check_umap() -> None:
     """Raises ConfigError if the package umap-learn is missing."""
     if importlib.util.find_spec("umap") is None:
-        raise ConfigError("a UMAP map needs umap-learn: pip install 'mivae[umap]', or use pca")
+        raise ConfigError(
+            "a UMAP map needs umap-learn; install it with: pip install 'mivae[umap]'"
+        )
 
 
 def _checked(vectors: Vectors, least: int) -> NDArray[np.float64]:

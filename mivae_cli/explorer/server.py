@@ -39,7 +39,9 @@ Answer = Callable[[Any], Mapping[str, Any]]
 def check_packages() -> None:
     """Raises ConfigError if the packages of the extra `explore` are missing."""
     if any(importlib.util.find_spec(name) is None for name in ("starlette", "uvicorn")):
-        raise ConfigError("the explorer needs a web server: pip install 'mivae[explore]'")
+        raise ConfigError(
+            "the explorer needs Starlette and uvicorn; install them with: pip install 'mivae[explore]'"
+        )
 
 
 def static_text(name: str) -> str:

@@ -212,4 +212,6 @@ def pyarrow_modules(path: Path) -> tuple[Any, Any]:
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError as error:
-        raise ConfigError(f"writing '{path}' requires pyarrow: pip install pyarrow") from error
+        raise ConfigError(
+            f"'{path}' needs pyarrow; install it with: pip install 'mivae[parquet]'"
+        ) from error

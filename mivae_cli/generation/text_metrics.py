@@ -57,7 +57,9 @@ def require_sacrebleu() -> None:
     try:
         import sacrebleu  # noqa: F401
     except ImportError as error:
-        raise ConfigError("BLEU requires sacrebleu: pip install sacrebleu") from error
+        raise ConfigError(
+            "BLEU needs sacrebleu; install it with: pip install 'mivae[eval]'"
+        ) from error
 
 
 def bleu(references: Sequence[str], outputs: Sequence[str], tokenised: bool) -> tuple[float, str]:

@@ -34,7 +34,7 @@ def read_parquet(path: Path, choice: Choice) -> dict[str, Frame]:
         parquet = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise ConfigError(
-            f"'{path}' needs pyarrow; install it with: pip install pyarrow"
+            f"'{path}' needs pyarrow; install it with: pip install 'mivae[parquet]'"
         ) from error
     with damage_named(path), parquet.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)

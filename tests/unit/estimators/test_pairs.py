@@ -285,7 +285,7 @@ def test_without_pyarrow_the_message_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     path = written(tmp_path / "a.parquet", b"PAR1")
-    with pytest.raises(ConfigError, match=re.escape("pip install pyarrow")):
+    with pytest.raises(ConfigError, match=re.escape("pip install 'mivae[parquet]'")):
         read_pairs([path])
 
 
