@@ -419,7 +419,7 @@ def test_a_narrow_terminal_gets_several_tables_and_every_column(
         "effective",
         "min",
     ]
-    for columns, tables in (("80", 5), ("240", 1)):
+    for columns, tables in (("80", 5), ("280", 1)):
         monkeypatch.setenv("COLUMNS", columns)
         lines = mivae("compare", undisturbed).out.splitlines()
         assert max(map(len, lines)) <= int(columns)
