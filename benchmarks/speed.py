@@ -12,7 +12,8 @@ Markdown table. Competing programs alternate within a process; tables show media
 peak: products of square matrices; train: training steps with and without the MI term, and those
 of `plain.py`; iw: importance-weighted likelihoods, and those of `plain.py`; sample: sampling
 sentences in a batch and one at a time; mi: the known posterior's mutual information; data:
-preparing a text, without and with the cache; startup: `mivae --help`; growth: training from small
+preparing a text, without and with the cache; encode: byte-pair encoding with the cache of words and
+by the bare library; startup: `mivae --help`; growth: training from small
 and from large stores.
 """
 
@@ -63,6 +64,7 @@ def measured(cell: str, plan: Plan) -> Record:
         "sample": models.sample,
         "mi": tools.mi,
         "data": tools.data,
+        "encode": tools.encode,
         "startup": tools.startup,
         "growth": models.growth,
     }

@@ -110,6 +110,15 @@ def data(found: Found) -> None:
     table([*head, "MB/s", "MB/s with the cache"], rows)
 
 
+def encode(found: Found) -> None:
+    """Prints MB per second of processor time, of all threads together."""
+    values = found["encode"][0]["values"]
+    taken = values["cpu_seconds"]
+    rates = [f"{values['megabytes'] / seconds:.1f}" for seconds in taken.values()]
+    head = ["MB", "V", *(f"{name}, MB per CPU s" for name in taken)]
+    table(head, [(f"{values['megabytes']:.1f}", f"{values['vocabulary']:,}", *rates)])
+
+
 def startup(found: Found) -> None:
     """Prints milliseconds."""
     rows = [
@@ -144,6 +153,7 @@ TABLES: dict[str, Callable[[Found], None]] = {
     "sample": sample,
     "mi": mi,
     "data": data,
+    "encode": encode,
     "startup": startup,
     "growth": growth,
 }

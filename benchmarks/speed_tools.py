@@ -1,25 +1,31 @@
 """Parts of `speed.py` without training: products, estimates, data preparation, start-up."""
 
-__all__ = ["data", "mi", "peak", "startup"]
+__all__ = ["data", "encode", "mi", "peak", "startup"]
 
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import tokenizers
 import torch
 
 from cells import Record
 from generated import write_text
 from machine import product_flops, seconds, statistics_of
-from mivae_cli.config.data import DataConfig
+from mivae_cli.config.data import BPETokenizerConfig, DataConfig
 from mivae_cli.data.prepared_corpus import prepare_corpus
+from mivae_cli.data.tokenizer import Tokenizer, train_tokenizer
 from mivae_cli.estimators.known_posterior import AggregatedPosterior, aggregated_posterior
 from mivae_cli.models.latent import DiagonalGaussian
 from speed_plan import Plan
 
 CPU = torch.device("cpu")
 ROUNDS = 3
+CHUNK = 5_000  # sentences encoded at a time
 STARTS = {
     "mivae --help": ["-m", "mivae_cli", "--help"],
     "import torch": ["-c", "import torch"],
@@ -79,6 +85,39 @@ def data(plan: Plan, folder: Path, argument: str) -> Record:
         "tokens": sum(summary.tokens for summary in corpus.summaries.values()),
         "first_seconds": first,
         "second_seconds": second,
+    }
+
+
+def encode(plan: Plan, folder: Path, argument: str) -> Record:
+    """Measures BPE with the word cache, empty and filled, and the bare library: same ids."""
+    path = Path(plan.text) if plan.text else folder / "text.txt"
+    if not plan.text:
+        write_text(path, int(plan.megabytes * 1e6), plan.types, seed=0)
+    with path.open(encoding="utf-8") as file:
+        lines = [text for line in file if (text := line.strip())]
+    chunks = [lines[start : start + CHUNK] for start in range(0, len(lines), CHUNK)]
+    train_tokenizer(chunks[0], BPETokenizerConfig()).save(folder / "tokenizer.json")
+    tokenizer = Tokenizer.load(folder / "tokenizer.json")
+    library = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    library.encode_special_tokens = True
+
+    def bare(chunk: list[str]) -> Any:  # noqa: ANN401  # a list of lists or an array
+        return [found.ids for found in library.encode_batch_fast(chunk)]
+
+    def cpu_seconds(convert: Callable[[list[str]], object]) -> float:
+        before = time.process_time()
+        for chunk in chunks:
+            convert(chunk)
+        return time.process_time() - before
+
+    first, second = (cpu_seconds(tokenizer.encode_flat) for _ in range(2))
+    alone = cpu_seconds(bare)
+    if any(tokenizer.encode(chunk) != bare(chunk) for chunk in chunks):
+        raise RuntimeError("the ids of the word cache are not those of the library")
+    return {
+        "megabytes": path.stat().st_size / 1e6,
+        "vocabulary": tokenizer.size,
+        "cpu_seconds": {"bare library": alone, "empty cache": first, "filled cache": second},
     }
 
 

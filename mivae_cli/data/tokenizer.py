@@ -30,6 +30,7 @@ from .. import limits
 from ..config.data import BPETokenizerConfig, WordTokenizerConfig
 from ..errors import CheckpointError, DataError, reason
 from ..storage.files import read_plain
+from .word_cache import WordCache
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]
@@ -38,6 +39,7 @@ MAX_WORDS = 4_000_000  # distinct words in the counts
 MAX_TEXT = 64_000_000  # characters of text to learn merges from
 MAX_PART = 2**14  # characters per call of the library
 MAX_WORD = 1_000  # characters; longer words are base64 or similar data
+MIN_CACHED = 256  # sentences: the word cache would not pay off for fewer
 BETWEEN = re.compile(r"(?<=\S) (?=\S)")
 LONG_WORD = re.compile(rf"\S{{{MAX_WORD + 1}}}|\s{{{MAX_WORD + 1}}}")
 MAX_DISTINCT = 5_000_000  # bytes of distinct words in this text
@@ -52,6 +54,7 @@ class Tokenizer:
         self._backend = backend
         # a word spelt like the end symbol must not end the sentence
         self._words = backend.get_vocab() | {SPECIAL[BOUNDARY]: UNKNOWN} if self.by_word else {}
+        self._word_cache: WordCache | None = None
 
     @property
     def size(self) -> int:
@@ -73,6 +76,11 @@ class Tokenizer:
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """Returns the concatenated ids of N sentences, and their lengths, with shape (N,)."""
         by_word = self.by_word  # a dictionary is five times as fast as the library
+        if not by_word and len(sentences) >= MIN_CACHED:
+            if self._word_cache is None:
+                self._word_cache = WordCache(self._by_bytes)
+            ids, lengths = self._word_cache.encode_flat(sentences)
+            return np.maximum(ids, np.uint32(UNKNOWN)), lengths
         pieces: list[Any] = (
             list(map(str.split, sentences)) if by_word else self._by_bytes(sentences)
         )
