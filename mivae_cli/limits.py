@@ -65,6 +65,7 @@ MAX_TOML_DOTS = 50  # dots per line; tomllib needs quadratic time and memory for
 # Text, tables and arrays
 MAX_LINE = 2**24  # bytes of a line, and characters of a table row, with line endings
 MAX_JSON_ARRAY_BYTES = 2**27  # bytes of a file that is one JSON array, all of it in memory
+MAX_CORPUS_FILES = 10_000  # training texts of a corpus
 MAX_CORPUS_LINES = 2**32 - 1  # line numbers are stored in four bytes
 MAX_UNPACKED_RATIO = 100  # unpacked bytes per packed byte of a gzip or zip file ...
 SMALL_UNPACKED_BYTES = 2**26  # ... that unpacks to more than this

@@ -24,12 +24,13 @@ class Frozen(BaseModel):
     )
 
 
-def _without_controls(text: str) -> str:
+def without_controls(text: str) -> str:
+    """Returns a text; raises ValueError if it has control characters."""
     if not CONTROLS.isdisjoint(text):
         raise ValueError("control characters are not allowed")
     return text
 
 
 CONTROLS = frozenset(map(chr, [*range(32), *range(127, 160)]))
-Name = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(_without_controls)]
-Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(_without_controls)]
+Name = Annotated[str, Field(max_length=MAX_NAME), AfterValidator(without_controls)]
+Text = Annotated[str, Field(max_length=MAX_TEXT), AfterValidator(without_controls)]

@@ -24,6 +24,7 @@ from ..storage.manifest import MANIFEST
 from ..tracking.trackers import Tracking
 from .configuration import checked_settings, plain_value
 from .progress import Progress, callback
+from .texts import text_paths
 
 
 def compare(
@@ -69,7 +70,7 @@ def compare(
 
 @kept_torch_state()
 def sweep(
-    corpus: str | Path,
+    corpus: str | Path | Sequence[Path],
     settings: Mapping[str, object] | None = None,
     presets: str | Sequence[str] = (),
     *,
@@ -87,7 +88,8 @@ def sweep(
     not stop the sweep; its row has the standing `failed`.
 
     Arguments:
-        corpus: A text file, or a folder with train, valid and test files.
+        corpus: A text file, a folder, a pattern such as `"shards/*.txt"`, or a list of
+            `pathlib.Path`.
         settings: A value or a list of alternatives by key: `{"objective.mi_weight": [0, 1]}`.
         presets: Presets to combine, with alternatives separated by commas: `["mine,vae", "ptb"]`.
         seeds: A value of `seed`, or several; by default that of the settings.
@@ -107,14 +109,14 @@ def sweep(
     >>> len(mivae.sweep("corpus.txt", grid, "vae", out="runs/sweep").rows)
     2
     """
-    if not isinstance(corpus, str | Path):
-        raise ConfigError("the corpus of a sweep must be a path")
+    if (paths := text_paths(corpus)) is None:
+        raise ConfigError("the corpus of a sweep must be a path or a list of paths")
     show, tracking = callback(progress), Tracking.of(track, track_dir)
     grid = {**checked_settings(settings), **({} if seeds is None else {"seed": seeds})}
     overrides = [f"{key}={_alternatives(key, value)}" for key, value in grid.items()]
     members = expand(presets, overrides)
     file = None if config is None else Path(config)
-    configs = configurations(members, file, {"data.train": str(corpus)})
+    configs = configurations(members, file, {"data.train": paths})
     folder = unused_path(configs[0], "sweep-{corpus}") if out is None else Path(out)
     if (folder / MANIFEST).exists():
         raise ConfigError(f"'{folder}' is a run: `out` must name a folder for several runs")

@@ -179,8 +179,10 @@ def _of_split(run: Run, given: LabelRows | None, column: str, points: int) -> Se
         source = source_of_split(corpus, run.config.data, "test")
         places = matched_places(given, len(store), store.lines, source)
         own = (Label(column, [given.values[place] for place in places[order]]),)
-    lines = None if store.lines is None else store.lines[order].astype(np.int64)
-    name = f"test split of {Path(run.config.data.train).name}"
+    lines = None
+    if store.lines is not None and not corpus.parts:  # else numbers without the name of a file
+        lines = store.lines[order].astype(np.int64)
+    name = f"test split of {run.config.data.train_title}"
     return Sentences(name, texts, chosen, lines, own)
 
 

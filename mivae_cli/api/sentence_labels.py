@@ -156,11 +156,12 @@ def matched_places(
 
 
 def source_of_split(corpus: Corpus, config: DataConfig, split: Split) -> TextSource:
-    """Returns the file that the sentences of a split come from."""
+    """Returns the file that the sentences of a split come from, without rows if there are several."""
     files = dict(zip(corpus.rows, corpus.sources.items(), strict=False))
     name = f"the {split} split"
     own: Split = split if split in files else "train"
-    if own not in files or len(corpus.sources) != len(corpus.rows):  # a corpus of an old version
+    # several training files, or a corpus of an old version
+    if corpus.parts or own not in files or len(corpus.sources) != len(corpus.rows):
         return TextSource(name, None)
     path, digest = files[own]
     is_text = format_of(Path(path), config.format) == "text"

@@ -1,6 +1,6 @@
 """Sentences that users pass to the API: strings, or the records of a text file."""
 
-__all__ = ["HeldOut", "Sentences", "file_settings", "strings", "token_store"]
+__all__ = ["HeldOut", "Sentences", "file_settings", "strings", "text_paths", "token_store"]
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,6 +18,19 @@ Sentences = Iterable[str] | TextRecords
 """Strings, one sentence each, or the records of a file (`Run.read_file`)."""
 HeldOut = Sentences | TokenStore
 """Sentences that may have been tokenized with the vocabulary of the run."""
+
+
+def text_paths(corpus: object) -> str | tuple[str, ...] | None:
+    """Returns the path of a text or of several ones; None if the corpus is not made of paths."""
+    if isinstance(corpus, str | Path):
+        return str(corpus)
+    if (
+        isinstance(corpus, list | tuple)
+        and corpus
+        and all(isinstance(each, Path) for each in corpus)
+    ):
+        return tuple(map(str, corpus)) if len(corpus) > 1 else str(corpus[0])
+    return None
 
 
 def strings(sentences: Sentences) -> Iterator[str]:

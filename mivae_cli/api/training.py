@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from ..config.resolve import read_config
 from ..config.run import RunConfig
@@ -29,12 +30,12 @@ from ..tracking.trackers import Tracking
 from .configuration import checked_settings
 from .progress import Progress, callback
 from .run import Run
-from .texts import Sentences, strings
+from .texts import Sentences, strings, text_paths
 
 
 @kept_torch_state()
 def train(
-    corpus: str | Path | Sentences,
+    corpus: str | Path | Sequence[Path] | Sentences,
     presets: str | Sequence[str] = (),
     settings: Mapping[str, object] | None = None,
     *,
@@ -50,8 +51,8 @@ def train(
     """Trains a model, evaluates its best checkpoint on the test split, and returns the run.
 
     Arguments:
-        corpus: A text file with one sentence per line, a folder with train, valid and test files,
-            or a list of sentences.
+        corpus: A text file with one sentence per line, a folder, a pattern such as
+            `"shards/*.txt"`, a list of `pathlib.Path`, or a list of sentences.
         presets: A preset (`list_presets`), or several, merged from left to right.
         settings: Values by key, such as `{"training.epochs": 5}`.
         config: A TOML file; presets come before it, settings after it.
@@ -78,13 +79,13 @@ def train(
     show, tracking = callback(progress), Tracking.of(track, track_dir)
     options = {**checked_settings(settings), "seed": seed}
     resolved = read_config(presets, None if config is None else Path(config), options)
-    if isinstance(corpus, str | Path):
-        if not str(corpus):
+    if (paths := text_paths(corpus)) is not None:
+        if not paths:
             raise ConfigError("the corpus is an empty path")
-        stored = _with_data(resolved, train=str(corpus))
+        stored = _with_data(resolved, train=paths)
         training = _created(stored, stored, out, overwrite)
     else:
-        with _written(corpus) as path:
+        with _written(cast("Sentences", corpus)) as path:
             read = _with_data(resolved, train=str(path), format="text")
             # a list cannot be read again, which is what "-" says in a stored configuration
             training = _created(read, _with_data(read, train="-"), out, overwrite)
@@ -127,7 +128,7 @@ def resume(
     return _trained(training, evaluate, show, tracking)
 
 
-def _with_data(config: RunConfig, **changes: str) -> RunConfig:
+def _with_data(config: RunConfig, **changes: str | tuple[str, ...]) -> RunConfig:
     return config.model_copy(update={"data": config.data.model_copy(update=changes)})
 
 

@@ -23,7 +23,8 @@ from .support.text_options import Reading, option_of, reads_text
 @reads_text
 def sweep(
     corpus: Annotated[
-        str | None, typer.Argument(help="Text, as for 'mivae train'; prepared once for all runs.")
+        list[str] | None,
+        typer.Argument(help="Text, as for 'mivae train'; prepared once for all runs."),
     ] = None,
     set_: Annotated[
         list[str],
@@ -120,7 +121,7 @@ def sweep(
     tracking = Tracking.of(track, track_dir)
     form = chosen_format(as_json, as_csv, as_markdown, as_latex)
     options = {
-        "data.train": corpus,
+        "data.train": corpus or None,
         "training.epochs": epochs,
         "device": device,
         "evaluation.iw_samples": iw_samples,
@@ -148,7 +149,7 @@ def sweep(
             "--iw-samples": iw_samples,
             **{option_of(key): value for key, value in reading.items()},
         }
-        list_sweep(planned, members, corpus, given, full, lm, as_json)
+        list_sweep(planned, members, corpus or [], given, full, lm, as_json)
         return
     corpora = finish(prepare_corpora(planned), note_corpus)
     note(f"sweep: {place}, {len(planned)} runs")

@@ -13,10 +13,10 @@ from .support.text_options import Reading, reads_text
 @reads_text
 def train(
     corpus: Annotated[
-        str | None,
+        list[str] | None,
         typer.Argument(
-            help="Text file (.txt, .jsonl, .json, .csv or .tsv, also with .gz), folder with train, "
-            "valid and test files, or - for standard input."
+            help="Text files (.txt, .jsonl, .json, .csv or .tsv, also with .gz), a pattern such as "
+            "'shards/*.txt', a folder, or - for standard input."
         ),
     ] = None,
     preset: Annotated[
@@ -95,12 +95,13 @@ def train(
     from .support.training_output import note_corpus, show_cost, show_profile, show_training
 
     tracking = Tracking.of(track, track_dir)
-    if corpus is not None and claimed_kind(Path(corpus) / MANIFEST) == "run":
-        raise ConfigError(
-            f"'{corpus}' is a run, not a text. To resume it: mivae train --resume --out {corpus}"
-        )
+    for text in corpus or ():
+        if claimed_kind(Path(text) / MANIFEST) == "run":
+            raise ConfigError(
+                f"'{text}' is a run, not a text. To resume it: mivae train --resume --out {text}"
+            )
     options = {
-        "data.train": corpus,
+        "data.train": corpus or None,
         "data.valid": valid,
         "data.test": test,
         "data.tokenizer": None if tokenizer is None else {"kind": tokenizer},

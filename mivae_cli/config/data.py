@@ -2,13 +2,14 @@
 
 __all__ = ["PATHS", "BPETokenizerConfig", "DataConfig", "WordTokenizerConfig"]
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from ..choices import BadRows, Quoting, TextFormat
-from ..limits import MAX_VOCABULARY
-from ..schema import Count, Frozen, Probability, Text
+from ..limits import MAX_CORPUS_FILES, MAX_TEXT, MAX_VOCABULARY
+from ..schema import Count, Frozen, Probability, Text, without_controls
 
 
 def _delimiter(text: str) -> str:
@@ -20,6 +21,21 @@ def _delimiter(text: str) -> str:
 
 
 PATHS = ("train", "valid", "test")  # settings whose values are paths
+
+
+def _paths(value: object) -> object:
+    """Returns a path, or a tuple of at least two; checks them, for one message instead of two."""
+    paths = tuple(value) if isinstance(value, list | tuple) else (value,)
+    if not all(isinstance(path, str) for path in paths):
+        raise ValueError("must be a path or a list of paths")
+    for path in map(str, paths):
+        if len(path) > MAX_TEXT or any("\ud800" <= char <= "\udfff" for char in path):
+            raise ValueError(f"a path must be valid Unicode of at most {MAX_TEXT:,} characters")
+        without_controls(path)
+    if len(paths) > MAX_CORPUS_FILES:
+        raise ValueError(f"there can be at most {MAX_CORPUS_FILES:,} paths")
+    return paths if len(paths) > 1 else "".join(map(str, paths))
+
 
 Column = Annotated[
     Text, BeforeValidator(lambda value: str(value) if type(value) is int else value)
@@ -52,8 +68,8 @@ Tokenizer = Annotated[WordTokenizerConfig | BPETokenizerConfig, Field(discrimina
 class DataConfig(Frozen):
     """Text files, their format, splits and tokenizer."""
 
-    train: Text = ""
-    """Training text: file, folder, or - for standard input; relative to the folder of the TOML file."""
+    train: Annotated[str | tuple[str, ...], BeforeValidator(_paths)] = ""
+    """Training text: file, folder, pattern, a list of these, or - (standard input); relative to the TOML file."""
     valid: Text = ""
     """Validation file, used to select the best checkpoint; empty: split off from train."""
     test: Text = ""
@@ -82,3 +98,20 @@ class DataConfig(Frozen):
     """Maximum sentence length in tokens, without the end symbol."""
     too_long: Literal["truncate", "skip"] = "truncate"
     """Handling of longer sentences: truncate or skip."""
+
+    @property
+    def train_paths(self) -> tuple[str, ...]:
+        """The files, folders and patterns of the training text."""
+        return self.train if isinstance(self.train, tuple) else (self.train,)
+
+    @property
+    def train_name(self) -> str:
+        """The training text in messages: its path in quotes, and the number of further paths."""
+        first, *others = self.train_paths
+        return f"'{first}'" + (f" and {len(others):,} more" if others else "")
+
+    @property
+    def train_title(self) -> str:
+        """The same without quotes and folders."""
+        first, *others = self.train_paths
+        return Path(first).name + (f" and {len(others):,} more" if others else "")

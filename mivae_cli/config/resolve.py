@@ -17,6 +17,8 @@ __all__ = [
     "template",
 ]
 
+import glob
+import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
@@ -249,12 +251,19 @@ def _located(table: Table, folder: Path) -> Table:
     data = table.get("data")
     if not isinstance(data, dict):
         return table
-    paths = {
-        key: str(folder.resolve() / data[key])
-        for key in PATHS
-        if isinstance(data.get(key), str) and data[key] not in ("", "-")
-    }
+    paths = {key: _absolute(data[key], folder.resolve()) for key in PATHS if key in data}
     return {**table, "data": {**data, **paths}}
+
+
+def _absolute(value: object, folder: Path) -> object:
+    """Returns a path or a list of paths relative to a folder; leaves anything else unchanged."""
+    if isinstance(value, list):
+        return [_absolute(each, folder) for each in value]
+    if not isinstance(value, str) or value in ("", "-"):
+        return value
+    if glob.has_magic(value) and not os.path.lexists(folder / value):
+        folder = Path(glob.escape(str(folder)))
+    return str(folder / value)
 
 
 def _settings(table: Table) -> Table:

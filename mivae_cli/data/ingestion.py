@@ -9,19 +9,23 @@ __all__ = [
     "Ids",
     "Lines",
     "SourceChanged",
+    "SourceFile",
+    "Sources",
     "SplitSummary",
     "apply_max_tokens",
     "chunks",
     "content_hash",
+    "hashed_files",
     "map_split",
     "split_chunks",
     "split_writer",
 ]
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import compress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -33,7 +37,7 @@ from .. import limits
 from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_not_sparse
-from .corpus import Split, hash_shares
+from .corpus import Files, Split, hash_shares
 from .npy import map_npy
 from .records import RowCounts, TextRecords
 from .tokenizer import UNKNOWN
@@ -72,6 +76,22 @@ class SplitSummary:
         return self.unknown / max(1, self.tokens)
 
 
+@dataclass
+class SourceFile:
+    """A text file of a corpus."""
+
+    path: Path
+    digest: str
+    """The `content_hash` of the file."""
+    rows: RowCounts = field(default_factory=RowCounts)
+    """Counts of the last pass over the file."""
+    stored: Counter[Split] = field(default_factory=Counter)
+    """Sentences of the file that were written to each split."""
+
+
+Sources = dict[Split, list[SourceFile]]
+
+
 class SourceChanged(DataError):
     """A text file changed while it was being read."""
 
@@ -99,43 +119,45 @@ def content_hash(path: Path) -> str:
         raise DataError(f"cannot read '{path}': {error.strerror}") from error
 
 
+def hashed_files(files: Files) -> Sources:
+    """Returns the files of each split with their hashes; raises DataError like `content_hash`."""
+    return {
+        split: [SourceFile(path, content_hash(path)) for path in paths]
+        for split, paths in files.items()
+    }
+
+
 def split_chunks(
-    files: dict[Split, Path],
-    config: DataConfig,
-    wanted: Sequence[Split],
-    hashes: Mapping[Split, str],
-    counts: Mapping[Split, RowCounts] | None = None,
-) -> Iterator[tuple[Split, Chunk]]:
-    """Yields pairs of a split and a chunk of its sentences, in the order of the files.
+    sources: Sources, config: DataConfig, wanted: Sequence[Split]
+) -> Iterator[tuple[Split, SourceFile, Chunk]]:
+    """Yields a split, a file and a chunk of sentences of both, in the order of the files.
 
     Arguments:
-        files: The training file, and the files of splits that are not split off from it.
+        sources: The training files, and the files of splits that are not split off from them;
+            their row counts are updated.
         config: Settings for reading them, and the shares to split off.
         wanted: The splits whose files are read.
-        hashes: The `content_hash` of each file.
-        counts: Updated with the row counts of each file, if given.
 
     Raises:
         DataError: A file cannot be read.
         SourceChanged: A file does not match its hash, as is known at its end: discard all chunks.
     """
-    valid_share = 0.0 if "valid" in files else config.valid_share
-    test_share = 0.0 if "test" in files else config.test_share
-    for name in wanted:
-        if name not in files:
-            continue  # split off from the training file
-        digest, counted = hashlib.blake2b(), (counts or {}).get(name)
-        for chunk in chunks(TextRecords(files[name], config, counted, digest).numbered()):
+    valid_share = 0.0 if "valid" in sources else config.valid_share
+    test_share = 0.0 if "test" in sources else config.test_share
+    # splits that are not in `sources` are split off from the training files
+    for name, file in ((split, file) for split in wanted for file in sources.get(split, ())):
+        file.rows, digest = RowCounts(), hashlib.blake2b()
+        for chunk in chunks(TextRecords(file.path, config, file.rows, digest).numbered()):
             if name != "train":
-                yield name, chunk
+                yield name, file, chunk
                 continue
             share = hash_shares(chunk.sentences)
             in_test, held_out = share < test_share, share < test_share + valid_share
-            yield "test", chunk.select(in_test)
-            yield "valid", chunk.select(held_out & ~in_test)
-            yield "train", chunk.select(~held_out)
-        if digest.hexdigest()[:HASH_DIGITS] != hashes[name]:
-            raise SourceChanged(files[name])
+            yield "test", file, chunk.select(in_test)
+            yield "valid", file, chunk.select(held_out & ~in_test)
+            yield "train", file, chunk.select(~held_out)
+        if digest.hexdigest()[:HASH_DIGITS] != file.digest:
+            raise SourceChanged(file.path)
 
 
 def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -18,7 +18,15 @@ from ..storage.files import sync_file
 from ..storage.manifest import entry_of, write_manifest
 from .cache import CORPUS_FILE, MANIFEST
 from .corpus import Split
-from .ingestion import WIDTHS, SplitSummary, apply_max_tokens, split_chunks, split_writer
+from .ingestion import (
+    WIDTHS,
+    SourceFile,
+    Sources,
+    SplitSummary,
+    apply_max_tokens,
+    split_chunks,
+    split_writer,
+)
 from .records import RowCounts, TextRecords
 from .tokenizer import train_tokenizer
 
@@ -27,46 +35,47 @@ MAX_DISTINCT = 1000  # distinct sentences: with more, duplicates are not why a s
 SPLITS: tuple[Split, ...] = get_args(Split)
 
 
-def corpus_key(hashes: dict[Split, str], files: dict[Split, Path], config: DataConfig) -> str:
+def corpus_key(sources: Sources, config: DataConfig) -> str:
     """Returns the cache key: a hash of the texts and of all settings that affect the corpus."""
     settings = config.model_dump(exclude={"train", "valid", "test"})
-    suffixes = {split: path.suffixes for split, path in files.items()}  # they determine the format
+    hashes = {split: _one([file.digest for file in files]) for split, files in sources.items()}
+    # they determine the format
+    suffixes = {split: _one([f.path.suffixes for f in files]) for split, files in sources.items()}
     text = json.dumps([FORMAT, hashes, suffixes, settings], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def write_corpus(
-    folder: Path, key: str, files: dict[Split, Path], hashes: dict[Split, str], config: DataConfig
-) -> None:
+def write_corpus(folder: Path, key: str, sources: Sources, config: DataConfig) -> None:
     """Writes the files of a prepared corpus into an empty folder, its manifest last.
 
-    Files and hashes are as in `split_chunks`; the manifest stores the `corpus_key`.
+    The sources are as in `split_chunks`; the manifest stores the `corpus_key`.
 
     Raises:
         DataError: A text cannot be read, or a split is empty.
         SourceChanged: A file does not match its hash.
     """
-    passed = split_chunks(files, config, ["train"], hashes)
-    train = (chunk.sentences for split, chunk in passed if split == "train")
+    passed = split_chunks(sources, config, ["train"])
+    train = (chunk.sentences for split, _, chunk in passed if split == "train")
     tokenizer = train_tokenizer(chain.from_iterable(train), config.tokenizer)
     tokenizer.save(folder / "tokenizer.json")
     dtype = np.dtype(WIDTHS[0] if tokenizer.size <= 2**16 else WIDTHS[1])
     summaries = {split: SplitSummary() for split in SPLITS}
-    rows = {split: RowCounts() for split in files}
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(split_writer(folder, split, dtype)) for split in SPLITS
         }
-        for split, chunk in split_chunks(files, config, SPLITS, hashes, rows):
+        for split, file, chunk in split_chunks(sources, config, SPLITS):
             flat = tokenizer.encode_flat(chunk.sentences)
-            writers[split](*apply_max_tokens(*flat, chunk.lines, config, summaries[split]))
+            kept = apply_max_tokens(*flat, chunk.lines, config, summaries[split])
+            writers[split](*kept)
+            file.stored[split] += len(kept[1])
     counts = {split: summary.sentences for split, summary in summaries.items()}
     if not any(counts.values()) and not any(s.skipped for s in summaries.values()):
-        raise DataError(f"'{config.train}' contains no sentences")
+        raise DataError(f"{config.train_name} contains no sentences")
     if min(counts.values()) == 0 or counts["train"] < 2:
         listed = ", ".join(f"{count} for {split}" for split, count in counts.items())
         raise DataError(
-            f"'{config.train}' {_shortage(files['train'], config)}: {listed}; add more distinct "
+            f"{config.train_name} {_shortage(sources['train'], config)}: {listed}; add more distinct "
             "sentences, or name held-out files with --valid and --test (settings data.valid and "
             "data.test)"
         )
@@ -80,25 +89,46 @@ def write_corpus(
         {
             "key": key,
             "dtype": dtype.str,
-            "sources": {str(files[split].resolve()): hashes[split] for split in files},
+            "sources": {
+                str(file.path.resolve()): file.digest
+                for files in sources.values()
+                for file in files
+            },
             "splits": {split: asdict(summary) for split, summary in summaries.items()},
-            "rows": {split: asdict(counted) for split, counted in rows.items()},
+            "rows": {
+                split: asdict(RowCounts.total(file.rows for file in files))
+                for split, files in sources.items()
+            },
+            **_parts(sources),
         },
         MANIFEST,
     )
 
 
-def _shortage(path: Path, config: DataConfig) -> str:
-    """Returns why a file cannot be split: it is too short, or has too many duplicates."""
-    counts = RowCounts()
+def _parts(sources: Sources) -> dict[str, dict[Split, list[int]]]:
+    """Returns how many sentences of each split come from each training file, if there are several."""
+    if len(sources["train"]) == 1:
+        return {}
+    splits = [split for split in SPLITS if split == "train" or split not in sources]
+    return {"parts": {split: [f.stored[split] for f in sources["train"]] for split in splits}}
+
+
+def _one(values: list[Any]) -> Any:  # noqa: ANN401  # the key of a single text has no list
+    return values[0] if len(values) == 1 else values
+
+
+def _shortage(files: list[SourceFile], config: DataConfig) -> str:
+    """Returns why texts cannot be split: they are too short, or have too many duplicates."""
+    sentences = 0
     distinct: set[str] = set()
-    for record in TextRecords(path, config, counts):
+    for record in chain.from_iterable(TextRecords(file.path, config) for file in files):
+        sentences += 1
         distinct.add(record.text)
         if len(distinct) > MAX_DISTINCT:
             break
-    if len(distinct) in (counts.sentences, MAX_DISTINCT + 1):
+    if len(distinct) in (sentences, MAX_DISTINCT + 1):
         return "is too short"
     return (
-        f"has {counts.sentences:,} sentences, but only {len(distinct):,} distinct ones (duplicates "
+        f"has {sentences:,} sentences, but only {len(distinct):,} distinct ones (duplicates "
         "are always in the same split)"
     )

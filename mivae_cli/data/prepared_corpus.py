@@ -7,7 +7,8 @@ A prepared corpus is a folder:
     SPLIT.offsets.npy     the start of each sentence and the end of the last: N + 1 integers
     SPLIT.lines.npy       the line number of each sentence in its file, counted from 1
     corpus.json           the manifest: sizes and checksums of these files, hashes of the texts,
-                          counts of sentences, tokens, and truncated and skipped sentences
+                          counts of sentences, tokens, and truncated and skipped sentences; if
+                          there are several training files, how many sentences are from each
 
 Its cache key is a hash of the texts and the data settings (see `data.cache`).
 """
@@ -29,19 +30,22 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..config.data import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError, reason
 from ..storage.files import copy_durably, sync_folder
 from ..storage.manifest import Manifest
 from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
-from .corpus import Split, locate_splits
+from .corpus import Files, Split, locate_splits
 from .file_formats import text_file
 from .ingestion import (
     SourceChanged,
     SplitSummary,
     apply_max_tokens,
     chunks,
-    content_hash,
+    hashed_files,
     map_split,
 )
 from .preparation import SPLITS, corpus_key, write_corpus
@@ -61,12 +65,21 @@ class Corpus:
     sources: dict[str, str] = field(default_factory=dict)  # hash of each text by its path
     checksum: str = ""  # of the manifest, which contains the checksums of all files
     rows: dict[Split, RowCounts] = field(default_factory=dict)
-    """Row counts by text file; empty for corpora of old versions."""
+    """Row counts of the texts of each split; empty for corpora of old versions."""
+    parts: dict[Split, tuple[int, ...]] = field(default_factory=dict)
+    """Sentences of each split by training file; empty if there is only one such file."""
     key: str = ""  # see `corpus_key`
     warnings: tuple[str, ...] = ()  # about the cache and the texts
 
     def __getitem__(self, split: Split) -> TokenStore:
         return self.stores[split]
+
+    def files_of(self, split: Split, indices: NDArray[np.int64]) -> tuple[str, ...]:
+        """Returns the paths of the files of sentences; () unless there are several training files."""
+        if split not in self.parts:
+            return ()
+        paths, ends = list(self.sources), np.cumsum(self.parts[split])
+        return tuple(paths[place] for place in np.searchsorted(ends, indices, "right").tolist())
 
     def copy_to(self, folder: Path) -> None:
         """Copies the corpus to a new folder and syncs it to the disk.
@@ -110,9 +123,10 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
         return replace(corpus, warnings=(*corpus.warnings, warning))
 
 
-def _prepared(config: DataConfig, files: dict[Split, Path], cache: Path) -> Corpus:
-    hashes = {split: content_hash(path) for split, path in files.items()}
-    key = corpus_key(hashes, files, config)
+def _prepared(config: DataConfig, files: Files, cache: Path) -> Corpus:
+    sources = hashed_files(files)
+    hashes = {file.digest for each in sources.values() for file in each}
+    key = corpus_key(sources, config)
     entries = slots(cache, key)
     warnings: list[str] = []
     if (found := _found(entries, key, hashes, warnings)) is not None:
@@ -121,7 +135,7 @@ def _prepared(config: DataConfig, files: dict[Split, Path], cache: Path) -> Corp
         cache.mkdir(parents=True, exist_ok=True)
         remove_abandoned(cache)
         with new_draft(cache, key) as draft:
-            write_corpus(draft, key, files, hashes, config)
+            write_corpus(draft, key, sources, config)
             for entry in entries:
                 if publish(draft, entry):
                     return replace(open_corpus(entry), warnings=tuple(warnings))
@@ -141,9 +155,7 @@ def _prepared(config: DataConfig, files: dict[Split, Path], cache: Path) -> Corp
     )
 
 
-def _found(
-    entries: list[Path], key: str, hashes: dict[Split, str], warnings: list[str]
-) -> Corpus | None:
+def _found(entries: list[Path], key: str, hashes: set[str], warnings: list[str]) -> Corpus | None:
     """Returns the first entry with this key and these hashes, if any; removes damaged entries.
 
     `warnings` receives warnings about folders that cannot be removed.
@@ -156,7 +168,7 @@ def _found(
         except CheckpointError as error:
             problem = str(error)
         else:
-            if corpus.key == key and set(corpus.sources.values()) == set(hashes.values()):
+            if corpus.key == key and set(corpus.sources.values()) == hashes:
                 return replace(corpus, warnings=tuple(warnings))
             problem = f"'{entry}' was prepared from another text"
         if not remove_entry(entry):
@@ -183,6 +195,14 @@ def open_corpus(folder: Path, manifest: Manifest | None = None) -> Corpus:
         counts = [count for table in counted for count in table.values()]
         if not all(type(count) is int and count >= 0 for count in counts):
             raise ValueError("a count is not a non-negative integer")
+        parts = {split: tuple(counts) for split, counts in body.get("parts", {}).items()}
+        if any(
+            len(counts) > len(body["sources"])
+            or not all(type(count) is int and count >= 0 for count in counts)
+            or sum(counts) != summaries[split].sentences
+            for split, counts in parts.items()
+        ):
+            raise ValueError("the counts of sentences by file do not match")
         stores = {split: _mapped(manifest, split, tokenizer.size) for split in SPLITS}
         return Corpus(
             folder,
@@ -192,6 +212,7 @@ def open_corpus(folder: Path, manifest: Manifest | None = None) -> Corpus:
             sources={str(path): str(found) for path, found in body["sources"].items()},
             checksum=body["checksum"],
             rows=rows,
+            parts=parts,
             key=str(body.get("key", "")),
         )
     except CheckpointError:

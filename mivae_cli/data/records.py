@@ -7,8 +7,8 @@ with the wrong number of cells, or a JSON value without text) is an error, or is
 
 __all__ = ["Record", "RowCounts", "TextRecords"]
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,6 +54,11 @@ class RowCounts:
     def sentences(self) -> int:
         """The number of sentences."""
         return self.rows - self.empty - self.malformed
+
+    @classmethod
+    def total(cls, counted: Iterable["RowCounts"]) -> "RowCounts":
+        """Returns the counts of several files together."""
+        return cls(*map(sum, zip(*map(astuple, counted), strict=True)))
 
 
 class TextRecords:

@@ -13,7 +13,7 @@ from .. import limits
 from ..config.data import PATHS
 from ..config.run import RunConfig
 from ..data.corpus import locate_splits
-from ..data.ingestion import content_hash
+from ..data.ingestion import hashed_files
 from ..data.preparation import corpus_key
 from ..data.prepared_corpus import MANIFEST as CORPUS_MANIFEST
 from ..errors import CheckpointError, MivaeError, reason
@@ -77,9 +77,7 @@ def with_own_paths(run: RunDirectory, config: RunConfig) -> RunConfig:
     key = run.load_corpus_manifest().body.get("key")
     named = own.model_copy(update={key: getattr(config.data, key) for key in PATHS})
     with suppress(MivaeError):  # there is no such file
-        files = locate_splits(named)
-        hashes = {split: content_hash(path) for split, path in files.items()}
-        if corpus_key(hashes, files, own) == key:
+        if corpus_key(hashed_files(locate_splits(named)), own) == key:
             paths = {key: getattr(own, key) for key in PATHS}
             return config.model_copy(update={"data": config.data.model_copy(update=paths)})
     return config

@@ -11,6 +11,7 @@ __all__ = [
     "unused_path",
 ]
 
+import glob
 import os
 import re
 import time
@@ -237,8 +238,10 @@ def unused_path(config: RunConfig, form: str = "{corpus}-{name}") -> Path:
 
     The fields `corpus` and `name` in `form` are those of the settings.
     """
-    source = config.data.train.rstrip("/")
+    source = config.data.train_paths[0].rstrip("/")
     corpus = "stdin" if source == "-" else Path(source).name.partition(".")[0]
+    if glob.has_magic(corpus):  # a pattern such as shards/*.txt: the name of the folder
+        corpus = Path(source).absolute().parent.name
     stem = re.sub(r"[^\w.+-]+", "-", form.format(corpus=corpus, name=config.name))
     paths = (RUNS / f"{stem}-{number}" for number in count(1))
     return next(path for path in paths if not os.path.lexists(path))

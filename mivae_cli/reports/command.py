@@ -31,7 +31,7 @@ def training_command(config: RunConfig) -> str:
             return ""
     except ConfigError:  # settings of another version
         return ""
-    words = ["mivae", "train", _file(config.data.train)]
+    words = ["mivae", "train", *map(_file, config.data.train_paths)]
     for preset in presets:
         words += ["--preset", preset]
     for key in ("valid", "test"):

@@ -76,7 +76,7 @@ def summary_of(found: Outcome, environment: Environment) -> str:
     if splits:
         data = f", trained on {splits[0].sentences:,} sentences"
         if config.data.train not in ("", "-"):
-            data += f" of {Path(config.data.train).name}"
+            data += f" of {config.data.train_title}"
     text = f"{model}{size}{data}"
     if found.minutes is not None:
         text += " in " + duration(found.minutes * 60).replace(" ", "\u00a0")

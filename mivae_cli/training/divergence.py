@@ -3,6 +3,7 @@
 __all__ = ["batch_divergence", "validation_divergence", "with_advice", "with_resume_command"]
 
 import math
+from collections.abc import Sequence
 from typing import assert_never
 
 from ..config.run import RunConfig
@@ -22,9 +23,9 @@ FAR = 10.0  # a setting above this multiple of its default is advised to return 
 def batch_divergence(skipped: Skipped, bad: NonFiniteBatch, config: RunConfig) -> DivergedError:
     """Returns the error for too many skipped batches in a row; `bad` is the last one's check."""
     if skipped.lines is None:
-        where = f"sentences {_listed(skipped.sentences)} of the training split, counted from 0"
+        where = f"sentences {_listed([str(n) for n in sorted(skipped.sentences)])} of the training split, counted from 0"
     else:
-        where = f"lines {_listed(skipped.lines)} of the training text"
+        where = f"lines {_listed(skipped.places)} of the training text"
     return DivergedError(
         f"training diverged at step {skipped.step}: {config.training.max_bad_batches} batches in "
         f"a row were skipped. In the last one ({where}), {bad.reason}. "
@@ -62,10 +63,9 @@ def with_resume_command(error: DivergedError, run: RunDirectory) -> DivergedErro
     return DivergedError(f"{error}. {following}")
 
 
-def _listed(numbers: tuple[int, ...]) -> str:
-    """Returns the smallest numbers, separated by commas."""
-    more = ", ..." if len(numbers) > SHOWN else ""
-    return ", ".join(map(str, sorted(numbers)[:SHOWN])) + more
+def _listed(places: Sequence[str]) -> str:
+    """Returns the first places, separated by commas."""
+    return ", ".join(places[:SHOWN]) + (", ..." if len(places) > SHOWN else "")
 
 
 def _advice(quantity: Quantity, config: RunConfig) -> str:

@@ -94,6 +94,16 @@ class Skipped:
     reason: str
     lines: tuple[int, ...] | None  # line numbers of its sentences in their source, if known
     sentences: tuple[int, ...]  # their indices in the training split, in the same order
+    files: tuple[str, ...] = ()  # their files, likewise, if the training text has several
+
+    @property
+    def places(self) -> list[str]:
+        """Where the sentences are: line numbers, with their files if there are several."""
+        lines = sorted(self.lines or ())
+        if not self.files:
+            return [str(line) for line in lines]
+        pairs = sorted(zip(self.files, self.lines or (), strict=True))
+        return [f"{line} of '{file}'" for file, line in pairs]
 
 
 @dataclass(frozen=True)

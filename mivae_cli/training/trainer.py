@@ -286,4 +286,5 @@ class Trainer:
             reason=bad.reason,
             lines=None if lines is None else tuple(lines[indices].tolist()),
             sentences=tuple(indices.tolist()),
+            files=self.corpus.files_of("train", indices),
         )

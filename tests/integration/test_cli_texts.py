@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mivae_cli.api.texts import text_paths
+from mivae_cli.config.resolve import read_config
+from mivae_cli.experiments.train_run import unused_path
 from support.program import Mivae
 from support.small import scenes, small_config, train_to_end, write_scenes
 
@@ -316,3 +319,43 @@ def test_labels_that_do_not_fit_are_named(
     ran = mivae("estimate-mi", "--run", run, *arguments)
     assert (ran.code, ran.out) == (code, ""), ran.err
     assert words in ran.err
+
+
+@pytest.mark.parametrize("form", ["files", "pattern", "folder", "sweep"])
+def test_several_files_train_one_model(
+    mivae: Mivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("shards").mkdir()
+    files = [
+        write_scenes(Path(f"shards/{name}.txt"), count=150, seed=n) for n, name in enumerate("ab")
+    ]
+    named = {"pattern": ["shards/*.txt"], "folder": ["shards"]}.get(form, list(map(str, files)))
+    if form == "sweep":
+        ran = mivae("sweep", *named, "--dry-run", "--json", "--set", "objective.mi_weight=0,1")
+        [first, _] = json.loads(ran.out)
+        assert first["commands"][0][:4] == ["mivae", "train", *named]
+        return
+    ran = mivae(
+        "train", *named, "--dry-run", "--tokenizer", "word", "--set", "model.latent_size=2"
+    )
+    assert ran.code == 0
+    assert "2 files: 300 rows" in ran.err
+
+
+def test_the_first_text_names_a_new_run() -> None:
+    def name(*train: str) -> str:
+        return unused_path(read_config(options={"data.train": list(train)})).name
+
+    assert name("a/first.txt.gz", "second.txt") == "first-default-1"
+    assert name("shards/*.txt") == "shards-default-1"
+
+
+def test_paths_are_texts_and_strings_are_sentences(tmp_path: Path) -> None:
+    files = [
+        write_scenes(tmp_path / f"{name}.txt", count=150, seed=n) for n, name in enumerate("ab")
+    ]
+    listed = text_paths(files)
+    assert listed == tuple(map(str, files))
+    assert text_paths(files[:1]) == text_paths(files[0]) == str(files[0])
+    assert [text_paths(other) for other in (["a b", "c"], [], [files[0], "a"])] == [None] * 3

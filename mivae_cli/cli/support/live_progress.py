@@ -230,8 +230,8 @@ def _validation_line(record: Validation, epochs: int, latent_units: int) -> str:
 
 
 def _batch(skipped: Skipped) -> str:
-    numbers = sorted(skipped.lines or skipped.sentences)
-    listed = ", ".join(map(str, numbers[:LINES])) + (", ..." if len(numbers) > LINES else "")
+    places = skipped.places or [str(index) for index in sorted(skipped.sentences)]
+    listed = ", ".join(places[:LINES]) + (", ..." if len(places) > LINES else "")
     named = f"lines {listed}" if skipped.lines else f"sentences {listed} of the training split"
     return f"this batch ({named})"
 

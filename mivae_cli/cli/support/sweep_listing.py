@@ -16,7 +16,7 @@ from .console import print_json, print_line
 def list_sweep(
     planned: Sequence[PlannedRun],
     members: Sequence[Member],
-    corpus: str | None,
+    corpus: Sequence[str],
     given: Mapping[str, object],
     full: bool,
     lm: Path | None,
@@ -42,7 +42,7 @@ def list_sweep(
         chosen = [part for preset in member.presets for part in ("--preset", preset)]
         chosen += [part for text in member.overrides for part in ("--set", text)]
         path = str(plan.path)
-        train = ["mivae", "train", *filter(None, [corpus]), *map(str, [*shared, *chosen])]
+        train = ["mivae", "train", *corpus, *map(str, [*shared, *chosen])]
         train += ["--out", path, *([] if state == "new" else ["--resume"])]
         commands = [train]
         if full:

@@ -39,7 +39,8 @@ def note_corpus(prepared: CorpusPrepared) -> None:
     warn(*corpus.warnings, style="dim")
     files = {} if data.train == "-" else locate_splits(data)
     for split, rows in corpus.rows.items():
-        note_rows(files.get(split, "-"), rows)
+        paths = files.get(split, ("-",))
+        note_rows(paths[0] if len(paths) == 1 else f"{len(paths):,} files", rows)
     for split, summary in corpus.summaries.items():
         remarks = [f"{summary.sentences:,} sentences", f"{summary.tokens:,} tokens"]
         if summary.unknown:

@@ -22,7 +22,7 @@ from mivae_cli.data.corpus import (
     locate_splits,
 )
 from mivae_cli.data.file_formats import text_file
-from mivae_cli.data.ingestion import content_hash, split_chunks
+from mivae_cli.data.ingestion import content_hash, hashed_files, split_chunks
 from mivae_cli.data.records import TextRecords
 from mivae_cli.errors import DataError
 from support.texts import read_sentences
@@ -279,14 +279,16 @@ class TestFolders:
         for name in ("train.txt.gz", valid, "test.txt", "notes.txt"):
             (tmp_path / name).touch()
         assert locate_splits(DataConfig(train=str(tmp_path))) == {
-            "train": tmp_path / "train.txt.gz",
-            "valid": tmp_path / valid,
-            "test": tmp_path / "test.txt",
+            "train": (tmp_path / "train.txt.gz",),
+            "valid": (tmp_path / valid,),
+            "test": (tmp_path / "test.txt",),
         }
 
     def test_a_folder_may_hold_the_training_text_alone(self, tmp_path: Path) -> None:
         (tmp_path / "train.txt").touch()
-        assert locate_splits(DataConfig(train=str(tmp_path))) == {"train": tmp_path / "train.txt"}
+        assert locate_splits(DataConfig(train=str(tmp_path))) == {
+            "train": (tmp_path / "train.txt",)
+        }
 
     def test_a_folder_without_training_text_is_an_error(self, tmp_path: Path) -> None:
         (tmp_path / "valid.txt").touch()
@@ -316,7 +318,7 @@ class TestFolders:
         for name in ("train.txt", "valid.txt", "dev.txt"):
             (tmp_path / name).touch()
         config = DataConfig(train=str(tmp_path), valid=str(tmp_path / "dev.txt"))
-        assert locate_splits(config)["valid"] == tmp_path / "dev.txt"
+        assert locate_splits(config)["valid"] == (tmp_path / "dev.txt",)
 
     @pytest.mark.parametrize("name", ["test.parquet", "valid.zip", "dev.txt.bz2", "train.pdf"])
     def test_a_split_that_cannot_be_read_is_an_error(self, name: str, tmp_path: Path) -> None:
@@ -334,13 +336,15 @@ class TestFolders:
             "valid.log",
         ):
             (tmp_path / name).touch()
-        assert locate_splits(DataConfig(train=str(tmp_path))) == {"train": tmp_path / "train.txt"}
+        assert locate_splits(DataConfig(train=str(tmp_path))) == {
+            "train": (tmp_path / "train.txt",)
+        }
 
     def test_a_file_that_is_named_wins_over_the_folder(self, tmp_path: Path) -> None:
         for name in ("train.txt", "valid.txt", "other.txt"):
             (tmp_path / name).touch()
         config = DataConfig(train=str(tmp_path), valid=str(tmp_path / "other.txt"))
-        assert locate_splits(config)["valid"] == tmp_path / "other.txt"
+        assert locate_splits(config)["valid"] == (tmp_path / "other.txt",)
 
     @pytest.mark.parametrize("split", ["train", "valid", "test"])
     def test_a_file_that_is_named_must_be_there(self, split: str, tmp_path: Path) -> None:
@@ -363,9 +367,12 @@ class TestSplitOf:
     def splits(self, path: Path, valid: float, test: float) -> dict[str, set[str]]:
         """Writes the sentences to a file, and returns those of each split."""
         path.write_text("\n".join(self.sentences), encoding="utf-8")
-        config, digest = DataConfig(valid_share=valid, test_share=test), content_hash(path)
+        config, sources = (
+            DataConfig(valid_share=valid, test_share=test),
+            hashed_files({"train": (path,)}),
+        )
         found: dict[str, set[str]] = {"train": set(), "valid": set(), "test": set()}
-        for split, chunk in split_chunks({"train": path}, config, ["train"], {"train": digest}):
+        for split, _, chunk in split_chunks(sources, config, ["train"]):
             found[split].update(chunk.sentences)
         return found
 

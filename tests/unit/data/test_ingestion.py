@@ -15,7 +15,7 @@ from mivae_cli.data.ingestion import (
     SplitSummary,
     apply_max_tokens,
     chunks,
-    content_hash,
+    hashed_files,
     map_split,
     split_chunks,
     split_writer,
@@ -66,8 +66,8 @@ def test_each_sentence_goes_where_its_hash_says(tmp_path: Path) -> None:
     path.write_text("\n".join(texts), encoding="utf-8")
     config = DataConfig(valid_share=shares[0], test_share=shares[1])
     found: dict[Split, list[tuple[int, str]]] = {"train": [], "valid": [], "test": []}
-    hashes: dict[Split, str] = {"train": content_hash(path)}
-    for split, chunk in split_chunks({"train": path}, config, ["train", "valid"], hashes):
+    sources = hashed_files({"train": (path,)})
+    for split, _, chunk in split_chunks(sources, config, ["train", "valid"]):
         found[split] += zip(chunk.lines.tolist(), chunk.sentences, strict=True)
     assert found == {
         split: [

@@ -55,3 +55,8 @@ def test_without_a_text_file_that_can_be_named_there_is_no_command(train: str) -
     config = RunConfig()
     data = config.data.model_copy(update={"train": train})
     assert training_command(config.model_copy(update={"data": data})) == ""
+
+
+def test_all_texts_of_a_corpus_are_named_without_folders() -> None:
+    config = read_config(options={"data.train": ["/secret/a.txt", "/secret/shards/*.txt"]})
+    assert shlex.split(training_command(config))[:4] == ["mivae", "train", "a.txt", "*.txt"]

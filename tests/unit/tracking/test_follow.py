@@ -307,7 +307,7 @@ class TestRequests:
         with pytest.raises(ConfigError, match="track-wandb"):
             mivae.resume(tmp_path / "run", track=["wandb"])
         with pytest.raises(ConfigError, match="track-tensorboard"):
-            mivae.sweep(config.data.train, out=tmp_path / "runs", track="tensorboard")
+            mivae.sweep(str(config.data.train), out=tmp_path / "runs", track="tensorboard")
         assert list(tmp_path.iterdir()) == []
 
     def test_names_must_be_known_and_are_used_once(self) -> None:

@@ -531,6 +531,29 @@ def test_what_is_far_from_usual_is_named_first_with_its_usual_value(
     assert re.findall(r"--set (\S+)", str(error))[0] == option
 
 
+def test_sentences_of_several_files_are_named_with_their_file(tmp_path: Path) -> None:
+    texts = [
+        write_scenes(tmp_path / f"{name}.txt", count=80, seed=seed)
+        for seed, name in enumerate("ab")
+    ]
+    config = small_config(texts[0], data={"train": list(map(str, texts))}, training={"epochs": 1})
+    trainer = Trainer(config, prepare_corpus(config.data))
+    likelihood(trainer, math.nan, at(trainer, 0))
+    records = list(trainer.fit(run_of(trainer, tmp_path / "run")))
+    [skipped] = [record for record in records if isinstance(record, Skipped)]
+    assert skipped.lines is not None
+    assert set(skipped.files) == set(map(str, texts))
+    written = {str(path): path.read_text().splitlines() for path in texts}
+    for file, line, index in zip(skipped.files, skipped.lines, skipped.sentences, strict=True):
+        [ids] = trainer.corpus.tokenizer.encode([written[file][line - 1]])
+        assert ids == trainer.corpus["train"].sentence(index)
+    assert f"{skipped.lines[0]} of '{skipped.files[0]}'" in skipped.places
+    few = Skipped(7, 0.5, "", (3, 12, 2), (1, 4, 5), ("b.txt", "a.txt", "b.txt"))
+    error = batch_divergence(few, NonFiniteBatch(Quantity.LOSS, math.nan), config)
+    assert "12 of 'a.txt', 2 of 'b.txt', 3 of 'b.txt'" in str(error)
+    assert Skipped(7, 0.5, "", (12, 3), (1, 4)).places == ["3", "12"]
+
+
 @pytest.mark.parametrize("option", ["--dry-run", "--profile"])
 def test_a_rehearsal_that_diverges_gives_the_same_advice(
     mivae: Mivae, text: Path, option: str
