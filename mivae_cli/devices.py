@@ -2,6 +2,7 @@
 
 __all__ = [
     "check_memory",
+    "cpu_quota",
     "kept_torch_state",
     "reduced_precision",
     "release_memory",
@@ -75,7 +76,7 @@ def tune_cpu() -> None:
     """
     torch.set_flush_denormal(True)
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(min(torch.get_num_threads(), _quota()))
+        torch.set_num_threads(min(torch.get_num_threads(), cpu_quota()))
 
 
 @contextlib.contextmanager
@@ -108,7 +109,7 @@ def reduced_precision(device: torch.device, precision: Precision) -> torch.autoc
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def _quota() -> int:
+def cpu_quota() -> int:
     """Returns the CPU quota of the container in cores, or a large number if there is none."""
     with contextlib.suppress(OSError, ValueError):
         quota, period = QUOTA.read_text().split()

@@ -85,12 +85,14 @@ def train(
     from ..config.resolve import read_config
     from ..config.run import RunConfig
     from ..errors import ConfigError
-    from ..experiments.train_run import create_training, prepare, resume_training, unused_path
+    from ..experiments.train_run import create_training, preparing, resume_training, unused_path
     from ..runs.latest import newest_interrupted
+    from ..stages import finish
     from ..storage.manifest import MANIFEST
     from ..storage.sealed_json import claimed_kind
     from ..tracking.trackers import Tracking
     from .support.console import warn
+    from .support.preparation_progress import PreparationProgress
     from .support.run_lookup import locate
     from .support.training_output import note_corpus, show_cost, show_profile, show_training
 
@@ -127,7 +129,8 @@ def train(
     settings = with_options(None)
     if not settings.data.train:
         raise ConfigError("no corpus given. Usage: mivae train corpus.txt")
-    prepared = prepare(settings)
+    with PreparationProgress() as progress:
+        prepared = finish(preparing(settings), progress)
     note_corpus(prepared)
     warn(*budget_warnings(settings))
     if dry_run:

@@ -10,11 +10,16 @@ marker `draft.lock`, and neither may contain any other file. Only such folders a
 
 The process that writes a draft locks the marker until the draft has become an entry. The kernel
 releases the lock when the process dies: a draft whose marker can be locked is abandoned.
+
+A draft of a large text has a plan, `plan.json`. If it is abandoned, the next process that prepares
+the same corpus adopts it and continues; after a week without a change it is removed like others.
 """
 
 __all__ = [
     "CORPUS_FILE",
     "MANIFEST",
+    "PLAN",
+    "clear_draft",
     "new_draft",
     "publish",
     "remove_abandoned",
@@ -26,21 +31,27 @@ import fcntl
 import os
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, DataError
 from ..storage.ownership import holds_only, open_own, remove_folder
 from ..storage.sealed_json import claimed_kind
 
 MANIFEST = "corpus.json"
 MARKER = "draft.lock"
+PLAN = "plan.json"
+PLAN_SECONDS = 7 * 24 * 3600  # for which an abandoned draft with a plan is kept
 SLOTS = 9  # possible folders of an entry
 CORPUS_FILE = re.compile(
     r"(train|valid|test)\.(tokens|(offsets|lines)\.npy)|tokenizer\.json|corpus\.json"
 )
-CACHE_FILE = re.compile(rf"{CORPUS_FILE.pattern}|(\w+\.)?{re.escape(MARKER)}")
+SHARD_FILE = re.compile(r"shard-\d{6}\.(json|(train|valid|test)\.(ids|lengths|lines))(\.\d+)?")
+CACHE_FILE = re.compile(
+    rf"{CORPUS_FILE.pattern}|{SHARD_FILE.pattern}|{re.escape(PLAN)}|(\w+\.)?{re.escape(MARKER)}"
+)
 DRAFT_NAME = re.compile(r"[0-9a-f]{32}\.[0-9a-z_]{8}")
 
 
@@ -51,22 +62,37 @@ def slots(cache: Path, key: str) -> list[Path]:
 
 @contextmanager
 def new_draft(cache: Path, key: str) -> Iterator[Path]:
-    """Context manager that creates a draft; it is removed at the end unless published.
+    """Context manager that creates a draft, or adopts an abandoned one of the same key.
+
+    It is removed at the end unless published. If it is interrupted, a draft with a plan is kept.
 
     Raises:
         OSError: The draft cannot be created.
     """
-    folder = _draft_name(cache, key)
-    folder.mkdir()  # with the umask's permissions, so that users can share a cache
-    marker = -1
+    folder, marker = _adopted(cache, key) or (_draft_name(cache, key), -1)
+    if marker < 0:
+        folder.mkdir()  # with the umask's permissions, so that users can share a cache
+    kept = False
     try:
-        marker = _mark(folder)
+        marker = marker if marker >= 0 else _mark(folder)
         yield folder
+    except BaseException as error:
+        kept = not isinstance(error, DataError) and (folder / PLAN).exists()
+        raise
     finally:
-        with suppress(OSError):
-            remove_folder(folder, CACHE_FILE, last=MARKER)
+        if not kept:
+            with suppress(OSError):
+                remove_folder(folder, CACHE_FILE, last=MARKER)
         if marker >= 0:
             os.close(marker)
+
+
+def clear_draft(draft: Path) -> None:
+    """Removes the plan and the shards of a draft, the plan first."""
+    (draft / PLAN).unlink(missing_ok=True)
+    for path in draft.iterdir():
+        if SHARD_FILE.fullmatch(path.name):
+            path.unlink()
 
 
 def publish(draft: Path, entry: Path) -> bool:
@@ -143,11 +169,40 @@ def _mark(folder: Path) -> int:
 
 
 def _remove_abandoned(draft: Path) -> None:
+    with suppress(FileNotFoundError):  # it has no plan
+        if time.time() - (draft / PLAN).lstat().st_mtime < PLAN_SECONDS:
+            return
+    descriptor = _lock_abandoned(draft)
+    try:
+        remove_folder(draft, CACHE_FILE, last=MARKER)
+    finally:
+        os.close(descriptor)
+
+
+def _adopted(cache: Path, key: str) -> tuple[Path, int] | None:
+    """Returns an abandoned draft of a key that has a plan, and its locked marker."""
+    for path in sorted(cache.glob(f"{key}.*")):
+        if DRAFT_NAME.fullmatch(path.name) and (path / PLAN).exists():
+            with suppress(OSError, CheckpointError):
+                if holds_only(path, CACHE_FILE):
+                    return path, _lock_abandoned(path)
+    return None
+
+
+def _lock_abandoned(draft: Path) -> int:
+    """Locks the marker of an abandoned draft; returns its descriptor.
+
+    Raises:
+        CheckpointError: The marker is a link.
+        OSError: There is no marker, or the owner of the draft is alive.
+    """
     marker = draft / MARKER
     descriptor = open_own(marker, create=False)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(os.fstat(descriptor), marker.lstat()):
-            remove_folder(draft, CACHE_FILE, last=MARKER)
-    finally:
+        if not os.path.samestat(os.fstat(descriptor), marker.lstat()):
+            raise FileNotFoundError(str(marker))
+    except OSError:
         os.close(descriptor)
+        raise
+    return descriptor

@@ -8,14 +8,18 @@ __all__ = [
     "Chunk",
     "Ids",
     "Lines",
+    "Shares",
     "SourceChanged",
     "SourceFile",
     "Sources",
     "SplitSummary",
+    "Writer",
     "apply_max_tokens",
+    "assigned",
     "chunks",
     "content_hash",
     "hashed_files",
+    "held_out_shares",
     "map_split",
     "split_chunks",
     "split_writer",
@@ -25,7 +29,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import compress
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -38,6 +42,7 @@ from ..config.data import DataConfig
 from ..errors import CheckpointError, DataError
 from ..storage.files import check_not_sparse
 from .corpus import Files, Split, hash_shares
+from .lines import Digest
 from .npy import map_npy
 from .records import RowCounts, TextRecords
 from .tokenizer import UNKNOWN
@@ -47,6 +52,7 @@ HASH_DIGITS = 32
 WIDTHS = ("<u2", "<u4")  # NumPy types of token ids
 Ids = NDArray[np.integer[Any]]
 Lines = NDArray[np.uint32]
+Writer = Callable[[Ids, NDArray[np.int64], Lines], None]
 
 
 class Chunk(NamedTuple):
@@ -70,6 +76,11 @@ class SplitSummary:
     truncated: int = 0
     skipped: int = 0
 
+    def add(self, other: "SplitSummary") -> None:
+        """Adds the counts of another part of the split."""
+        for name, count in asdict(other).items():
+            setattr(self, name, getattr(self, name) + count)
+
     @property
     def unknown_share(self) -> float:
         """The share of tokens that are not in the vocabulary."""
@@ -87,9 +98,12 @@ class SourceFile:
     """Counts of the last pass over the file."""
     stored: Counter[Split] = field(default_factory=Counter)
     """Sentences of the file that were written to each split."""
+    read: Digest = field(default_factory=Digest)
+    """Digest and count of the bytes read by the current pass."""
 
 
 Sources = dict[Split, list[SourceFile]]
+Shares = tuple[float, float]  # of validation and test sentences
 
 
 class SourceChanged(DataError):
@@ -142,22 +156,31 @@ def split_chunks(
         DataError: A file cannot be read.
         SourceChanged: A file does not match its hash, as is known at its end: discard all chunks.
     """
-    valid_share = 0.0 if "valid" in sources else config.valid_share
-    test_share = 0.0 if "test" in sources else config.test_share
+    shares = held_out_shares(sources, config)
     # splits that are not in `sources` are split off from the training files
     for name, file in ((split, file) for split in wanted for file in sources.get(split, ())):
-        file.rows, digest = RowCounts(), hashlib.blake2b()
+        file.rows, digest = RowCounts(), Digest()
+        file.read = digest
         for chunk in chunks(TextRecords(file.path, config, file.rows, digest).numbered()):
-            if name != "train":
-                yield name, file, chunk
-                continue
-            share = hash_shares(chunk.sentences)
-            in_test, held_out = share < test_share, share < test_share + valid_share
-            yield "test", file, chunk.select(in_test)
-            yield "valid", file, chunk.select(held_out & ~in_test)
-            yield "train", file, chunk.select(~held_out)
+            parts = assigned(chunk, shares) if name == "train" else [(name, chunk)]
+            yield from ((split, file, part) for split, part in parts)
         if digest.hexdigest()[:HASH_DIGITS] != file.digest:
             raise SourceChanged(file.path)
+
+
+def held_out_shares(sources: Sources, config: DataConfig) -> Shares:
+    """Returns the shares of the training texts to split off for validation and for testing."""
+    valid_share = 0.0 if "valid" in sources else config.valid_share
+    return valid_share, 0.0 if "test" in sources else config.test_share
+
+
+def assigned(chunk: Chunk, shares: Shares) -> Iterator[tuple[Split, Chunk]]:
+    """Yields the sentences of each split, by the hashes of the sentences."""
+    share, (valid_share, test_share) = hash_shares(chunk.sentences), shares
+    in_test, held_out = share < test_share, share < test_share + valid_share
+    yield "test", chunk.select(in_test)
+    yield "valid", chunk.select(held_out & ~in_test)
+    yield "train", chunk.select(~held_out)
 
 
 def chunks(numbered: Iterable[tuple[int, str]]) -> Iterator[Chunk]:
@@ -203,9 +226,7 @@ def apply_max_tokens(
 
 
 @contextmanager
-def split_writer(
-    folder: Path, split: Split, dtype: np.dtype[Any]
-) -> Iterator[Callable[[Ids, NDArray[np.int64], Lines], None]]:
+def split_writer(folder: Path, split: Split, dtype: np.dtype[Any]) -> Iterator[Writer]:
     """Context manager that opens the files of a split and returns a function that appends to them."""
     count = end = 0
     with ExitStack() as stack:

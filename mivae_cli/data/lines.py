@@ -32,7 +32,23 @@ from .decompression import BUFFER, unpacked_file
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-Digest = hashlib.blake2b
+
+class Digest:
+    """The BLAKE2b hash and the number of the bytes that have been read."""
+
+    def __init__(self) -> None:
+        self._hash, self.bytes = hashlib.blake2b(), 0
+
+    def update(self, data: memoryview | bytes) -> None:
+        """Adds bytes."""
+        self._hash.update(data)
+        self.bytes += len(data)
+
+    def hexdigest(self) -> str:
+        """Returns the hash of all bytes so far in hexadecimal."""
+        return self._hash.hexdigest()
+
+
 BLOCK = 2**16  # bytes read at a time
 PICKLES = (".pkl", ".pickle", ".p", ".pt", ".pth", ".ckpt", ".joblib", ".dill")
 PICKLED = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")  # first bytes of protocols 2 to 5
@@ -97,10 +113,13 @@ def read_lines(path: Path, digest: Digest | None = None) -> Iterator[str]:
         yield from lines_of(file, path)
 
 
-def lines_of(file: BinaryIO, path: Path) -> Iterator[str]:
-    """Yields the lines of an open file like `read_lines`; the path is for messages."""
+def lines_of(file: BinaryIO, path: Path, from_start: bool = True) -> Iterator[str]:
+    """Yields the lines of an open file like `read_lines`; the path is for messages.
+
+    `from_start` says whether it is open at the start, where a byte order mark may be.
+    """
     for number, line in enumerate(_split(file), start=1):
-        if number == 1:
+        if number == 1 and from_start:
             line = _checked_start(path, line)
             if not line:  # a byte order mark only
                 return

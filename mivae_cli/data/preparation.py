@@ -1,10 +1,16 @@
-"""Prepare a corpus in two passes over its text: train the tokenizer, then write token ids."""
+"""Prepare a corpus in two passes over its text: train the tokenizer, then write token ids.
+
+Large plain texts are cut into shards for the second pass, which processes encode in parallel. The
+result is the same. Such a preparation continues where it was interrupted: the plan in the draft
+says that the tokenizer is complete, and complete shards are not encoded again.
+"""
 
 __all__ = ["SPLITS", "corpus_key", "write_corpus"]
 
 import hashlib
 import json
-from contextlib import ExitStack
+from collections.abc import Generator
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -12,25 +18,34 @@ from typing import Any, get_args
 
 import numpy as np
 
+from .. import __version__
 from ..config.data import DataConfig
-from ..errors import DataError
-from ..storage.files import sync_file
+from ..errors import DataError, MivaeError, StorageError
+from ..stages import Stage, finish
+from ..storage.files import sync_file, write_durably
 from ..storage.manifest import entry_of, write_manifest
-from .cache import CORPUS_FILE, MANIFEST
+from .cache import CORPUS_FILE, MANIFEST, PLAN, clear_draft
 from .corpus import Split
 from .ingestion import (
     WIDTHS,
     SourceFile,
     Sources,
     SplitSummary,
+    Writer,
     apply_max_tokens,
+    content_hash,
+    held_out_shares,
     split_chunks,
     split_writer,
 )
 from .records import RowCounts, TextRecords
-from .tokenizer import train_tokenizer
+from .shard_workers import available_cores, encode_shards
+from .shards import Shard, ShardCounts, completed, plan, read_part, suitable
+from .tokenizer import Tokenizer, training_tokenizer
 
 FORMAT = 2  # format of prepared corpora; part of the cache key
+TRAINING, ENCODING = "training the tokenizer", "encoding the text"  # stages
+LARGE = 64_000_000  # bytes of plain text from which it is encoded in parallel
 MAX_DISTINCT = 1000  # distinct sentences: with more, duplicates are not why a split is empty
 SPLITS: tuple[Split, ...] = get_args(Split)
 
@@ -45,26 +60,42 @@ def corpus_key(sources: Sources, config: DataConfig) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def write_corpus(folder: Path, key: str, sources: Sources, config: DataConfig) -> None:
-    """Writes the files of a prepared corpus into an empty folder, its manifest last.
+def write_corpus(
+    folder: Path, key: str, sources: Sources, config: DataConfig
+) -> Generator[Stage, None, None]:
+    """Writes the files of a prepared corpus into a draft, its manifest last.
 
-    The sources are as in `split_chunks`; the manifest stores the `corpus_key`.
+    The sources are as in `split_chunks`; the manifest stores the `corpus_key`. Yields progress in
+    bytes if the texts are large.
 
     Raises:
         DataError: A text cannot be read, or a split is empty.
         SourceChanged: A file does not match its hash.
     """
-    passed = split_chunks(sources, config, ["train"])
-    train = (chunk.sentences for split, _, chunk in passed if split == "train")
-    tokenizer = train_tokenizer(chain.from_iterable(train), config.tokenizer)
-    tokenizer.save(folder / "tokenizer.json")
+    train = sources["train"]
+    large = suitable(train, config, LARGE)
+    tokenizer = _planned_tokenizer(folder) if large else None
+    if tokenizer is None:
+        clear_draft(folder)
+        stages = _training_tokenizer(sources, config)
+        tokenizer = (yield from stages) if large else finish(stages)
+        tokenizer.save(folder / "tokenizer.json")
+    shards = plan(train) if large else []
+    if shards:
+        write_durably(folder / PLAN, json.dumps(_plan(folder)).encode())
     dtype = np.dtype(WIDTHS[0] if tokenizer.size <= 2**16 else WIDTHS[1])
     summaries = {split: SplitSummary() for split in SPLITS}
     with ExitStack() as stack:
         writers = {
             split: stack.enter_context(split_writer(folder, split, dtype)) for split in SPLITS
         }
-        for split, file, chunk in split_chunks(sources, config, SPLITS):
+        if shards:
+            shares, workers = held_out_shares(sources, config), available_cores()
+            for done in encode_shards(folder, shards, config, shares, dtype, workers):
+                yield Stage(ENCODING, done, _size(train))
+            _join(folder, shards, train, writers, summaries, dtype)
+        rest = [split for split in SPLITS if not (shards and split == "train")]
+        for split, file, chunk in split_chunks(sources, config, rest):
             flat = tokenizer.encode_flat(chunk.sentences)
             kept = apply_max_tokens(*flat, chunk.lines, config, summaries[split])
             writers[split](*kept)
@@ -82,6 +113,7 @@ def write_corpus(folder: Path, key: str, sources: Sources, config: DataConfig) -
     written = sorted(path for path in folder.iterdir() if CORPUS_FILE.fullmatch(path.name))
     for path in written:
         sync_file(path)
+    clear_draft(folder)
     write_manifest(
         folder,
         "corpus",
@@ -103,6 +135,68 @@ def write_corpus(folder: Path, key: str, sources: Sources, config: DataConfig) -
         },
         MANIFEST,
     )
+
+
+def _training_tokenizer(sources: Sources, config: DataConfig) -> Generator[Stage, None, Tokenizer]:
+    passed = split_chunks(sources, config, ["train"])
+    train = (chunk.sentences for split, _, chunk in passed if split == "train")
+    work = training_tokenizer(chain.from_iterable(train), config.tokenizer)
+    done, total = 0, _size(sources["train"])
+    yield Stage(TRAINING, done, total)
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            tokenizer: Tokenizer = end.value
+            return tokenizer
+        if (read := sum(file.read.bytes for file in sources["train"])) > done:
+            done = read
+            yield Stage(TRAINING, done, total)
+
+
+def _plan(folder: Path) -> dict[str, object]:
+    """Returns what must be the same if a preparation is to continue."""
+    tokenizer = content_hash(folder / "tokenizer.json")
+    return {"mivae": __version__, "format": FORMAT, "tokenizer": tokenizer}
+
+
+def _planned_tokenizer(folder: Path) -> Tokenizer | None:
+    """Returns the tokenizer of an interrupted preparation, or None if there was none."""
+    with suppress(OSError, ValueError, MivaeError):
+        if json.loads((folder / PLAN).read_bytes()) == _plan(folder):
+            return Tokenizer.load(folder / "tokenizer.json")
+    return None
+
+
+def _join(
+    folder: Path,
+    shards: list[Shard],
+    sources: list[SourceFile],
+    writers: dict[Split, Writer],
+    summaries: dict[Split, SplitSummary],
+    dtype: np.dtype[Any],
+) -> None:
+    """Writes the sentences of complete shards to the files of the splits, and adds their counts."""
+    counted: dict[str, list[ShardCounts]] = {}
+    for shard in shards:
+        found = completed(folder, shard)
+        if found is None:
+            raise StorageError(f"'{shard.file(folder, 'json')}' has vanished; repeat the command")
+        before = sum(counts.rows.rows for counts in counted.setdefault(shard.path, []))
+        for split, summary in found.splits.items():
+            ids, lengths, lines = read_part(folder, shard, split, dtype)
+            writers[split](ids, lengths, lines + np.uint32(before))
+            summaries[split].add(summary)
+        counted[shard.path].append(found)
+    for source in sources:
+        parts = counted.get(str(source.path), [])
+        source.rows = RowCounts.total(counts.rows for counts in parts) if parts else RowCounts()
+        for counts in parts:
+            source.stored.update({split: s.sentences for split, s in counts.splits.items()})
+
+
+def _size(sources: list[SourceFile]) -> int:
+    return sum(source.path.stat().st_size for source in sources)
 
 
 def _parts(sources: Sources) -> dict[str, dict[Split, list[int]]]:

@@ -23,10 +23,11 @@ __all__ = [
     "encode_sentences",
     "open_corpus",
     "prepare_corpus",
+    "preparing_corpus",
 ]
 
 import os
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 
 from ..config.data import DataConfig
 from ..errors import CheckpointError, ConfigError, DataError, reason
+from ..stages import Stage, finish
 from ..storage.files import copy_durably, sync_folder
 from ..storage.manifest import Manifest
 from .cache import CORPUS_FILE, MANIFEST, new_draft, publish, remove_abandoned, remove_entry, slots
@@ -111,19 +113,27 @@ def prepare_corpus(config: DataConfig, cache: Path | None = None) -> Corpus:
     Raises:
         DataError: A text cannot be read, or a split is empty.
     """
+    return finish(preparing_corpus(config, cache))
+
+
+def preparing_corpus(
+    config: DataConfig, cache: Path | None = None
+) -> Generator[Stage, None, Corpus]:
+    """Does the same as `prepare_corpus`, and yields progress in bytes if the texts are large."""
     if config.train == "-":
         with text_file(config.train) as path:
-            return prepare_corpus(config.model_copy(update={"train": str(path)}), cache)
+            update = {"train": str(path)}
+            return (yield from preparing_corpus(config.model_copy(update=update), cache))
     files, cache = locate_splits(config), cache or default_cache()
     try:
-        return _prepared(config, files, cache)
+        return (yield from _prepared(config, files, cache))
     except SourceChanged as change:  # perhaps saved just now: try once more
-        corpus = _prepared(config, files, cache)
+        corpus = yield from _prepared(config, files, cache)
         warning = f"'{change.path}' changed while it was being read; used its new content"
         return replace(corpus, warnings=(*corpus.warnings, warning))
 
 
-def _prepared(config: DataConfig, files: Files, cache: Path) -> Corpus:
+def _prepared(config: DataConfig, files: Files, cache: Path) -> Generator[Stage, None, Corpus]:
     sources = hashed_files(files)
     hashes = {file.digest for each in sources.values() for file in each}
     key = corpus_key(sources, config)
@@ -135,7 +145,7 @@ def _prepared(config: DataConfig, files: Files, cache: Path) -> Corpus:
         cache.mkdir(parents=True, exist_ok=True)
         remove_abandoned(cache)
         with new_draft(cache, key) as draft:
-            write_corpus(draft, key, sources, config)
+            yield from write_corpus(draft, key, sources, config)
             for entry in entries:
                 if publish(draft, entry):
                     return replace(open_corpus(entry), warnings=tuple(warnings))

@@ -9,6 +9,7 @@ __all__ = ["Record", "RowCounts", "TextRecords"]
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from ..config.data import DataConfig
 from ..errors import DataError
 from .file_formats import format_of
 from .json_rows import json_rows, looks_like_json
-from .lines import Digest, read_lines
+from .lines import Digest, lines_of, read_lines
 from .text_tables import Table
 
 Row = tuple[int, str, str, Any]  # line, text, problem (if any), source
@@ -69,6 +70,8 @@ class TextRecords:
         config: Settings for reading it.
         counts: Updated with the row counts; default: a new object.
         digest: Updated with the bytes of the file; see `lines.opened`.
+        part: Of a plain text, the start in bytes and the content of the only part to read, which
+            consists of whole lines. Lines are counted from its start.
 
     Raises:
         DataError: During iteration, if the file is missing, is not UTF-8 text, lacks the column,
@@ -81,8 +84,9 @@ class TextRecords:
         config: DataConfig,
         counts: RowCounts | None = None,
         digest: Digest | None = None,
+        part: tuple[int, bytes] | None = None,
     ) -> None:
-        self.path, self.config, self._digest = path, config, digest
+        self.path, self.config, self._digest, self._part = path, config, digest, part
         self.counts = RowCounts() if counts is None else counts
         self.header: list[str] = []
         """The column names of a table, available after the first row is read."""
@@ -114,8 +118,14 @@ class TextRecords:
         return self._lines() if form == "text" else self._table_rows(by_tabs=form == "tsv")
 
     def _lines(self) -> Iterator[Row]:
-        sniffing = self.config.format == "auto"
-        for number, line in enumerate(read_lines(self.path, self._digest), start=1):
+        start, content = self._part or (0, None)
+        sniffing = self.config.format == "auto" and start == 0
+        lines = (
+            read_lines(self.path, self._digest)
+            if content is None
+            else lines_of(BytesIO(content), self.path, from_start=start == 0)
+        )
+        for number, line in enumerate(lines, start=1):
             if sniffing and not line.isspace():
                 sniffing = False
                 if looks_like_json(line):

@@ -10,13 +10,13 @@ beyond the embeddings. Only vocabulary and merges are therefore loaded, and a to
 from them must serialise to exactly the content of the file.
 """
 
-__all__ = ["BOUNDARY", "UNKNOWN", "Tokenizer", "train_tokenizer", "training_sample"]
+__all__ = ["BOUNDARY", "UNKNOWN", "Tokenizer", "train_tokenizer", "training_tokenizer"]
 
 import json
 import random
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ from tokenizers import decoders, models, pre_tokenizers, trainers
 from .. import limits
 from ..config.data import BPETokenizerConfig, WordTokenizerConfig
 from ..errors import CheckpointError, DataError, reason
+from ..stages import finish
 from ..storage.files import read_plain
 from .word_cache import WordCache
 
 BOUNDARY, UNKNOWN = 0, 1
 SPECIAL = ["</s>", "<unk>"]
-CHUNK = 1_000  # sentences per update of the word counts
+CHUNK = 1_000  # sentences per update of the word counts, and of the progress
 MAX_WORDS = 4_000_000  # distinct words in the counts
 MAX_TEXT = 64_000_000  # characters of text to learn merges from
 MAX_PART = 2**14  # characters per call of the library
@@ -149,9 +150,16 @@ def train_tokenizer(
     Raises:
         DataError: No word reaches `min_count`.
     """
+    return finish(training_tokenizer(sentences, config))
+
+
+def training_tokenizer(
+    sentences: Iterable[str], config: WordTokenizerConfig | BPETokenizerConfig
+) -> Generator[None, None, Tokenizer]:
+    """Does the same as `train_tokenizer`, and yields after every `CHUNK` sentences."""
     if isinstance(config, BPETokenizerConfig):
-        return _train_bpe(sentences, config)
-    counts = _word_counts(iter(sentences))
+        return _train_bpe((yield from _sampling(sentences)), config)
+    counts = yield from _word_counts(iter(sentences))
     for symbol in SPECIAL:
         counts.pop(symbol, None)
     kept = [(-count, word) for word, count in counts.items() if count >= config.min_count]
@@ -165,7 +173,7 @@ def train_tokenizer(
     return Tokenizer(_by_words({word: index for index, word in enumerate(SPECIAL + words)}))
 
 
-def _word_counts(sentences: Iterator[str]) -> Counter[str]:
+def _word_counts(sentences: Iterator[str]) -> Generator[None, None, Counter[str]]:
     """Returns word counts; drops the rarest words whenever there are more than `MAX_WORDS`.
 
     The count of a dropped word restarts at zero. This affects only words that are nearly as rare
@@ -178,6 +186,7 @@ def _word_counts(sentences: Iterator[str]) -> Counter[str]:
         while len(counts) > MAX_WORDS:
             counts = Counter({word: count for word, count in counts.items() if count > least})
             least += 1
+        yield
     return counts
 
 
@@ -189,11 +198,17 @@ def training_sample(sentences: Iterable[str]) -> list[str]:
     merges learnt from 1/16 of 200 MB of text with a million distinct words gave 0.02 % more tokens
     on held-out sentences.
     """
+    return finish(_sampling(sentences))
+
+
+def _sampling(sentences: Iterable[str]) -> Generator[None, None, list[str]]:
     generator = random.Random(0)
     kept: list[str] = []
     words: set[str] = set()
     share, length, distinct = 1.0, 0, 0
-    for sentence in sentences:
+    for number, sentence in enumerate(sentences):
+        if number % CHUNK == 0:
+            yield
         if share < 1 and generator.random() >= share:
             continue
         kept.append(sentence)
@@ -209,7 +224,7 @@ def training_sample(sentences: Iterable[str]) -> list[str]:
     return kept
 
 
-def _train_bpe(sentences: Iterable[str], config: BPETokenizerConfig) -> Tokenizer:
+def _train_bpe(sample: Iterable[str], config: BPETokenizerConfig) -> Tokenizer:
     backend = _by_merges({}, [])
     trainer = trainers.BpeTrainer(
         vocab_size=config.vocab_size,
@@ -218,7 +233,6 @@ def _train_bpe(sentences: Iterable[str], config: BPETokenizerConfig) -> Tokenize
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    sample = training_sample(sentences)
     backend.train_from_iterator(chain.from_iterable(map(_training_parts, sample)), trainer)
     return Tokenizer(backend)
 

@@ -6,6 +6,7 @@ __all__ = [
     "RunInTraining",
     "create_training",
     "prepare",
+    "preparing",
     "resume_training",
     "train_run",
     "unused_path",
@@ -22,7 +23,7 @@ from pathlib import Path
 
 from ..config.resolve import check_resumable, differences
 from ..config.run import RunConfig
-from ..data.prepared_corpus import Corpus, prepare_corpus
+from ..data.prepared_corpus import Corpus, preparing_corpus
 from ..devices import tune_cpu
 from ..errors import ConfigError
 from ..generation.evaluate_text import Plan
@@ -30,7 +31,7 @@ from ..runs.checkpoint_writer import check_space
 from ..runs.create import create_run
 from ..runs.directory import RunDirectory
 from ..signals import Interrupted, Interruption
-from ..stages import Stage
+from ..stages import Stage, finish
 from ..tracking.follow import TrackerFailed, TrackerStarted, follow
 from ..tracking.trackers import Tracking
 from ..training.events import SaveFailed, Skipped, Started, Step, Stopped, Validation
@@ -100,9 +101,14 @@ def prepare(config: RunConfig) -> CorpusPrepared:
         ConfigError: A data setting does not apply to the files.
         DataError: A file cannot be read, or has too few sentences.
     """
+    return finish(preparing(config))
+
+
+def preparing(config: RunConfig) -> Generator[Stage, None, CorpusPrepared]:
+    """Does the same as `prepare`, and yields progress in bytes if the texts are large."""
     tune_cpu()
     started = time.monotonic()
-    corpus = prepare_corpus(config.data)
+    corpus = yield from preparing_corpus(config.data)
     return CorpusPrepared(config, corpus, time.monotonic() - started)
 
 

@@ -359,3 +359,14 @@ def test_paths_are_texts_and_strings_are_sentences(tmp_path: Path) -> None:
     assert listed == tuple(map(str, files))
     assert text_paths(files[:1]) == text_paths(files[0]) == str(files[0])
     assert [text_paths(other) for other in (["a b", "c"], [], [files[0], "a"])] == [None] * 3
+
+
+def test_the_preparation_of_a_large_text_is_shown(
+    mivae: Mivae, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = write_scenes(tmp_path / "scenes.txt", count=400)
+    monkeypatch.setattr("mivae_cli.data.preparation.LARGE", 1)
+    monkeypatch.setattr("mivae_cli.data.preparation.available_cores", lambda: 1)
+    ran = mivae("train", text, "--dry-run", "--set", "model.latent_size=2")
+    assert ran.code == 0
+    assert ran.err.index("training the tokenizer: 0 MB ...") < ran.err.index("encoding the text")

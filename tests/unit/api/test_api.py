@@ -167,7 +167,7 @@ def test_training_changes_no_state_of_the_process(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.setattr(devices, "_quota", lambda: 1)
+    monkeypatch.setattr(devices, "cpu_quota", lambda: 1)
     smallest = torch.tensor(torch.finfo(torch.float32).tiny)
 
     def state() -> list[object]:

@@ -4,7 +4,7 @@ import gzip
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from mivae_cli.data import prepared_corpus as store
 from mivae_cli.data.cache import MARKER, new_draft, publish, remove_abandoned, remove_entry
 from mivae_cli.data.ingestion import split_chunks
 from mivae_cli.data.prepared_corpus import SPLITS, Corpus, prepare_corpus
-from mivae_cli.data.tokenizer import train_tokenizer
+from mivae_cli.data.tokenizer import training_tokenizer
 from mivae_cli.errors import ConfigError, DataError
 from mivae_cli.storage.sealed_json import read_sealed, write_sealed
 from support.program import Mivae
@@ -260,18 +260,18 @@ CHANGES = [rename_over, rewrite, append, truncate, turn_link]
 @contextmanager
 def between_passes(then: Callable[[], object], times: int = 1) -> Iterator[None]:
     """Runs an action between the two passes over the text, in the first preparations."""
-    train, left = train_tokenizer, times
+    train, left = training_tokenizer, times
 
-    def changed(*given: object) -> object:
+    def changed(*given: object) -> Generator[None, None, object]:
         nonlocal left
-        trained = train(*given)  # type: ignore[arg-type]
+        trained = yield from train(*given)  # type: ignore[arg-type]
         if left:
             left -= 1
             then()
         return trained
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(preparation, "train_tokenizer", changed)
+        patched.setattr(preparation, "training_tokenizer", changed)
         yield
 
 
