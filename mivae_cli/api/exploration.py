@@ -225,7 +225,7 @@ def _tokenized(run: Run, texts: list[str]) -> TokenStore:
 
 
 def _drawn(records: TextRecords, most: int) -> tuple[list[tuple[int, Record]], list[int]]:
-    """Returns at most so many records with their numbers, and the lines of all records.
+    """Returns at most `most` records, with their numbers, and the lines of all records.
 
     Each record of a longer file is kept with the same probability (Vitter's algorithm R, 1985).
     """
