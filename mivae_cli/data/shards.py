@@ -83,7 +83,7 @@ class ShardCounts:
 
 
 def plan(sources: list[SourceFile]) -> list[Shard]:
-    """Returns the shards of plain texts; none if there are hardly any line feeds to cut them at.
+    """Returns the shards of plain texts, or none if their lines are too long to cut them into shards.
 
     Raises:
         SourceChanged: A text does not match its hash.

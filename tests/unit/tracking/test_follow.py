@@ -42,7 +42,7 @@ Table = tuple[int, str, tuple[str, ...], list[tuple[str, ...]]]
 
 @dataclass
 class Notes:
-    """Keeps what it is given in memory; fails at the given method."""
+    """A writer that keeps its input in memory, and fails in one method on request."""
 
     run: TrackedRun
     failing: str = ""
